@@ -1,0 +1,13 @@
+# OpenCV's core, imgproc and imgcodecs, from their own packages: Debian's OpenCVConfig.cmake comes with all of OpenCV only.
+find_path(OPENCV_HEADERS opencv2/core.hpp PATH_SUFFIXES opencv4)
+add_library(opencv_modules INTERFACE)
+if(OPENCV_HEADERS)
+  target_include_directories(opencv_modules SYSTEM INTERFACE ${OPENCV_HEADERS})
+endif()
+foreach(module core imgproc imgcodecs)
+  find_library(OPENCV_${module} opencv_${module})
+  if(NOT OPENCV_HEADERS OR NOT OPENCV_${module})
+    message(FATAL_ERROR "No OpenCV ${module} found: run 'make deps', which installs libopencv-${module}-dev")
+  endif()
+  target_link_libraries(opencv_modules INTERFACE ${OPENCV_${module}})
+endforeach()

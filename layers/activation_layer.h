@@ -1,0 +1,11 @@
+// [activation]: an activation function on its own. output = f(input), element by element; shapes are kept.
+// The host's kernel overwrites the gradient of the layer before; src/host/ adds instead.
+#pragma once
+
+#include "engine/op.h"
+
+namespace dng {
+
+Op activation_op();
+
+}  // namespace dng

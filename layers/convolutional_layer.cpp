@@ -1,0 +1,60 @@
+#include "layers/convolutional_layer.h"
+
+#include <cstdio>
+
+#include "base/error.h"
+#include "host/host.h"
+#include "layers/layer_options.h"
+
+namespace dng {
+namespace {
+
+int padding_of(const Options& options) {
+  return options.flag("pad") ? options.integer("size") / 2 : options.integer("padding");
+}
+
+void shape(LayerConfig* layer, const ShapeContext&) {
+  const Options& o = layer->options;
+  const int padding = 2 * padding_of(o), size = o.integer("size"), stride = o.integer("stride");
+  layer->out = {o.integer("filters"), window_count(*layer, layer->in.height, padding, size, stride),
+                window_count(*layer, layer->in.width, padding, size, stride)};
+}
+
+void check(const LayerConfig& layer, const ShapeContext& context) {
+  const Options& o = layer.options;
+  const int groups = o.integer("groups");
+  if (layer.in.channels % groups != 0 || layer.out.channels % groups != 0) {
+    fail("%s: must divide the %d input channels and the %d filters", o.where("groups").c_str(), layer.in.channels,
+         layer.out.channels);
+  }
+  if (o.flag("pad") && o.given("padding") && o.integer("padding") != o.integer("size") / 2) {
+    fail("%s: pad=1 means padding=%d; keep one of them", o.where("padding").c_str(), o.integer("size") / 2);
+  }
+  if (o.flag("batch_normalize")) require_room_for_batchnorm(layer, context);
+}
+
+}  // namespace
+
+Op convolutional_op() {
+  Op op("convolutional", Op::Kind::kLayer, "2-D convolution");
+  op.alias("conv")
+      .option(integer_option("filters", "1", 1, 1 << 20, "output channels"))
+      .option(integer_option("size", "1", 1, 1 << 10, "height and width of the window"))
+      .option(integer_option("stride", "1", 1, 1 << 10, "step of the window"))
+      .option(flag_option("pad", "0", "1: padding of size / 2 on every side"))
+      .option(integer_option("padding", "0", 0, 1 << 10, "padding on every side, where pad=0"))
+      .option(integer_option("groups", "1", 1, 1 << 20, "groups of channels"))
+      .option(activation_option("logistic"))
+      .option(flag_option("batch_normalize", "0", "1: batch norm before the activation"))
+      .shaped(shape)
+      .checked(check);
+  for (const char* key :
+       {"xnor", "binary", "bin_output", "antialiasing", "dilation", "stride_x", "stride_y", "share_index",
+        "assisted_excitation", "sway", "rotate", "stretch", "stretch_sway", "flipped", "dot", "coordconv", "deform"}) {
+    op.refuse(key, "this program does not train such convolutions; remove it");
+  }
+  add_common_options(&op);
+  return op;
+}
+
+}  // namespace dng

@@ -1,0 +1,77 @@
+#include "layers/cost.h"
+
+#include <vector>
+
+#include "base/error.h"
+#include "engine/kernel.h"
+
+namespace dng {
+namespace {
+
+// Softmax and a cost on the CPU.
+class CostKernel final : public Kernel {
+ public:
+  CostKernel(std::unique_ptr<Cost> cost, int classes)
+      : cost_(std::move(cost)), classes_(classes), numbers_(5 * static_cast<size_t>(classes)) {}
+
+  void forward(Node& node, Pass& pass) override {
+    const float* input = node.input(pass);
+    double* z = numbers_.data();
+    double* log_f = z + classes_;
+    double* f = log_f + classes_;
+    double* teacher = f + classes_;
+    double* gradient = teacher + classes_;
+    pass.loss = 0;
+    for (int b = 0; b < node.batch; ++b) {
+      const size_t row = static_cast<size_t>(b) * classes_;
+      for (int j = 0; j < classes_; ++j) z[j] = input[row + j];
+      log_softmax(classes_, z, log_f, f);
+      for (int j = 0; j < classes_; ++j) node.output[row + j] = static_cast<float>(f[j]);
+      const bool scored = pass.labels != nullptr && b < pass.count;
+      if (scored) {
+        if (pass.teacher != nullptr) {
+          for (int j = 0; j < classes_; ++j) teacher[j] = pass.teacher[row + j];
+        }
+        const CostRow<double> sample{
+            classes_, z, log_f, f, pass.labels[b], pass.teacher != nullptr ? teacher : nullptr};
+        pass.loss += cost_->evaluate(sample, pass.epoch, gradient);
+      }
+      if (!pass.training) continue;
+      for (int j = 0; j < classes_; ++j) node.delta[row + j] = scored ? static_cast<float>(-gradient[j]) : 0.0f;
+    }
+  }
+
+  void backward(Node& node, Pass&) override {
+    float* input_delta = node.input_delta();
+    if (input_delta == nullptr) return;
+    const size_t count = static_cast<size_t>(node.batch) * classes_;
+    for (size_t i = 0; i < count; ++i) input_delta[i] += node.delta[i];
+  }
+
+  std::string describe() const override { return cost_->describe(); }
+
+ private:
+  std::unique_ptr<Cost> cost_;
+  int classes_;
+  std::vector<double> numbers_;
+};
+
+}  // namespace
+
+Op cost_op(const std::string& section, const std::string& summary, CostFactory factory) {
+  Op op(section, Op::Kind::kCost, summary);
+  op.cost = factory;
+  op.shaped([](LayerConfig* layer, const ShapeContext&) {
+      layer->out = {static_cast<int>(layer->in.size()), 1, 1};
+    })
+      // It owns output, delta and cost, and stays the network's output.
+      .stand_in([](const LayerConfig&) {
+        return CfgSection{"softmax", 0, {{"groups", "1", 0}}};
+      })
+      .kernel(Device::kCpu, [factory](const LayerConfig& layer) {
+        return std::make_unique<CostKernel>(factory(layer), static_cast<int>(layer.out.size()));
+      });
+  return op;
+}
+
+}  // namespace dng

@@ -1,0 +1,29 @@
+// A cost: softmax and cost in one, the last section of a classifier. The network's output is the probabilities.
+//
+//   input   logits z [batch][C], any finite numbers         output  f = softmax(z) [batch][C]
+//   labels  [batch], 0..C-1; without labels no loss is computed and the gradient is zero
+//   loss    summed over the batch; delta = -dL/dz per sample, not divided by the batch (Darknet's sign and scale)
+// Computed in double precision inside, whatever the network's: C numbers a sample cost nothing beside a convolution.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/op.h"
+#include "layers/cost_math.h"
+
+namespace dng {
+
+class Cost {
+ public:
+  virtual ~Cost() = default;
+  // Loss of one sample, and dL/dz in gradient[C]. `epoch` is the epochs done so far.
+  virtual double evaluate(const CostRow<double>& row, double epoch, double* gradient) = 0;
+  // What the options amount to, for the start of a run, e.g. "eta 0.428571 (confidence 0.6), k 5, primary top".
+  virtual std::string describe() const = 0;
+};
+
+// The op of a cost: shape, stand-in for the host and CPU kernel around `factory`, which stays reachable as Op::cost.
+Op cost_op(const std::string& section, const std::string& summary, CostFactory factory);
+
+}  // namespace dng

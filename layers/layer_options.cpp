@@ -1,0 +1,29 @@
+#include "layers/layer_options.h"
+
+#include "base/error.h"
+#include "host/host.h"
+
+namespace dng {
+
+OptionSpec activation_option(const std::string& fallback) {
+  return choice_option("activation", fallback, host::traits().activations, "activation function");
+}
+
+void require_room_for_batchnorm(const LayerConfig& layer, const ShapeContext& context) {
+  if (context.batch * layer.out.height * layer.out.width > 1) return;
+  fail(
+      "%s: batch norm over one value per channel has no variance; use a batch of at least 2 images per forward pass "
+      "(batch / subdivisions)",
+      layer.options.where().c_str());
+}
+
+int window_count(const LayerConfig& layer, int length, int padding, int size, int stride) {
+  const int room = length + padding - size;
+  if (room < 0) {
+    fail("%s: a window of size %d does not fit into %d (padding included); use a smaller size or more padding",
+         layer.options.where("size").c_str(), size, length + padding);
+  }
+  return room / stride + 1;
+}
+
+}  // namespace dng

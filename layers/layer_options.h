@@ -1,0 +1,15 @@
+// Options and shape rules that several layers share.
+#pragma once
+
+#include "engine/op.h"
+
+namespace dng {
+
+// activation=, with what the active host offers.
+OptionSpec activation_option(const std::string& fallback);
+// Fills the single source "the layer before" and requires an image (height and width kept by the layer before).
+void require_room_for_batchnorm(const LayerConfig& layer, const ShapeContext& context);
+// Throws Error where a window does not fit.
+int window_count(const LayerConfig& layer, int length, int padding, int size, int stride);
+
+}  // namespace dng

@@ -1,0 +1,16 @@
+#include "layers/normalization_layer.h"
+
+namespace dng {
+
+Op normalization_op() {
+  Op op("normalization", Op::Kind::kLayer, "local response normalisation");
+  op.alias("lrn")
+      .option(real_option("alpha", "0.0001", 0, 1e6, "factor on the sum of squares"))
+      .option(real_option("beta", "0.75", 0, 1e3, "exponent"))
+      .option(real_option("kappa", "1", 0, 1e6, "added to the sum"))
+      .option(integer_option("size", "5", 1, 1 << 16, "channels summed over"));
+  add_common_options(&op);
+  return op;
+}
+
+}  // namespace dng

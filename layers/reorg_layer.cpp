@@ -1,0 +1,22 @@
+#include "layers/reorg_layer.h"
+
+#include "base/error.h"
+
+namespace dng {
+
+Op reorg_op() {
+  Op op("reorg", Op::Kind::kLayer, "blocks of space into channels");
+  op.option(integer_option("stride", "1", 1, 1 << 10, "side of a block"))
+      .shaped([](LayerConfig* layer, const ShapeContext&) {
+        const int stride = layer->options.integer("stride");
+        if (layer->in.height % stride != 0 || layer->in.width % stride != 0) {
+          fail("%s: must divide the input's height %d and width %d", layer->options.where("stride").c_str(),
+               layer->in.height, layer->in.width);
+        }
+        layer->out = {layer->in.channels * stride * stride, layer->in.height / stride, layer->in.width / stride};
+      });
+  add_common_options(&op);
+  return op;
+}
+
+}  // namespace dng

@@ -1,0 +1,32 @@
+#include "layers/scale_channels_layer.h"
+
+#include "base/error.h"
+#include "host/host.h"
+#include "layers/layer_options.h"
+
+namespace dng {
+
+Op scale_channels_op() {
+  Op op("scale_channels", Op::Kind::kLayer, "multiplies the channels of an earlier layer by this input");
+  op.option(integer_option("from", "", -(1 << 20), 1 << 20, "the layer whose channels are scaled"))
+      .option(activation_option("linear"))
+      .shaped([](LayerConfig* layer, const ShapeContext& context) {
+        const Options& o = layer->options;
+        if (!host::traits().has_scale_channels) {
+          fail("%s: %s has no such layer; build with AlexeyAB's fork (make DARKNET_ROOT=DIR)", o.where().c_str(),
+               host::traits().name);
+        }
+        o.require("from", "name the layer whose channels are scaled");
+        layer->sources.push_back(context.resolve(o, "from", o.integer("from")));
+        layer->out = context.shape_of(layer->sources[1]);
+        if (layer->in.channels != layer->out.channels || layer->in.height != 1 || layer->in.width != 1) {
+          fail("%s: its input is %dx%dx%d; it must be %dx1x1, one factor for each channel of layer %d",
+               o.where("from").c_str(), layer->in.channels, layer->in.height, layer->in.width, layer->out.channels,
+               layer->sources[1]);
+        }
+      });
+  add_common_options(&op);
+  return op;
+}
+
+}  // namespace dng

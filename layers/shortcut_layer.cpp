@@ -1,0 +1,57 @@
+#include "layers/shortcut_layer.h"
+
+#include "base/error.h"
+#include "host/host.h"
+#include "layers/layer_options.h"
+
+namespace dng {
+namespace {
+
+// The strided form takes every n-th pixel of the larger of the two; both sides must shrink by the same whole number.
+bool strides_agree(const Geometry& a, const Geometry& b) {
+  const bool a_larger = a.width >= b.width;
+  const Geometry& large = a_larger ? a : b;
+  const Geometry& small = a_larger ? b : a;
+  return large.width % small.width == 0 && large.height % small.height == 0 &&
+         large.width / small.width == large.height / small.height;
+}
+
+void shape(LayerConfig* layer, const ShapeContext& context) {
+  const Options& o = layer->options;
+  o.require("from", "name the layer that is added, e.g. from=-3");
+  layer->sources.push_back(context.resolve(o, "from", o.integer("from")));
+  const Geometry from = context.shape_of(layer->sources[1]);
+  if (layer->index == 0) fail("%s: there is no layer before it", o.where().c_str());
+  const bool equal =
+      from.channels == layer->in.channels && from.height == layer->in.height && from.width == layer->in.width;
+  if (equal) return;
+  const std::string shapes = format("layer %d is %dx%dx%d, the input is %dx%dx%d", layer->sources[1], from.channels,
+                                    from.height, from.width, layer->in.channels, layer->in.height, layer->in.width);
+  if (host::traits().shortcut_needs_equal_shapes) {
+    fail("%s: %s; %s adds equal shapes only: project with [route], [maxpool] size=1 stride=2 and a 1x1 convolution",
+         o.where("from").c_str(), shapes.c_str(), host::traits().name);
+  }
+  if (!strides_agree(from, layer->in)) {
+    fail("%s: %s; height and width must differ by the same whole factor", o.where("from").c_str(), shapes.c_str());
+  }
+}
+
+}  // namespace
+
+Op shortcut_op() {
+  Op op("shortcut", Op::Kind::kLayer, "adds the output of an earlier layer");
+  op.option(integer_option("from", "", -(1 << 20), 1 << 20, "the layer that is added; negative: counted back"))
+      .option(activation_option("linear"))
+      .shaped(shape);
+  if (host::traits().shortcut_has_alpha_beta) {
+    op.option(real_option("alpha", "1", -1e6, 1e6, "factor on the input"))
+        .option(real_option("beta", "1", -1e6, 1e6, "factor on the earlier layer"));
+  }
+  for (const char* key : {"weights_type", "weights_normalization"}) {
+    op.refuse(key, "this program does not train weighted shortcuts; remove it");
+  }
+  add_common_options(&op);
+  return op;
+}
+
+}  // namespace dng

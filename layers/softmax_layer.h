@@ -1,0 +1,13 @@
+// [softmax]: plain cross entropy, L = -log f_y; dL/dz = f - y. Source: Darknet's own layer, whose loss this is for
+// one-hot labels. Shapes, sign and numerics: layers/cost.h.
+//   groups       1         Darknet writes it; only 1 is a classifier
+//   temperature  1         only 1
+#pragma once
+
+#include "engine/op.h"
+
+namespace dng {
+
+Op softmax_op();
+
+}  // namespace dng

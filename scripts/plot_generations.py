@@ -1,0 +1,282 @@
+#!/usr/bin/env python3
+"""Draws accuracy over generations from the summary.json files that generations.py writes.
+
+    scripts/plot_generations.py SUMMARY.json... -o FILE
+
+One summary: a thin line per seed and, with several seeds, a thick line of their mean. Several summaries: a colour per
+run.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+
+# Okabe and Ito's palette: told apart with every common kind of colour blindness, and in grey by lightness.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+BASELINE = "#555555"
+LEAST_GAP = 0.05  # of the height of the axes, between two labels in the right margin
+LEAST_RANGE = 0.5  # points of accuracy that the axis spans at least, so that noise does not look like a mountain
+
+
+class PlotError(Exception):
+    """One line for the user."""
+
+
+def load_matplotlib():
+    """Returns pyplot; raises PlotError with one line where there is no matplotlib."""
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as pyplot
+    except ImportError as error:
+        raise PlotError(
+            f"no chart: {sys.executable} cannot import matplotlib ({error}); install it "
+            "(Debian: python3-matplotlib, then /usr/bin/python3) and ask for the report again"
+        ) from error
+    return pyplot
+
+
+def load_summary(path):
+    """Reads one summary.json."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            summary = json.load(file)
+    except OSError as error:
+        raise PlotError(f"{path}: cannot read the summary: {error.strerror}") from error
+    except ValueError as error:
+        raise PlotError(f"{path}: not a summary.json: {error}; generations.py report DIR writes a new one") from error
+    if not isinstance(summary, dict) or not isinstance(summary.get("runs"), list):
+        raise PlotError(f'{path}: not a summary.json of generations.py: no list "runs"')
+    return summary
+
+
+def percent(result):
+    """Top-1 in percent, or None."""
+    value = result.get("top1") if isinstance(result, dict) else None
+    return 100 * value if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def mean_of(values):
+    values = [value for value in values if value is not None]
+    return sum(values) / len(values) if values else None
+
+
+def curves(summary):
+    """{seed: [(generation's number, top-1 %)]} of the last epoch's weights."""
+    result = {}
+    for run in summary["runs"]:
+        value = percent(run.get("last"))
+        if run.get("index") is not None and value is not None:
+            result.setdefault(run["seed"], []).append((run["index"], value))
+    return {seed: sorted(points) for seed, points in sorted(result.items())}
+
+
+def mean_curve(seeds):
+    """The mean over the seeds, for the generations that every seed has."""
+    tables = [dict(points) for points in seeds.values()]
+    shared = set.intersection(*(set(table) for table in tables)) if tables else set()
+    return [(x, mean_of([table[x] for table in tables])) for x in sorted(shared)]
+
+
+def baseline_of(summary):
+    """Mean top-1 % of the network trained as it is; a patriarch with plain softmax is just that."""
+    if summary.get("patriarch_is_baseline"):
+        return mean_of([percent(run.get("last")) for run in summary["runs"] if run.get("index") == 0])
+    return mean_of([percent(run.get("last")) for run in summary["runs"] if run.get("generation") == "baseline"])
+
+
+def ensemble_points(summary, kind):
+    """[(x, mean top-1 % over the seeds)] of one kind of ensemble."""
+    found = {}
+    for ensemble in summary.get("ensembles", []):
+        value = percent(ensemble.get("result"))
+        if ensemble.get("kind") == kind and value is not None:
+            found.setdefault(ensemble["index"], []).append(value)
+    return sorted((x, mean_of(values)) for x, values in found.items())
+
+
+def spread(heights, gap):
+    """Moves labels apart so that neighbours keep the gap, around their common middle; the order stays."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    moved = list(heights)
+    for before, after in zip(order, order[1:]):
+        moved[after] = max(moved[after], moved[before] + gap)
+    shift = mean_of(moved) - mean_of(heights) if heights else 0
+    return [height - shift for height in moved]
+
+
+def last_generation(summaries):
+    numbers = [run["index"] for summary in summaries for run in summary["runs"] if run.get("index") is not None]
+    return max([1, *numbers])
+
+
+def draw_seeds(axes, seeds, name, colour, marker):
+    """The lines of one run; `name` is None where it is the only run. The mean comes first in the legend."""
+    several = len(seeds) > 1
+    mean = mean_curve(seeds)
+    if several and mean:
+        label = f"mean of {len(seeds)} seeds" if name is None else f"{name}, mean of {len(seeds)} seeds"
+        axes.plot(*zip(*mean), color=colour, linewidth=3, marker=marker, markersize=6.5, zorder=5, label=label)
+    for place, (seed, points) in enumerate(seeds.items()):
+        if not several:
+            label = f"seed {seed}" if name is None else f"{name}, seed {seed}"
+            axes.plot(*zip(*points), color=colour, linewidth=2.4, marker=marker, markersize=6, zorder=4, label=label)
+        elif name is None:
+            tone, sign = PALETTE[1 + place % (len(PALETTE) - 1)], MARKERS[1 + place % (len(MARKERS) - 1)]
+            axes.plot(
+                *zip(*points), color=tone, linewidth=1.2, marker=sign, markersize=4.5, zorder=3, label=f"seed {seed}"
+            )
+        else:
+            axes.plot(*zip(*points), color=colour, linewidth=1.1, alpha=0.4, zorder=3)
+
+
+def draw_ensembles(axes, summary, name, colour, several):
+    """Stars, and a diamond that stands a little beside the last of them, lest it cover it."""
+    suffix = (" (mean)" if several else "") if name is None else f", {name}"
+    beside = 0.03 * (last_generation([summary]) + 0.6)
+    for kind, marker, size, shift, what in (
+        ("cumulative", "*", 13, 0, "students 1 to x"),
+        ("patriarch", "D", 7, beside, "patriarch + students"),
+    ):
+        points = [(x + shift, y) for x, y in ensemble_points(summary, kind)]
+        if points:
+            axes.plot(
+                *zip(*points),
+                linestyle="none",
+                marker=marker,
+                markersize=size,
+                zorder=6,
+                markerfacecolor="white",
+                markeredgecolor=colour,
+                markeredgewidth=1.4,
+                label=f"ensemble: {what}{suffix}",
+            )
+
+
+def scale_axes(axes, summaries, locator):
+    """Ticks, limits and labels, once everything is drawn."""
+    last = last_generation(summaries)
+    room = max(0.3, 0.05 * last)
+    axes.set_xlim(-room, last + room)
+    ticks = list(range(0, last + 1, max(1, math.ceil((last + 1) / 8))))
+    axes.set_xticks(ticks)
+    named = last < 6
+    axes.set_xticklabels(["patriarch" if x == 0 else f"student {x}" if named else str(x) for x in ticks])
+    axes.set_xlabel("generation" if named else "generation (number of the student)")
+    axes.set_ylabel("top-1 accuracy, last epoch (%)")
+    axes.margins(y=0.12)
+    axes.autoscale(axis="y")
+    low, high = axes.get_ylim()
+    if high - low < LEAST_RANGE:
+        low, high = (low + high - LEAST_RANGE) / 2, (low + high + LEAST_RANGE) / 2
+    axes.set_ylim(max(low, -0.5), min(high, 100.5))
+    axes.yaxis.set_major_locator(locator(nbins=7, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y", color="#DDDDDD", linewidth=0.8)
+
+
+def label_baselines(axes, baselines, single):
+    """Beside the axes, where they cover nothing."""
+    low, high = axes.get_ylim()
+    heights = spread([value for value, _, _ in baselines], LEAST_GAP * (high - low))
+    for (value, colour, several), height in zip(baselines, heights):
+        mean = " (mean)" if several else ""
+        text = f"baseline{mean}\n{value:.2f} %" if single else f"baseline {value:.2f} %"
+        axes.annotate(
+            text,
+            xy=(1.01, height),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            ha="left",
+            color=colour,
+            fontsize=10,
+            annotation_clip=False,
+        )
+
+
+def draw(summaries, path):
+    """Writes the chart of one or several summaries to `path`, all of it or nothing; False without any figure."""
+    runs = [(summary, curves(summary)) for summary in summaries]
+    if not any(seeds for _, seeds in runs) and all(baseline_of(summary) is None for summary in summaries):
+        return False
+    pyplot = load_matplotlib()
+    from matplotlib.ticker import MaxNLocator
+
+    single = len(runs) == 1
+    style = {
+        "font.size": 11,
+        "axes.labelsize": 12,
+        "axes.titlesize": 13,
+        "legend.fontsize": 10,
+        "font.family": "DejaVu Sans",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+    }
+    with pyplot.rc_context(style):
+        figure, axes = pyplot.subplots(figsize=(7.2, 4.8), dpi=160)
+        baselines = []
+        for number, (summary, seeds) in enumerate(runs):
+            colour = PALETTE[number % len(PALETTE)]
+            name = None if single else str(summary.get("name", f"run {number + 1}"))
+            draw_seeds(axes, seeds, name, colour, MARKERS[number % len(MARKERS)])
+            draw_ensembles(axes, summary, name, "black" if single else colour, len(seeds) > 1)
+            baseline = baseline_of(summary)
+            if baseline is not None:
+                line = BASELINE if single else colour
+                axes.axhline(baseline, color=line, linestyle=(0, (5, 3)), linewidth=1.5, zorder=2)
+                baselines.append((baseline, line, len(seeds) > 1))
+        scale_axes(axes, summaries, MaxNLocator)
+        label_baselines(axes, baselines, single)
+        if single:
+            axes.set_title(str(summaries[0].get("name", "")), loc="left")
+        _, labels = axes.get_legend_handles_labels()
+        if labels:
+            columns = 2 if max(len(label) for label in labels) <= 38 else 1
+            axes.legend(
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.15),
+                ncol=min(columns, len(labels)),
+                frameon=False,
+                handlelength=2.4,
+                columnspacing=2.5,
+            )
+        temporary = f"{path}.tmp{os.getpid()}.png"
+        try:
+            figure.savefig(temporary, bbox_inches="tight", pad_inches=0.12, format="png")
+            os.replace(temporary, path)
+        except OSError as error:
+            raise PlotError(f"{path}: cannot write the chart: {error.strerror}") from error
+        finally:
+            pyplot.close(figure)
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+    return True
+
+
+class OneLineParser(argparse.ArgumentParser):
+    def error(self, message):
+        sys.stderr.write(f"{self.prog}: {message}; see {self.prog} --help\n")
+        sys.exit(2)
+
+
+def main(arguments=None):
+    parser = OneLineParser(description="Draws accuracy over generations from summary.json files of generations.py.")
+    parser.add_argument("summaries", nargs="+", metavar="SUMMARY.json")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the PNG to write")
+    options = parser.parse_args(arguments)
+    try:
+        if not draw([load_summary(path) for path in options.summaries], options.output):
+            raise PlotError(f"{options.summaries[0]}: no accuracy in it yet; finish a generation first")
+    except PlotError as error:
+        sys.stderr.write(f"{parser.prog}: {error}\n")
+        return 1
+    print(options.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

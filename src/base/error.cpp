@@ -1,0 +1,45 @@
+#include "base/error.h"
+
+#include <cstdarg>
+#include <cstdio>
+
+namespace dng {
+namespace {
+
+std::string vformat(const char* pattern, va_list args) {
+  va_list copy;
+  va_copy(copy, args);
+  const int size = std::vsnprintf(nullptr, 0, pattern, copy);
+  va_end(copy);
+  std::string text(size > 0 ? static_cast<size_t>(size) : 0, '\0');
+  if (size > 0) std::vsnprintf(text.data(), text.size() + 1, pattern, args);
+  return text;
+}
+
+}  // namespace
+
+std::string format(const char* pattern, ...) {
+  va_list args;
+  va_start(args, pattern);
+  std::string text = vformat(pattern, args);
+  va_end(args);
+  return text;
+}
+
+void fail(const char* pattern, ...) {
+  va_list args;
+  va_start(args, pattern);
+  const std::string text = vformat(pattern, args);
+  va_end(args);
+  throw Error(text, ExitCode::kFailed);
+}
+
+void fail_usage(const char* pattern, ...) {
+  va_list args;
+  va_start(args, pattern);
+  const std::string text = vformat(pattern, args);
+  va_end(args);
+  throw Error(text, ExitCode::kUsage);
+}
+
+}  // namespace dng

@@ -1,0 +1,41 @@
+// Errors as the user sees them: one line that says what, where, what was found, what is allowed and what to do.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace dng {
+
+enum class ExitCode { kDone = 0, kFailed = 1, kUsage = 2 };
+
+// Thrown anywhere, caught once in main: the message goes to stderr as one line, the code becomes the exit status.
+class Error : public std::runtime_error {
+ public:
+  explicit Error(const std::string& message, ExitCode code = ExitCode::kFailed)
+      : std::runtime_error(message), code_(code) {}
+  ExitCode code() const { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+// Thrown by long work that saw Ctrl-C or SIGTERM and put everything in order; the exit status becomes 128 + signal.
+class Interrupted : public std::runtime_error {
+ public:
+  Interrupted(const std::string& message, int signal) : std::runtime_error(message), signal_(signal) {}
+  int signal() const { return signal_; }
+
+ private:
+  int signal_;
+};
+
+// printf-style formatting into a string.
+std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
+
+// Throws Error (exit code 1) with a formatted message.
+[[noreturn]] void fail(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
+
+// Throws Error (exit code 2): the command line itself is wrong.
+[[noreturn]] void fail_usage(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
+
+}  // namespace dng

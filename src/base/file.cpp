@@ -1,0 +1,131 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/error.h"
+
+namespace dng {
+
+std::string read_file(const std::string& path, const std::string& what) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0)
+    fail("%s: %s cannot be read: %s", path.c_str(), what.c_str(), std::strerror(errno));
+  if (S_ISDIR(info.st_mode)) fail("%s: %s is a folder; give the path of a file", path.c_str(), what.c_str());
+  std::FILE* file = std::fopen(path.c_str(), "rb");
+  if (file == nullptr) fail("%s: %s cannot be read: %s", path.c_str(), what.c_str(), std::strerror(errno));
+  std::string text;
+  text.reserve(static_cast<size_t>(info.st_size));
+  char buffer[1 << 16];
+  size_t got = 0;
+  while ((got = std::fread(buffer, 1, sizeof buffer, file)) > 0) text.append(buffer, got);
+  const bool bad = std::ferror(file) != 0;
+  std::fclose(file);
+  if (bad) fail("%s: %s: reading stopped: %s", path.c_str(), what.c_str(), std::strerror(errno));
+  return text;
+}
+
+bool file_exists(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0;
+}
+
+uint64_t file_size(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
+}
+
+void require_writable_folder(const std::string& path, const std::string& what) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error && !std::filesystem::is_directory(path)) {
+    fail("%s: %s cannot be made: %s; name a folder that can be written", path.c_str(), what.c_str(),
+         error.message().c_str());
+  }
+  std::string probe = path + "/.write_probe_XXXXXX";
+  const int descriptor = mkstemp(probe.data());
+  if (descriptor < 0) {
+    fail("%s: %s cannot be written: %s; name a folder that can be written", path.c_str(), what.c_str(),
+         std::strerror(errno));
+  }
+  close(descriptor);
+  unlink(probe.c_str());
+}
+
+AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(path + ".tmp") {
+  file_ = std::fopen(temporary_.c_str(), "wb");
+  if (file_ == nullptr) {
+    fail("%s: cannot be written: %s; the previous file, if any, is untouched", path_.c_str(), std::strerror(errno));
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (file_ != nullptr) {
+    std::fclose(file_);
+    unlink(temporary_.c_str());
+  }
+}
+
+void AtomicFile::fail_write() {
+  const int reason = errno;
+  std::fclose(file_);
+  file_ = nullptr;
+  unlink(temporary_.c_str());
+  fail("%s: cannot be written: %s; the previous file, if any, is untouched; free some space and go on with -resume",
+       path_.c_str(), std::strerror(reason));
+}
+
+void AtomicFile::write(const void* data, size_t size) {
+  if (size > 0 && std::fwrite(data, 1, size, file_) != size) fail_write();
+}
+
+void AtomicFile::commit() {
+  if (std::fflush(file_) != 0 || fsync(fileno(file_)) != 0) fail_write();
+  std::FILE* file = file_;
+  file_ = nullptr;
+  if (std::fclose(file) != 0 || std::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const int reason = errno;
+    unlink(temporary_.c_str());
+    fail("%s: cannot be written: %s; the previous file, if any, is untouched", path_.c_str(), std::strerror(reason));
+  }
+  // The new name is durable only once its folder is.
+  const size_t slash = path_.find_last_of('/');
+  const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY);
+  if (descriptor >= 0) {
+    fsync(descriptor);
+    close(descriptor);
+  }
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.commit();
+}
+
+void Hash::add(const void* data, size_t size) {
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  const uint64_t prime = 0x100000001b3ull;
+  while (size >= 8) {
+    uint64_t word = 0;
+    std::memcpy(&word, bytes, 8);
+    value_ = (value_ ^ word) * prime;
+    value_ ^= value_ >> 29;
+    bytes += 8;
+    size -= 8;
+  }
+  uint64_t tail = size;
+  std::memcpy(reinterpret_cast<unsigned char*>(&tail) + 1, bytes, size);
+  value_ = (value_ ^ tail) * prime;
+  value_ ^= value_ >> 29;
+}
+
+std::string Hash::hex() const { return format("%016llx", static_cast<unsigned long long>(value_)); }
+
+}  // namespace dng

@@ -1,0 +1,30 @@
+// Writes JSON: objects and arrays of numbers, texts and nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace dng {
+
+class Json {
+ public:
+  static Json object();
+  static Json array();
+  static Json number(double value);  // nine significant digits; null where not finite
+  static Json integer(int64_t value);
+  static Json text(const std::string& value);
+  static Json null();
+
+  Json& set(const std::string& key, const Json& value);  // of an object, in the order of the calls
+  Json& add(const Json& value);                          // to an array
+  std::string dump(int indent = 0) const;
+
+ private:
+  enum class Kind { kLeaf, kObject, kArray };
+  Kind kind_ = Kind::kLeaf;
+  std::string leaf_ = "null";
+  std::vector<std::pair<std::string, Json>> members_;
+};
+
+}  // namespace dng

@@ -1,0 +1,76 @@
+#include "base/progress.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace dng {
+namespace {
+
+volatile sig_atomic_t caught_signal = 0;
+
+void on_signal(int number) { caught_signal = number; }
+
+}  // namespace
+
+double now_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Progress::Progress(std::string label, int64_t total, std::string unit)
+    : label_(std::move(label)),
+      unit_(std::move(unit)),
+      total_(total),
+      terminal_(isatty(STDERR_FILENO) != 0),
+      start_(now_seconds()),
+      last_(start_) {}
+
+Progress::~Progress() { clear(); }
+
+void Progress::clear() {
+  if (shown_ && terminal_) std::fprintf(stderr, "\r\033[K");
+  shown_ = false;
+}
+
+void Progress::advance(int64_t done, const std::string& note) {
+  const double now = now_seconds();
+  if (now - start_ < 1 || now - last_ < (terminal_ ? 0.1 : 30)) return;
+  last_ = now;
+  const double rate = static_cast<double>(done) / (now - start_);
+  const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
+  const double share = total_ > 0 ? static_cast<double>(done) / static_cast<double>(total_) : 1;
+  const std::string facts = format("%3.0f %% %lld/%lld %s, %.0f/s, %s left%s%s", 100 * share,
+                                   static_cast<long long>(done), static_cast<long long>(total_), unit_.c_str(), rate,
+                                   human_seconds(left).c_str(), note.empty() ? "" : ", ", note.c_str());
+  if (terminal_) {
+    const int width = 24;
+    const int full = std::clamp(static_cast<int>(share * width), 0, width);
+    const std::string bar =
+        std::string(static_cast<size_t>(full), '#') + std::string(static_cast<size_t>(width - full), '.');
+    std::fprintf(stderr, "\r\033[K%s [%s] %s", label_.c_str(), bar.c_str(), facts.c_str());
+  } else {
+    std::fprintf(stderr, "%s: %s\n", label_.c_str(), facts.c_str());
+  }
+  std::fflush(stderr);
+  shown_ = true;
+}
+
+void Progress::finish() { clear(); }
+
+void catch_interrupts() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  // A second Ctrl-C ends the program at once.
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+int interrupted() { return caught_signal; }
+
+}  // namespace dng

@@ -1,0 +1,64 @@
+#include "cfg/cfg_file.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+
+namespace dng {
+namespace {
+
+void add_entry(const std::string& path, const std::string& line, int number, CfgSection* section) {
+  const size_t equals = line.find('=');
+  if (equals == std::string::npos) {
+    fail("%s:%d: %s is neither [section] nor key=value; write key=value, or start a comment with #", path.c_str(),
+         number, quoted(line).c_str());
+  }
+  CfgEntry entry{trim(line.substr(0, equals)), trim(line.substr(equals + 1)), number};
+  if (entry.key.empty()) fail("%s:%d: %s has no key; write key=value", path.c_str(), number, quoted(line).c_str());
+  if (entry.value.empty()) {
+    fail("%s:%d: [%s] %s has no value; give one, or remove the line", path.c_str(), number, section->name.c_str(),
+         entry.key.c_str());
+  }
+  for (const CfgEntry& other : section->entries) {
+    if (other.key == entry.key) {
+      fail("%s:%d: [%s] %s=%s was already given as %s in line %d; keep one of them", path.c_str(), number,
+           section->name.c_str(), entry.key.c_str(), entry.value.c_str(), other.value.c_str(), other.line);
+    }
+  }
+  section->entries.push_back(entry);
+}
+
+}  // namespace
+
+CfgFile parse_cfg(const std::string& path, const std::string& text) {
+  CfgFile cfg{path, {}};
+  if (text.find('\0') != std::string::npos) {
+    fail("%s: this is a binary file, not a cfg; give a text file that starts with [net]", path.c_str());
+  }
+  int number = 0;
+  for (size_t start = 0; start < text.size();) {
+    const size_t end = std::min(text.find('\n', start), text.size());
+    const std::string line = trim(text.substr(start, end - start));
+    start = end + 1;
+    ++number;
+    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
+    if (line[0] == '[') {
+      if (line.back() != ']' || line.size() < 3) {
+        fail("%s:%d: %s is not a section; write [name]", path.c_str(), number, quoted(line).c_str());
+      }
+      cfg.sections.push_back({trim(line.substr(1, line.size() - 2)), number, {}});
+      continue;
+    }
+    if (cfg.sections.empty()) {
+      fail("%s:%d: %s stands before the first section; a cfg starts with [net]", path.c_str(), number,
+           quoted(line).c_str());
+    }
+    add_entry(path, line, number, &cfg.sections.back());
+  }
+  if (cfg.sections.empty()) fail("%s: the cfg has no sections; it must start with [net]", path.c_str());
+  return cfg;
+}
+
+CfgFile read_cfg(const std::string& path) { return parse_cfg(path, read_file(path, "the cfg")); }
+
+}  // namespace dng

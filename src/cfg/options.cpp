@@ -1,0 +1,250 @@
+#include "cfg/options.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace dng {
+namespace {
+
+OptionSpec make(const std::string& name, OptionType type, const std::string& fallback, const std::string& help) {
+  OptionSpec spec;
+  spec.name = name;
+  spec.type = type;
+  spec.fallback = fallback;
+  spec.help = help;
+  return spec;
+}
+
+OptionSpec ranged(OptionSpec spec, double low, double high) {
+  spec.low = low;
+  spec.high = high;
+  return spec;
+}
+
+bool in_range(const OptionSpec& spec, double value) {
+  return !(value < spec.low || value > spec.high || (spec.low_open && value == spec.low) ||
+           (spec.high_open && value == spec.high));
+}
+
+bool integer_fits(const OptionSpec& spec, const std::string& text) {
+  int64_t number = 0;
+  return parse_integer(text, &number) && std::llabs(number) <= std::numeric_limits<int>::max() &&
+         in_range(spec, static_cast<double>(number));
+}
+
+bool real_fits(const OptionSpec& spec, const std::string& text) {
+  double number = 0;
+  return parse_real(text, &number) && in_range(spec, number);
+}
+
+bool valid(const OptionSpec& spec, const std::string& value) {
+  switch (spec.type) {
+    case OptionType::kFlag:
+      return value == "0" || value == "1";
+    case OptionType::kInteger:
+      return integer_fits(spec, value);
+    case OptionType::kReal:
+      return real_fits(spec, value);
+    case OptionType::kText:
+      return true;
+    case OptionType::kChoice:
+      for (const std::string& choice : spec.choices) {
+        if (value == choice) return true;
+      }
+      return false;
+    case OptionType::kIntegerList:
+    case OptionType::kRealList:
+      for (const std::string& piece : split(value, ',')) {
+        if (!(spec.type == OptionType::kIntegerList ? integer_fits(spec, piece) : real_fits(spec, piece))) return false;
+      }
+      return true;
+  }
+  return false;
+}
+
+std::string range_text(const OptionSpec& spec) {
+  const bool low = std::isfinite(spec.low), high = std::isfinite(spec.high);
+  const std::string from = low ? format("%g", spec.low) : "", to = high ? format("%g", spec.high) : "";
+  std::string text;
+  if (low) text += (spec.low_open ? " above " : high && !spec.high_open ? " from " : " of at least ") + from;
+  if (low && high && (spec.low_open || spec.high_open)) text += " and";
+  if (high) text += (spec.high_open ? " below " : low && !spec.low_open ? " to " : " of at most ") + to;
+  return text;
+}
+
+}  // namespace
+
+OptionSpec flag_option(const std::string& name, const std::string& fallback, const std::string& help) {
+  return make(name, OptionType::kFlag, fallback, help);
+}
+OptionSpec integer_option(const std::string& name, const std::string& fallback, double low, double high,
+                          const std::string& help) {
+  return ranged(make(name, OptionType::kInteger, fallback, help), low, high);
+}
+OptionSpec real_option(const std::string& name, const std::string& fallback, double low, double high,
+                       const std::string& help) {
+  return ranged(make(name, OptionType::kReal, fallback, help), low, high);
+}
+OptionSpec text_option(const std::string& name, const std::string& fallback, const std::string& help) {
+  return make(name, OptionType::kText, fallback, help);
+}
+OptionSpec choice_option(const std::string& name, const std::string& fallback, const std::vector<std::string>& choices,
+                         const std::string& help) {
+  OptionSpec spec = make(name, OptionType::kChoice, fallback, help);
+  spec.choices = choices;
+  return spec;
+}
+OptionSpec integers_option(const std::string& name, const std::string& fallback, double low, double high,
+                           const std::string& help) {
+  return ranged(make(name, OptionType::kIntegerList, fallback, help), low, high);
+}
+OptionSpec reals_option(const std::string& name, const std::string& fallback, double low, double high,
+                        const std::string& help) {
+  return ranged(make(name, OptionType::kRealList, fallback, help), low, high);
+}
+OptionSpec open_low(OptionSpec option) {
+  option.low_open = true;
+  return option;
+}
+OptionSpec open_high(OptionSpec option) {
+  option.high_open = true;
+  return option;
+}
+OptionSpec ours(OptionSpec option) {
+  option.for_host = false;
+  return option;
+}
+
+std::string allowed_text(const OptionSpec& spec) {
+  switch (spec.type) {
+    case OptionType::kFlag:
+      return "0 or 1";
+    case OptionType::kInteger:
+      return "a whole number" + range_text(spec);
+    case OptionType::kReal:
+      return "a number" + range_text(spec);
+    case OptionType::kText:
+      return "text";
+    case OptionType::kChoice:
+      return "one of " + join(spec.choices, ", ");
+    case OptionType::kIntegerList:
+      return "whole numbers" + range_text(spec) + ", separated by commas";
+    case OptionType::kRealList:
+      return "numbers" + range_text(spec) + ", separated by commas";
+  }
+  return "";
+}
+
+Options::Options(const std::string& file, const CfgSection& section, const std::vector<OptionSpec>& specs,
+                 const std::map<std::string, std::string>& reasons)
+    : file_(file), section_(section), specs_(specs) {
+  std::vector<std::string> names;
+  for (const OptionSpec& spec : specs_) names.push_back(spec.name);
+  for (const CfgEntry& entry : section_.entries) {
+    const OptionSpec* found = nullptr;
+    for (const OptionSpec& spec : specs_) {
+      if (spec.name == entry.key) found = &spec;
+    }
+    const std::string place = file_ + (entry.line > 0 ? format(":%d", entry.line) : "") + ": [" + section_.name + "] ";
+    if (found == nullptr) {
+      const auto reason = reasons.find(entry.key);
+      if (reason != reasons.end()) {
+        fail("%s%s=%s: %s", place.c_str(), entry.key.c_str(), entry.value.c_str(), reason->second.c_str());
+      }
+      fail("%sunknown key %s%s%s", place.c_str(), quoted(entry.key).c_str(), did_you_mean(entry.key, names).c_str(),
+           names.empty() ? "; this section takes no keys" : ("; allowed here: " + join(names, ", ")).c_str());
+    }
+    if (!valid(*found, entry.value)) {
+      const std::string near = found->type == OptionType::kChoice ? did_you_mean(entry.value, found->choices) : "";
+      fail("%s%s=%s: found %s, allowed is %s%s", place.c_str(), entry.key.c_str(), entry.value.c_str(),
+           quoted(entry.value).c_str(), allowed_text(*found).c_str(), near.c_str());
+    }
+    values_[entry.key] = entry.value;
+  }
+  for (const OptionSpec& spec : specs_) {
+    if (values_.count(spec.name) == 0 && !spec.fallback.empty()) values_[spec.name] = spec.fallback;
+  }
+}
+
+bool Options::given(const std::string& name) const {
+  for (const CfgEntry& entry : section_.entries) {
+    if (entry.key == name) return true;
+  }
+  return false;
+}
+
+bool Options::has(const std::string& name) const { return values_.count(name) > 0; }
+
+const std::string& Options::value(const std::string& name) const {
+  const auto found = values_.find(name);
+  if (found == values_.end()) fail("%s: %s= is missing; add it", where().c_str(), name.c_str());
+  return found->second;
+}
+
+bool Options::flag(const std::string& name) const { return value(name) == "1"; }
+
+int Options::integer(const std::string& name) const {
+  int64_t number = 0;
+  parse_integer(value(name), &number);
+  return static_cast<int>(number);
+}
+
+double Options::real(const std::string& name) const {
+  double number = 0;
+  parse_real(value(name), &number);
+  return number;
+}
+
+const std::string& Options::text(const std::string& name) const { return value(name); }
+
+std::vector<int> Options::integers(const std::string& name) const {
+  std::vector<int> numbers;
+  for (const std::string& piece : split(value(name), ',')) {
+    int64_t number = 0;
+    parse_integer(piece, &number);
+    numbers.push_back(static_cast<int>(number));
+  }
+  return numbers;
+}
+
+std::vector<double> Options::reals(const std::string& name) const {
+  std::vector<double> numbers;
+  for (const std::string& piece : split(value(name), ',')) {
+    double number = 0;
+    parse_real(piece, &number);
+    numbers.push_back(number);
+  }
+  return numbers;
+}
+
+std::string Options::where() const {
+  return file_ + (section_.line > 0 ? format(":%d", section_.line) : "") + ": [" + section_.name + "]";
+}
+
+std::string Options::where(const std::string& name) const {
+  for (const CfgEntry& entry : section_.entries) {
+    if (entry.key == name) {
+      return file_ + (entry.line > 0 ? format(":%d", entry.line) : "") + ": [" + section_.name + "] " + name + "=" +
+             entry.value;
+    }
+  }
+  return where() + " " + name;
+}
+
+void Options::require(const std::string& name, const std::string& advice) const {
+  if (!given(name)) fail("%s: %s= is missing; %s", where().c_str(), name.c_str(), advice.c_str());
+}
+
+std::vector<CfgEntry> Options::host_entries() const {
+  std::vector<CfgEntry> entries;
+  for (const CfgEntry& entry : section_.entries) {
+    for (const OptionSpec& spec : specs_) {
+      if (spec.name == entry.key && spec.for_host) entries.push_back(entry);
+    }
+  }
+  return entries;
+}
+
+}  // namespace dng

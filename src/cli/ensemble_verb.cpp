@@ -1,0 +1,27 @@
+#include "eval/ensemble.h"
+
+#include "base/file.h"
+#include "cli/verbs.h"
+#include "eval/accuracy_json.h"
+
+namespace dng {
+
+int ensemble_verb(const Words& words) {
+  const Arguments arguments(words, evaluation_flags(), 4, 1024,
+                            "darknet classifier ensemble DATA CFG WEIGHTS WEIGHTS... [-json FILE] [-threads N]");
+  const Evaluation e = open_evaluation(arguments);
+  const Words weights(arguments.positional().begin() + 2, arguments.positional().end());
+  const EnsembleResult result = evaluate_ensemble(e.network.get(), weights, *e.images, e.data.top, e.threads);
+  Json members = Json::array();
+  for (size_t i = 0; i < weights.size(); ++i) {
+    std::printf("member %s: %s\n", weights[i].c_str(), result.members[i].line().c_str());
+    members.add(accuracy_json(result.members[i]).set("weights", Json::text(weights[i])));
+  }
+  if (arguments.has("-json")) {
+    write_file(arguments.text("-json", ""), accuracy_json(result.ensemble).set("members", members).dump() + "\n");
+  }
+  std::printf("%s\n", result.ensemble.line().c_str());
+  return 0;
+}
+
+}  // namespace dng

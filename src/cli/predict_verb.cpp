@@ -1,0 +1,75 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/verbs.h"
+#include "data/image_file.h"
+#include "engine/weights.h"
+
+namespace dng {
+namespace {
+
+void predict(const std::string& path, const Evaluation& e, int top) {
+  Image image;
+  decode_image_file(path, &image);
+  const NetworkConfig& config = e.network->config();
+  std::vector<float> input(config.input.size() * static_cast<size_t>(e.network->batch()));
+  prepare_for_evaluation(image, config.augmentation(), config.input, input.data());
+  Pass pass;
+  pass.input = input.data();
+  pass.count = 1;
+  e.network->forward(&pass);
+  const float* scores = e.network->probabilities();
+  std::vector<int> order(static_cast<size_t>(e.network->classes()));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return scores[a] > scores[b]; });
+  for (int i = 0; i < top; ++i) {
+    std::printf("%5.2f%%: %s\n", 100 * scores[order[static_cast<size_t>(i)]],
+                e.data.display_names[static_cast<size_t>(order[static_cast<size_t>(i)])].c_str());
+  }
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int predict_verb(const Words& words) {
+  const Arguments arguments(words,
+                            {{"-t", true}, {"-threads", true}, {"-v", false}, {"-nogpu", false}, {"-gpus", true}}, 3, 4,
+                            "darknet classifier predict DATA CFG WEIGHTS [IMAGE] [-t N]");
+  const Evaluation e = open_evaluation(arguments, false);
+  load_weights(arguments.positional()[2], e.network.get());
+  const int classes = e.network->classes();
+  const int top = static_cast<int>(arguments.integer("-t", std::min(e.data.top, classes), 1, classes));
+  if (arguments.positional().size() == 4) {
+    predict(arguments.positional()[3], e, top);
+    return 0;
+  }
+  // As in Darknet: paths from the keyboard or a pipe, one a line; a bad one does not end the session.
+  const bool terminal = isatty(STDIN_FILENO) != 0;
+  int bad = 0;
+  for (std::string line;;) {
+    if (terminal) {
+      std::printf("Enter Image Path: ");
+      std::fflush(stdout);
+    }
+    if (!std::getline(std::cin, line)) break;
+    line = trim(line);
+    if (line.empty()) continue;
+    try {
+      if (!terminal) std::printf("%s\n", line.c_str());
+      predict(line, e, top);
+    } catch (const Error& error) {
+      std::fprintf(stderr, "darknet: %s\n", error.what());
+      ++bad;
+    }
+  }
+  return bad == 0 ? 0 : 1;
+}
+
+}  // namespace dng

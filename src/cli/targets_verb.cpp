@@ -1,0 +1,45 @@
+#include "train/targets.h"
+
+#include <omp.h>
+
+#include "base/error.h"
+#include "cli/verbs.h"
+#include "train/schedule.h"
+
+namespace dng {
+
+int targets_verb(const Words& words) {
+  const Arguments arguments(
+      words, {{"-out", true}, {"-seed", true}, {"-threads", true}, {"-v", false}, {"-nogpu", false}, {"-gpus", true}},
+      2, 2, "darknet classifier targets DATA STUDENT_CFG -out FILE [-seed N] [-threads N]");
+  check_devices(arguments);
+  if (!arguments.has("-out")) fail_usage("-out is missing: name the file that the targets are written to");
+  const std::string path = arguments.text("-out", "");
+  const auto seed = static_cast<uint64_t>(arguments.integer("-seed", 0, 0, 9223372036854775807LL));
+  const int threads = threads_of(arguments);
+  omp_set_num_threads(threads);
+  const DataFile data = read_data_file(arguments.positional()[0]);
+  const NetworkConfig student = read_network_config(arguments.positional()[1]);
+  const Options& o = student.cost().options;
+  if (student.cost().op->section != "distill") {
+    fail("%s: the last section is [%s]; targets are for a student, which ends with [distill]", o.where().c_str(),
+         student.cost().op->section.c_str());
+  }
+  o.require("teacher", "name the cfg of the teacher");
+  o.require("teacher_weights", "name the weights of the teacher");
+  if (student.classes() != data.classes) {
+    fail("%s: the network has %d outputs, %s says classes=%d; they must agree", o.where().c_str(), student.classes(),
+         data.path.c_str(), data.classes);
+  }
+  if (data.train.empty()) fail("%s: train= is missing", data.path.c_str());
+  const auto images = open_dataset(data, data.train, "train");
+  const Schedule schedule(student.net, images->size(), student.batch);
+  LiveTeacher teacher(o, student);
+  write_targets(path, make_targets_key(student, *images, seed),
+                teacher_hash(o.text("teacher"), o.text("teacher_weights")), schedule.iterations() * student.batch,
+                student.classes(), student, *images, seed, threads, &teacher);
+  std::printf("saved %s\n", path.c_str());
+  return 0;
+}
+
+}  // namespace dng

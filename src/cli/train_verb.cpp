@@ -1,0 +1,36 @@
+#include "cli/verbs.h"
+#include "train/trainer.h"
+
+namespace dng {
+
+int train_verb(const Words& words) {
+  const Arguments arguments(
+      words,
+      {{"-clear", false},
+       {"-seed", true},
+       {"-threads", true},
+       {"-nogpu", false},
+       {"-gpus", true},
+       {"-topk", false},
+       {"-dont_show", false},
+       {"-resume", false},
+       {"-state_seconds", true},
+       {"-v", false}},
+      2, 3,
+      "darknet classifier train DATA CFG [WEIGHTS] [-clear] [-seed N] [-threads N] [-nogpu | -gpus 0] [-topk] "
+      "[-dont_show] [-resume] [-state_seconds N] [-v]");
+  check_devices(arguments);
+  TrainSettings settings;
+  settings.data = arguments.positional()[0];
+  settings.cfg = arguments.positional()[1];
+  if (arguments.positional().size() > 2) settings.weights = arguments.positional()[2];
+  settings.clear = arguments.has("-clear");
+  settings.seed = static_cast<uint64_t>(arguments.integer("-seed", 0, 0, 9223372036854775807LL));
+  settings.threads = threads_of(arguments);
+  settings.resume = arguments.has("-resume");
+  settings.state_seconds = arguments.real("-state_seconds", 30, 0, 1e9);
+  settings.verbose = arguments.has("-v");
+  return train(settings);
+}
+
+}  // namespace dng

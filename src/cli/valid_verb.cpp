@@ -1,0 +1,25 @@
+#include "base/file.h"
+#include "cli/verbs.h"
+#include "engine/weights.h"
+#include "eval/accuracy_json.h"
+
+namespace dng {
+
+int valid_verb(const Words& words) {
+  const Arguments arguments(words, evaluation_flags(), 3, 3,
+                            "darknet classifier valid DATA CFG WEIGHTS [-json FILE] [-threads N]");
+  const Evaluation e = open_evaluation(arguments);
+  load_weights(arguments.positional()[2], e.network.get());
+  const Accuracy accuracy = evaluate(e.network.get(), *e.images, e.data.top, e.threads, "valid");
+  if (arguments.has("-json")) {
+    Json json = accuracy_json(accuracy);
+    json.set("weights", Json::text(arguments.positional()[2]))
+        .set("cfg", Json::text(arguments.positional()[1]))
+        .set("data", Json::text(e.images->description()));
+    write_file(arguments.text("-json", ""), json.dump() + "\n");
+  }
+  std::printf("%s\n", accuracy.line().c_str());
+  return 0;
+}
+
+}  // namespace dng

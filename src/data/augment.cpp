@@ -1,0 +1,157 @@
+#include "data/augment.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "data/host_augment.h"
+#include "data/pixels.h"
+#include "data/resize.h"
+
+namespace dng {
+namespace {
+
+constexpr int kCropTries = 10;
+constexpr double kSmallestArea = 0.08;
+constexpr double kNarrowest = 3.0 / 4.0, kWidest = 4.0 / 3.0;
+
+int draw_below(int bound, CounterRandom* random) {
+  return static_cast<int>(random->below(static_cast<uint32_t>(bound)));
+}
+
+// torchvision's RandomResizedCrop.
+Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random) {
+  const int height = shape.height, width = shape.width;
+  for (int i = 0; i < kCropTries; ++i) {
+    const double area = random->uniform(kSmallestArea, 1) * height * width;
+    const double aspect = std::exp(random->uniform(std::log(kNarrowest), std::log(kWidest)));
+    const auto w = static_cast<int>(std::lround(std::sqrt(area * aspect)));
+    const auto h = static_cast<int>(std::lround(std::sqrt(area / aspect)));
+    if (w < 1 || h < 1 || w > width || h > height) continue;
+    const int y = draw_below(height - h + 1, random);
+    return {draw_below(width - w + 1, random), y, w, h};
+  }
+  Rectangle part = {0, 0, width, height};
+  if (width < kNarrowest * height) part.height = std::max(1, static_cast<int>(std::lround(width / kNarrowest)));
+  if (width > kWidest * height) part.width = std::max(1, static_cast<int>(std::lround(height * kWidest)));
+  part.x = (width - part.width) / 2;
+  part.y = (height - part.height) / 2;
+  return part;
+}
+
+void augment_own_way(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
+                     CounterRandom* random, float* out) {
+  const PixelTable table(augmentation, geometry.channels);
+  if (augmentation.random_resized_crop) {
+    const Rectangle part = draw_rectangle(image.shape, random);
+    const bool mirror = augmentation.mirror && random->below(2) != 0;
+    if (part.width == geometry.width && part.height == geometry.height) {
+      copy_window(image, {part.x, part.y, mirror}, table, geometry, out);
+    } else {
+      copy_window(resize_rectangle(image, part, geometry.height, geometry.width), {0, 0, mirror}, table, geometry, out);
+    }
+    return;
+  }
+  const int pad = augmentation.pad;
+  const int free_rows = image.shape.height + 2 * pad - geometry.height;
+  const int free_columns = image.shape.width + 2 * pad - geometry.width;
+  if (free_rows < 0 || free_columns < 0) {
+    fail(
+        "image of %dx%d (height x width) with pad = %d is smaller than the network's %dx%d; set random_resized_crop = "
+        "1, or give larger images",
+        image.shape.height, image.shape.width, pad, geometry.height, geometry.width);
+  }
+  Window window;
+  window.y = draw_below(free_rows + 1, random) - pad;
+  window.x = draw_below(free_columns + 1, random) - pad;
+  window.mirror = augmentation.mirror && random->below(2) != 0;
+  copy_window(image, window, table, geometry, out);
+}
+
+std::string values_text(const std::vector<float>& values) {
+  std::string text;
+  for (const float value : values) text += format("%s%.9g", text.empty() ? "" : ",", static_cast<double>(value));
+  return text.empty() ? "none" : text;
+}
+
+void check_normalisation(const Augmentation& augmentation, int channels) {
+  const auto allowed = static_cast<size_t>(channels);
+  if (!augmentation.mean.empty() && augmentation.mean.size() != allowed) {
+    fail("[net] mean has %zu values; allowed: one for each of the %d channels", augmentation.mean.size(), channels);
+  }
+  if (!augmentation.std.empty() && augmentation.std.size() != allowed) {
+    fail("[net] std has %zu values; allowed: one for each of the %d channels", augmentation.std.size(), channels);
+  }
+  for (const float value : augmentation.mean) {
+    if (!std::isfinite(value)) fail("[net] mean has the value %g; allowed: real numbers", static_cast<double>(value));
+  }
+  for (const float value : augmentation.std) {
+    if (!std::isfinite(value) || value <= 0) {
+      fail("[net] std has the value %g; allowed: above 0", static_cast<double>(value));
+    }
+  }
+}
+
+void check_factor(const char* key, double value) {
+  if (!std::isfinite(value) || value <= 0) fail("[net] %s = %g; allowed: above 0 (1 changes nothing)", key, value);
+}
+
+void check_host_keys(const Augmentation& augmentation, int width) {
+  check_factor("aspect", augmentation.aspect);
+  check_factor("saturation", augmentation.saturation);
+  check_factor("exposure", augmentation.exposure);
+  if (!std::isfinite(augmentation.angle)) fail("[net] angle = %g; allowed: degrees", augmentation.angle);
+  if (!(std::abs(augmentation.hue) <= 1)) fail("[net] hue = %g; allowed: -1 to 1 (a turn)", augmentation.hue);
+  const int low = augmentation.min_crop != 0 ? augmentation.min_crop : width;
+  const int high = augmentation.max_crop != 0 ? augmentation.max_crop : width;
+  if (low < 0 || high < low) {
+    fail("[net] min_crop = %d, max_crop = %d; allowed: 0 < min_crop <= max_crop (0: the network's width, %d)",
+         augmentation.min_crop, augmentation.max_crop, width);
+  }
+}
+
+}  // namespace
+
+std::string Augmentation::training_text() const {
+  std::string text;
+  if (own) {
+    text = format("own pad=%d mirror=%d random_resized_crop=%d", pad, mirror ? 1 : 0, random_resized_crop ? 1 : 0);
+  } else {
+    text = format("host flip=%d angle=%.17g aspect=%.17g hue=%.17g saturation=%.17g exposure=%.17g crop=%d..%d",
+                  flip ? 1 : 0, angle, aspect, hue, saturation, exposure, min_crop, max_crop);
+  }
+  return text + " mean=" + values_text(mean) + " std=" + values_text(std);
+}
+
+void check_augmentation(const Augmentation& augmentation, const Geometry& geometry) {
+  if (geometry.channels != 1 && geometry.channels != 3) {
+    fail("[net] channels = %d; allowed for images: 1 or 3", geometry.channels);
+  }
+  if (geometry.height < 1 || geometry.width < 1) {
+    fail("[net] height = %d, width = %d; allowed: at least 1", geometry.height, geometry.width);
+  }
+  check_normalisation(augmentation, geometry.channels);
+  if (augmentation.pad < 0) fail("[net] pad = %d; allowed: 0 or more", augmentation.pad);
+  if (augmentation.pad > 0 && augmentation.random_resized_crop) {
+    fail("[net] pad = %d and random_resized_crop = 1 exclude each other; take one out", augmentation.pad);
+  }
+  if (!augmentation.own) check_host_keys(augmentation, geometry.width);
+  const int larger = std::max(geometry.height, geometry.width);
+  if (augmentation.valid_resize != 0 && augmentation.valid_resize < larger) {
+    fail("[net] valid_resize = %d; allowed: 0 (off), or at least the network's size, %d", augmentation.valid_resize,
+         larger);
+  }
+}
+
+void augment_for_training(const Image& original, const Augmentation& augmentation, const Geometry& geometry,
+                          CounterRandom* random, float* out) {
+  Image scratch;
+  const Image& image = with_channels(original, geometry.channels, &scratch);
+  if (augmentation.own) {
+    augment_own_way(image, augmentation, geometry, random, out);
+  } else {
+    augment_as_host(image, augmentation, geometry, random, out);
+  }
+}
+
+}  // namespace dng

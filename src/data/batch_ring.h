@@ -1,0 +1,36 @@
+// A bounded ring of batches that worker threads fill in order, ahead of the one thread that takes them out.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "data/stream.h"
+
+namespace dng {
+
+class BatchRing {
+ public:
+  // Called once a batch, in order, one call at a time: sets position, count, samples, and the sizes of the rest.
+  using Begin = std::function<void(int64_t number, Batch* batch)>;
+  // Called for every sample of a batch, on any worker, several at once: fills images and labels of sample `i`.
+  using Fill = std::function<void(Batch* batch, int i, Image* scratch)>;
+
+  BatchRing(int64_t batches, int threads, int samples_per_turn, Begin begin, Fill fill);
+  // Stops after the samples that are being made at the moment.
+  ~BatchRing();
+  BatchRing(const BatchRing&) = delete;
+  BatchRing& operator=(const BatchRing&) = delete;
+
+  // The next batch, valid until the next call; nullptr after the last. Where making it failed, the error of its first
+  // bad sample, whatever the number of threads; it stays the answer to further calls.
+  const Batch* next();
+  // Seconds that next() has waited.
+  double waited() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dng

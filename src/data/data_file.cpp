@@ -1,0 +1,151 @@
+#include "data/data_file.h"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "data/text_file.h"
+
+namespace dng {
+namespace {
+
+constexpr int kMaxClasses = 1000000;
+const char* const kKeys[] = {"classes", "train", "valid", "labels", "names", "backup", "top", "superclasses"};
+
+struct Entry {
+  std::string value;
+  int line = 0;
+};
+using Entries = std::map<std::string, Entry>;
+
+std::vector<std::string> known_keys() { return {std::begin(kKeys), std::end(kKeys)}; }
+
+Entries read_entries(const std::string& path) {
+  const std::vector<std::string> keys = known_keys();
+  Entries entries;
+  for (const TextLine& line : read_text_lines(path, "data file")) {
+    if (line.text.empty() || line.text[0] == '#' || line.text[0] == ';') continue;
+    const size_t equals = line.text.find('=');
+    if (equals == std::string::npos) {
+      fail("%s:%d: found %s; allowed: 'key = value', a comment (#, ;) or a blank line", path.c_str(), line.number,
+           quoted(line.text).c_str());
+    }
+    const std::string key = trim(line.text.substr(0, equals));
+    const std::string value = trim(line.text.substr(equals + 1));
+    if (std::find(keys.begin(), keys.end(), key) == keys.end()) {
+      fail("%s:%d: unknown key %s; allowed: %s%s", path.c_str(), line.number, quoted(key).c_str(),
+           join(keys, " ").c_str(), did_you_mean(key, keys).c_str());
+    }
+    if (value.empty()) {
+      fail("%s:%d: key '%s' has no value; give one or take the line out", path.c_str(), line.number, key.c_str());
+    }
+    const auto inserted = entries.insert({key, {value, line.number}});
+    if (!inserted.second) {
+      fail("%s:%d: key '%s' stands twice, first in line %d; keep one of them", path.c_str(), line.number, key.c_str(),
+           inserted.first->second.line);
+    }
+  }
+  return entries;
+}
+
+int integer_in(const std::string& path, const Entries& entries, const std::string& key, int low, int high) {
+  const Entry& entry = entries.at(key);
+  int64_t value = 0;
+  if (!parse_integer(entry.value, &value) || value < low || value > high) {
+    fail("%s:%d: %s = %s; allowed: an integer from %d to %d", path.c_str(), entry.line, key.c_str(),
+         quoted(entry.value).c_str(), low, high);
+  }
+  return static_cast<int>(value);
+}
+
+// One line a class. Whatever is wrong with the file, the error starts where the .data file names it.
+std::vector<TextLine> class_lines(const DataFile& data, const Entries& entries, const std::string& key) {
+  const Entry& entry = entries.at(key);
+  std::vector<TextLine> lines;
+  try {
+    lines = read_text_lines(entry.value, key);
+  } catch (const Error& error) {
+    fail("%s:%d: %s", data.path.c_str(), entry.line, error.what());
+  }
+  for (const TextLine& line : lines) {
+    if (line.text.empty()) {
+      fail("%s:%d: blank line among the %s; allowed: one line for each of the %d classes", entry.value.c_str(),
+           line.number, key.c_str(), data.classes);
+    }
+  }
+  if (lines.size() != static_cast<size_t>(data.classes)) {
+    fail("%s:%d: %s: %s has %zu lines; allowed: one for each of the %d classes; correct the file or 'classes'",
+         data.path.c_str(), entry.line, entry.value.c_str(), key.c_str(), lines.size(), data.classes);
+  }
+  return lines;
+}
+
+std::vector<std::string> read_labels(const DataFile& data, const Entries& entries) {
+  std::vector<std::string> labels;
+  std::unordered_map<std::string, int> seen;
+  for (const TextLine& line : class_lines(data, entries, "labels")) {
+    const auto inserted = seen.insert({line.text, line.number});
+    if (!inserted.second) {
+      fail("%s:%d: label %s stands twice, first in line %d; every class needs a label of its own", data.labels.c_str(),
+           line.number, quoted(line.text).c_str(), inserted.first->second);
+    }
+    labels.push_back(line.text);
+  }
+  return labels;
+}
+
+std::vector<int> read_superclasses(const DataFile& data, const Entries& entries) {
+  std::vector<int> superclass_of;
+  for (const TextLine& line : class_lines(data, entries, "superclasses")) {
+    int64_t value = 0;
+    if (!parse_integer(line.text, &value) || value < 0 || value >= data.classes) {
+      fail("%s:%d: superclass %s; allowed: an index from 0 to %d", data.superclasses.c_str(), line.number,
+           quoted(line.text).c_str(), data.classes - 1);
+    }
+    superclass_of.push_back(static_cast<int>(value));
+  }
+  return superclass_of;
+}
+
+std::vector<std::string> display_names(const DataFile& data, const Entries& entries) {
+  std::vector<std::string> names;
+  if (!data.names.empty()) {
+    for (const TextLine& line : class_lines(data, entries, "names")) names.push_back(line.text);
+  } else if (!data.label_names.empty()) {
+    names = data.label_names;
+  } else {
+    for (int i = 0; i < data.classes; ++i) names.push_back("class " + std::to_string(i));
+  }
+  return names;
+}
+
+}  // namespace
+
+DataFile read_data_file(const std::string& path) {
+  const Entries entries = read_entries(path);
+  const auto value = [&](const char* key) {
+    const auto found = entries.find(key);
+    return found == entries.end() ? std::string() : found->second.value;
+  };
+  DataFile data;
+  data.path = path;
+  if (entries.count("classes") == 0) {
+    fail("%s: key 'classes' is missing; add 'classes = N' with N from 2 to %d", path.c_str(), kMaxClasses);
+  }
+  data.classes = integer_in(path, entries, "classes", 2, kMaxClasses);
+  data.top = entries.count("top") != 0 ? integer_in(path, entries, "top", 1, data.classes) : std::min(5, data.classes);
+  data.train = value("train");
+  data.valid = value("valid");
+  data.labels = value("labels");
+  data.names = value("names");
+  data.backup = value("backup");
+  data.superclasses = value("superclasses");
+  if (!data.labels.empty()) data.label_names = read_labels(data, entries);
+  data.display_names = display_names(data, entries);
+  if (!data.superclasses.empty()) data.superclass_of = read_superclasses(data, entries);
+  return data;
+}
+
+}  // namespace dng

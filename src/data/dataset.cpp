@@ -1,0 +1,39 @@
+#include "data/dataset.h"
+
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "data/gzip.h"
+#include "data/image_file.h"
+#include "data/image_list.h"
+#include "data/packed_set.h"
+#include "data/text_file.h"
+
+namespace dng {
+
+std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role) {
+  prepare_opencv();
+  if (path.empty()) fail("%s: key '%s' is missing; add '%s = FILE'", data.path.c_str(), role.c_str(), role.c_str());
+  struct stat info {};
+  if (stat(path.c_str(), &info) == 0 && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode))) {
+    fail("%s (%s of %s): is a device; give the path of a file", path.c_str(), role.c_str(), data.path.c_str());
+  }
+  std::string bytes = read_file(path, format("%s set of %s", role.c_str(), data.path.c_str()));
+  if (is_gzip(bytes)) bytes = gunzip(bytes, path);
+  if (bytes.empty()) {
+    fail("%s (%s of %s): is empty (0 bytes); get the file again", path.c_str(), role.c_str(), data.path.c_str());
+  }
+  if (starts_with(bytes, "\xff\xd8\xff") || starts_with(bytes, "\x89PNG")) {
+    fail("%s (%s of %s): is a single image; give a text file with one image path a line", path.c_str(), role.c_str(),
+         data.path.c_str());
+  }
+  if (is_idx(bytes)) return open_idx(data, path, role, std::move(bytes));
+  if (find_binary(bytes) == std::string::npos) return open_image_list(data, path, role, bytes);
+  return open_cifar(data, path, role, std::move(bytes));
+}
+
+}  // namespace dng

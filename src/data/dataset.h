@@ -1,0 +1,42 @@
+// A labelled set of images: a packed file (CIFAR, IDX) or a list of image files. What a file is, is told by its
+// content.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "data/data_file.h"
+#include "data/image.h"
+
+namespace dng {
+
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  virtual int64_t size() const = 0;
+  // 0..classes-1; checked when the set was opened.
+  virtual int label(int64_t index) const = 0;
+  // Decodes one image. Safe to call from several threads at once. Throws Error naming the file where it cannot be
+  // decoded.
+  virtual void decode(int64_t index, Image* image) const = 0;
+  // How errors and the prediction table name a sample: an image's path, or "test.bin record 17".
+  virtual std::string sample_name(int64_t index) const = 0;
+  // "CIFAR100 binary, 50000 images of 3x32x32".
+  virtual std::string description() const = 0;
+  // Identity of the content (packed sets: all bytes; lists: paths, labels and file sizes), for .targets and .state.
+  virtual uint64_t hash() const = 0;
+};
+
+// Opens `path` (DataFile::train or ::valid). `role` is "train" or "valid", for errors. Everything that can be checked
+// without decoding is checked here: existence, record size, count, label range against data.classes, every listed image
+// file readable and every label found exactly once.
+//   CIFAR-10 binary   3073-byte records: label, 3072 bytes of R, G, B planes        (data.classes == 10)
+//   CIFAR-100 binary  3074-byte records: coarse label, fine label, 3072 bytes      (classes == 100: fine; == 20:
+//   coarse) IDX               images (magic 0x00000803), plain or gzipped; the labels lie beside it: "images-idx3" in
+//   the name
+//                     becomes "labels-idx1"
+//   list              text: one image path a line, optionally followed by a blank and its class index
+std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role);
+
+}  // namespace dng

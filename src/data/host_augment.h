@@ -1,0 +1,12 @@
+// The host's augmentation: what Darknet's classifier training does to an image.
+#pragma once
+
+#include "data/augment.h"
+
+namespace dng {
+
+// For Augmentation::own == false; `image` has the network's number of channels. See augment_for_training.
+void augment_as_host(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
+                     CounterRandom* random, float* out);
+
+}  // namespace dng

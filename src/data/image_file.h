@@ -1,0 +1,19 @@
+// One image file: read, checked, decoded.
+#pragma once
+
+#include <string>
+
+#include "data/image.h"
+
+namespace dng {
+
+// Decodes `path` into three planes (R, G, B); orientation tags are ignored, as in Darknet. Throws Error naming the file
+// where it cannot be read or decoded. Truncated JPEG and truncated or damaged PNG files are refused: the decoders
+// behind OpenCV would fill the rest with grey and say so on stderr only.
+void decode_image_file(const std::string& path, Image* image);
+
+// Keeps OpenCV quiet and single-threaded: the streams' workers are the parallelism, and a second pool below them would
+// only fight for the same cores. Does its work once.
+void prepare_opencv();
+
+}  // namespace dng

@@ -1,0 +1,16 @@
+// Data sets that are a list of image files.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "data/dataset.h"
+
+namespace dng {
+
+// `content` is the text of the list at `path`. Checks every file and finds every label, see open_dataset and LabelRule.
+// A number at the end of a line is the class index, unless the whole line is the name of a file.
+std::unique_ptr<Dataset> open_image_list(const DataFile& data, const std::string& path, const std::string& role,
+                                         const std::string& content);
+
+}  // namespace dng

@@ -1,0 +1,147 @@
+#include "data/stream.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "data/batch_ring.h"
+#include "data/image_file.h"
+
+namespace dng {
+namespace {
+
+// How many samples a worker takes at once: enough that the lock costs nothing beside them, few enough that all workers
+// finish a batch together.
+int samples_per_turn(int batch, int threads) { return std::clamp(batch / (4 * std::max(1, threads)), 1, 16); }
+
+void check_batch(int batch) {
+  if (batch < 1) fail("batch = %d; allowed: 1 or more", batch);
+}
+
+void resize_batch(int count, const Geometry& geometry, Batch* batch) {
+  const auto samples = static_cast<size_t>(count);
+  batch->count = count;
+  batch->images.resize(samples * geometry.size());
+  batch->labels.resize(samples);
+  batch->samples.resize(samples);
+}
+
+// Errors about an image's shape do not know whose it is; `prepare` gets told here.
+template <typename Prepare>
+void fill_sample(const Dataset& data, const Geometry& geometry, Batch* batch, int i, Image* scratch,
+                 const Prepare& prepare) {
+  const auto index = static_cast<size_t>(i);
+  const int64_t sample = batch->samples[index];
+  data.decode(sample, scratch);
+  try {
+    prepare(*scratch, batch->images.data() + index * geometry.size());
+  } catch (const Error& error) {
+    fail("%s: %s", data.sample_name(sample).c_str(), error.what());
+  }
+  batch->labels[index] = data.label(sample);
+}
+
+}  // namespace
+
+struct TrainingStream::State {
+  State(const Dataset& dataset, const Augmentation& keys, const Geometry& shape, uint64_t run_seed)
+      : data(dataset), augmentation(keys), geometry(shape), seed(run_seed), size(dataset.size()) {}
+
+  const Dataset& data;
+  const Augmentation augmentation;
+  const Geometry geometry;
+  const uint64_t seed;
+  const int64_t size;
+  // The current epoch's order; used by Begin alone, which the ring never calls twice at once.
+  int64_t epoch = -1;
+  std::vector<uint32_t> order;
+  std::unique_ptr<BatchRing> ring;  // last: its threads use what stands above
+
+  void begin(int64_t position, int count, Batch* batch);
+  void fill(Batch* batch, int i, Image* scratch) const;
+};
+
+void TrainingStream::State::begin(int64_t position, int count, Batch* batch) {
+  batch->position = position;
+  resize_batch(count, geometry, batch);
+  for (int i = 0; i < count; ++i) {
+    if ((position + i) / size != epoch) {
+      epoch = (position + i) / size;
+      order = epoch_order(seed, static_cast<uint64_t>(epoch), static_cast<uint32_t>(size));
+    }
+    batch->samples[static_cast<size_t>(i)] = order[static_cast<size_t>((position + i) % size)];
+  }
+}
+
+void TrainingStream::State::fill(Batch* batch, int i, Image* scratch) const {
+  const auto sample = static_cast<uint64_t>(batch->samples[static_cast<size_t>(i)]);
+  const auto its_epoch = static_cast<uint64_t>((batch->position + i) / size);
+  fill_sample(data, geometry, batch, i, scratch, [&](const Image& image, float* out) {
+    CounterRandom random(seed, Stream::kAugment, its_epoch, sample);
+    augment_for_training(image, augmentation, geometry, &random, out);
+  });
+}
+
+TrainingStream::TrainingStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry,
+                               uint64_t seed, int batch, int64_t first, int64_t last, int threads)
+    : state_(std::make_unique<State>(data, augmentation, geometry, seed)) {
+  prepare_opencv();
+  check_augmentation(augmentation, geometry);
+  check_batch(batch);
+  if (state_->size < 1 || state_->size > std::numeric_limits<uint32_t>::max()) {
+    fail("train set has %lld images; allowed: 1 to %u", static_cast<long long>(state_->size),
+         std::numeric_limits<uint32_t>::max());
+  }
+  if (first < 0 || last < first) {
+    fail("training from position %lld to %lld; allowed: 0 <= first <= last", static_cast<long long>(first),
+         static_cast<long long>(last));
+  }
+  const int64_t batches = (last - first) / batch + ((last - first) % batch != 0 ? 1 : 0);
+  State* state = state_.get();
+  state->ring = std::make_unique<BatchRing>(
+      batches, threads, samples_per_turn(batch, threads),
+      [=](int64_t number, Batch* into) { state->begin(first + number * batch, batch, into); },
+      [=](Batch* into, int i, Image* scratch) { state->fill(into, i, scratch); });
+}
+
+TrainingStream::~TrainingStream() = default;
+
+const Batch& TrainingStream::next() {
+  const Batch* batch = state_->ring->next();
+  if (batch == nullptr) fail("the training stream is at its end: no batch is left");
+  return *batch;
+}
+
+double TrainingStream::waited() const { return state_->ring->waited(); }
+
+struct EvaluationStream::State {
+  std::unique_ptr<BatchRing> ring;
+};
+
+EvaluationStream::EvaluationStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry,
+                                   int batch, int threads)
+    : state_(std::make_unique<State>()) {
+  prepare_opencv();
+  check_augmentation(augmentation, geometry);
+  check_batch(batch);
+  const int64_t size = data.size();
+  state_->ring = std::make_unique<BatchRing>(
+      size / batch + (size % batch != 0 ? 1 : 0), threads, samples_per_turn(batch, threads),
+      [=](int64_t number, Batch* into) {
+        into->position = number * batch;
+        resize_batch(static_cast<int>(std::min<int64_t>(batch, size - into->position)), geometry, into);
+        for (int i = 0; i < into->count; ++i) into->samples[static_cast<size_t>(i)] = into->position + i;
+      },
+      [&data, augmentation, geometry](Batch* into, int i, Image* scratch) {
+        fill_sample(data, geometry, into, i, scratch, [&](const Image& image, float* out) {
+          prepare_for_evaluation(image, augmentation, geometry, out);
+        });
+      });
+}
+
+EvaluationStream::~EvaluationStream() = default;
+
+const Batch* EvaluationStream::next() { return state_->ring->next(); }
+
+}  // namespace dng

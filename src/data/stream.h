@@ -1,0 +1,55 @@
+// Batches, made ahead of time on threads of their own.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/augment.h"
+#include "data/dataset.h"
+
+namespace dng {
+
+// `count` samples; images[count][channels][height][width], labels[count].
+struct Batch {
+  int64_t position = 0;  // of the first sample, counted from the start of training (or of the set)
+  int count = 0;
+  std::vector<float> images;
+  std::vector<int> labels;
+  std::vector<int64_t> samples;  // index in the data set
+};
+
+// Which sample stands at a position of the endless training stream: epoch = position / size, and within the epoch the
+// order of epoch_order(seed, epoch, size). Every sample is seen exactly once per epoch; batches may straddle epochs.
+// The stream depends on (data set, augmentation, seed, position) alone, not on batch size, threads, or where it starts.
+class TrainingStream {
+ public:
+  // Hands out batches of `batch` samples for positions first, first + batch, ... and stops making new ones at `last`.
+  // threads >= 1: how many worker threads decode and augment ahead.
+  TrainingStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry, uint64_t seed,
+                 int batch, int64_t first, int64_t last, int threads);
+  ~TrainingStream();
+  // The next batch; valid until the next call. Rethrows an Error of a worker. Seconds spent waiting are in waited().
+  const Batch& next();
+  double waited() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The whole set once, in order, without augmentation; the last batch may be shorter.
+class EvaluationStream {
+ public:
+  EvaluationStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry, int batch,
+                   int threads);
+  ~EvaluationStream();
+  // nullptr after the last batch.
+  const Batch* next();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dng

@@ -1,0 +1,27 @@
+#include "engine/kernel.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace dng {
+
+void HostKernel::forward(Node& node, Pass& pass) {
+  node.host->forward(node.index, node.input(pass), pass.training, pass.steps);
+}
+
+void HostKernel::backward(Node& node, Pass& pass) {
+  node.host->backward(node.index, node.input(pass), node.input_delta(), node.alone);
+}
+
+std::unique_ptr<Kernel> make_kernel(const LayerConfig& config, Device device) {
+  const auto found = config.op->kernels.find(device);
+  if (found != config.op->kernels.end()) return found->second(config);
+  if (device == Device::kCpu) return std::make_unique<HostKernel>();
+  std::vector<std::string> devices;
+  for (const auto& entry : config.op->kernels) devices.emplace_back(device_name(entry.first));
+  if (devices.empty()) devices.emplace_back("cpu (the host's own code)");
+  fail("%s: layer %d has no kernel for %s; there is one for %s", config.options.where().c_str(), config.index,
+       device_name(device), join(devices, ", ").c_str());
+}
+
+}  // namespace dng

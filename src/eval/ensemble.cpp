@@ -1,0 +1,48 @@
+#include "eval/ensemble.h"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+
+#include "base/error.h"
+#include "engine/weights.h"
+
+namespace dng {
+
+EnsembleResult evaluate_ensemble(Network* network, const std::vector<std::string>& weights, const Dataset& data, int k,
+                                 int threads) {
+  const auto classes = static_cast<size_t>(network->classes());
+  std::vector<double> sum(static_cast<size_t>(data.size()) * classes, 0.0);
+  std::vector<int> labels(static_cast<size_t>(data.size()));
+  EnsembleResult result;
+  result.weights = weights;
+  for (size_t m = 0; m < weights.size(); ++m) {
+    load_weights(weights[m], network);
+    size_t row = 0;
+    const auto add = [&](const Batch& batch, const float* probabilities) {
+      for (int b = 0; b < batch.count; ++b, ++row) {
+        labels[row] = batch.labels[static_cast<size_t>(b)];
+        for (size_t j = 0; j < classes; ++j)
+          sum[row * classes + j] += probabilities[static_cast<size_t>(b) * classes + j];
+      }
+    };
+    result.members.push_back(
+        evaluate(network, data, k, threads, format("member %zu of %zu", m + 1, weights.size()), add));
+  }
+  Accuracy& ensemble = result.ensemble;
+  ensemble.k = k;
+  ensemble.images = data.size();
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const double* scores = sum.data() + i * classes;
+    const int rank = rank_of(scores, network->classes(), labels[i]);
+    ensemble.top1_count += rank < 1 ? 1 : 0;
+    ensemble.topk_count += rank < k ? 1 : 0;
+    // Outputs are float32, so a mean can be zero; the least positive float keeps the loss finite.
+    const double mean = scores[labels[i]] / static_cast<double>(weights.size());
+    ensemble.loss -= std::log(std::max(mean, static_cast<double>(FLT_MIN)));
+  }
+  ensemble.loss /= static_cast<double>(std::max<int64_t>(1, ensemble.images));
+  return result;
+}
+
+}  // namespace dng

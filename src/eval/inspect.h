@@ -1,0 +1,38 @@
+// What a network's outputs say beside the top class: secondary information, distances between classes, calibration.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "eval/accuracy.h"
+
+namespace dng {
+
+// f is the output of one image, f_(r) its r-th largest entry, y its label, S(c) the superclass of class c.
+struct Inspection {
+  Accuracy accuracy;
+  double mean_primary = 0;           // mean of f_(1)
+  double mean_rank_2_k = 0;          // mean of the mean of f_(2)..f_(k)
+  std::vector<double> mean_by_rank;  // mean of f_(1)..f_(k)
+  double entropy = 0;                // mean of -sum f log f, in nats
+  // With mu_c the mean output over the images of class c: mean Euclidean distance between mu of classes in different
+  // superclasses, and of the same one. NaN without superclasses. Ours, named so that nobody takes them for the paper's
+  // Dist^C and Dist^S, whose formulas are not public.
+  double dist_between = 0, dist_within = 0;
+  double dist_all = 0;  // mean distance between mu of any two classes
+  // Share of the probability outside the primary class that stays inside S(y), over all images. NaN without
+  // superclasses.
+  double inside_superclass = 0;
+  // Expected calibration error over 15 equal bins of f_(1) (Guo et al., 2017), and the bins themselves.
+  double calibration_error = 0;
+  struct Bin {
+    int64_t images = 0;
+    double confidence = 0, accuracy = 0;  // means
+  };
+  std::vector<Bin> bins;
+};
+
+// superclass_of may be empty.
+Inspection inspect(Network* network, const Dataset& data, const std::vector<int>& superclass_of, int k, int threads);
+
+}  // namespace dng

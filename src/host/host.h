@@ -1,0 +1,109 @@
+// The Darknet this program was built for, behind one face. Only src/host/ knows Darknet's structs; which of the two
+// implementations is compiled (packaged.cpp or alexeyab.cpp) is decided when CMake configures.
+//
+// All tensors are float32 in plain layout [batch][channels][height][width]. `delta` is Darknet's: the negative gradient
+// of the summed cost, not divided by the batch.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/augment.h"
+#include "data/image.h"
+
+namespace dng::host {
+
+// A run of numbers in a .weights file. `update` is Darknet's combined gradient and momentum buffer (null for
+// statistics).
+struct Block {
+  enum class Kind { kBias, kScale, kMean, kVariance, kWeight };
+  Kind kind = Kind::kWeight;
+  const char* name = "";
+  float* value = nullptr;
+  float* update = nullptr;
+  int64_t count = 0;
+};
+
+// How the host normalises: forward (x - mean) / divisor(variance) * scale + bias; the variance is the unbiased one.
+struct BatchNormRules {
+  bool epsilon_inside = false;  // sqrt(v + epsilon), else sqrt(v) + epsilon
+  float forward_epsilon = 0;
+  float backward_epsilon = 0;   // sqrt(v + epsilon)
+  bool direct_outside = false;  // the direct term of the gradient has sqrt(v) + backward_epsilon instead
+  float rolling_rate = 0;       // share of the new batch in the rolling statistics
+  float rolling_rate_connected = 0;
+};
+
+// What differs between the hosts and matters outside.
+struct Traits {
+  const char* id;    // "packaged" or "alexeyab": stands in .state and .targets
+  const char* name;  // for people
+  BatchNormRules batchnorm;
+  EvalCrop eval_crop;
+  bool shortcut_needs_equal_shapes;
+  bool shortcut_has_alpha_beta;  // alpha= and beta= of [shortcut]
+  bool route_has_groups;
+  bool has_local_avgpool;
+  bool has_scale_channels;
+  bool ignores_stride_of_1x1;   // its own binary evaluates a strided 1x1 convolution wrongly
+  bool saves_batchnorm_biases;  // its own binary reads and writes the biases of a standalone [batchnorm]
+  int weights_major, weights_minor, weights_revision;  // version numbers in .weights
+  std::vector<std::string> activations;
+  std::vector<std::string> verbs;             // of its own binary, beside those we provide
+  std::vector<std::string> classifier_verbs;  // after `classifier`
+  std::string binary;                         // path of its own program
+};
+const Traits& traits();
+
+// Throws Error where the library at run time was built with another layout of its structs than the header at build
+// time. `layer_size` is what this program believes; a test passes a wrong one.
+void check_abi();
+void check_abi(size_t layer_size);
+
+// A network that the host parsed and whose layers it made.
+class Network {
+ public:
+  // `cfg` is a whole cfg that was checked before; `verbose` shows the host's layer table.
+  Network(const std::string& cfg, bool verbose);
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  int size() const;
+  int batch() const;
+  Geometry output_shape(int layer) const;
+  float* output(int layer);
+  float* delta(int layer);
+  // Gives a layer other output and delta buffers; whoever reads them through the host (shortcut, route) is told.
+  void set_buffers(int layer, float* output, float* delta);
+  // The layer's parameters and statistics in the order of the .weights file.
+  std::vector<Block> blocks(int layer);
+
+  // Runs the host's own code on one layer. `steps` counts the training passes so far: it sets the rate of the rolling
+  // statistics, max(rolling_rate, 1 / (steps + 1)), because a start from zero otherwise makes an early network blow up
+  // at evaluation.
+  void forward(int layer, const float* input, bool training, int64_t steps);
+  // ADDS to input_delta (null: the first layer), whatever the host's kernel does. `alone`: no other layer has added to
+  // it yet, so it is still zero and need not be set aside.
+  void backward(int layer, const float* input, float* input_delta, bool alone);
+  // The host's own update; ours is train/sgd.h. For comparison in tests.
+  void update(int layer, int batch, float rate, float momentum, float decay);
+
+  // The host's own kernels, untouched by the corrections above. For comparison in tests.
+  void raw_forward(int layer, const float* input, bool training);
+  void raw_backward(int layer, const float* input, float* input_delta);
+  // The host's own save_weights and load_weights. For comparison in tests.
+  void raw_save_weights(const std::string& path);
+  void raw_load_weights(const std::string& path);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The host's own preparation of an image for `classifier valid`; planes 0..1 in and out. For comparison in tests.
+std::vector<float> raw_eval_crop(const std::vector<float>& planes, const Geometry& from, const Geometry& to);
+
+}  // namespace dng::host

@@ -1,0 +1,16 @@
+// The chart beside the weights: loss and top-1 accuracy over epochs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace dng {
+
+constexpr const char* kCsvHeader =
+    "epoch,iteration,train_loss,train_top1,valid_loss,valid_top1,valid_topk,rate,seconds";
+
+// Draws base.png from the rows of base.csv (fields of an epoch without validation are empty). Replaces the file
+// atomically.
+void draw_chart(const std::string& path, const std::string& title, const std::vector<std::string>& rows);
+
+}  // namespace dng

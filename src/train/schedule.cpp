@@ -1,0 +1,63 @@
+#include "train/schedule.h"
+
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+
+namespace dng {
+
+Schedule::Schedule(const Options& net, int64_t samples, int batch)
+    : base_(net.real("learning_rate")),
+      power_(net.real("power")),
+      gamma_(net.real("gamma")),
+      scale_(net.real("scale")),
+      step_(net.has("step") ? net.integer("step") : 1),
+      burn_in_(net.integer("burn_in")) {
+  static const std::map<std::string, Policy> policies = {
+      {"constant", Policy::kConstant}, {"step", Policy::kStep},       {"steps", Policy::kSteps},  {"exp", Policy::kExp},
+      {"poly", Policy::kPoly},         {"sigmoid", Policy::kSigmoid}, {"cosine", Policy::kCosine}};
+  policy_ = policies.at(net.text("policy"));
+  const double batches_per_epoch = static_cast<double>(samples) / batch;
+  if (net.given("epochs")) {
+    iterations_ = static_cast<int64_t>(std::ceil(net.real("epochs") * batches_per_epoch - 1e-9));
+  } else {
+    net.require("max_batches", "say how long to train: max_batches= or epochs=");
+    iterations_ = net.integer("max_batches");
+  }
+  if (policy_ == Policy::kSteps) {
+    scales_ = net.reals("scales");
+    steps_ = net.reals(net.given("epoch_steps") ? "epoch_steps" : "steps");
+    if (net.given("epoch_steps")) {
+      for (double& step : steps_) step *= batches_per_epoch;
+    }
+  }
+}
+
+double Schedule::rate(int64_t iteration) const {
+  const auto t = static_cast<double>(iteration + 1);
+  const auto all = static_cast<double>(iterations_);
+  if (t < burn_in_) return base_ * std::pow(t / burn_in_, power_);
+  switch (policy_) {
+    case Policy::kConstant:
+      return base_;
+    case Policy::kStep:
+      return base_ * std::pow(scale_, std::floor(t / step_));
+    case Policy::kSteps: {
+      double rate = base_;
+      for (size_t i = 0; i < steps_.size() && steps_[i] <= t; ++i) rate *= scales_[i];
+      return rate;
+    }
+    case Policy::kExp:
+      return base_ * std::pow(gamma_, t);
+    case Policy::kPoly:
+      return base_ * std::pow(1 - t / all, power_);
+    case Policy::kSigmoid:
+      return base_ / (1 + std::exp(gamma_ * (t - step_)));
+    case Policy::kCosine:
+      return base_ * 0.5 * (1 + std::cos(3.14159265358979323846 * t / all));
+  }
+  return base_;
+}
+
+}  // namespace dng

@@ -1,0 +1,35 @@
+// SGD with momentum and weight decay, as the host computes it on the CPU, in one pass over all parameters.
+#pragma once
+
+#include <vector>
+
+#include "engine/kernel.h"
+
+namespace dng {
+
+struct SgdSettings {
+  double momentum = 0.9;
+  double decay = 0.0001;
+  bool nesterov = false;
+};
+
+// v holds momentum * (what it was) + the summed negative gradient of `batch` images, because backward passes add to it:
+//   v <- v - decay batch w        (weights only)
+//   w <- w + rate / batch v       (Nesterov: w + rate / batch ((1 + momentum) v - momentum v_before), that is the
+//   gradient
+//                                  plus momentum times v)
+//   v <- momentum v
+class Sgd {
+ public:
+  Sgd(std::vector<Parameter>* parameters, const SgdSettings& settings);
+  // Before the first backward pass of an iteration: Nesterov needs what momentum brought along.
+  void begin();
+  void step(double rate, int batch);
+
+ private:
+  std::vector<Parameter>* parameters_;
+  SgdSettings settings_;
+  std::vector<std::vector<float>> before_;
+};
+
+}  // namespace dng

@@ -1,0 +1,39 @@
+// .state files: everything that -resume needs to go on bit for bit.
+//
+//   "DNGSTATE 1\n", "key value\n" lines, an empty line; then float32 for every block of the .weights order, the values
+//   and, where there is one, the momentum; then 16 hex digits, the hash of all that stands before.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/network.h"
+
+namespace dng {
+
+struct TrainingState {
+  // What must agree with the run that goes on ("seed", "data", "network", "augmentation", "batch", ...).
+  std::map<std::string, std::string> identity;
+  // What should agree for the same bits ("threads", "instructions").
+  std::map<std::string, std::string> machine;
+
+  int64_t iteration = 0;     // updates done
+  double average_loss = -1;  // Darknet's running average; below zero: none yet
+  double best_top1 = -1;
+  int64_t best_epoch = 0;
+  // Of the epoch that is under way.
+  double epoch_loss = 0;
+  int64_t epoch_images = 0, epoch_correct = 0;
+  double epoch_seconds = 0;
+  int64_t pending_epoch = 0;      // an epoch whose last update is done and whose validation is not; 0: none
+  std::vector<std::string> rows;  // of the .csv, without the header
+};
+
+void save_state(const std::string& path, const TrainingState& state, const Network& network);
+// Reads a state that save_state wrote. Throws Error for a damaged file or one whose identity differs (naming what
+// differs and both values); the network is untouched then. Differences of `machine` are returned as text, "" for none.
+std::string load_state(const std::string& path, TrainingState* state, Network* network);
+
+}  // namespace dng

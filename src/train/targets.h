@@ -1,0 +1,43 @@
+// .targets files: what a teacher says about every position of a training run, so that it need not run again.
+//
+//   "DNGTARGETS 1\n", then "key value\n" lines and an empty line, padded with blanks to 4096 bytes; then float32
+//   probabilities [positions][classes] in the order of the training stream.
+// The stream depends on (data, augmentation, seed, position) alone, so a row is right for exactly one augmented image;
+// a run that would see other images, or another teacher, is refused by name.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "train/teacher.h"
+
+namespace dng {
+
+// What a file must agree on with the run that uses it: "seed" -> "1", "data" -> hash, "augmentation" -> text, ...
+using TargetsKey = std::map<std::string, std::string>;
+TargetsKey make_targets_key(const NetworkConfig& student, const Dataset& data, uint64_t seed);
+
+// Writes all positions 0..positions-1; throws Error where the disk has too little room. Atomic.
+void write_targets(const std::string& path, const TargetsKey& key, uint64_t teacher, int64_t positions, int classes,
+                   const NetworkConfig& student, const Dataset& data, uint64_t seed, int threads,
+                   TeacherSource* source);
+
+class CachedTeacher final : public TeacherSource {
+ public:
+  // Throws Error naming what does not match. `positions` is how many the run needs; a teacher that is named beside the
+  // file is compared, too.
+  CachedTeacher(const Options& distill, const TargetsKey& key, int64_t positions, int classes);
+  ~CachedTeacher() override;
+  const float* probabilities(const Batch& batch) override;
+  std::string description() const override { return path_; }
+
+ private:
+  std::string path_;
+  int classes_;
+  int64_t positions_ = 0;
+  int descriptor_ = -1;
+  std::vector<float> rows_;
+};
+
+}  // namespace dng

@@ -1,0 +1,49 @@
+#include "train/teacher.h"
+
+#include "base/error.h"
+#include "base/file.h"
+#include "engine/weights.h"
+
+namespace dng {
+namespace {
+
+NetworkConfig read_teacher(const Options& distill, const NetworkConfig& student) {
+  NetworkConfig teacher = read_network_config(distill.text("teacher"));
+  if (teacher.classes() != student.classes()) {
+    fail("%s: the teacher has %d classes, the student %d; they must agree", distill.where("teacher").c_str(),
+         teacher.classes(), student.classes());
+  }
+  if (teacher.input.channels != student.input.channels || teacher.input.height != student.input.height ||
+      teacher.input.width != student.input.width) {
+    fail("%s: the teacher's input is %dx%dx%d, the student's %dx%dx%d; they see the same batch and must agree",
+         distill.where("teacher").c_str(), teacher.input.channels, teacher.input.height, teacher.input.width,
+         student.input.channels, student.input.height, student.input.width);
+  }
+  return with_mini_batch(teacher, student.mini_batch);
+}
+
+}  // namespace
+
+uint64_t teacher_hash(const std::string& cfg, const std::string& weights) {
+  Hash hash;
+  hash.add(with_mini_batch(read_network_config(cfg), 1).host_text());
+  hash.add(read_file(weights, "the teacher's weights file"));
+  return hash.value();
+}
+
+LiveTeacher::LiveTeacher(const Options& distill, const NetworkConfig& student)
+    : network_(read_teacher(distill, student)) {
+  const std::string weights = distill.text("teacher_weights");
+  load_weights(weights, &network_);
+  description_ = distill.text("teacher") + " with " + weights;
+}
+
+const float* LiveTeacher::probabilities(const Batch& batch) {
+  Pass pass;
+  pass.input = batch.images.data();
+  pass.count = batch.count;
+  network_.forward(&pass);
+  return network_.probabilities();
+}
+
+}  // namespace dng

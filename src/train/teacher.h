@@ -1,0 +1,38 @@
+// Where a student's soft targets come from: a frozen network run on the very same batch, or a .targets file.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "data/stream.h"
+#include "engine/network.h"
+
+namespace dng {
+
+class TeacherSource {
+ public:
+  virtual ~TeacherSource() = default;
+  // [batch][classes] probabilities (temperature 1) for a training batch; valid until the next call.
+  virtual const float* probabilities(const Batch& batch) = 0;
+  // "cfg/a.cfg with backup/a_final.weights", "backup/a.targets".
+  virtual std::string description() const = 0;
+};
+
+// Identity of a teacher: its layers and the bytes of its weights.
+uint64_t teacher_hash(const std::string& cfg, const std::string& weights);
+
+// A network in evaluation mode: rolling statistics, no gradients; neither weights nor statistics ever change.
+class LiveTeacher final : public TeacherSource {
+ public:
+  // Throws Error where the teacher cannot be read, has another number of classes, or another input size than `student`.
+  LiveTeacher(const Options& distill, const NetworkConfig& student);
+  const float* probabilities(const Batch& batch) override;
+  std::string description() const override { return description_; }
+  const Network& network() const { return network_; }
+
+ private:
+  Network network_;
+  std::string description_;
+};
+
+}  // namespace dng

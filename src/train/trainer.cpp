@@ -1,0 +1,352 @@
+#include "train/trainer.h"
+
+#include <omp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <thread>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "base/text.h"
+#include "engine/weights.h"
+#include "eval/accuracy.h"
+#include "train/chart.h"
+#include "train/schedule.h"
+#include "train/sgd.h"
+#include "train/state.h"
+#include "train/targets.h"
+#include "train/teacher.h"
+
+namespace dng {
+namespace {
+
+const char* instruction_set() {
+  if (__builtin_cpu_supports("avx512f")) return "avx512f";
+  if (__builtin_cpu_supports("avx2")) return "avx2";
+  return "sse2";
+}
+
+// Everything of the layers that decides what is computed, cost options included.
+std::string network_text(const NetworkConfig& config) {
+  std::string text;
+  for (const LayerConfig& layer : config.layers) {
+    text += "[" + layer.op->section + "]";
+    for (const CfgEntry& entry : layer.options.section().entries) {
+      // Where a teacher's outputs come from does not change them: a run may go on with a cache.
+      if (entry.key == "targets" || entry.key == "teacher" || entry.key == "teacher_weights") continue;
+      text += entry.key + "=" + entry.value + ";";
+    }
+  }
+  return text;
+}
+
+std::string hex_hash(const std::string& text) {
+  Hash hash;
+  hash.add(text);
+  return hash.hex();
+}
+
+class Trainer {
+ public:
+  explicit Trainer(const TrainSettings& settings)
+      : settings_(settings),
+        data_(read_data_file(settings.data)),
+        config_(read_network_config(settings.cfg)),
+        threads_(settings.threads > 0 ? settings.threads
+                                      : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
+    check_data();
+    omp_set_num_threads(threads_);
+    train_ = open_dataset(data_, data_.train, "train");
+    if (!data_.valid.empty()) valid_ = open_dataset(data_, data_.valid, "valid");
+    schedule_ = std::make_unique<Schedule>(config_.net, train_->size(), config_.batch);
+    require_writable_folder(data_.backup, "backup=");
+    base_ = data_.backup + "/" + base_name(settings.cfg);
+    network_ = std::make_unique<Network>(config_, Device::kCpu, settings.verbose);
+    open_teacher();
+    start();
+  }
+
+  int run();
+
+ private:
+  void check_data() const;
+  void open_teacher();
+  void start();
+  double iterate(TrainingStream* stream);
+  void end_epoch();
+  void save();
+  int stop(int signal);
+  void check_loss(double loss) const;
+  void log_iteration(double loss, double seconds);
+  void show_bar(double loss);
+  double epochs_at(int64_t iteration) const {
+    return static_cast<double>(iteration) * config_.batch / static_cast<double>(train_->size());
+  }
+
+  TrainSettings settings_;
+  DataFile data_;
+  NetworkConfig config_;
+  int threads_;
+  std::unique_ptr<Dataset> train_, valid_;
+  std::unique_ptr<Schedule> schedule_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<TeacherSource> teacher_;
+  TrainingState state_;
+  std::string base_;
+  double started_ = 0;
+  int64_t first_iteration_ = 0;
+};
+
+void Trainer::check_data() const {
+  if (data_.train.empty()) fail("%s: train= is missing; name a packed set or a list of images", data_.path.c_str());
+  if (data_.backup.empty()) {
+    fail("%s: backup= is missing; name the folder for weights, state and log", data_.path.c_str());
+  }
+  if (config_.classes() != data_.classes) {
+    fail("%s: the network has %d outputs, %s says classes=%d; make the layer before the last give %d",
+         config_.cost().options.where().c_str(), config_.classes(), data_.path.c_str(), data_.classes, data_.classes);
+  }
+}
+
+void Trainer::open_teacher() {
+  const LayerConfig& cost = config_.cost();
+  if (cost.op->section != "distill") return;
+  const Options& o = cost.options;
+  const int64_t positions = schedule_->iterations() * config_.batch;
+  if (o.given("targets")) {
+    teacher_ = std::make_unique<CachedTeacher>(o, make_targets_key(config_, *train_, settings_.seed), positions,
+                                               config_.classes());
+    return;
+  }
+  o.require("teacher", "name the teacher's cfg and its teacher_weights=, or cached targets=");
+  o.require("teacher_weights", "name the weights of the teacher");
+  teacher_ = std::make_unique<LiveTeacher>(o, config_);
+}
+
+void Trainer::start() {
+  state_.identity = {{"batch", std::to_string(config_.batch)},
+                     {"subdivisions", std::to_string(config_.subdivisions)},
+                     {"seed", std::to_string(settings_.seed)},
+                     {"host", host::traits().id},
+                     {"data", format("%016llx", static_cast<unsigned long long>(train_->hash()))},
+                     {"augmentation", config_.augmentation().training_text()},
+                     {"network", hex_hash(network_text(config_))}};
+  state_.machine = {{"threads", std::to_string(threads_)}, {"instructions", instruction_set()}};
+  const std::string path = base_ + ".state";
+  if (settings_.resume && file_exists(path)) {
+    const std::string differences = load_state(path, &state_, network_.get());
+    std::printf("resumed at iteration %lld\n", static_cast<long long>(state_.iteration));
+    if (!differences.empty()) {
+      std::printf("not bit for bit: %s; the run goes on, but its last bits may differ\n", differences.c_str());
+    }
+  } else {
+    if (settings_.resume) std::printf("no state at %s: starting from the beginning\n", path.c_str());
+    network_->initialize(settings_.seed);
+    if (!settings_.weights.empty()) {
+      int layers = 0;
+      const uint64_t seen = load_weights(settings_.weights, network_.get(), Prefix::kAllow, &layers);
+      if (layers < network_->size()) {
+        std::printf("%s: weights of the first %d of %d layers; the others start fresh\n", settings_.weights.c_str(),
+                    layers, network_->size());
+      }
+      if (!settings_.clear) state_.iteration = static_cast<int64_t>(seen) / config_.batch;
+      if (state_.iteration >= schedule_->iterations()) {
+        fail(
+            "%s: these weights have seen %llu images, all of the %lld batches of %s; start over with -clear, or train "
+            "longer",
+            settings_.weights.c_str(), static_cast<unsigned long long>(seen),
+            static_cast<long long>(schedule_->iterations()), settings_.cfg.c_str());
+      }
+    }
+  }
+  first_iteration_ = state_.iteration;
+}
+
+void Trainer::check_loss(double loss) const {
+  if (std::isfinite(loss)) return;
+  const std::string layer = network_->first_non_finite();
+  fail(
+      "%s: iteration %lld: the loss is not finite (first in %s); lower learning_rate=%g, add burn_in= or batch norm; "
+      "the files in %s are of the last good state",
+      settings_.cfg.c_str(), static_cast<long long>(state_.iteration + 1), layer.empty() ? "the cost" : layer.c_str(),
+      config_.net.real("learning_rate"), data_.backup.c_str());
+}
+
+double Trainer::iterate(TrainingStream* stream) {
+  Sgd sgd(&network_->parameters(),
+          {config_.net.real("momentum"), config_.net.real("decay"), config_.net.flag("nesterov")});
+  sgd.begin();
+  double loss = 0;
+  for (int part = 0; part < config_.subdivisions; ++part) {
+    const Batch& batch = stream->next();
+    Pass pass;
+    pass.training = true;
+    pass.input = batch.images.data();
+    pass.labels = batch.labels.data();
+    pass.count = batch.count;
+    pass.seed = settings_.seed;
+    pass.first_position = batch.position;
+    pass.steps = state_.iteration * config_.subdivisions + part;
+    pass.epoch = epochs_at(state_.iteration);
+    if (teacher_) pass.teacher = teacher_->probabilities(batch);
+    network_->forward(&pass);
+    check_loss(pass.loss);
+    loss += pass.loss;
+    const float* probabilities = network_->probabilities();
+    for (int b = 0; b < batch.count; ++b) {
+      const int rank = rank_of(probabilities + static_cast<size_t>(b) * config_.classes(), config_.classes(),
+                               batch.labels[static_cast<size_t>(b)]);
+      state_.epoch_correct += rank == 0 ? 1 : 0;
+    }
+    state_.epoch_images += batch.count;
+    network_->backward(&pass);
+  }
+  sgd.step(schedule_->rate(state_.iteration), config_.batch);
+  state_.epoch_loss += loss;
+  return loss / config_.batch;
+}
+
+void Trainer::end_epoch() {
+  const int64_t epoch = state_.pending_epoch;
+  const auto images = static_cast<double>(state_.epoch_images);
+  const double train_loss = state_.epoch_loss / images;
+  const double train_top1 = static_cast<double>(state_.epoch_correct) / images;
+  std::string row = format("%lld,%lld,%.6f,%.6f,", static_cast<long long>(epoch),
+                           static_cast<long long>(state_.iteration), train_loss, train_top1);
+  std::string report =
+      format("epoch %lld: train loss %.4f top1 %.4f", static_cast<long long>(epoch), train_loss, train_top1);
+  if (valid_) {
+    const Accuracy accuracy = evaluate(network_.get(), *valid_, data_.top, threads_, "validation");
+    check_loss(accuracy.loss);
+    row += format("%.6f,%.6f,%.6f", accuracy.loss, accuracy.top1(), accuracy.topk());
+    report +=
+        format(", valid loss %.4f top1 %.4f top%d %.4f", accuracy.loss, accuracy.top1(), data_.top, accuracy.topk());
+    if (accuracy.top1() > state_.best_top1) {
+      state_.best_top1 = accuracy.top1();
+      state_.best_epoch = epoch;
+      save_weights(base_ + "_best.weights", *network_,
+                   static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
+    }
+  } else {
+    row += ",,";
+  }
+  row += format(",%.8g,%.2f", schedule_->rate(state_.iteration - 1), state_.epoch_seconds);
+  state_.rows.push_back(row);
+  std::printf("%s, %.1f s\n", report.c_str(), state_.epoch_seconds);
+  std::fflush(stdout);
+  state_.epoch_loss = 0;
+  state_.epoch_images = state_.epoch_correct = 0;
+  state_.epoch_seconds = 0;
+  state_.pending_epoch = 0;
+  std::string csv = std::string(kCsvHeader) + "\n";
+  for (const std::string& line : state_.rows) csv += line + "\n";
+  write_file(base_ + ".csv", csv);
+  draw_chart(base_ + ".png", base_name(settings_.cfg) + ": " + network_->describe_cost(), state_.rows);
+}
+
+void Trainer::save() {
+  if (!network_->parameters_finite()) check_loss(std::nan(""));
+  save_weights(base_ + "_last.weights", *network_,
+               static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
+  save_state(base_ + ".state", state_, *network_);
+}
+
+void Trainer::log_iteration(double loss, double seconds) {
+  const double left = (now_seconds() - started_) / static_cast<double>(state_.iteration - first_iteration_) *
+                      static_cast<double>(schedule_->iterations() - state_.iteration);
+  std::printf("%lld, %.3f: %f, %f avg, %f rate, %f seconds, %lld images, %f hours left\n",
+              static_cast<long long>(state_.iteration), epochs_at(state_.iteration), loss, state_.average_loss,
+              schedule_->rate(state_.iteration - 1), seconds, static_cast<long long>(state_.iteration * config_.batch),
+              left / 3600);
+}
+
+int Trainer::stop(int signal) {
+  save();
+  std::printf("stopped at iteration %lld of %lld; go on with -resume\n", static_cast<long long>(state_.iteration),
+              static_cast<long long>(schedule_->iterations()));
+  return 128 + signal;
+}
+
+int Trainer::run() {
+  const bool terminal = isatty(STDOUT_FILENO) != 0;
+  std::printf("%s\n", base_name(settings_.cfg).c_str());
+  std::printf("training set: %s\n", train_->description().c_str());
+  if (valid_) std::printf("validation set: %s\n", valid_->description().c_str());
+  std::printf("cost: %s\n", network_->describe_cost().c_str());
+  if (teacher_) std::printf("teacher: %s\n", teacher_->description().c_str());
+  std::printf("host: %s, %d threads, seed %llu; %s\n", host::traits().name, threads_,
+              static_cast<unsigned long long>(settings_.seed), network_->host_layers().c_str());
+  std::printf("Learning Rate: %g, Momentum: %g, Decay: %g\n", config_.net.real("learning_rate"),
+              config_.net.real("momentum"), config_.net.real("decay"));
+  std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(schedule_->iterations()),
+              config_.batch, epochs_at(schedule_->iterations()));
+  for (const LayerConfig& layer : config_.layers) {
+    if (host::traits().ignores_stride_of_1x1 && layer.op->section == "convolutional" &&
+        layer.options.integer("size") == 1 && layer.options.integer("stride") > 1) {
+      std::printf(
+          "%s: a strided 1x1 convolution is computed right here, but the stock %s ignores its stride; use "
+          "[maxpool] size=1 stride=%d and stride=1 for weights that evaluate the same there\n",
+          layer.options.where("stride").c_str(), host::traits().binary.c_str(), layer.options.integer("stride"));
+    }
+  }
+  std::fflush(stdout);
+
+  TrainingStream stream(*train_, config_.augmentation(), config_.input, settings_.seed, config_.mini_batch,
+                        state_.iteration * config_.batch, schedule_->iterations() * config_.batch, threads_);
+  Progress progress("training", schedule_->iterations() - first_iteration_, "batches");
+  started_ = now_seconds();
+  double saved = started_;
+  try {
+    if (state_.pending_epoch > 0) end_epoch();
+    while (state_.iteration < schedule_->iterations()) {
+      const double before = now_seconds();
+      const auto epoch_before = state_.iteration * config_.batch / train_->size();
+      const double loss = iterate(&stream);
+      ++state_.iteration;
+      state_.average_loss = state_.average_loss < 0 ? loss : 0.9 * state_.average_loss + 0.1 * loss;
+      const double seconds = now_seconds() - before;
+      state_.epoch_seconds += seconds;
+      const int64_t epoch = state_.iteration * config_.batch / train_->size();
+      const bool epoch_done = epoch > epoch_before || state_.iteration == schedule_->iterations();
+      if (epoch_done) state_.pending_epoch = epoch > epoch_before ? epoch : epoch + 1;
+      if (terminal) {
+        progress.advance(state_.iteration - first_iteration_,
+                         format("epoch %.2f, loss %.4f, rate %g", epochs_at(state_.iteration), state_.average_loss,
+                                schedule_->rate(state_.iteration - 1)));
+      } else {
+        log_iteration(loss, seconds);
+      }
+      if (interrupted() != 0) throw Interrupted("", interrupted());
+      const bool due = now_seconds() - saved >= settings_.state_seconds;
+      if (due) save();
+      if (epoch_done) {
+        progress.finish();
+        end_epoch();
+        save();
+      }
+      if (due || epoch_done) saved = now_seconds();
+    }
+  } catch (const Interrupted& stopped) {
+    progress.finish();
+    return stop(stopped.signal());
+  }
+  progress.finish();
+  save_weights(base_ + "_final.weights", *network_,
+               static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
+  std::printf("saved %s_final.weights", base_.c_str());
+  if (valid_)
+    std::printf(", best top1 %.4f in epoch %lld", state_.best_top1, static_cast<long long>(state_.best_epoch));
+  std::printf("; waited %.1f %% of the time for data\n",
+              100 * stream.waited() / std::max(1e-9, now_seconds() - started_));
+  return 0;
+}
+
+}  // namespace
+
+int train(const TrainSettings& settings) { return Trainer(settings).run(); }
+
+}  // namespace dng

@@ -1,0 +1,865 @@
+#!/usr/bin/env python3
+"""Tests of scripts/generations.py: against a stand-in for ./darknet, and with DNG_DARKNET=FILE against the program.
+
+python3 tests/generations_test.py
+"""
+
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(ROOT, "scripts"))
+
+import generations  # noqa: E402
+import plot_generations  # noqa: E402
+
+SCRIPT = os.path.join(ROOT, "scripts", "generations.py")
+
+# Honours the command line of `./darknet classifier`: an epoch takes FAKE_SECONDS, accuracies follow from seed and name.
+FAKE = r"""
+import hashlib, json, os, signal, sys, time
+
+def say(text):
+    print(text, flush=True)
+
+def fail(text):
+    sys.stderr.write("a warning\n" + text + "\n")
+    sys.exit(1)
+
+def keys(path, section=None):
+    found, inside = {}, section is None
+    for line in open(path):
+        line = line.strip()
+        if line.startswith("["):
+            name = line[1:-1]
+            inside = section is None or name == section
+            found["last section"] = name
+        elif inside and "=" in line and not line.startswith("#"):
+            key, value = line.split("=", 1)
+            found[key] = value
+    return found
+
+def accuracy(*words):
+    return 0.5 + int(hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()[:4], 16) / 2 ** 16 / 4
+
+arguments = sys.argv[1:]
+with open(os.environ["FAKE_CALLS"], "a") as file:
+    file.write(json.dumps(arguments) + "\n")
+assert arguments[0] == "classifier", arguments
+verb, data_path, cfg_path = arguments[1:4]
+data, rest = keys(data_path), arguments[4:]
+base = os.path.splitext(os.path.basename(cfg_path))[0]
+if os.environ.get("FAKE_FAIL") in (base, verb):
+    fail(cfg_path + ":3: [net] nonsense=1: no such key")
+
+def option(name):
+    return rest[rest.index(name) + 1] if name in rest else None
+
+if verb == "targets":
+    cfg = keys(cfg_path, "distill")
+    assert os.path.exists(cfg["teacher"]) and os.path.exists(cfg["teacher_weights"]), cfg
+    assert option("-seed")
+    open(option("-out"), "w").write("targets")
+elif verb == "train":
+    seed, net, cost = option("-seed"), keys(cfg_path, "net"), keys(cfg_path, "distill")
+    assert option("-threads") and "-resume" in rest and "-dont_show" in rest
+    if "teacher" in cost:
+        assert os.path.exists(cost["teacher"]) and os.path.exists(cost["teacher_weights"]), cost
+    if "targets" in cost:
+        assert os.path.exists(cost["targets"]), cost
+    prefix = os.path.join(data["backup"], base)
+    epochs, begun = int(net["epochs"]), 0
+    if os.path.exists(prefix + ".state"):
+        begun = int(open(prefix + ".state").read())
+        say("resumed at iteration %d" % (10 * begun))
+    else:
+        say("no state: from the beginning")
+        open(prefix + ".csv", "w").write(
+            "epoch,iteration,train_loss,train_top1,valid_loss,valid_top1,valid_topk,rate,seconds\n")
+    stop = []
+    signal.signal(signal.SIGINT, lambda number, frame: stop.append(number))
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
+    for epoch in range(begun + 1, epochs + 1):
+        for iteration in range(10 * epoch - 9, 10 * epoch + 1):
+            time.sleep(float(os.environ.get("FAKE_SECONDS", "0")) / 10)
+            if stop:
+                open(prefix + ".signals", "a").write("%d\n" % stop[0])
+                time.sleep(0.3)
+                open(prefix + ".signals", "a").write("%d in all\n" % len(stop))
+                open(prefix + ".state", "w").write(str(epoch - 1))
+                sys.stderr.write("stopped at iteration %d\n" % iteration)
+                sys.exit(128 + stop[0])
+            say("%d, %.3f: 1.234, 1.3 avg, 0.1 rate, 0.01 seconds, %d images, 0.1 hours left" % (
+                iteration, iteration / 10, 64 * iteration))
+        top1 = accuracy(seed, base, epoch)
+        open(prefix + ".csv", "a").write("%d,%d,1.2,0.4,1.1,%.6f,%.6f,0.1,2.5\n" % (epoch, 10 * epoch, top1, top1 + .2))
+        say("epoch %d: train loss 1.2 top1 0.4000, valid loss 1.1 top1 %.4f top5 %.4f, 2.5 s" % (
+            epoch, top1, top1 + .2))
+        open(prefix + ".state", "w").write(str(epoch))
+        for kind in ("last", "best"):
+            open("%s_%s.weights" % (prefix, kind), "w").write("%s %s %s" % (seed, base, kind))
+    open(prefix + "_final.weights", "w").write("%s %s final" % (seed, base))
+else:
+    assert keys(cfg_path)["last section"] == "softmax"
+    weights = [word for word in rest if word.endswith(".weights")]
+    texts = [open(word).read() for word in weights]
+    if verb == "valid":
+        top1 = accuracy(*texts)
+        result = {"top1": top1, "topk": top1 + .2, "top5": top1 + .2, "k": 5, "loss": 1.5 - top1, "images": 1000}
+    elif verb == "ensemble":
+        assert len(weights) > 1
+        top1 = max(accuracy(text) for text in texts) + 0.01
+        result = {"top1": top1, "topk": top1 + .2, "k": 5, "loss": 1.5 - top1, "images": 1000,
+                  "members": [{"weights": word, "top1": accuracy(text), "loss": 1.0}
+                              for word, text in zip(weights, texts)]}
+    elif verb == "inspect":
+        result = {"mean_primary": 0.7, "mean_rank_2_k": 0.06, "dist_between": 0.9, "dist_within": None,
+                  "inside_superclass": None, "ece": float("nan")}
+    else:
+        fail("no verb " + verb)
+    json.dump(result, open(option("-json"), "w"))
+    say("top1 %.4f top5 %.4f loss 1.0 images 1000" % (result.get("top1", 0), result.get("topk", 0)))
+"""
+
+NETWORK = """\
+# a network
+[net]
+batch=8
+learning_rate=0.1
+max_batches=500
+
+# comment before the first layer
+[convolutional]
+filters=2
+
+[softmax]
+groups=1
+"""
+
+EXPERIMENT = """\
+[experiment]
+name=trial
+data=a.data
+network=net.cfg
+generations=2
+seeds=1 2
+
+[network]
+epochs=3
+
+[patriarch]
+cost=tsd
+confidence=0.6
+
+[student]
+lambda=0.5
+"""
+
+
+def weights_record(folder, name):
+    with open(os.path.join(folder, f"{name}.json"), encoding="utf-8") as file:
+        return json.load(file)
+
+
+class Case(unittest.TestCase):
+    """A folder of its own as working directory, with an experiment and the stand-in."""
+
+    def setUp(self):
+        self.before = os.getcwd()
+        self.folder = tempfile.mkdtemp(prefix="generations_test.")
+        os.chdir(self.folder)
+        self.write("a.data", "classes = 10\ntrain=train.bin\nvalid=valid.bin\nbackup=elsewhere\n")
+        self.write("net.cfg", NETWORK)
+        self.write("a.ini", EXPERIMENT)
+        self.write("darknet", f"#!{sys.executable}\n" + FAKE)
+        os.chmod("darknet", os.stat("darknet").st_mode | stat.S_IXUSR)
+        self.environment = {**os.environ, "FAKE_CALLS": os.path.join(self.folder, "calls"), "FAKE_SECONDS": "0"}
+
+    def tearDown(self):
+        os.chdir(self.before)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(self, path, text):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def read(self, path):
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
+    def run_driver(self, *arguments, code=0, **environment):
+        """Runs the script to its end; checks the exit code, and that a failure is one line on stderr."""
+        done = subprocess.run(
+            [sys.executable, SCRIPT, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env={**self.environment, **environment},
+            check=False,
+        )
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        if code in (1, 2):
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        return done
+
+    def start_driver(self, *arguments, **environment):
+        return subprocess.Popen(
+            [sys.executable, SCRIPT, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**self.environment, **environment},
+        )
+
+    def calls(self):
+        return [json.loads(line) for line in self.read("calls").splitlines()]
+
+    def wait_for(self, condition, seconds=20):
+        end = time.monotonic() + seconds
+        while not condition():
+            self.assertLess(time.monotonic(), end, "nothing happened")
+            time.sleep(0.02)
+
+
+class ExperimentFile(Case):
+    def refused(self, text, *words, overrides=(), code=1):
+        self.write("a.ini", text)
+        with self.assertRaises(generations.Failure) as caught:
+            generations.Experiment("a.ini", overrides)
+        message = str(caught.exception)
+        self.assertNotIn("\n", message)
+        for word in words:
+            self.assertIn(word, message)
+        self.assertEqual(caught.exception.code, code)
+
+    def test_defaults_are_filled_in(self):
+        experiment = generations.Experiment("a.ini")
+        self.assertEqual(experiment.seeds, [1, 2])
+        self.assertEqual(
+            experiment.patriarch_options, {"confidence": "0.6", "k": "5", "primary": "top", "warmup_epochs": "0"}
+        )
+        self.assertEqual(experiment.student_options, {"lambda": "0.5", "temperature": "1"})
+        self.assertTrue(experiment.baseline and experiment.ensemble)
+        self.assertFalse(experiment.cached)
+
+    def test_unknown_names_are_refused_with_line_and_nearest_name(self):
+        self.refused(EXPERIMENT.replace("generations=", "generation="), "a.ini:5:", "generation=", "'generations'")
+        self.refused(EXPERIMENT.replace("[student]", "[students]"), "a.ini:15:", "[students]", "'student'")
+        self.refused(EXPERIMENT.replace("epochs=", "epoch="), "a.ini:9:", "'epochs'")
+        self.refused(EXPERIMENT.replace("cost=tsd", "cost=tds"), "a.ini:12:", "'tsd'")
+
+    def test_duplicates_name_both_lines(self):
+        self.refused(EXPERIMENT.replace("generations=2", "generations=2\ngenerations=3"), "a.ini:6:", "line 5")
+        self.refused(EXPERIMENT + "[network]\n", "a.ini:17:", "line 8")
+
+    def test_values_out_of_range_are_refused(self):
+        for old, new, line in (
+            ("seeds=1 2", "seeds=1 1", 6),
+            ("seeds=1 2", "seeds=one", 6),
+            ("lambda=0.5", "lambda=1.5", 16),
+            ("lambda=0.5", "lambda=nan", 16),
+            ("generations=2", "generations=-1", 5),
+            ("lambda=0.5", "temperature=0", 16),
+            ("confidence=0.6", "confidence=0.2", 13),
+            ("lambda=0.5", "cached=yes", 16),
+            ("name=trial", "name=../trial", 2),
+            ("generations=2", "generations=2 # two", 5),
+        ):
+            self.refused(EXPERIMENT.replace(old, new), f"a.ini:{line}:", "is not allowed")
+
+    def test_tsd_wants_exactly_one_of_eta_and_confidence(self):
+        self.refused(EXPERIMENT.replace("confidence=0.6", "eta=0.6\nconfidence=0.6"), "exactly one", "both")
+        self.refused(EXPERIMENT.replace("confidence=0.6", "k=4"), "exactly one", "neither")
+
+    def test_option_of_another_cost_is_refused(self):
+        self.refused(EXPERIMENT.replace("cost=tsd", "cost=label_smoothing"), "a.ini:13:", "confidence=", "cost=tsd")
+
+    def test_malformed_lines_are_refused(self):
+        self.refused("generations=2\n", "a.ini:1:", "before the first [section]")
+        self.refused(EXPERIMENT + "lambda\n", "a.ini:17:", "key=value")
+        self.refused(EXPERIMENT + "temperature=\n", "a.ini:17:", "no value")
+
+    def test_set_overrides_with_the_same_checks(self):
+        experiment = generations.Experiment(
+            "a.ini", ["patriarch.confidence=", "patriarch.eta=0.4", "experiment.seeds=7"]
+        )
+        self.assertEqual(experiment.patriarch_options["eta"], "0.4")
+        self.assertEqual(experiment.seeds, [7])
+        for override, word in (
+            ("student.lamda=1", "'lambda'"),
+            ("student.lambda=2", "not allowed"),
+            ("lambda=1", "section.key"),
+            ("pupil.lambda=1", "[pupil]"),
+            ("student.temperature=", "takes a key out"),
+        ):
+            self.refused(EXPERIMENT, f"--set {override}", word, overrides=[override], code=2)
+        self.refused(EXPERIMENT, "twice", overrides=["student.lambda=1", "student.lambda=0.5"], code=2)
+
+    def test_written_experiment_reads_back_the_same(self):
+        first = generations.Experiment("a.ini", ["network.momentum=0.8", "student.cached=1"])
+        self.write("b.ini", first.as_text("command"))
+        second = generations.Experiment("b.ini")
+        self.assertEqual(first.as_dictionary(), second.as_dictionary())
+
+
+class Cfgs(Case):
+    def folder_of(self, *overrides):
+        folder = generations.Folder("runs/trial", generations.Experiment("a.ini", overrides))
+        folder.prepare()
+        return folder
+
+    def text(self, folder, name, seed=1):
+        found = [entry for entry in folder.generations if (entry.name, entry.seed) == (name, seed)]
+        return found[0].texts[found[0].cfg]
+
+    def test_cost_replaces_softmax_and_overrides_replace_keys(self):
+        text = self.text(self.folder_of("network.batch=16", "network.momentum=0.8"), "patriarch")
+        sections = generations.read_sections("x", text, "cfg")
+        self.assertEqual([name for name, _, _ in sections], ["net", "convolutional", "tsd"])
+        net = {key: value for key, value, _ in sections[0][2]}
+        self.assertEqual(net, {"batch": "16", "learning_rate": "0.1", "momentum": "0.8", "epochs": "3"})
+        self.assertEqual(
+            {key: value for key, value, _ in sections[2][2]},
+            {"confidence": "0.6", "k": "5", "primary": "top", "warmup_epochs": "0"},
+        )
+        self.assertIn("# comment before the first layer\n[convolutional]", text)
+
+    def test_student_names_the_generation_before_as_teacher(self):
+        folder = self.folder_of()
+        for name, teacher in (("student1", "patriarch"), ("student2", "student1")):
+            text = self.text(folder, name, 2)
+            self.assertIn(f"teacher_weights=runs/trial/seed2/{teacher}_final.weights\n", text)
+            self.assertIn("teacher=runs/trial/network.cfg\n", text)
+            self.assertIn("lambda=0.5\n", text)
+
+    def test_every_generation_has_its_own_seed_and_the_baseline_the_patriarchs(self):
+        seeds = {(entry.seed, entry.name): entry.training_seed for entry in self.folder_of().generations}
+        self.assertEqual(seeds[1, "baseline"], seeds[1, "patriarch"])
+        self.assertEqual(len(set(seeds.values())), 6)
+
+    def test_backup_is_the_seeds_folder(self):
+        generation = self.folder_of().generations[0]
+        self.assertIn("backup=runs/trial/seed1\n", generation.texts[generation.data])
+        self.assertNotIn("elsewhere", generation.texts[generation.data])
+
+    def test_plain_patriarch_is_the_baseline(self):
+        names = [entry.name for entry in self.folder_of("patriarch.cost=softmax", "patriarch.confidence=").generations]
+        self.assertEqual(names, ["patriarch", "student1", "student2"] * 2)
+
+    def test_network_without_softmax_at_its_end_is_refused(self):
+        self.write("net.cfg", NETWORK.replace("[softmax]\ngroups=1", "[cost]\ntype=sse"))
+        with self.assertRaisesRegex(generations.Failure, r"net.cfg:11: the last section is \[cost\]"):
+            self.folder_of()
+        self.write("net.cfg", NETWORK.replace("groups=1", "temperature=2"))
+        with self.assertRaisesRegex(generations.Failure, r"net.cfg:12: .*temperature=2"):
+            self.folder_of()
+
+    def test_k_above_the_number_of_classes_is_refused(self):
+        with self.assertRaisesRegex(generations.Failure, "k=11 is not allowed: from 2 to classes = 10"):
+            self.folder_of("patriarch.k=11")
+
+    def test_blank_in_the_folder_is_refused(self):
+        with self.assertRaisesRegex(generations.Failure, "blank"):
+            generations.Folder("my runs", generations.Experiment("a.ini"))
+
+
+class Runs(Case):
+    def test_whole_run(self):
+        done = self.run_driver("run", "a.ini")
+        summary = json.loads(self.read("runs/trial/summary.json"))
+        self.assertTrue(summary["complete"], summary["missing"])
+        self.assertEqual(len(summary["runs"]), 8)
+        for run in summary["runs"]:
+            for kind in ("last", "best"):
+                self.assertGreater(run[kind]["top1"], 0)
+            self.assertEqual(run["epochs"], 3)
+            self.assertEqual(run["train_seconds"], 7.5)
+            self.assertIn("-seed", run["command"])
+        for entry in summary["mean"]:
+            values = [run["last"]["top1"] for run in summary["runs"] if run["generation"] == entry["generation"]]
+            self.assertAlmostEqual(entry["last"]["top1"]["mean"], sum(values) / 2)
+            self.assertAlmostEqual(entry["last"]["top1"]["deviation"], abs(values[0] - values[1]) / 2**0.5)
+        self.assertEqual(
+            [(entry["seed"], entry["kind"], entry["members"]) for entry in summary["ensembles"]][:2],
+            [(1, "cumulative", ["student1", "student2"]), (1, "patriarch", ["patriarch", "student1", "student2"])],
+        )
+        report = self.read("runs/trial/report.md")
+        self.assertIn("2 seeds (1, 2)", report)
+        self.assertIn(" ± ", report)
+        self.assertRegex(done.stdout, r"seed 1 patriarch: epoch 3: .*\n")
+        self.assertIn("report: runs/trial/report.md", done.stdout)
+        # The order of a seed: each teacher before its student.
+        trained = [os.path.basename(call[3]) for call in self.calls() if call[1] == "train"][:4]
+        self.assertEqual(trained, ["baseline.cfg", "patriarch.cfg", "student1.cfg", "student2.cfg"])
+
+    def test_second_run_trains_and_evaluates_nothing(self):
+        self.run_driver("run", "a.ini")
+        before = len(self.calls())
+        self.run_driver("run", "a.ini")
+        self.assertEqual(len(self.calls()), before)
+
+    def test_more_seeds_and_generations_go_on_from_what_is_there(self):
+        self.run_driver("run", "a.ini", "--set", "experiment.seeds=1", "--set", "experiment.generations=1")
+        os.unlink("calls")
+        self.run_driver("run", "a.ini")
+        trained = {call[3] for call in self.calls() if call[1] == "train"}
+        self.assertEqual(len(trained), 5)
+        self.assertNotIn("runs/trial/seed1/student1.cfg", trained)
+
+    def test_changed_settings_are_refused_and_nothing_is_overwritten(self):
+        self.run_driver("run", "a.ini")
+        before = {
+            path: self.read(os.path.join("runs/trial", path))
+            for path in ("experiment.ini", "network.cfg", "seed1/patriarch.cfg", "seed1/student1.cfg", "summary.json")
+        }
+        for override, name in (
+            ("network.epochs=4", "baseline.cfg"),
+            ("student.lambda=1", "student1.cfg"),
+            ("patriarch.k=4", "patriarch.cfg"),
+        ):
+            done = self.run_driver("run", "a.ini", "--set", override, code=1)
+            self.assertIn(f"runs/trial/seed1/{name}", done.stderr)
+            self.assertIn("--out", done.stderr)
+        for path, text in before.items():
+            self.assertEqual(self.read(os.path.join("runs/trial", path)), text)
+
+    def test_cfg_of_a_generation_that_was_not_begun_may_change(self):
+        self.run_driver("run", "a.ini", code=1, FAKE_FAIL="student1")
+        self.run_driver("run", "a.ini", "--set", "student.lambda=1", "--set", "experiment.seeds=1", code=1)
+        shutil.rmtree("runs")
+        self.run_driver("run", "a.ini", "--set", "experiment.generations=0")
+        self.run_driver("run", "a.ini", "--set", "student.lambda=1")
+        self.assertIn("lambda=1\n", self.read("runs/trial/seed1/student1.cfg"))
+
+    def test_weights_without_a_record_are_not_trusted(self):
+        os.makedirs("runs/trial/seed1")
+        self.write("runs/trial/seed1/patriarch_final.weights", "from elsewhere")
+        done = self.run_driver("run", "a.ini", code=1)
+        self.assertIn("patriarch_final.weights", done.stderr)
+        self.assertIn("patriarch.json", done.stderr)
+
+    def test_another_teacher_is_noticed(self):
+        self.run_driver("run", "a.ini")
+        self.write("runs/trial/seed1/patriarch_final.weights", "another one")
+        done = self.run_driver("run", "a.ini", code=1)
+        self.assertIn("student1", done.stderr)
+
+    def test_failing_child_shows_its_last_line_and_its_log(self):
+        done = self.run_driver("run", "a.ini", code=1, FAKE_FAIL="student1")
+        self.assertIn("student1.cfg:3: [net] nonsense=1: no such key", done.stderr)
+        self.assertIn("runs/trial/seed1/student1.log", done.stderr)
+        self.assertIn("a warning", self.read("runs/trial/seed1/student1.log"))
+        done = self.run_driver("run", "a.ini", code=1, FAKE_FAIL="ensemble")
+        self.assertIn("classifier ensemble", done.stderr)
+        self.run_driver("run", "a.ini")
+
+    def test_cached_teacher_outputs_are_made_first_and_removed(self):
+        self.run_driver("run", "a.ini", "--set", "student.cached=1", "--set", "experiment.seeds=1")
+        verbs = [
+            (call[1], os.path.basename(call[3]))
+            for call in self.calls()
+            if call[1] in ("train", "targets") and "student" in call[3]
+        ]
+        self.assertEqual(
+            verbs,
+            [
+                ("targets", "student1-targets.cfg"),
+                ("train", "student1.cfg"),
+                ("targets", "student2-targets.cfg"),
+                ("train", "student2.cfg"),
+            ],
+        )
+        self.assertFalse([name for name in os.listdir("runs/trial/seed1") if name.endswith(".targets")])
+        text = self.read("runs/trial/seed1/student1.cfg")
+        self.assertIn("targets=runs/trial/seed1/student1.targets\n", text)
+        self.assertNotIn("teacher_weights", text)
+
+    def test_jobs_share_the_cores(self):
+        cores = len(os.sched_getaffinity(0))
+        self.run_driver("run", "a.ini", "--jobs", "2", FAKE_SECONDS="0.05")
+        for call in self.calls():
+            if call[1] == "train":
+                self.assertEqual(int(call[call.index("-threads") + 1]), max(1, cores // min(2, cores)))
+        self.assertTrue(json.loads(self.read("runs/trial/summary.json"))["complete"])
+
+    def test_missing_program_and_files_are_one_line(self):
+        self.assertIn("nowhere", self.run_driver("run", "a.ini", "--darknet", "./nowhere", code=1).stderr)
+        self.assertIn("b.ini", self.run_driver("run", "b.ini", code=1).stderr)
+        self.assertIn("b.cfg", self.run_driver("run", "a.ini", "--set", "experiment.network=b.cfg", code=1).stderr)
+        self.run_driver("walk", code=2)
+        self.run_driver("run", "a.ini", "--jobs", "0", code=2)
+        self.assertIn("experiment.ini", self.run_driver("report", ".", code=1).stderr)
+
+    def test_a_run_without_baseline_and_ensembles(self):
+        self.run_driver(
+            "run",
+            "a.ini",
+            "--set",
+            "experiment.baseline=0",
+            "--set",
+            "experiment.ensemble=0",
+            "--set",
+            "experiment.seeds=1",
+        )
+        summary = json.loads(self.read("runs/trial/summary.json"))
+        self.assertEqual(summary["ensembles"], [])
+        self.assertIn("One seed (1)", self.read("runs/trial/report.md"))
+        self.assertNotIn("| baseline", self.read("runs/trial/report.md"))
+
+
+class Interruptions(Case):
+    STATE = "runs/trial/seed1/patriarch.state"
+    ARGUMENTS = (
+        "run",
+        "a.ini",
+        "--set",
+        "experiment.seeds=1",
+        "--set",
+        "experiment.baseline=0",
+        "--set",
+        "experiment.generations=1",
+    )
+
+    def stopped(self, number):
+        driver = self.start_driver(*self.ARGUMENTS, FAKE_SECONDS="0.5")
+        self.wait_for(lambda: os.path.exists(self.STATE))
+        driver.send_signal(number)
+        output, errors = driver.communicate(timeout=30)
+        self.assertEqual(driver.returncode, 130, output + errors)
+        self.assertEqual(output.splitlines()[-1], "stopped; the same command goes on where it was")
+        self.assertEqual(errors, "")
+
+    def test_interrupt_is_handed_on_once_and_the_training_goes_on_later(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(number):
+                shutil.rmtree("runs", ignore_errors=True)
+                self.stopped(number)
+                self.assertEqual(self.read("runs/trial/seed1/patriarch.signals"), f"{int(number)}\n1 in all\n")
+                self.assertIn("cut off after", self.run_driver("status", "runs/trial").stdout)
+                self.run_driver(*self.ARGUMENTS)
+                self.assertRegex(self.read("runs/trial/seed1/patriarch.log"), r"resumed at iteration \d0\n")
+                rows = generations.read_csv("runs/trial/seed1/patriarch.csv")
+                self.assertEqual(sorted(rows), [1, 2, 3])
+                self.assertGreater(weights_record("runs/trial/seed1", "patriarch")["wall_seconds"], 0.4)
+
+    def test_changed_settings_are_refused_for_a_generation_that_was_cut_off(self):
+        self.stopped(signal.SIGINT)
+        done = self.run_driver(*self.ARGUMENTS, "--set", "network.epochs=5", code=1)
+        self.assertIn("runs/trial/seed1/patriarch.cfg", done.stderr)
+
+    def test_ctrl_c_in_a_terminal_reaches_the_child_once(self):
+        """The terminal signals its whole foreground group; the child has a session of its own."""
+        driver = subprocess.Popen(
+            [sys.executable, SCRIPT, *self.ARGUMENTS],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**self.environment, "FAKE_SECONDS": "0.5"},
+            start_new_session=True,
+        )
+        self.wait_for(lambda: os.path.exists(self.STATE))
+        os.killpg(driver.pid, signal.SIGINT)
+        output, _ = driver.communicate(timeout=30)
+        self.assertEqual(driver.returncode, 130, output)
+        self.assertEqual(self.read("runs/trial/seed1/patriarch.signals"), "2\n1 in all\n")
+
+    def test_folder_belongs_to_one_driver_even_after_it_is_killed(self):
+        driver = self.start_driver(*self.ARGUMENTS, FAKE_SECONDS="1")
+        self.wait_for(lambda: os.path.exists(self.STATE))
+        self.assertIn("in use by process", self.run_driver(*self.ARGUMENTS, code=1).stderr)
+        self.assertIn("a run is active", self.run_driver("status", "runs/trial").stdout)
+        driver.kill()
+        driver.communicate()
+        errors = self.run_driver(*self.ARGUMENTS, code=1).stderr
+        child = int(re.search(r"in use by process (\d+)", errors)[1])
+        self.assertNotEqual(child, driver.pid)
+        os.kill(child, signal.SIGINT)
+        self.wait_for(lambda: not os.path.exists(f"/proc/{child}"))
+        self.run_driver(*self.ARGUMENTS)
+        self.assertIn("resumed at iteration", self.read("runs/trial/seed1/patriarch.log"))
+
+    def test_finished_training_without_a_finished_driver_is_not_trained_again(self):
+        self.run_driver(*self.ARGUMENTS)
+        record = weights_record("runs/trial/seed1", "patriarch")
+        del record["finished"], record["metrics"]
+        generations.write_json("runs/trial/seed1/patriarch.json", record)
+        os.unlink("calls")
+        self.run_driver(*self.ARGUMENTS)
+        self.assertNotIn("metrics", record)
+        self.assertIn("metrics", weights_record("runs/trial/seed1", "patriarch"))
+        self.assertFalse(os.path.exists("calls"))
+
+
+class Reports(Case):
+    def test_report_is_the_same_without_the_program(self):
+        self.run_driver("run", "a.ini")
+        before, written = self.read("runs/trial/report.md"), json.loads(self.read("runs/trial/summary.json"))
+        os.unlink("darknet")
+        os.unlink("runs/trial/report.md")
+        self.run_driver("report", "runs/trial")
+        self.assertEqual(self.read("runs/trial/report.md"), before)
+        after = json.loads(self.read("runs/trial/summary.json"))
+        for summary in (written, after):
+            summary.pop("written")
+        self.assertEqual(after, written)
+
+    def test_report_of_an_unfinished_run_says_what_is_missing(self):
+        self.run_driver("run", "a.ini", code=1, FAKE_FAIL="student2")
+        done = self.run_driver("report", "runs/trial")
+        self.assertIn("not complete: seed 1 student2", done.stdout)
+        report = self.read("runs/trial/report.md")
+        self.assertIn("**Not complete.**", report)
+        self.assertFalse(json.loads(self.read("runs/trial/summary.json"))["complete"])
+
+    def test_facts_follow_from_the_numbers(self):
+        def entry(name, index, value):
+            return {
+                "generation": name,
+                "index": index,
+                "best": {},
+                "last": {"top1": {"mean": value, "deviation": 0.001, "n": 2}},
+            }
+
+        summary = {
+            "mean": [
+                entry("baseline", None, 0.70),
+                entry("patriarch", 0, 0.69),
+                entry("student1", 1, 0.72),
+                entry("student2", 2, 0.71),
+            ],
+            "patriarch_is_baseline": False,
+            "configuration": {"seeds": [1, 2], "generations": 2},
+            "runs": [
+                {"seed": seed, "generation": name, "last": {"top1": value}}
+                for seed, name, value in (
+                    (1, "baseline", 0.70),
+                    (1, "student2", 0.69),
+                    (2, "baseline", 0.70),
+                    (2, "student2", 0.73),
+                )
+            ],
+            "ensemble_mean": [
+                {
+                    "kind": "cumulative",
+                    "index": 2,
+                    "name": "students 1 to 2",
+                    "top1": {"mean": 0.74, "deviation": None, "n": 1},
+                }
+            ],
+        }
+        text = " ".join(generations.facts(summary))
+        for words in (
+            "The baseline reaches 70.00 ± 0.10 % top-1.",
+            "69.00 ± 0.10 %, 1.00 points below the baseline",
+            "student 1 is highest: it reaches 72.00 ± 0.10 %, 2.00 points above the baseline",
+            "+3.00 (patriarch to student 1), -1.00 (student 1 to student 2) points",
+            "-1.00, +3.00 points: above it in 1 of 2 seeds",
+            "reaches 74.00 %, 3.00 points above student 2 alone",
+        ):
+            self.assertIn(words, text)
+
+    def test_deviation_of_one_value_is_none(self):
+        self.assertEqual(generations.spread([0.5, None]), {"mean": 0.5, "deviation": None, "n": 1})
+        self.assertIsNone(generations.spread([None]))
+        self.assertAlmostEqual(generations.spread([1.0, 3.0])["deviation"], 2**0.5)
+
+    def test_numbers_that_json_does_not_know_become_null(self):
+        self.run_driver("run", "a.ini", "--set", "experiment.seeds=1")
+        text = self.read("runs/trial/summary.json")
+        self.assertNotIn("NaN", text)
+        self.assertIsNone(json.loads(text)["runs"][1]["inspect"]["ece"])
+
+    def test_without_matplotlib_all_but_the_chart_is_there(self):
+        os.makedirs("blocked")
+        self.write("blocked/matplotlib.py", "raise ImportError('not installed')\n")
+        done = self.run_driver("run", "a.ini", PYTHONPATH=os.path.abspath("blocked"))
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertIn("matplotlib", done.stderr)
+        self.assertFalse(os.path.exists("runs/trial/accuracy.png"))
+        self.assertNotIn("accuracy.png", self.read("runs/trial/report.md"))
+
+    def test_chart_of_one_and_of_several_runs(self):
+        try:
+            plot_generations.load_matplotlib()
+        except plot_generations.PlotError as error:
+            self.skipTest(str(error))
+        self.run_driver("run", "a.ini")
+        self.run_driver(
+            "run", "a.ini", "--out", "runs/other", "--set", "experiment.name=other", "--set", "experiment.seeds=3"
+        )
+        self.assertTrue(os.path.exists("runs/trial/accuracy.png"))
+        self.assertIn("](accuracy.png)", self.read("runs/trial/report.md"))
+        os.makedirs("blocked")
+        self.write("blocked/matplotlib.py", "raise ImportError('not installed')\n")
+        self.run_driver("report", "runs/trial", PYTHONPATH=os.path.abspath("blocked"))
+        self.assertIn("](accuracy.png)", self.read("runs/trial/report.md"), "the numbers are the chart's")
+        with contextlib.redirect_stdout(io.StringIO()):
+            code = plot_generations.main(["runs/trial/summary.json", "runs/other/summary.json", "-o", "both.png"])
+        self.assertEqual(code, 0)
+        with open("both.png", "rb") as file:
+            self.assertEqual(file.read(8), b"\x89PNG\r\n\x1a\n")
+        with contextlib.redirect_stderr(io.StringIO()) as errors:
+            self.assertEqual(plot_generations.main(["a.ini", "-o", "none.png"]), 1)
+        self.assertIn("a.ini", errors.getvalue())
+
+
+class ProjectFiles(unittest.TestCase):
+    """The cfg and data files that come with the project."""
+
+    def setUp(self):
+        self.before = os.getcwd()
+        os.chdir(ROOT)
+
+    def tearDown(self):
+        os.chdir(self.before)
+
+    def test_every_experiment_can_be_prepared(self):
+        names = sorted(os.listdir("cfg/generations"))
+        self.assertIn("fashion-demo.ini", names)
+        for name in names:
+            with self.subTest(name):
+                experiment = generations.Experiment(os.path.join("cfg/generations", name))
+                generations.Folder(os.path.join("runs", experiment.name), experiment).prepare()
+
+    def test_names_and_superclasses_fit_the_classes(self):
+        for name in ("cfg/cifar100.data", "cfg/fashion.data"):
+            keys = generations.read_data(name)
+            for key in ("labels", "names", "superclasses"):
+                if key in keys:
+                    lines = generations.read_text(keys[key], key).splitlines()
+                    self.assertEqual(len(lines), int(keys["classes"]), keys[key])
+        superclasses = [int(line) for line in generations.read_text("data/cifar100.superclasses", "x").split()]
+        self.assertEqual([superclasses.count(index) for index in range(20)], [5] * 20)
+        self.assertEqual(len(generations.read_text("data/cifar100.coarse", "x").splitlines()), 20)
+
+    def test_shapes_of_the_networks_fit(self):
+        for name, outputs, depth in (
+            ("cifar100-resnet8", 100, 8),
+            ("cifar100-resnet20", 100, 20),
+            ("fashion-small", 10, 4),
+        ):
+            with self.subTest(name):
+                path = f"cfg/{name}.cfg"
+                sections = generations.read_sections(path, generations.read_text(path, "cfg"), "cfg")
+                shapes, weighted = self.shapes(sections)
+                self.assertEqual(shapes[-1], (outputs, 1))
+                self.assertEqual(weighted, depth)
+
+    def shapes(self, sections):
+        """Shape (channels, side) of every layer, as both Darknets work it out, and the layers on the main path."""
+        net = {key: value for key, value, _ in sections[0][2]}
+        shapes, weighted, current = [], 0, (int(net["channels"]), int(net["height"]))
+        for name, line, entries in sections[1:]:
+            options = {key: value for key, value, _ in entries}
+            channels, side = current
+            if name == "convolutional":
+                size, stride = int(options["size"]), int(options["stride"])
+                self.assertFalse(size == 1 and stride > 1, f"line {line}: a strided 1x1 convolution")
+                padding = size // 2 if options["pad"] == "1" else 0
+                current = (int(options["filters"]), (side + 2 * padding - size) // stride + 1)
+                weighted += size > 1
+            elif name == "maxpool":
+                current = (channels, (side - 1) // int(options["stride"]) + 1)
+            elif name == "route":
+                current = shapes[len(shapes) + int(options["layers"])]
+            elif name == "shortcut":
+                self.assertEqual(shapes[len(shapes) + int(options["from"])], current, f"line {line}")
+            elif name == "avgpool":
+                current = (channels, 1)
+            elif name == "connected":
+                current = (int(options["output"]), 1)
+                weighted += 1
+            shapes.append(current)
+        return shapes, weighted
+
+
+class Program(Case):
+    """The real program on a tiny set of images that each class can be told from."""
+
+    def test_end_to_end(self):
+        program = os.environ.get("DNG_DARKNET")
+        if not program:
+            print("skipped: DNG_DARKNET does not name a ./darknet to test with", file=sys.stderr)
+            self.skipTest("DNG_DARKNET does not name a ./darknet to test with")
+        program = os.path.abspath(os.path.join(self.before, program))
+        for role, count in (("train", 160), ("t10k", 40)):
+            labels = bytes(i % 4 for i in range(count))
+            images = bytearray()
+            for i, label in enumerate(labels):
+                image = bytearray((7 * i + 13 * j) % 64 for j in range(64))
+                top, left = 4 * (label // 2), 4 * (label % 2)
+                for y in range(4):
+                    image[8 * (top + y) + left : 8 * (top + y) + left + 4] = b"\xff" * 4
+                images += image
+            with open(f"{role}-images-idx3-ubyte", "wb") as file:
+                file.write(struct.pack(">IIII", 0x803, count, 8, 8) + images)
+            with open(f"{role}-labels-idx1-ubyte", "wb") as file:
+                file.write(struct.pack(">II", 0x801, count) + labels)
+        self.write("a.data", "classes=4\ntrain=train-images-idx3-ubyte\nvalid=t10k-images-idx3-ubyte\ntop=2\n")
+        self.write(
+            "net.cfg",
+            textwrap.dedent("""\
+            [net]
+            batch=16
+            subdivisions=1
+            height=8
+            width=8
+            channels=1
+            learning_rate=0.05
+            momentum=0.9
+            decay=0.0001
+            policy=constant
+            epochs=2
+            pad=0
+            mirror=0
+
+            [convolutional]
+            batch_normalize=1
+            filters=8
+            size=3
+            stride=2
+            pad=1
+            activation=relu
+
+            [connected]
+            output=4
+            activation=linear
+
+            [softmax]
+            """),
+        )
+        self.write(
+            "a.ini",
+            EXPERIMENT.replace("epochs=3", "epochs=2")
+            .replace("seeds=1 2", "seeds=1")
+            .replace("confidence=0.6", "confidence=0.6\nk=3"),
+        )
+        for extra in ((), ("--set", "student.cached=1", "--out", "runs/cached")):
+            done = self.run_driver("run", "a.ini", "--darknet", program, *extra)
+            folder = extra[-1] if extra else "runs/trial"
+            summary = json.loads(self.read(os.path.join(folder, "summary.json")))
+            self.assertTrue(summary["complete"], done.stdout + done.stderr)
+            for run in summary["runs"]:
+                self.assertEqual(run["epochs"], 2)
+                self.assertEqual(run["last"]["images"], 40)
+                self.assertGreaterEqual(run["last"]["topk"], run["last"]["top1"])
+            self.assertIsNotNone(summary["runs"][1]["inspect"])
+            self.assertIsNotNone(summary["ensembles"][0]["result"]["top1"])
+            again = self.run_driver("run", "a.ini", "--darknet", program, *extra)
+            self.assertNotIn("training, log", again.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
