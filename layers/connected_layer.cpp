@@ -1,8 +1,85 @@
 #include "layers/connected_layer.h"
 
+#include <dnnl.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "engine/cpu/batchnorm_math.h"
 #include "layers/layer_options.h"
 
 namespace dng {
+namespace {
+
+// C = op(A) op(B) + beta C, row-major; op is the transpose where asked for. m, n, k: rows and columns of C, inner
+// length.
+void multiply(bool transpose_a, bool transpose_b, int m, int n, int k, const float* a, const float* b, float beta,
+              float* c) {
+  const auto status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1, a, transpose_a ? m : k,
+                                 b, transpose_b ? k : n, beta, c, n);
+  if (status != dnnl_success) fail("oneDNN refused a product of %dx%d and %dx%d", m, k, k, n);
+}
+
+class ConnectedKernel final : public Kernel {
+ public:
+  ConnectedKernel(const LayerConfig& layer, Activation activation)
+      : activation_(activation), batch_normalize_(layer.options.flag("batch_normalize")) {}
+
+  void prepare(Node* node) override {
+    const std::vector<host::Block> blocks = node->host->blocks(node->index);
+    bias_ = blocks[0];
+    weights_ = blocks[1];
+    if (!batch_normalize_) return;
+    x_.resize(node->out_size() * static_cast<size_t>(node->batch));
+    batchnorm_ = std::make_unique<BatchNorm>(blocks, Rows(node->config->out, node->batch, Layout::kPlain),
+                                             host::traits().batchnorm.rolling_rate_connected);
+  }
+
+  void forward(Node& node, Pass& pass) override {
+    const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
+    float* x = batch_normalize_ ? x_.data() : node.output;
+    multiply(false, true, node.batch, outputs, inputs, node.input(pass), weights_.value, 0, x);
+    if (batch_normalize_) return batchnorm_->forward(x, pass, activation_, node.output);
+    const float zero[kLanes] = {};
+    float one[kLanes];
+    std::fill(one, one + kLanes, 1.0f);
+    for (int b = 0; b < node.batch; ++b) {
+      float* row = node.output + static_cast<size_t>(b) * node.out_size();
+      row_accumulate(bias_.value, node.out_size(), row);
+      if (activation_ != Activation::kLinear) row_affine(row, node.out_size(), zero, one, zero, activation_, row);
+    }
+  }
+
+  void backward(Node& node, Pass& pass) override {
+    const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
+    row_activation_gradient(node.output, node.out_size() * static_cast<size_t>(node.batch), activation_, node.delta);
+    if (batch_normalize_) {
+      batchnorm_->backward(x_.data(), node.delta);
+    } else {
+      for (int b = 0; b < node.batch; ++b) {
+        row_accumulate(node.delta + static_cast<size_t>(b) * node.out_size(), node.out_size(), bias_.update);
+      }
+    }
+    multiply(true, false, outputs, inputs, node.batch, node.delta, node.input(pass), 1, weights_.update);
+    if (node.input_delta() == nullptr) return;
+    multiply(false, false, node.batch, inputs, outputs, node.delta, weights_.value, 1, node.input_delta());
+  }
+
+ private:
+  Activation activation_;
+  bool batch_normalize_;
+  host::Block bias_, weights_;
+  std::vector<float> x_;
+  std::unique_ptr<BatchNorm> batchnorm_;
+};
+
+std::unique_ptr<Kernel> make_connected_kernel(const LayerConfig& layer) {
+  Activation activation{};
+  if (!find_activation(layer.options.text("activation"), &activation)) return std::make_unique<HostKernel>();
+  return std::make_unique<ConnectedKernel>(layer, activation);
+}
+
+}  // namespace
 
 Op connected_op() {
   Op op("connected", Op::Kind::kLayer, "every output from every input");
@@ -15,7 +92,8 @@ Op connected_op() {
       })
       .checked([](const LayerConfig& layer, const ShapeContext& context) {
         if (layer.options.flag("batch_normalize")) require_room_for_batchnorm(layer, context);
-      });
+      })
+      .kernel(Device::kCpu, make_connected_kernel);
   add_common_options(&op);
   return op;
 }

@@ -1,21 +1,16 @@
 #include "layers/convolutional_layer.h"
 
-#include <cstdio>
-
 #include "base/error.h"
 #include "host/host.h"
+#include "layers/convolutional_kernel.h"
 #include "layers/layer_options.h"
 
 namespace dng {
 namespace {
 
-int padding_of(const Options& options) {
-  return options.flag("pad") ? options.integer("size") / 2 : options.integer("padding");
-}
-
 void shape(LayerConfig* layer, const ShapeContext&) {
   const Options& o = layer->options;
-  const int padding = 2 * padding_of(o), size = o.integer("size"), stride = o.integer("stride");
+  const int padding = 2 * convolution_padding(o), size = o.integer("size"), stride = o.integer("stride");
   layer->out = {o.integer("filters"), window_count(*layer, layer->in.height, padding, size, stride),
                 window_count(*layer, layer->in.width, padding, size, stride)};
 }
@@ -35,6 +30,10 @@ void check(const LayerConfig& layer, const ShapeContext& context) {
 
 }  // namespace
 
+int convolution_padding(const Options& options) {
+  return options.flag("pad") ? options.integer("size") / 2 : options.integer("padding");
+}
+
 Op convolutional_op() {
   Op op("convolutional", Op::Kind::kLayer, "2-D convolution");
   op.alias("conv")
@@ -47,7 +46,8 @@ Op convolutional_op() {
       .option(activation_option("logistic"))
       .option(flag_option("batch_normalize", "0", "1: batch norm before the activation"))
       .shaped(shape)
-      .checked(check);
+      .checked(check)
+      .kernel(Device::kCpu, make_convolutional_kernel);
   for (const char* key :
        {"xnor", "binary", "bin_output", "antialiasing", "dilation", "stride_x", "stride_y", "share_index",
         "assisted_excitation", "sway", "rotate", "stretch", "stretch_sway", "flipped", "dot", "coordconv", "deform"}) {

@@ -1,6 +1,10 @@
 #include "layers/route_layer.h"
 
+#include <cstring>
+
 #include "base/error.h"
+#include "engine/cpu/row_math.h"
+#include "engine/kernel.h"
 #include "host/host.h"
 
 namespace dng {
@@ -32,11 +36,57 @@ void shape(LayerConfig* layer, const ShapeContext& context) {
   }
 }
 
+// An image's channels lie one behind the other in either layout, so joining is copying.
+class RouteKernel final : public Kernel {
+ public:
+  LayoutUse layout_use() const override { return LayoutUse::kSame; }
+
+  void forward(Node& node, Pass&) override {
+    each_part(
+        node,
+        [](Node& source, float* part, size_t first, size_t size) {
+          std::memcpy(part, source.output + first, size * sizeof(float));
+        },
+        node.output);
+  }
+
+  void backward(Node& node, Pass&) override {
+    each_part(
+        node,
+        [](Node& source, float* part, size_t first, size_t size) { row_accumulate(part, size, source.delta + first); },
+        node.delta);
+  }
+
+ private:
+  // Calls visit(source, its part of the joined tensor, offset in the source, count) for every source and image.
+  template <class Visit>
+  static void each_part(Node& node, Visit visit, float* joined) {
+#pragma omp parallel for
+    for (int b = 0; b < node.batch; ++b) {
+      float* part = joined + static_cast<size_t>(b) * node.out_size();
+      for (Node* source : node.sources) {
+        const size_t size = source->out_size();
+        visit(*source, part, static_cast<size_t>(b) * size, size);
+        part += size;
+      }
+    }
+  }
+};
+
+// Groups are left to the host that has them.
+std::unique_ptr<Kernel> make_route_kernel(const LayerConfig& layer) {
+  const bool groups = layer.options.has("groups") && layer.options.integer("groups") > 1;
+  if (groups) return std::make_unique<HostKernel>();
+  return std::make_unique<RouteKernel>();
+}
+
 }  // namespace
 
 Op route_op() {
   Op op("route", Op::Kind::kLayer, "joins earlier outputs along the channels");
-  op.option(integers_option("layers", "", -(1 << 20), 1 << 20, "the layers; negative: counted back")).shaped(shape);
+  op.option(integers_option("layers", "", -(1 << 20), 1 << 20, "the layers; negative: counted back"))
+      .shaped(shape)
+      .kernel(Device::kCpu, make_route_kernel);
   if (host::traits().route_has_groups) {
     op.option(integer_option("groups", "1", 1, 1 << 16, "equal parts that each layer is cut into"))
         .option(integer_option("group_id", "0", 0, 1 << 16, "the part that is taken"));

@@ -1,6 +1,8 @@
 #include "layers/shortcut_layer.h"
 
 #include "base/error.h"
+#include "engine/cpu/row_math.h"
+#include "engine/kernel.h"
 #include "host/host.h"
 #include "layers/layer_options.h"
 
@@ -24,6 +26,7 @@ void shape(LayerConfig* layer, const ShapeContext& context) {
   if (layer->index == 0) fail("%s: there is no layer before it", o.where().c_str());
   const bool equal =
       from.channels == layer->in.channels && from.height == layer->in.height && from.width == layer->in.width;
+  layer->equal_sources = equal;
   if (equal) return;
   const std::string shapes = format("layer %d is %dx%dx%d, the input is %dx%dx%d", layer->sources[1], from.channels,
                                     from.height, from.width, layer->in.channels, layer->in.height, layer->in.width);
@@ -36,13 +39,56 @@ void shape(LayerConfig* layer, const ShapeContext& context) {
   }
 }
 
+// Equal shapes, as residual networks have them.
+class ShortcutKernel final : public Kernel {
+ public:
+  explicit ShortcutKernel(Activation activation) : activation_(activation) {}
+  LayoutUse layout_use() const override { return LayoutUse::kSame; }
+
+  void forward(Node& node, Pass& pass) override {
+    const float* input = node.input(pass);
+    const float* from = node.sources[1]->output;
+    const size_t size = node.out_size();
+#pragma omp parallel for
+    for (int b = 0; b < node.batch; ++b) {
+      const size_t first = static_cast<size_t>(b) * size;
+      row_add(input + first, from + first, size, activation_, node.output + first);
+    }
+  }
+
+  void backward(Node& node, Pass&) override {
+    const size_t size = node.out_size();
+#pragma omp parallel for
+    for (int b = 0; b < node.batch; ++b) {
+      const size_t first = static_cast<size_t>(b) * size;
+      row_activation_gradient(node.output + first, size, activation_, node.delta + first);
+      for (const Node* source : node.sources) row_accumulate(node.delta + first, size, source->delta + first);
+    }
+  }
+
+ private:
+  Activation activation_;
+};
+
+// The strided form and the factors are left to the host.
+std::unique_ptr<Kernel> make_shortcut_kernel(const LayerConfig& layer) {
+  const Options& o = layer.options;
+  Activation activation{};
+  const bool factors = (o.has("alpha") && o.real("alpha") != 1) || (o.has("beta") && o.real("beta") != 1);
+  if (factors || !layer.equal_sources || !find_activation(o.text("activation"), &activation)) {
+    return std::make_unique<HostKernel>();
+  }
+  return std::make_unique<ShortcutKernel>(activation);
+}
+
 }  // namespace
 
 Op shortcut_op() {
   Op op("shortcut", Op::Kind::kLayer, "adds the output of an earlier layer");
   op.option(integer_option("from", "", -(1 << 20), 1 << 20, "the layer that is added; negative: counted back"))
       .option(activation_option("linear"))
-      .shaped(shape);
+      .shaped(shape)
+      .kernel(Device::kCpu, make_shortcut_kernel);
   if (host::traits().shortcut_has_alpha_beta) {
     op.option(real_option("alpha", "1", -1e6, 1e6, "factor on the input"))
         .option(real_option("beta", "1", -1e6, 1e6, "factor on the earlier layer"));

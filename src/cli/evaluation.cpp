@@ -40,7 +40,7 @@ Evaluation open_evaluation(const Arguments& arguments, bool with_images) {
     }
     e.images = open_dataset(e.data, e.data.valid, "valid");
   }
-  e.network = std::make_unique<Network>(config, Device::kCpu, arguments.has("-v"));
+  e.network = std::make_unique<Network>(config, NetworkSettings{Device::kCpu, arguments.has("-v"), false});
   return e;
 }
 

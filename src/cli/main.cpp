@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 
@@ -90,10 +91,23 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace dng
 
+// OpenMP's threads spin while they wait, and on a busy machine that starves the ones that work. Its runtime reads the
+// policy when it is loaded, so the program starts itself once more with it set.
+static void wait_without_spinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  // Some microseconds of spinning: the gaps between parallel loops, not the length of a time slice.
+  setenv("GOMP_SPINCOUNT", "5000", 1);
+  execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char** argv) {
+  wait_without_spinning(argv);
   // A full disk or a file size limit shall be an error of write(), not the end of the process.
   signal(SIGXFSZ, SIG_IGN);
   signal(SIGPIPE, SIG_DFL);
+  // A log that is followed must not lag behind in a buffer.
+  setvbuf(stdout, nullptr, _IOLBF, 0);
   try {
     const int code = dng::run(argc, argv);
     if (std::fflush(stdout) != 0) dng::fail("standard output cannot be written: %s", std::strerror(errno));

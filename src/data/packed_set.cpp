@@ -111,7 +111,7 @@ std::string idx_labels_path(const std::string& path, const std::string& place) {
   }
   if (file_exists(labels)) return labels;
   const bool packed = labels.size() > 3 && labels.compare(labels.size() - 3, 3, ".gz") == 0;
-  const std::string other = packed ? labels.substr(0, labels.size() - 3) : labels + ".gz";
+  std::string other = packed ? labels.substr(0, labels.size() - 3) : labels + ".gz";
   if (file_exists(other)) return other;
   fail("%s: the labels file %s is missing; put it beside the images", place.c_str(), labels.c_str());
 }

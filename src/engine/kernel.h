@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/layout.h"
 #include "engine/op.h"
 #include "host/host.h"
 
@@ -43,6 +44,7 @@ struct Node {
   const LayerConfig* config = nullptr;
   int index = 0;
   int batch = 0;
+  Layout layout = Layout::kPlain;  // of output and delta
   host::Network* host = nullptr;
   float* output = nullptr;
   float* delta = nullptr;      // negative gradient of the summed cost in the output
@@ -58,9 +60,18 @@ struct Node {
   size_t in_size() const { return config->in.size(); }
 };
 
+// Which layouts a kernel can read and write.
+enum class LayoutUse {
+  kPlain,  // plain only
+  kEach,   // input and output each in any layout
+  kSame,   // any layout, but all inputs and the output in the same
+  kInput,  // any input; the output is the same numbers in either layout (height and width are 1)
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
+  virtual LayoutUse layout_use() const { return LayoutUse::kPlain; }
   // Once, after the host has made the layer: own buffers, primitives, scratch memory.
   virtual void prepare(Node*) {}
   // Reads the sources' output (and pass.input), writes node.output.

@@ -23,8 +23,8 @@ std::string layer_name(const Node& node) {
 
 }  // namespace
 
-Network::Network(NetworkConfig config, Device device, bool verbose) : config_(std::move(config)) {
-  host_ = std::make_unique<host::Network>(config_.host_text(), verbose);
+Network::Network(NetworkConfig config, const NetworkSettings& settings) : config_(std::move(config)) {
+  host_ = std::make_unique<host::Network>(config_.host_text(), settings.verbose);
   if (host_->size() != static_cast<int>(config_.layers.size())) {
     fail("%s: the host made %d layers of %zu; this is a mistake of this program, please report it",
          config_.path.c_str(), host_->size(), config_.layers.size());
@@ -45,15 +45,18 @@ Network::Network(NetworkConfig config, Device device, bool verbose) : config_(st
     for (const int source : layer.sources) {
       node->sources.push_back(source < 0 ? nullptr : nodes_[static_cast<size_t>(source)].get());
     }
-    node->kernel = make_kernel(layer, device);
-    node->kernel->prepare(node.get());
-    if (!node->own_output.empty()) {
-      host_->set_buffers(layer.index, node->own_output.data(), node->own_delta.data());
-    }
-    node->output = host_->output(layer.index);
-    node->delta = host_->delta(layer.index);
+    node->kernel = make_kernel(layer, settings.device);
     nodes_.push_back(std::move(node));
     if (layer.options.has("stopbackward") && layer.options.flag("stopbackward")) first_trained_ = layer.index + 1;
+  }
+  if (!settings.plain) choose_layouts();
+  for (const auto& node : nodes_) {
+    node->kernel->prepare(node.get());
+    if (!node->own_output.empty()) {
+      host_->set_buffers(node->index, node->own_output.data(), node->own_delta.data());
+    }
+    node->output = host_->output(node->index);
+    node->delta = host_->delta(node->index);
   }
   for (const auto& node : nodes_) {
     for (size_t later = static_cast<size_t>(node->index) + 1; later < nodes_.size(); ++later) {
@@ -78,6 +81,50 @@ Network::Network(NetworkConfig config, Device device, bool verbose) : config_(st
       parameters_.push_back(parameter);
     }
   }
+}
+
+// Every edge is blocked where its writer and all its readers can; a kernel that wants all its edges alike makes them
+// plain together.
+void Network::choose_layouts() {
+  for (const auto& node : nodes_) {
+    const LayoutUse use = node->kernel->layout_use();
+    const bool writes = use == LayoutUse::kEach || use == LayoutUse::kSame;
+    if (writes && can_block(node->config->out)) node->layout = Layout::kBlocked;
+  }
+  for (bool changed = true; changed;) {
+    changed = false;
+    const auto make_plain = [&](Node* node) {
+      if (node->layout == Layout::kPlain) return;
+      node->layout = Layout::kPlain;
+      changed = true;
+    };
+    for (const auto& node : nodes_) {
+      const LayoutUse use = node->kernel->layout_use();
+      bool alike = node->layout == Layout::kBlocked;
+      for (const Node* source : node->sources) alike = alike && source != nullptr && source->layout == Layout::kBlocked;
+      if (use == LayoutUse::kSame && !alike) make_plain(node.get());
+      for (Node* source : node->sources) {
+        if (source != nullptr && (use == LayoutUse::kPlain || (use == LayoutUse::kSame && !alike))) make_plain(source);
+      }
+    }
+  }
+}
+
+std::vector<float> Network::plain(int index, const float* values) const {
+  const Node& n = node(index);
+  const size_t count = n.out_size() * static_cast<size_t>(n.batch);
+  if (n.layout == Layout::kPlain) return {values, values + count};
+  std::vector<float> copy(count);
+  const Rows rows(n.config->out, n.batch, n.layout);
+  for (int row = 0; row < rows.count(); ++row) {
+    const float* from = values + rows.offset(row);
+    float* to = copy.data() + static_cast<size_t>(row) * rows.length();
+    for (size_t i = 0; i < rows.space; ++i) {
+      for (int l = 0; l < kLanes; ++l)
+        to[static_cast<size_t>(l) * rows.space + i] = from[i * kLanes + static_cast<size_t>(l)];
+    }
+  }
+  return copy;
 }
 
 void Network::initialize(uint64_t seed) {

@@ -10,11 +10,17 @@
 
 namespace dng {
 
+struct NetworkSettings {
+  Device device = Device::kCpu;
+  bool verbose = false;  // shows the host's layer table
+  bool plain = false;    // every edge in plain layout: slower; for comparison
+};
+
 class Network {
  public:
-  // Lets the host parse the rewritten cfg, binds a kernel to every layer, checks that the host's shapes are ours.
-  // `verbose` shows the host's layer table.
-  explicit Network(NetworkConfig config, Device device = Device::kCpu, bool verbose = false);
+  // Lets the host parse the rewritten cfg, binds a kernel to every layer, checks that the host's shapes are ours, and
+  // plans the memory layout of every edge.
+  explicit Network(NetworkConfig config, const NetworkSettings& settings = {});
 
   const NetworkConfig& config() const { return config_; }
   int batch() const { return config_.mini_batch; }
@@ -36,6 +42,9 @@ class Network {
   const std::vector<std::vector<host::Block>>& blocks() const { return blocks_; }
   const Node& node(int index) const { return *nodes_[static_cast<size_t>(index)]; }
   int size() const { return static_cast<int>(nodes_.size()); }
+  // A layer's output or delta as Darknet lays it out, whatever the plan chose; for whoever looks in from outside.
+  std::vector<float> plain_output(int index) const { return plain(index, node(index).output); }
+  std::vector<float> plain_delta(int index) const { return plain(index, node(index).delta); }
 
   // "layer 3 [convolutional]": the first layer whose output, or else whose parameters, are not finite; "" where all
   // are.
@@ -47,6 +56,9 @@ class Network {
   std::string host_layers() const;
 
  private:
+  void choose_layouts();
+  std::vector<float> plain(int index, const float* values) const;
+
   NetworkConfig config_;
   std::unique_ptr<host::Network> host_;
   std::vector<std::unique_ptr<Node>> nodes_;

@@ -147,10 +147,13 @@ const std::vector<OptionSpec>& net_options() {
       ours(integer_option("valid_resize", "", 1, 1 << 14, "evaluation: shorter side, then the centre crop")),
       ours(flag_option("flip", "1", "the host's augmentation: left-right flip of every second image")),
       ours(real_option("angle", "0", 0, 360, "the host's augmentation: degrees")),
-      ours(real_option("aspect", "1", 1, 100, "the host's augmentation: factor")),
+      open_low(
+          ours(real_option("aspect", "1", 0, 100, "the host's augmentation: a factor up to this, or its inverse"))),
       ours(real_option("hue", "0", 0, 1, "the host's augmentation: share of a turn")),
-      ours(real_option("saturation", "1", 1, 100, "the host's augmentation: factor")),
-      ours(real_option("exposure", "1", 1, 100, "the host's augmentation: factor")),
+      open_low(
+          ours(real_option("saturation", "1", 0, 100, "the host's augmentation: a factor up to this, or its inverse"))),
+      open_low(
+          ours(real_option("exposure", "1", 0, 100, "the host's augmentation: a factor up to this, or its inverse"))),
       ours(integer_option("min_crop", "", 1, 1 << 14, "the host's augmentation: least length of the shorter side")),
       ours(integer_option("max_crop", "", 1, 1 << 14, "the host's augmentation: greatest length of the shorter side")),
       ours(real_option("min_ratio", "", 0, 100, "as min_crop, in widths")),

@@ -29,6 +29,7 @@ struct LayerConfig {
   std::vector<int> sources;  // layers whose output is read, in order; -1 is the network's input
   Geometry in;               // of the first source
   Geometry out;
+  bool equal_sources = true;  // all sources have the shape `in`
 };
 
 // What an op may look at while its shapes are worked out: the layers before it.

@@ -5,6 +5,7 @@
 // of the summed cost, not divided by the batch.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -34,6 +35,10 @@ struct BatchNormRules {
   bool direct_outside = false;  // the direct term of the gradient has sqrt(v) + backward_epsilon instead
   float rolling_rate = 0;       // share of the new batch in the rolling statistics
   float rolling_rate_connected = 0;
+
+  double divisor(double variance) const {
+    return epsilon_inside ? std::sqrt(variance + forward_epsilon) : std::sqrt(variance) + forward_epsilon;
+  }
 };
 
 // What differs between the hosts and matters outside.

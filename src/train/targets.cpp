@@ -120,6 +120,7 @@ CachedTeacher::CachedTeacher(const Options& distill, const TargetsKey& key, int6
           path_.c_str(), name.c_str(), quoted(found[name]).c_str(), quoted(value).c_str());
     }
   }
+  identity_ = found["teacher"];
   parse_integer(found["positions"], &positions_);
   if (positions_ < positions) {
     fail("%s: made for fewer epochs: found %lld positions, this run has %lld; make the targets again", path_.c_str(),

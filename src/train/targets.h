@@ -31,9 +31,10 @@ class CachedTeacher final : public TeacherSource {
   ~CachedTeacher() override;
   const float* probabilities(const Batch& batch) override;
   std::string description() const override { return path_; }
+  std::string identity() const override { return identity_; }
 
  private:
-  std::string path_;
+  std::string path_, identity_;
   int classes_;
   int64_t positions_ = 0;
   int descriptor_ = -1;

@@ -36,6 +36,7 @@ LiveTeacher::LiveTeacher(const Options& distill, const NetworkConfig& student)
   const std::string weights = distill.text("teacher_weights");
   load_weights(weights, &network_);
   description_ = distill.text("teacher") + " with " + weights;
+  identity_ = format("%016llx", static_cast<unsigned long long>(teacher_hash(distill.text("teacher"), weights)));
 }
 
 const float* LiveTeacher::probabilities(const Batch& batch) {

@@ -16,6 +16,8 @@ class TeacherSource {
   virtual const float* probabilities(const Batch& batch) = 0;
   // "cfg/a.cfg with backup/a_final.weights", "backup/a.targets".
   virtual std::string description() const = 0;
+  // teacher_hash() in 16 hex digits: the same for a live teacher and a cache made with it.
+  virtual std::string identity() const = 0;
 };
 
 // Identity of a teacher: its layers and the bytes of its weights.
@@ -28,11 +30,12 @@ class LiveTeacher final : public TeacherSource {
   LiveTeacher(const Options& distill, const NetworkConfig& student);
   const float* probabilities(const Batch& batch) override;
   std::string description() const override { return description_; }
+  std::string identity() const override { return identity_; }
   const Network& network() const { return network_; }
 
  private:
   Network network_;
-  std::string description_;
+  std::string description_, identity_;
 };
 
 }  // namespace dng

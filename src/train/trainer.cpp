@@ -65,7 +65,7 @@ class Trainer {
     schedule_ = std::make_unique<Schedule>(config_.net, train_->size(), config_.batch);
     require_writable_folder(data_.backup, "backup=");
     base_ = data_.backup + "/" + base_name(settings.cfg);
-    network_ = std::make_unique<Network>(config_, Device::kCpu, settings.verbose);
+    network_ = std::make_unique<Network>(config_, NetworkSettings{Device::kCpu, settings.verbose, false});
     open_teacher();
     start();
   }
@@ -135,6 +135,7 @@ void Trainer::start() {
                      {"data", format("%016llx", static_cast<unsigned long long>(train_->hash()))},
                      {"augmentation", config_.augmentation().training_text()},
                      {"network", hex_hash(network_text(config_))}};
+  if (teacher_) state_.identity["teacher"] = teacher_->identity();
   state_.machine = {{"threads", std::to_string(threads_)}, {"instructions", instruction_set()}};
   const std::string path = base_ + ".state";
   if (settings_.resume && file_exists(path)) {
@@ -262,6 +263,8 @@ void Trainer::log_iteration(double loss, double seconds) {
               static_cast<long long>(state_.iteration), epochs_at(state_.iteration), loss, state_.average_loss,
               schedule_->rate(state_.iteration - 1), seconds, static_cast<long long>(state_.iteration * config_.batch),
               left / 3600);
+  // A pipe holds lines back otherwise: dozens of iterations, which a kill would take along.
+  std::fflush(stdout);
 }
 
 int Trainer::stop(int signal) {

@@ -1,0 +1,37 @@
+// Loops over a row of numbers, 16 lanes wide, for the layers between the convolutions. Constants come as 16 lanes: one
+// channel's value in all of them (plain layout), or 16 channels' (blocked). See engine/layout.h.
+//
+// Sums run in 16 float lanes over one row only; rows are added in double by the caller, in a fixed order, so that
+// results do not depend on the number of threads.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace dng {
+
+// Activations whose gradient follows from their output, as Darknet computes it.
+enum class Activation { kLinear, kRelu, kLeaky, kLogistic, kTanh, kElu, kRelu6 };
+// False for those we leave to the host.
+bool find_activation(const std::string& name, Activation* activation);
+
+// acc[l] += x over the lane.
+void row_sum(const float* x, size_t n, float* acc);
+// acc[l] += (x - mean)^2.
+void row_squares(const float* x, size_t n, const float* mean, float* acc);
+// y = f((x - mean) * factor + shift); x may be y.
+void row_affine(const float* x, size_t n, const float* mean, const float* factor, const float* shift,
+                Activation activation, float* y);
+// delta *= f'(y), from the output y.
+void row_activation_gradient(const float* y, size_t n, Activation activation, float* delta);
+// sum[l] += delta, product[l] += delta * (x - mean).
+void row_gradient_sums(const float* delta, const float* x, size_t n, const float* mean, float* sum, float* product);
+// delta = delta * direct + (x - mean) * slope + constant.
+void row_normalise_gradient(float* delta, const float* x, size_t n, const float* mean, const float* direct,
+                            const float* slope, const float* constant);
+// y = f(a + b).
+void row_add(const float* a, const float* b, size_t n, Activation activation, float* y);
+// to += from.
+void row_accumulate(const float* from, size_t n, float* to);
+
+}  // namespace dng
