@@ -42,4 +42,13 @@ void fail_usage(const char* pattern, ...) {
   throw Error(text, ExitCode::kUsage);
 }
 
+void show_error(const char* text) {
+  std::string line;
+  for (const char* c = text; *c != '\0'; ++c) {
+    const auto byte = static_cast<unsigned char>(*c);
+    line += byte < 32 || byte == 127 ? format("\\x%02x", byte) : std::string(1, *c);
+  }
+  std::fprintf(stderr, "darknet: %s\n", line.c_str());
+}
+
 }  // namespace dng

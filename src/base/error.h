@@ -38,4 +38,7 @@ std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)
 // Throws Error (exit code 2): the command line itself is wrong.
 [[noreturn]] void fail_usage(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 
+// Writes "darknet: " and the text to stderr as one line, whatever it quotes: a path may hold a line break.
+void show_error(const char* text);
+
 }  // namespace dng

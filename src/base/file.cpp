@@ -14,11 +14,14 @@ namespace dng {
 
 std::string read_file(const std::string& path, const std::string& what) {
   struct stat info {};
-  if (stat(path.c_str(), &info) != 0)
-    fail("%s: %s cannot be read: %s", path.c_str(), what.c_str(), std::strerror(errno));
+  if (stat(path.c_str(), &info) != 0) {
+    fail("%s: %s cannot be read: %s; check the path", path.c_str(), what.c_str(), std::strerror(errno));
+  }
   if (S_ISDIR(info.st_mode)) fail("%s: %s is a folder; give the path of a file", path.c_str(), what.c_str());
   std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) fail("%s: %s cannot be read: %s", path.c_str(), what.c_str(), std::strerror(errno));
+  if (file == nullptr) {
+    fail("%s: %s cannot be read: %s; check the path", path.c_str(), what.c_str(), std::strerror(errno));
+  }
   std::string text;
   text.reserve(static_cast<size_t>(info.st_size));
   char buffer[1 << 16];
@@ -55,6 +58,20 @@ void require_writable_folder(const std::string& path, const std::string& what) {
   }
   close(descriptor);
   unlink(probe.c_str());
+}
+
+void require_writable_file(const std::string& path, const std::string& what) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    fail("%s: %s is a folder; give the path of a file", path.c_str(), what.c_str());
+  }
+  const size_t slash = path.find_last_of('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  struct stat info {};
+  if (stat(folder.c_str(), &info) != 0 || access(folder.c_str(), W_OK) != 0) {
+    fail("%s: %s cannot be written: %s; name a file in a folder that exists and can be written", path.c_str(),
+         what.c_str(), std::strerror(errno));
+  }
 }
 
 AtomicFile::AtomicFile(const std::string& path) : path_(path), temporary_(path + ".tmp") {

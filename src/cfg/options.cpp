@@ -66,7 +66,7 @@ bool valid(const OptionSpec& spec, const std::string& value) {
 
 std::string range_text(const OptionSpec& spec) {
   const bool low = std::isfinite(spec.low), high = std::isfinite(spec.high);
-  const std::string from = low ? format("%g", spec.low) : "", to = high ? format("%g", spec.high) : "";
+  const std::string from = low ? format("%.10g", spec.low) : "", to = high ? format("%.10g", spec.high) : "";
   std::string text;
   if (low) text += (spec.low_open ? " above " : high && !spec.high_open ? " from " : " of at least ") + from;
   if (low && high && (spec.low_open || spec.high_open)) text += " and";

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cli/verbs.h"
 
 namespace dng {
@@ -34,6 +35,8 @@ Evaluation open_evaluation(const Arguments& arguments, bool with_images) {
     fail("%s: the network has %d outputs, %s says classes=%d; they must agree", config.cost().options.where().c_str(),
          config.classes(), e.data.path.c_str(), e.data.classes);
   }
+  config.require_image_channels();
+  if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "-json");
   if (with_images) {
     if (e.data.valid.empty()) {
       fail("%s: valid= is missing; name a packed set or a list of images", e.data.path.c_str());

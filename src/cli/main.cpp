@@ -34,6 +34,7 @@ const char* const kUsage =
     "darknet classifier targets  DATA STUDENT_CFG -out FILE [-seed N]\n"
     "darknet classifier inspect  DATA CFG WEIGHTS [-json FILE]\n"
     "darknet layer NAME [option=value]... FILE.csv\n"
+    "darknet options\n"
     "-v shows the host's layer table. Other verbs are handed to the host's own darknet.\n";
 
 bool contains(const std::vector<std::string>& list, const std::string& word) {
@@ -70,10 +71,7 @@ int classifier(const Words& words, char** argv) {
 
 int run(int argc, char** argv) {
   const Words words(argv + 1, argv + argc);
-  if (words.empty()) {
-    std::fputs(kUsage, stderr);
-    fail_usage("the verb is missing; see above");
-  }
+  if (words.empty()) fail_usage("the verb is missing; 'darknet help' lists them");
   if (words[0] == "-h" || words[0] == "-help" || words[0] == "--help" || words[0] == "help") {
     std::fputs(kUsage, stdout);
     return 0;
@@ -81,9 +79,10 @@ int run(int argc, char** argv) {
   const Words rest(words.begin() + 1, words.end());
   if (words[0] == "classifier") return classifier(rest, argv);
   if (words[0] == "layer") return layer_verb(rest);
+  if (words[0] == "options") return options_verb(rest);
   if (contains(host::traits().verbs, words[0])) return hand_to_host(argv);
   std::vector<std::string> names = host::traits().verbs;
-  names.insert(names.end(), {"classifier", "layer"});
+  names.insert(names.end(), {"classifier", "layer", "options"});
   fail_usage("unknown verb %s%s; 'darknet help' lists ours", quoted(words[0]).c_str(),
              did_you_mean(words[0], names).c_str());
 }
@@ -110,20 +109,22 @@ int main(int argc, char** argv) {
   setvbuf(stdout, nullptr, _IOLBF, 0);
   try {
     const int code = dng::run(argc, argv);
-    if (std::fflush(stdout) != 0) dng::fail("standard output cannot be written: %s", std::strerror(errno));
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      dng::fail("standard output could not be written; free some space, or send it elsewhere");
+    }
     return code;
   } catch (const dng::Interrupted& stopped) {
-    std::fprintf(stderr, "darknet: %s\n", stopped.what());
+    dng::show_error(stopped.what());
     return 128 + stopped.signal();
   } catch (const dng::Error& error) {
     std::fflush(stdout);
-    std::fprintf(stderr, "darknet: %s\n", error.what());
+    dng::show_error(error.what());
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "darknet: out of memory; use a smaller batch, more subdivisions, or a smaller network\n");
     return 1;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "darknet: %s\n", error.what());
+    dng::show_error(error.what());
     return 1;
   }
 }

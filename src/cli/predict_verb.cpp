@@ -65,7 +65,7 @@ int predict_verb(const Words& words) {
       if (!terminal) std::printf("%s\n", line.c_str());
       predict(line, e, top);
     } catch (const Error& error) {
-      std::fprintf(stderr, "darknet: %s\n", error.what());
+      show_error(error.what());
       ++bad;
     }
   }

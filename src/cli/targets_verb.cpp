@@ -31,7 +31,8 @@ int targets_verb(const Words& words) {
     fail("%s: the network has %d outputs, %s says classes=%d; they must agree", o.where().c_str(), student.classes(),
          data.path.c_str(), data.classes);
   }
-  if (data.train.empty()) fail("%s: train= is missing", data.path.c_str());
+  student.require_image_channels();
+  if (data.train.empty()) fail("%s: train= is missing; name a packed set or a list of images", data.path.c_str());
   const auto images = open_dataset(data, data.train, "train");
   const Schedule schedule(student.net, images->size(), student.batch);
   LiveTeacher teacher(o, student);

@@ -19,6 +19,7 @@ int ensemble_verb(const Words& words);
 int targets_verb(const Words& words);
 int inspect_verb(const Words& words);
 int layer_verb(const Words& words);
+int options_verb(const Words& words);
 
 // What the evaluating verbs share: DATA CFG WEIGHTS..., -json, -threads, -v, -nogpu, -gpus.
 std::vector<FlagSpec> evaluation_flags();

@@ -1,11 +1,15 @@
 #include "data/image_file.h"
 
+#include <unistd.h>
 #include <zlib.h>
 
+#include <cstdio>
+#include <iostream>
 #include <mutex>
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <streambuf>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -72,11 +76,57 @@ std::string file_problem(const std::string& bytes) {
   return "";
 }
 
+// libjpeg, libpng and OpenCV write to stderr what they dislike about an image, libjpeg even where it goes on and makes
+// pixels up. While a thread decodes, what it writes there is kept here instead.
+thread_local std::string* decoder_words = nullptr;
+
+ssize_t write_stderr(void*, const char* data, size_t size) {
+  if (decoder_words == nullptr) return write(STDERR_FILENO, data, size);
+  decoder_words->append(data, size);
+  return static_cast<ssize_t>(size);
+}
+
+class StderrBuffer final : public std::streambuf {
+ protected:
+  int_type overflow(int_type character) override {
+    const char byte = traits_type::to_char_type(character);
+    return write_stderr(nullptr, &byte, 1) == 1 ? character : traits_type::eof();
+  }
+  std::streamsize xsputn(const char* data, std::streamsize size) override {
+    return write_stderr(nullptr, data, static_cast<size_t>(size));
+  }
+};
+
+void listen_to_decoders() {
+  std::FILE* file = fopencookie(nullptr, "w", {nullptr, write_stderr, nullptr, nullptr});
+  if (file == nullptr) return;
+  std::setvbuf(file, nullptr, _IONBF, 0);
+  stderr = file;
+  std::cerr.rdbuf(new StderrBuffer);  // for the rest of the program
+}
+
+class Listening {
+ public:
+  explicit Listening(std::string* words) { decoder_words = words; }
+  ~Listening() { decoder_words = nullptr; }
+  Listening(const Listening&) = delete;
+  Listening& operator=(const Listening&) = delete;
+};
+
+// libjpeg's words about pixels that are missing or wrong; others ("extraneous bytes") are about whole images.
+bool tells_of_damaged_jpeg(const std::string& words) {
+  for (const char* part : {"premature end", "Premature end", "bad Huffman", "bad arithmetic", "instead of RST"}) {
+    if (words.find(part) != std::string::npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 void prepare_opencv() {
   static std::once_flag once;
   std::call_once(once, [] {
+    listen_to_decoders();
     cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
     cv::setNumThreads(0);
   });
@@ -90,15 +140,24 @@ void decode_image_file(const std::string& path, Image* image) {
          problem.c_str());
   }
   cv::Mat decoded;
+  std::string words;
   try {
+    const Listening listening(&words);
     const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
     decoded = cv::imdecode(raw, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
   } catch (const cv::Exception&) {
     decoded.release();
   }
+  const std::string first_words = words.empty() ? "" : ": " + quoted(trim(words.substr(0, words.find('\n'))));
+  if (starts_with(bytes, "\xff\xd8") && tells_of_damaged_jpeg(words)) {
+    fail("%s: image cannot be decoded: damaged JPEG%s; get the file again or take it out of the list", path.c_str(),
+         first_words.c_str());
+  }
   if (decoded.empty() || decoded.type() != CV_8UC3) {
-    fail("%s: image cannot be decoded (%zu bytes): damaged, or none of OpenCV's formats; take it out of the list",
-         path.c_str(), bytes.size());
+    fail(
+        "%s: image cannot be decoded (%zu bytes): damaged, or none of OpenCV's formats%s; get the file again or take "
+        "it out of the list",
+        path.c_str(), bytes.size(), first_words.c_str());
   }
   image->shape = {3, decoded.rows, decoded.cols};
   image->planes.resize(image->shape.size());

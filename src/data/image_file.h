@@ -8,8 +8,8 @@
 namespace dng {
 
 // Decodes `path` into three planes (R, G, B); orientation tags are ignored, as in Darknet. Throws Error naming the file
-// where it cannot be read or decoded. Truncated JPEG and truncated or damaged PNG files are refused: the decoders
-// behind OpenCV would fill the rest with grey and say so on stderr only.
+// where it cannot be read or decoded. Truncated and damaged JPEG and PNG files are refused: the decoders behind OpenCV
+// would fill the rest with grey and say so on stderr only. What they write there goes into the error instead.
 void decode_image_file(const std::string& path, Image* image);
 
 // Keeps OpenCV quiet and single-threaded: the streams' workers are the parallelism, and a second pool below them would

@@ -31,14 +31,14 @@ std::vector<TextLine> text_lines(const std::string& content) {
 
 std::vector<TextLine> read_text_lines(const std::string& path, const std::string& what) {
   const std::string content = read_file(path, what);
-  if (content.empty()) fail("%s: %s is empty (0 bytes)", path.c_str(), what.c_str());
+  if (content.empty()) fail("%s: %s is empty (0 bytes); write it or name another file", path.c_str(), what.c_str());
   const size_t binary = find_binary(content);
   if (binary != std::string::npos) {
     fail("%s: %s is not text: byte 0x%02x at offset %zu; give a text file", path.c_str(), what.c_str(),
          static_cast<unsigned char>(content[binary]), binary);
   }
   std::vector<TextLine> lines = text_lines(content);
-  if (lines.empty()) fail("%s: %s has only blank lines", path.c_str(), what.c_str());
+  if (lines.empty()) fail("%s: %s has only blank lines; write it or name another file", path.c_str(), what.c_str());
   return lines;
 }
 

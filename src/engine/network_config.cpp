@@ -194,7 +194,7 @@ NetworkConfig read_network_config(const std::string& path) {
     }
     config.layers.push_back(read_layer(path, cfg.sections[i], context));
   }
-  if (config.layers.empty()) fail("%s: the cfg has no layers after [net]", path.c_str());
+  if (config.layers.empty()) fail("%s: the cfg has no layers after [net]; add some, [softmax] or another cost as the last", path.c_str());
   if (config.layers.back().op->kind != Op::Kind::kCost) {
     std::vector<std::string> costs;
     for (const Op& op : all_ops()) {
@@ -218,6 +218,11 @@ NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch) {
   copy.subdivisions = 1;
   copy.mini_batch = mini_batch;
   return copy;
+}
+
+void NetworkConfig::require_image_channels() const {
+  if (input.channels == 1 || input.channels == 3) return;
+  fail("%s: found %d, allowed for images are 1 (grey) and 3 (colour)", net.where("channels").c_str(), input.channels);
 }
 
 Augmentation NetworkConfig::augmentation() const {

@@ -21,6 +21,8 @@ struct NetworkConfig {
   int classes() const { return static_cast<int>(layers.back().out.size()); }
   const LayerConfig& cost() const { return layers.back(); }
   Augmentation augmentation() const;
+  // Throws Error where the input has other channels than images.
+  void require_image_channels() const;
   // The cfg with our sections replaced by stand-ins and our keys taken out.
   std::string host_text() const;
 };

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -46,6 +47,7 @@ void require_room(const std::string& path, double bytes) {
   const size_t slash = path.find_last_of('/');
   const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
   require_writable_folder(folder, "the folder for the targets");
+  require_writable_file(path, "the file for the targets");
   struct statvfs disk {};
   if (statvfs(folder.c_str(), &disk) != 0) return;
   const double room = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
@@ -97,6 +99,10 @@ CachedTeacher::CachedTeacher(const Options& distill, const TargetsKey& key, int6
         "%s: there is no such file; make it with 'darknet classifier targets DATA CFG -out %s', or name teacher= and "
         "teacher_weights=",
         distill.where("targets").c_str(), path_.c_str());
+  }
+  std::error_code error;
+  if (std::filesystem::is_directory(path_, error)) {
+    fail("%s: is a folder; give the path of a file", distill.where("targets").c_str());
   }
   descriptor_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor_ < 0) fail("%s: the targets cannot be read: %s", path_.c_str(), std::strerror(errno));
@@ -152,7 +158,14 @@ const float* CachedTeacher::probabilities(const Batch& batch) {
   }
   for (int b = 0; b < batch.count; ++b) {
     double sum = 0;
-    for (int j = 0; j < classes_; ++j) sum += rows_[static_cast<size_t>(b) * classes_ + j];
+    for (int j = 0; j < classes_; ++j) {
+      const double value = rows_[static_cast<size_t>(b) * classes_ + j];
+      if (value < 0) {
+        fail("%s: the row of position %lld has a negative probability, %g; the file is damaged: make the targets again",
+             path_.c_str(), static_cast<long long>(batch.position + b), value);
+      }
+      sum += value;
+    }
     if (!(std::fabs(sum - 1) < 1e-3)) {
       fail("%s: the row of position %lld does not sum to 1 but to %g; the file is damaged: make the targets again",
            path_.c_str(), static_cast<long long>(batch.position + b), sum);

@@ -102,6 +102,7 @@ class Trainer {
 };
 
 void Trainer::check_data() const {
+  config_.require_image_channels();
   if (data_.train.empty()) fail("%s: train= is missing; name a packed set or a list of images", data_.path.c_str());
   if (data_.backup.empty()) {
     fail("%s: backup= is missing; name the folder for weights, state and log", data_.path.c_str());

@@ -1,0 +1,40 @@
+// Prints what [net] and every layer accept, for scripts: there is no second list of options anywhere.
+#include <cstdio>
+
+#include "base/json.h"
+#include "cli/verbs.h"
+#include "engine/registry.h"
+
+namespace dng {
+namespace {
+
+Json options_json(const std::vector<OptionSpec>& specs) {
+  Json list = Json::array();
+  for (const OptionSpec& spec : specs) {
+    list.add(Json::object()
+                 .set("name", Json::text(spec.name))
+                 .set("default", spec.fallback.empty() ? Json::null() : Json::text(spec.fallback))
+                 .set("allowed", Json::text(allowed_text(spec)))
+                 .set("meaning", Json::text(spec.help)));
+  }
+  return list;
+}
+
+}  // namespace
+
+int options_verb(const Words& words) {
+  const Arguments arguments(words, {}, 0, 0, "darknet options");
+  Json layers = Json::object(), costs = Json::object();
+  for (const Op& op : all_ops()) {
+    (op.kind == Op::Kind::kCost ? costs : layers).set(op.section, options_json(op.options));
+  }
+  Json all = Json::object();
+  all.set("host", Json::text(host::traits().id))
+      .set("net", options_json(net_options()))
+      .set("costs", costs)
+      .set("layers", layers);
+  std::printf("%s\n", all.dump().c_str());
+  return 0;
+}
+
+}  // namespace dng
