@@ -198,7 +198,10 @@ TEST(RandomResizedCrop, KeepsAConstantImageAndFillsTheNetwork) {
   const Image image = from_function({3, 50, 70}, [](int c, int, int) { return 40 + 60 * c; });
   for (int sample = 0; sample < 50; ++sample) {
     const Sample out = train(image, resized_crops(), {3, 24, 24}, sample);
-    for (size_t i = 0; i < out.size(); ++i) ASSERT_EQ(out[i], static_cast<float>((40 + 60 * (i / 576)) / 255.));
+    for (size_t i = 0; i < out.size(); ++i) {
+      const size_t byte = 40 + 60 * (i / 576);
+      ASSERT_EQ(out[i], static_cast<float>(byte / 255.));
+    }
   }
 }
 
@@ -249,7 +252,7 @@ TEST(HostAugmentation, NeutralKeysLeaveACopyOrItsMirrorImage) {
     ASSERT_TRUE(out == copy || out == mirrored);
     mirrors += out == mirrored ? 1 : 0;
   }
-  EXPECT_NEAR(mirrors, draws / 2, 80);
+  EXPECT_NEAR(mirrors, draws / 2., 80);
 }
 
 // What the host's formula samples, for draws made in the documented order.
@@ -372,6 +375,28 @@ TEST(HostAugmentation, HueTurnsColoursAndKeepsTheirRange) {
   }
   EXPECT_GT(turned, 30);
   EXPECT_LT(turned, 100);
+}
+
+TEST(HostAugmentation, HueIsDrawnInTurns) {
+  const Image red = from_function({3, 1, 1}, [](int c, int, int) { return c == 0 ? 255 : 0; });
+  Augmentation augmentation = neutral_host();
+  augmentation.hue = 1 / 6.;
+  // A sixth of a turn leads from red to yellow, or back to magenta; in between, the second colour rises linearly.
+  float most_green = 0, most_blue = 0;
+  for (int sample = 0; sample < 2000; ++sample) {
+    const Sample out = train(red, augmentation, red.shape, sample);
+    ASSERT_EQ(out[0], 1.0f);
+    ASSERT_NEAR(std::min(out[1], out[2]), 0, 1e-5);
+    most_green = std::max(most_green, out[1]);
+    most_blue = std::max(most_blue, out[2]);
+  }
+  EXPECT_NEAR(most_green, 1, .01);
+  EXPECT_NEAR(most_blue, 1, .01);
+  augmentation.hue = 1 / 12.;
+  for (int sample = 0; sample < 200; ++sample) {
+    const Sample out = train(red, augmentation, red.shape, sample);
+    ASSERT_LE(std::max(out[1], out[2]), .5 + 1e-5);
+  }
 }
 
 TEST(HostAugmentation, SaturationScalesTheDistanceFromTheBrightestColour) {

@@ -44,6 +44,7 @@ TEST(Philox, AgreesWithThePublishedVector) {
 TEST(CounterRandom, DependsOnNothingButItsPlace) {
   CounterRandom a(1, Stream::kTest, 2, 3);
   std::vector<uint32_t> alone;
+  alone.reserve(10);
   for (int i = 0; i < 10; ++i) alone.push_back(a.next());
   CounterRandom again(1, Stream::kTest, 2, 3), other(1, Stream::kTest, 2, 4);
   for (int i = 0; i < 10; ++i) {
@@ -141,7 +142,7 @@ TEST(CounterRandom, BelowHasNoBiasForLargeBounds) {
     ASSERT_LT(x, 3u << 30);
     ++hits[x % 3];
   }
-  for (const int n : hits) EXPECT_NEAR(n, count / 3, 5 * std::sqrt(count * 2.0 / 9));
+  for (const int n : hits) EXPECT_NEAR(n, count / 3., 5 * std::sqrt(count * 2.0 / 9));
 }
 
 TEST(EpochOrder, IsAPermutation) {
@@ -164,7 +165,7 @@ TEST(EpochOrder, EveryPlaceIsEquallyLikely) {
   const int epochs = 6000;
   int first[6] = {};
   for (int epoch = 0; epoch < epochs; ++epoch) ++first[epoch_order(3, static_cast<uint64_t>(epoch), 6)[0]];
-  for (const int n : first) EXPECT_NEAR(n, epochs / 6, 5 * std::sqrt(epochs * 5.0 / 36));
+  for (const int n : first) EXPECT_NEAR(n, epochs / 6., 5 * std::sqrt(epochs * 5.0 / 36));
 }
 
 }  // namespace
