@@ -91,6 +91,8 @@ Op connected_op() {
         layer->out = {layer->options.integer("output"), 1, 1};
       })
       .checked([](const LayerConfig& layer, const ShapeContext& context) {
+        require_indexable_weights(layer, static_cast<double>(layer.in.size()) * layer.options.integer("output"),
+                                  "output");
         if (layer.options.flag("batch_normalize")) require_room_for_batchnorm(layer, context);
       })
       .kernel(Device::kCpu, make_connected_kernel);

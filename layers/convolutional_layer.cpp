@@ -22,6 +22,8 @@ void check(const LayerConfig& layer, const ShapeContext& context) {
     fail("%s: must divide the %d input channels and the %d filters", o.where("groups").c_str(), layer.in.channels,
          layer.out.channels);
   }
+  const double window = static_cast<double>(o.integer("size")) * o.integer("size");
+  require_indexable_weights(layer, window * layer.in.channels / groups * layer.out.channels, "filters");
   if (o.flag("pad") && o.given("padding") && o.integer("padding") != o.integer("size") / 2) {
     fail("%s: pad=1 means padding=%d; keep one of them", o.where("padding").c_str(), o.integer("size") / 2);
   }

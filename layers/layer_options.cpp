@@ -17,6 +17,12 @@ void require_room_for_batchnorm(const LayerConfig& layer, const ShapeContext& co
       layer.options.where().c_str());
 }
 
+void require_indexable_weights(const LayerConfig& layer, double weights, const std::string& option) {
+  if (weights < 2147483648.0) return;
+  fail("%s: the layer would have %.3g weights; the host can index fewer than 2^31: make the layer or its input smaller",
+       layer.options.where(option).c_str(), weights);
+}
+
 int window_count(const LayerConfig& layer, int length, int padding, int size, int stride) {
   const int room = length + padding - size;
   if (room < 0) {

@@ -10,6 +10,8 @@ OptionSpec activation_option(const std::string& fallback);
 // Fills the single source "the layer before" and requires an image (height and width kept by the layer before).
 void require_room_for_batchnorm(const LayerConfig& layer, const ShapeContext& context);
 // Throws Error where a window does not fit.
+// The host counts weights in 32 bits. `option` is the one to blame.
+void require_indexable_weights(const LayerConfig& layer, double weights, const std::string& option);
 int window_count(const LayerConfig& layer, int length, int padding, int size, int stride);
 
 }  // namespace dng

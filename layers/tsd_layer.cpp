@@ -59,7 +59,8 @@ void check(const LayerConfig& layer, const ShapeContext&) {
         o.where(o.given("eta") ? "eta" : "confidence").c_str());
   }
   if (o.given("confidence") && o.real("confidence") * k <= 1) {
-    fail("%s: must be above 1/k = %g: %d equal scores have that much each", o.where("confidence").c_str(), 1.0 / k, k);
+    fail("%s: must be above 1/k = %g: %d equal scores have that much each; raise it or k",
+         o.where("confidence").c_str(), 1.0 / k, k);
   }
 }
 

@@ -109,16 +109,16 @@ std::string base_name(const std::string& path) {
   return name;
 }
 
-std::string quoted(const std::string& text) {
+std::string quoted(const std::string& text, size_t limit) {
   std::string out = "'";
-  for (const char c : text.substr(0, 60)) {
+  for (const char c : text.substr(0, limit)) {
     if (static_cast<unsigned char>(c) < 32 || static_cast<unsigned char>(c) > 126) {
       out += format("\\x%02x", static_cast<unsigned char>(c));
     } else {
       out += c;
     }
   }
-  return out + (text.size() > 60 ? "...'" : "'");
+  return out + (text.size() > limit ? "...'" : "'");
 }
 
 std::string human_bytes(double bytes) {

@@ -25,8 +25,8 @@ std::string did_you_mean(const std::string& name, const std::vector<std::string>
 
 // A path without its folder and without its last extension: "cfg/a.b.cfg" -> "a.b".
 std::string base_name(const std::string& path);
-// Quotes text for an error line: control characters escaped, cut at 60 characters.
-std::string quoted(const std::string& text);
+// Quotes text for an error line: control characters escaped, cut at `limit` characters.
+std::string quoted(const std::string& text, size_t limit = 60);
 // 12345678 bytes -> "11.8 MiB".
 std::string human_bytes(double bytes);
 // 3725 seconds -> "1:02:05"; below an hour "2:05".

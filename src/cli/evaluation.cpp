@@ -36,7 +36,7 @@ Evaluation open_evaluation(const Arguments& arguments, bool with_images) {
          config.classes(), e.data.path.c_str(), e.data.classes);
   }
   config.require_image_channels();
-  if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "-json");
+  if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "the -json file");
   if (with_images) {
     if (e.data.valid.empty()) {
       fail("%s: valid= is missing; name a packed set or a list of images", e.data.path.c_str());

@@ -148,7 +148,9 @@ void decode_image_file(const std::string& path, Image* image) {
   } catch (const cv::Exception&) {
     decoded.release();
   }
-  const std::string first_words = words.empty() ? "" : ": " + quoted(trim(words.substr(0, words.find('\n'))));
+  // OpenCV's own words name its source lines only.
+  const bool reason = !words.empty() && !starts_with(words, "imdecode");
+  const std::string first_words = reason ? ": " + quoted(trim(words.substr(0, words.find('\n')))) : "";
   if (starts_with(bytes, "\xff\xd8") && tells_of_damaged_jpeg(words)) {
     fail("%s: image cannot be decoded: damaged JPEG%s; get the file again or take it out of the list", path.c_str(),
          first_words.c_str());

@@ -106,7 +106,7 @@ void check_schedule(const Options& net) {
     }
     double before = -1;
     for (const double step : net.reals(key)) {
-      if (step <= before) fail("%s: the steps must rise", net.where(key).c_str());
+      if (step <= before) fail("%s: found %g after %g; the steps must rise", net.where(key).c_str(), step, before);
       before = step;
     }
   }
@@ -189,12 +189,15 @@ NetworkConfig read_network_config(const std::string& path) {
       fail("%s:%d: a second [net]; keep one, at the top", path.c_str(), cfg.sections[i].line);
     }
     if (!config.layers.empty() && config.layers.back().op->kind == Op::Kind::kCost) {
-      fail("%s:%d: [%s] stands after [%s], which must be the last section: it is softmax and cost in one", path.c_str(),
-           cfg.sections[i].line, cfg.sections[i].name.c_str(), config.layers.back().op->section.c_str());
+      fail(
+          "%s:%d: [%s] stands after [%s], which must be the last section: it is softmax and cost in one; remove what "
+          "follows",
+          path.c_str(), cfg.sections[i].line, cfg.sections[i].name.c_str(), config.layers.back().op->section.c_str());
     }
     config.layers.push_back(read_layer(path, cfg.sections[i], context));
   }
-  if (config.layers.empty()) fail("%s: the cfg has no layers after [net]; add some, [softmax] or another cost as the last", path.c_str());
+  if (config.layers.empty())
+    fail("%s: the cfg has no layers after [net]; add some, [softmax] or another cost as the last", path.c_str());
   if (config.layers.back().op->kind != Op::Kind::kCost) {
     std::vector<std::string> costs;
     for (const Op& op : all_ops()) {

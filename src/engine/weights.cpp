@@ -28,7 +28,8 @@ Header read_header(const std::string& path, const std::string& text) {
          path.c_str(), h.major, h.minor);
   }
   if (h.major * 10 + h.minor >= 2) {
-    if (text.size() < 20) fail("%s: the weights end within their header; the file is truncated", path.c_str());
+    if (text.size() < 20)
+      fail("%s: the weights end within their header: the file is truncated; give a whole one", path.c_str());
     std::memcpy(&h.seen, text.data() + 12, 8);
     h.bytes = 20;
   } else {

@@ -24,8 +24,7 @@ void Sgd::step(double rate, int batch) {
     for (int64_t i = 0; i < p.count; ++i) {
       float update = p.update[i];
       if (p.decays) update -= pull * p.value[i];
-      const float move =
-          settings_.nesterov ? (1 + momentum) * update - momentum * before_[k][static_cast<size_t>(i)] : update;
+      const float move = settings_.nesterov ? (1 + momentum) * update - before_[k][static_cast<size_t>(i)] : update;
       p.value[i] += factor * move;
       p.update[i] = momentum * update;
     }

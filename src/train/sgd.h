@@ -15,9 +15,9 @@ struct SgdSettings {
 
 // v holds momentum * (what it was) + the summed negative gradient of `batch` images, because backward passes add to it:
 //   v <- v - decay batch w        (weights only)
-//   w <- w + rate / batch v       (Nesterov: w + rate / batch ((1 + momentum) v - momentum v_before), that is the
-//   gradient
-//                                  plus momentum times v)
+//   w <- w + rate / batch v       (Nesterov: w + rate / batch ((1 + momentum) v - v_before), v_before being what
+//   momentum
+//                                  brought along: the gradient plus momentum times v)
 //   v <- momentum v
 class Sgd {
  public:

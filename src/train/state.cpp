@@ -12,6 +12,8 @@ namespace {
 
 constexpr const char* kMagic = "DNGSTATE 1\n";
 constexpr size_t kHashDigits = 16;
+// Two augmentations may differ in their last words only.
+constexpr size_t kWhole = 1000;
 
 std::string header_text(const TrainingState& s) {
   std::string text = kMagic;
@@ -99,7 +101,7 @@ std::string load_state(const std::string& path, TrainingState* state, Network* n
   for (const auto& [name, value] : state->identity) {
     if (found.identity[name] != value) {
       fail("%s: the state is of a run with another %s: found %s, this run has %s; start without -resume, or restore it",
-           path.c_str(), name.c_str(), quoted(found.identity[name]).c_str(), quoted(value).c_str());
+           path.c_str(), name.c_str(), quoted(found.identity[name], kWhole).c_str(), quoted(value, kWhole).c_str());
     }
   }
   size_t needed = end + 2 + kHashDigits;

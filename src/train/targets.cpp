@@ -1,13 +1,13 @@
 #include "train/targets.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -19,6 +19,8 @@ namespace {
 
 constexpr const char* kMagic = "DNGTARGETS 1\n";
 constexpr size_t kHeaderBytes = 4096;
+// Two augmentations may differ in their last words only.
+constexpr size_t kWhole = 1000;
 
 std::string header_text(const TargetsKey& key, uint64_t teacher, int64_t positions, int classes) {
   std::string text = kMagic;
@@ -100,12 +102,12 @@ CachedTeacher::CachedTeacher(const Options& distill, const TargetsKey& key, int6
         "teacher_weights=",
         distill.where("targets").c_str(), path_.c_str());
   }
-  std::error_code error;
-  if (std::filesystem::is_directory(path_, error)) {
-    fail("%s: is a folder; give the path of a file", distill.where("targets").c_str());
-  }
   descriptor_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor_ < 0) fail("%s: the targets cannot be read: %s", path_.c_str(), std::strerror(errno));
+  struct stat info {};
+  if (fstat(descriptor_, &info) == 0 && S_ISDIR(info.st_mode)) {
+    fail("%s: is a folder; give the path of a file", distill.where("targets").c_str());
+  }
   std::string head(kHeaderBytes, '\0');
   if (pread(descriptor_, head.data(), kHeaderBytes, 0) != static_cast<ssize_t>(kHeaderBytes)) {
     fail("%s: this is no targets file; make one with 'darknet classifier targets DATA CFG -out FILE'", path_.c_str());
@@ -123,7 +125,7 @@ CachedTeacher::CachedTeacher(const Options& distill, const TargetsKey& key, int6
       fail(
           "%s: made for another %s: found %s, this run has %s; make the targets again with 'darknet classifier "
           "targets'",
-          path_.c_str(), name.c_str(), quoted(found[name]).c_str(), quoted(value).c_str());
+          path_.c_str(), name.c_str(), quoted(found[name], kWhole).c_str(), quoted(value, kWhole).c_str());
     }
   }
   identity_ = found["teacher"];
