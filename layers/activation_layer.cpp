@@ -54,6 +54,7 @@ std::unique_ptr<Kernel> make_activation_kernel(const LayerConfig& layer) {
 Op activation_op() {
   Op op("activation", Op::Kind::kLayer, "an activation function on its own");
   op.option(activation_option("linear")).kernel(Device::kCpu, make_activation_kernel);
+  op.checked([](const LayerConfig& layer, const ShapeContext&) { require_working_activation(layer, false); });
   add_common_options(&op);
   return op;
 }

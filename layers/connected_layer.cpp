@@ -93,6 +93,7 @@ Op connected_op() {
       .checked([](const LayerConfig& layer, const ShapeContext& context) {
         require_indexable_weights(layer, static_cast<double>(layer.in.size()) * layer.options.integer("output"),
                                   "output");
+        require_working_activation(layer, false);
         if (layer.options.flag("batch_normalize")) require_room_for_batchnorm(layer, context);
       })
       .kernel(Device::kCpu, make_connected_kernel);

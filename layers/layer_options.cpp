@@ -9,6 +9,13 @@ OptionSpec activation_option(const std::string& fallback) {
   return choice_option("activation", fallback, host::traits().activations, "activation function");
 }
 
+void require_working_activation(const LayerConfig& layer, bool host_kernel) {
+  const std::string& name = layer.options.text("activation");
+  if (name != "swish" && name != "mish" && !(host_kernel && name == "relu6")) return;
+  fail("%s: in [%s] the host gives zero for it; use another one, or %s in a [convolutional] before it",
+       layer.options.where("activation").c_str(), layer.op->section.c_str(), name.c_str());
+}
+
 void require_room_for_batchnorm(const LayerConfig& layer, const ShapeContext& context) {
   if (context.batch * layer.out.height * layer.out.width > 1) return;
   fail(

@@ -7,6 +7,9 @@ namespace dng {
 
 // activation=, with what the active host offers.
 OptionSpec activation_option(const std::string& fallback);
+// For layers other than [convolutional] and [shortcut]: throws Error for swish and mish, and for relu6 where the kernel
+// is the host's. AlexeyAB's fork takes them there, and its output is zero.
+void require_working_activation(const LayerConfig& layer, bool host_kernel);
 // Fills the single source "the layer before" and requires an image (height and width kept by the layer before).
 void require_room_for_batchnorm(const LayerConfig& layer, const ShapeContext& context);
 // Throws Error where a window does not fit.

@@ -13,6 +13,11 @@ Op reorg_op() {
           fail("%s: must divide the input's height %d and width %d", layer->options.where("stride").c_str(),
                layer->in.height, layer->in.width);
         }
+        // With fewer channels the host divides by zero, with others it reads beyond its input.
+        if (layer->in.channels % (stride * stride) != 0) {
+          fail("%s: the input has %d channels; the host's kernel needs a multiple of stride * stride = %d",
+               layer->options.where("stride").c_str(), layer->in.channels, stride * stride);
+        }
         layer->out = {layer->in.channels * stride * stride, layer->in.height / stride, layer->in.width / stride};
       });
   add_common_options(&op);

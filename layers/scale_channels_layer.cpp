@@ -24,7 +24,8 @@ Op scale_channels_op() {
                o.where("from").c_str(), layer->in.channels, layer->in.height, layer->in.width, layer->out.channels,
                layer->sources[1]);
         }
-      });
+      })
+      .checked([](const LayerConfig& layer, const ShapeContext&) { require_working_activation(layer, true); });
   add_common_options(&op);
   return op;
 }

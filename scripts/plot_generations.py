@@ -7,62 +7,54 @@ One summary: a thin line per seed and, with several seeds, a thick line of their
 run.
 """
 
-import argparse
-import json
 import math
-import os
+import statistics
 import sys
+
+from generations_driver.errors import Failure, OneLineParser
+from generations_driver.files import read_json, replacing
+from generations_driver.summary import top1
 
 # Okabe and Ito's palette: told apart with every common kind of colour blindness, and in grey by lightness.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 BASELINE = "#555555"
+STYLE = {
+    "font.family": "DejaVu Sans", "font.size": 11, "axes.labelsize": 12, "axes.titlesize": 13, "legend.fontsize": 10,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+}
 LEAST_GAP = 0.05  # of the height of the axes, between two labels in the right margin
 LEAST_RANGE = 0.5  # points of accuracy that the axis spans at least, so that noise does not look like a mountain
 
 
-class PlotError(Exception):
-    """One line for the user."""
-
-
 def load_matplotlib():
-    """Returns pyplot; raises PlotError with one line where there is no matplotlib."""
+    """Returns pyplot; raises Failure where there is no matplotlib."""
     try:
         import matplotlib
 
         matplotlib.use("Agg")
         import matplotlib.pyplot as pyplot
     except ImportError as error:
-        raise PlotError(
-            f"no chart: {sys.executable} cannot import matplotlib ({error}); install it "
-            "(Debian: python3-matplotlib, then /usr/bin/python3) and ask for the report again"
-        ) from error
+        advice = "install it (Debian: python3-matplotlib, then /usr/bin/python3) and ask for the report again"
+        raise Failure(f"no chart: {sys.executable} cannot import matplotlib ({error}); {advice}") from error
     return pyplot
 
 
 def load_summary(path):
-    """Reads one summary.json."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            summary = json.load(file)
-    except OSError as error:
-        raise PlotError(f"{path}: cannot read the summary: {error.strerror}") from error
-    except ValueError as error:
-        raise PlotError(f"{path}: not a summary.json: {error}; generations.py report DIR writes a new one") from error
-    if not isinstance(summary, dict) or not isinstance(summary.get("runs"), list):
-        raise PlotError(f'{path}: not a summary.json of generations.py: no list "runs"')
+    summary = read_json(path, "generations.py report DIR writes a new one")
+    if not isinstance(summary.get("runs"), list):
+        raise Failure(f'{path}: not a summary.json of generations.py: no list "runs"')
     return summary
 
 
 def percent(result):
     """Top-1 in percent, or None."""
-    value = result.get("top1") if isinstance(result, dict) else None
-    return 100 * value if isinstance(value, (int, float)) and math.isfinite(value) else None
+    return None if top1(result) is None else 100 * top1(result)
 
 
 def mean_of(values):
     values = [value for value in values if value is not None]
-    return sum(values) / len(values) if values else None
+    return statistics.mean(values) if values else None
 
 
 def curves(summary):
@@ -84,9 +76,8 @@ def mean_curve(seeds):
 
 def baseline_of(summary):
     """Mean top-1 % of the network trained as it is; a patriarch with plain softmax is just that."""
-    if summary.get("patriarch_is_baseline"):
-        return mean_of([percent(run.get("last")) for run in summary["runs"] if run.get("index") == 0])
-    return mean_of([percent(run.get("last")) for run in summary["runs"] if run.get("generation") == "baseline"])
+    name = "patriarch" if summary.get("patriarch_is_baseline") else "baseline"
+    return mean_of([percent(run.get("last")) for run in summary["runs"] if run.get("generation") == name])
 
 
 def ensemble_points(summary, kind):
@@ -99,7 +90,7 @@ def ensemble_points(summary, kind):
     return sorted((x, mean_of(values)) for x, values in found.items())
 
 
-def spread(heights, gap):
+def move_apart(heights, gap):
     """Moves labels apart so that neighbours keep the gap, around their common middle; the order stays."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     moved = list(heights)
@@ -127,9 +118,8 @@ def draw_seeds(axes, seeds, name, colour, marker):
             axes.plot(*zip(*points), color=colour, linewidth=2.4, marker=marker, markersize=6, zorder=4, label=label)
         elif name is None:
             tone, sign = PALETTE[1 + place % (len(PALETTE) - 1)], MARKERS[1 + place % (len(MARKERS) - 1)]
-            axes.plot(
-                *zip(*points), color=tone, linewidth=1.2, marker=sign, markersize=4.5, zorder=3, label=f"seed {seed}"
-            )
+            axes.plot(*zip(*points), color=tone, linewidth=1.2, marker=sign, markersize=4.5, zorder=3,
+                      label=f"seed {seed}")
         else:
             axes.plot(*zip(*points), color=colour, linewidth=1.1, alpha=0.4, zorder=3)
 
@@ -144,17 +134,8 @@ def draw_ensembles(axes, summary, name, colour, several):
     ):
         points = [(x + shift, y) for x, y in ensemble_points(summary, kind)]
         if points:
-            axes.plot(
-                *zip(*points),
-                linestyle="none",
-                marker=marker,
-                markersize=size,
-                zorder=6,
-                markerfacecolor="white",
-                markeredgecolor=colour,
-                markeredgewidth=1.4,
-                label=f"ensemble: {what}{suffix}",
-            )
+            axes.plot(*zip(*points), linestyle="none", marker=marker, markersize=size, zorder=6, markeredgecolor=colour,
+                      markerfacecolor="white", markeredgewidth=1.4, label=f"ensemble: {what}{suffix}")
 
 
 def scale_axes(axes, summaries, locator):
@@ -181,20 +162,12 @@ def scale_axes(axes, summaries, locator):
 def label_baselines(axes, baselines, single):
     """Beside the axes, where they cover nothing."""
     low, high = axes.get_ylim()
-    heights = spread([value for value, _, _ in baselines], LEAST_GAP * (high - low))
+    heights = move_apart([value for value, _, _ in baselines], LEAST_GAP * (high - low))
     for (value, colour, several), height in zip(baselines, heights):
         mean = " (mean)" if several else ""
         text = f"baseline{mean}\n{value:.2f} %" if single else f"baseline {value:.2f} %"
-        axes.annotate(
-            text,
-            xy=(1.01, height),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            ha="left",
-            color=colour,
-            fontsize=10,
-            annotation_clip=False,
-        )
+        axes.annotate(text, xy=(1.01, height), xycoords=("axes fraction", "data"), va="center", ha="left", color=colour,
+                      fontsize=10, annotation_clip=False)
 
 
 def draw(summaries, path):
@@ -206,17 +179,7 @@ def draw(summaries, path):
     from matplotlib.ticker import MaxNLocator
 
     single = len(runs) == 1
-    style = {
-        "font.size": 11,
-        "axes.labelsize": 12,
-        "axes.titlesize": 13,
-        "legend.fontsize": 10,
-        "font.family": "DejaVu Sans",
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.axisbelow": True,
-    }
-    with pyplot.rc_context(style):
+    with pyplot.rc_context(STYLE):
         figure, axes = pyplot.subplots(figsize=(7.2, 4.8), dpi=160)
         baselines = []
         for number, (summary, seeds) in enumerate(runs):
@@ -236,31 +199,14 @@ def draw(summaries, path):
         _, labels = axes.get_legend_handles_labels()
         if labels:
             columns = 2 if max(len(label) for label in labels) <= 38 else 1
-            axes.legend(
-                loc="upper center",
-                bbox_to_anchor=(0.5, -0.15),
-                ncol=min(columns, len(labels)),
-                frameon=False,
-                handlelength=2.4,
-                columnspacing=2.5,
-            )
-        temporary = f"{path}.tmp{os.getpid()}.png"
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncol=min(columns, len(labels)), frameon=False,
+                        handlelength=2.4, columnspacing=2.5)
         try:
-            figure.savefig(temporary, bbox_inches="tight", pad_inches=0.12, format="png")
-            os.replace(temporary, path)
-        except OSError as error:
-            raise PlotError(f"{path}: cannot write the chart: {error.strerror}") from error
+            with replacing(path) as temporary:
+                figure.savefig(temporary, bbox_inches="tight", pad_inches=0.12, format="png")
         finally:
             pyplot.close(figure)
-            if os.path.exists(temporary):
-                os.unlink(temporary)
     return True
-
-
-class OneLineParser(argparse.ArgumentParser):
-    def error(self, message):
-        sys.stderr.write(f"{self.prog}: {message}; see {self.prog} --help\n")
-        sys.exit(2)
 
 
 def main(arguments=None):
@@ -270,8 +216,8 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         if not draw([load_summary(path) for path in options.summaries], options.output):
-            raise PlotError(f"{options.summaries[0]}: no accuracy in it yet; finish a generation first")
-    except PlotError as error:
+            raise Failure(f"{options.summaries[0]}: no accuracy in it yet; finish a generation first")
+    except Failure as error:
         sys.stderr.write(f"{parser.prog}: {error}\n")
         return 1
     print(options.output)

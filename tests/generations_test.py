@@ -23,12 +23,46 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
 
-import generations  # noqa: E402
 import plot_generations  # noqa: E402
+from generations_driver import cfg_files, files  # noqa: E402
+from generations_driver.errors import Failure  # noqa: E402
+from generations_driver.experiment import Experiment  # noqa: E402
+from generations_driver.folder import Folder  # noqa: E402
+from generations_driver.program import Program  # noqa: E402
+from generations_driver.report import facts  # noqa: E402
+from generations_driver.summary import spread  # noqa: E402
 
 SCRIPT = os.path.join(ROOT, "scripts", "generations.py")
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # the driver syncs every file, which takes a disk's time
+ONE_SEED = ("--set", "experiment.seeds=1")
 
-# Honours the command line of `./darknet classifier`: an epoch takes FAKE_SECONDS, accuracies follow from seed and name.
+# What `darknet options` prints, less allowed and meaning.
+OPTIONS = {
+    "host": "packaged",
+    "net": [{"name": name, "default": None} for name in "batch epochs learning_rate max_batches momentum".split()],
+    "costs": {
+        "softmax": [{"name": "groups", "default": "1"}],
+        "distill": [
+            {"name": "lambda", "default": "0.6"},
+            {"name": "temperature", "default": "1"},
+            {"name": "teacher", "default": None},
+            {"name": "teacher_weights", "default": None},
+            {"name": "targets", "default": None},
+        ],
+        "label_smoothing": [{"name": "epsilon", "default": "0.1"}],
+        "tsd": [
+            {"name": "eta", "default": None},
+            {"name": "confidence", "default": None},
+            {"name": "k", "default": "5"},
+            {"name": "primary", "default": "top"},
+            {"name": "warmup_epochs", "default": "0"},
+        ],
+    },
+    "layers": {},
+}
+
+# Honours the command line of `./darknet`: an epoch after the first takes FAKE_SECONDS, accuracies follow from
+# seed and name.
 FAKE = r"""
 import hashlib, json, os, signal, sys, time
 
@@ -56,6 +90,15 @@ def accuracy(*words):
     return 0.5 + int(hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()[:4], 16) / 2 ** 16 / 4
 
 arguments = sys.argv[1:]
+if arguments == ["options"]:
+    say(os.environ["FAKE_OPTIONS"])
+    sys.exit()
+if arguments[0] == "layer":
+    cost, *options, path = arguments[1:]
+    assert len(open(path).read().split(",")) == (21 if cost == "distill" else 11)
+    if os.environ.get("FAKE_FAIL") == cost:
+        fail("darknet: command line: [%s] %s: not allowed" % (cost, options[0]))
+    sys.exit()
 with open(os.environ["FAKE_CALLS"], "a") as file:
     file.write(json.dumps(arguments) + "\n")
 assert arguments[0] == "classifier", arguments
@@ -94,7 +137,7 @@ elif verb == "train":
     signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
     for epoch in range(begun + 1, epochs + 1):
         for iteration in range(10 * epoch - 9, 10 * epoch + 1):
-            time.sleep(float(os.environ.get("FAKE_SECONDS", "0")) / 10)
+            time.sleep(float(os.environ["FAKE_SECONDS"]) / 10 if epoch > 1 else 0)
             if stop:
                 open(prefix + ".signals", "a").write("%d\n" % stop[0])
                 time.sleep(0.3)
@@ -179,14 +222,18 @@ class Case(unittest.TestCase):
 
     def setUp(self):
         self.before = os.getcwd()
-        self.folder = tempfile.mkdtemp(prefix="generations_test.")
+        self.folder = tempfile.mkdtemp(prefix="generations_test.", dir=MEMORY)
         os.chdir(self.folder)
         self.write("a.data", "classes = 10\ntrain=train.bin\nvalid=valid.bin\nbackup=elsewhere\n")
         self.write("net.cfg", NETWORK)
         self.write("a.ini", EXPERIMENT)
-        self.write("darknet", f"#!{sys.executable}\n" + FAKE)
+        self.write("darknet", f"#!{sys.executable} -IS\n" + FAKE)
         os.chmod("darknet", os.stat("darknet").st_mode | stat.S_IXUSR)
-        self.environment = {**os.environ, "FAKE_CALLS": os.path.join(self.folder, "calls"), "FAKE_SECONDS": "0"}
+        os.makedirs("blocked")  # drawing takes longer than all the rest
+        self.write("blocked/matplotlib.py", "raise ImportError('not installed')\n")
+        fake = {"FAKE_CALLS": os.path.join(self.folder, "calls"), "FAKE_OPTIONS": json.dumps(OPTIONS)}
+        self.environment = {**os.environ, **fake, "FAKE_SECONDS": "0", "PYTHONPATH": os.path.join(self.folder, "blocked")}
+        os.environ["FAKE_OPTIONS"] = fake["FAKE_OPTIONS"]
 
     def tearDown(self):
         os.chdir(self.before)
@@ -224,6 +271,9 @@ class Case(unittest.TestCase):
             env={**self.environment, **environment},
         )
 
+    def experiment(self, *overrides):
+        return Experiment("a.ini", overrides, Program("./darknet"))
+
     def calls(self):
         return [json.loads(line) for line in self.read("calls").splitlines()]
 
@@ -237,8 +287,8 @@ class Case(unittest.TestCase):
 class ExperimentFile(Case):
     def refused(self, text, *words, overrides=(), code=1):
         self.write("a.ini", text)
-        with self.assertRaises(generations.Failure) as caught:
-            generations.Experiment("a.ini", overrides)
+        with self.assertRaises(Failure) as caught:
+            self.experiment(*overrides)
         message = str(caught.exception)
         self.assertNotIn("\n", message)
         for word in words:
@@ -246,12 +296,11 @@ class ExperimentFile(Case):
         self.assertEqual(caught.exception.code, code)
 
     def test_defaults_are_filled_in(self):
-        experiment = generations.Experiment("a.ini")
+        experiment = self.experiment()
         self.assertEqual(experiment.seeds, [1, 2])
-        self.assertEqual(
-            experiment.patriarch_options, {"confidence": "0.6", "k": "5", "primary": "top", "warmup_epochs": "0"}
-        )
-        self.assertEqual(experiment.student_options, {"lambda": "0.5", "temperature": "1"})
+        tsd = {"cost": "tsd", "confidence": "0.6", "k": "5", "primary": "top", "warmup_epochs": "0"}
+        self.assertEqual(experiment.patriarch, tsd)
+        self.assertEqual(experiment.student, {"cost": "distill", "lambda": "0.5", "temperature": "1"})
         self.assertTrue(experiment.baseline and experiment.ensemble)
         self.assertFalse(experiment.cached)
 
@@ -265,24 +314,24 @@ class ExperimentFile(Case):
         self.refused(EXPERIMENT.replace("generations=2", "generations=2\ngenerations=3"), "a.ini:6:", "line 5")
         self.refused(EXPERIMENT + "[network]\n", "a.ini:17:", "line 8")
 
-    def test_values_out_of_range_are_refused(self):
+    def test_values_of_its_own_keys_are_checked(self):
         for old, new, line in (
             ("seeds=1 2", "seeds=1 1", 6),
             ("seeds=1 2", "seeds=one", 6),
-            ("lambda=0.5", "lambda=1.5", 16),
-            ("lambda=0.5", "lambda=nan", 16),
             ("generations=2", "generations=-1", 5),
-            ("lambda=0.5", "temperature=0", 16),
-            ("confidence=0.6", "confidence=0.2", 13),
             ("lambda=0.5", "cached=yes", 16),
             ("name=trial", "name=../trial", 2),
             ("generations=2", "generations=2 # two", 5),
         ):
             self.refused(EXPERIMENT.replace(old, new), f"a.ini:{line}:", "is not allowed")
 
-    def test_tsd_wants_exactly_one_of_eta_and_confidence(self):
-        self.refused(EXPERIMENT.replace("confidence=0.6", "eta=0.6\nconfidence=0.6"), "exactly one", "both")
-        self.refused(EXPERIMENT.replace("confidence=0.6", "k=4"), "exactly one", "neither")
+    def test_two_keys_for_one_thing_exclude_each_other(self):
+        self.refused(EXPERIMENT.replace("confidence=0.6", "eta=0.6\nconfidence=0.6"), "a.ini:13:", "exclude")
+        self.refused(EXPERIMENT.replace("epochs=3", "epochs=3\nmax_batches=9"), "a.ini:9:", "exclude")
+        self.write("a.ini", EXPERIMENT)
+        experiment = self.experiment("patriarch.eta=0.4", "network.max_batches=9")
+        self.assertEqual(experiment.net, {"max_batches": "9"})
+        self.assertEqual(list(experiment.patriarch), ["cost", "eta", "k", "primary", "warmup_epochs"])
 
     def test_option_of_another_cost_is_refused(self):
         self.refused(EXPERIMENT.replace("cost=tsd", "cost=label_smoothing"), "a.ini:13:", "confidence=", "cost=tsd")
@@ -293,14 +342,12 @@ class ExperimentFile(Case):
         self.refused(EXPERIMENT + "temperature=\n", "a.ini:17:", "no value")
 
     def test_set_overrides_with_the_same_checks(self):
-        experiment = generations.Experiment(
-            "a.ini", ["patriarch.confidence=", "patriarch.eta=0.4", "experiment.seeds=7"]
-        )
-        self.assertEqual(experiment.patriarch_options["eta"], "0.4")
+        experiment = self.experiment("patriarch.confidence=", "patriarch.eta=0.4", "experiment.seeds=7")
+        self.assertEqual(experiment.patriarch["eta"], "0.4")
         self.assertEqual(experiment.seeds, [7])
         for override, word in (
             ("student.lamda=1", "'lambda'"),
-            ("student.lambda=2", "not allowed"),
+            ("student.cached=2", "not allowed"),
             ("lambda=1", "section.key"),
             ("pupil.lambda=1", "[pupil]"),
             ("student.temperature=", "takes a key out"),
@@ -309,15 +356,15 @@ class ExperimentFile(Case):
         self.refused(EXPERIMENT, "twice", overrides=["student.lambda=1", "student.lambda=0.5"], code=2)
 
     def test_written_experiment_reads_back_the_same(self):
-        first = generations.Experiment("a.ini", ["network.momentum=0.8", "student.cached=1"])
+        first = self.experiment("network.momentum=0.8", "student.cached=1")
         self.write("b.ini", first.as_text("command"))
-        second = generations.Experiment("b.ini")
+        second = Experiment("b.ini")
         self.assertEqual(first.as_dictionary(), second.as_dictionary())
 
 
 class Cfgs(Case):
     def folder_of(self, *overrides):
-        folder = generations.Folder("runs/trial", generations.Experiment("a.ini", overrides))
+        folder = Folder("runs/trial", self.experiment(*overrides))
         folder.prepare()
         return folder
 
@@ -327,7 +374,7 @@ class Cfgs(Case):
 
     def test_cost_replaces_softmax_and_overrides_replace_keys(self):
         text = self.text(self.folder_of("network.batch=16", "network.momentum=0.8"), "patriarch")
-        sections = generations.read_sections("x", text, "cfg")
+        sections = cfg_files.read_sections("x", text)
         self.assertEqual([name for name, _, _ in sections], ["net", "convolutional", "tsd"])
         net = {key: value for key, value, _ in sections[0][2]}
         self.assertEqual(net, {"batch": "16", "learning_rate": "0.1", "momentum": "0.8", "epochs": "3"})
@@ -361,19 +408,15 @@ class Cfgs(Case):
 
     def test_network_without_softmax_at_its_end_is_refused(self):
         self.write("net.cfg", NETWORK.replace("[softmax]\ngroups=1", "[cost]\ntype=sse"))
-        with self.assertRaisesRegex(generations.Failure, r"net.cfg:11: the last section is \[cost\]"):
+        with self.assertRaisesRegex(Failure, r"net.cfg:11: the last section is \[cost\]"):
             self.folder_of()
         self.write("net.cfg", NETWORK.replace("groups=1", "temperature=2"))
-        with self.assertRaisesRegex(generations.Failure, r"net.cfg:12: .*temperature=2"):
+        with self.assertRaisesRegex(Failure, r"net.cfg:12: .*temperature=2"):
             self.folder_of()
 
-    def test_k_above_the_number_of_classes_is_refused(self):
-        with self.assertRaisesRegex(generations.Failure, "k=11 is not allowed: from 2 to classes = 10"):
-            self.folder_of("patriarch.k=11")
-
     def test_blank_in_the_folder_is_refused(self):
-        with self.assertRaisesRegex(generations.Failure, "blank"):
-            generations.Folder("my runs", generations.Experiment("a.ini"))
+        with self.assertRaisesRegex(Failure, "blank"):
+            Folder("my runs", self.experiment())
 
 
 class Runs(Case):
@@ -405,14 +448,26 @@ class Runs(Case):
         trained = [os.path.basename(call[3]) for call in self.calls() if call[1] == "train"][:4]
         self.assertEqual(trained, ["baseline.cfg", "patriarch.cfg", "student1.cfg", "student2.cfg"])
 
+    def test_values_of_a_cost_are_checked_by_the_program_before_anything_is_done(self):
+        for cost, section in (("tsd", "patriarch"), ("distill", "student")):
+            done = self.run_driver("run", "a.ini", code=1, FAKE_FAIL=cost)
+            self.assertIn(f"a.ini: [{section}] is refused: [{cost}] ", done.stderr)
+        self.assertFalse(os.path.exists("runs") or os.path.exists("calls"))
+
+    def test_program_without_options_is_one_line(self):
+        done = self.run_driver("run", "a.ini", code=1, FAKE_OPTIONS="{}")
+        self.assertIn("./darknet options: the answer is not its JSON", done.stderr)
+        self.write("darknet", "#!/bin/sh\necho unknown verb >&2; exit 2\n")
+        self.assertIn("./darknet options: unknown verb; build", self.run_driver("run", "a.ini", code=1).stderr)
+
     def test_second_run_trains_and_evaluates_nothing(self):
-        self.run_driver("run", "a.ini")
+        self.run_driver("run", "a.ini", *ONE_SEED)
         before = len(self.calls())
-        self.run_driver("run", "a.ini")
+        self.run_driver("run", "a.ini", *ONE_SEED)
         self.assertEqual(len(self.calls()), before)
 
     def test_more_seeds_and_generations_go_on_from_what_is_there(self):
-        self.run_driver("run", "a.ini", "--set", "experiment.seeds=1", "--set", "experiment.generations=1")
+        self.run_driver("run", "a.ini", *ONE_SEED, "--set", "experiment.generations=1")
         os.unlink("calls")
         self.run_driver("run", "a.ini")
         trained = {call[3] for call in self.calls() if call[1] == "train"}
@@ -420,7 +475,7 @@ class Runs(Case):
         self.assertNotIn("runs/trial/seed1/student1.cfg", trained)
 
     def test_changed_settings_are_refused_and_nothing_is_overwritten(self):
-        self.run_driver("run", "a.ini")
+        self.run_driver("run", "a.ini", *ONE_SEED)
         before = {
             path: self.read(os.path.join("runs/trial", path))
             for path in ("experiment.ini", "network.cfg", "seed1/patriarch.cfg", "seed1/student1.cfg", "summary.json")
@@ -430,18 +485,18 @@ class Runs(Case):
             ("student.lambda=1", "student1.cfg"),
             ("patriarch.k=4", "patriarch.cfg"),
         ):
-            done = self.run_driver("run", "a.ini", "--set", override, code=1)
+            done = self.run_driver("run", "a.ini", *ONE_SEED, "--set", override, code=1)
             self.assertIn(f"runs/trial/seed1/{name}", done.stderr)
             self.assertIn("--out", done.stderr)
         for path, text in before.items():
             self.assertEqual(self.read(os.path.join("runs/trial", path)), text)
 
     def test_cfg_of_a_generation_that_was_not_begun_may_change(self):
-        self.run_driver("run", "a.ini", code=1, FAKE_FAIL="student1")
-        self.run_driver("run", "a.ini", "--set", "student.lambda=1", "--set", "experiment.seeds=1", code=1)
+        self.run_driver("run", "a.ini", *ONE_SEED, code=1, FAKE_FAIL="student1")
+        self.run_driver("run", "a.ini", *ONE_SEED, "--set", "student.lambda=1", code=1)
         shutil.rmtree("runs")
-        self.run_driver("run", "a.ini", "--set", "experiment.generations=0")
-        self.run_driver("run", "a.ini", "--set", "student.lambda=1")
+        self.run_driver("run", "a.ini", *ONE_SEED, "--set", "experiment.generations=0")
+        self.run_driver("run", "a.ini", *ONE_SEED, "--set", "student.lambda=1")
         self.assertIn("lambda=1\n", self.read("runs/trial/seed1/student1.cfg"))
 
     def test_weights_without_a_record_are_not_trusted(self):
@@ -452,22 +507,22 @@ class Runs(Case):
         self.assertIn("patriarch.json", done.stderr)
 
     def test_another_teacher_is_noticed(self):
-        self.run_driver("run", "a.ini")
+        self.run_driver("run", "a.ini", *ONE_SEED)
         self.write("runs/trial/seed1/patriarch_final.weights", "another one")
-        done = self.run_driver("run", "a.ini", code=1)
+        done = self.run_driver("run", "a.ini", *ONE_SEED, code=1)
         self.assertIn("student1", done.stderr)
 
     def test_failing_child_shows_its_last_line_and_its_log(self):
-        done = self.run_driver("run", "a.ini", code=1, FAKE_FAIL="student1")
+        done = self.run_driver("run", "a.ini", *ONE_SEED, code=1, FAKE_FAIL="student1")
         self.assertIn("student1.cfg:3: [net] nonsense=1: no such key", done.stderr)
         self.assertIn("runs/trial/seed1/student1.log", done.stderr)
         self.assertIn("a warning", self.read("runs/trial/seed1/student1.log"))
-        done = self.run_driver("run", "a.ini", code=1, FAKE_FAIL="ensemble")
+        done = self.run_driver("run", "a.ini", *ONE_SEED, code=1, FAKE_FAIL="ensemble")
         self.assertIn("classifier ensemble", done.stderr)
-        self.run_driver("run", "a.ini")
+        self.run_driver("run", "a.ini", *ONE_SEED)
 
     def test_cached_teacher_outputs_are_made_first_and_removed(self):
-        self.run_driver("run", "a.ini", "--set", "student.cached=1", "--set", "experiment.seeds=1")
+        self.run_driver("run", "a.ini", "--set", "student.cached=1", *ONE_SEED)
         verbs = [
             (call[1], os.path.basename(call[3]))
             for call in self.calls()
@@ -504,16 +559,7 @@ class Runs(Case):
         self.assertIn("experiment.ini", self.run_driver("report", ".", code=1).stderr)
 
     def test_a_run_without_baseline_and_ensembles(self):
-        self.run_driver(
-            "run",
-            "a.ini",
-            "--set",
-            "experiment.baseline=0",
-            "--set",
-            "experiment.ensemble=0",
-            "--set",
-            "experiment.seeds=1",
-        )
+        self.run_driver("run", "a.ini", *ONE_SEED, "--set", "experiment.baseline=0", "--set", "experiment.ensemble=0")
         summary = json.loads(self.read("runs/trial/summary.json"))
         self.assertEqual(summary["ensembles"], [])
         self.assertIn("One seed (1)", self.read("runs/trial/report.md"))
@@ -523,18 +569,10 @@ class Runs(Case):
 class Interruptions(Case):
     STATE = "runs/trial/seed1/patriarch.state"
     ARGUMENTS = (
-        "run",
-        "a.ini",
-        "--set",
-        "experiment.seeds=1",
-        "--set",
-        "experiment.baseline=0",
-        "--set",
-        "experiment.generations=1",
-    )
+        "run", "a.ini", *ONE_SEED, "--set", "experiment.baseline=0", "--set", "experiment.generations=1")
 
     def stopped(self, number):
-        driver = self.start_driver(*self.ARGUMENTS, FAKE_SECONDS="0.5")
+        driver = self.start_driver(*self.ARGUMENTS, FAKE_SECONDS="1")
         self.wait_for(lambda: os.path.exists(self.STATE))
         driver.send_signal(number)
         output, errors = driver.communicate(timeout=30)
@@ -551,9 +589,9 @@ class Interruptions(Case):
                 self.assertIn("cut off after", self.run_driver("status", "runs/trial").stdout)
                 self.run_driver(*self.ARGUMENTS)
                 self.assertRegex(self.read("runs/trial/seed1/patriarch.log"), r"resumed at iteration \d0\n")
-                rows = generations.read_csv("runs/trial/seed1/patriarch.csv")
+                rows = files.read_csv("runs/trial/seed1/patriarch.csv")
                 self.assertEqual(sorted(rows), [1, 2, 3])
-                self.assertGreater(weights_record("runs/trial/seed1", "patriarch")["wall_seconds"], 0.4)
+                self.assertGreater(weights_record("runs/trial/seed1", "patriarch")["wall_seconds"], 0.3)
 
     def test_changed_settings_are_refused_for_a_generation_that_was_cut_off(self):
         self.stopped(signal.SIGINT)
@@ -566,7 +604,7 @@ class Interruptions(Case):
             [sys.executable, SCRIPT, *self.ARGUMENTS],
             stdout=subprocess.PIPE,
             text=True,
-            env={**self.environment, "FAKE_SECONDS": "0.5"},
+            env={**self.environment, "FAKE_SECONDS": "1"},
             start_new_session=True,
         )
         self.wait_for(lambda: os.path.exists(self.STATE))
@@ -576,7 +614,7 @@ class Interruptions(Case):
         self.assertEqual(self.read("runs/trial/seed1/patriarch.signals"), "2\n1 in all\n")
 
     def test_folder_belongs_to_one_driver_even_after_it_is_killed(self):
-        driver = self.start_driver(*self.ARGUMENTS, FAKE_SECONDS="1")
+        driver = self.start_driver(*self.ARGUMENTS, FAKE_SECONDS="10")
         self.wait_for(lambda: os.path.exists(self.STATE))
         self.assertIn("in use by process", self.run_driver(*self.ARGUMENTS, code=1).stderr)
         self.assertIn("a run is active", self.run_driver("status", "runs/trial").stdout)
@@ -594,7 +632,7 @@ class Interruptions(Case):
         self.run_driver(*self.ARGUMENTS)
         record = weights_record("runs/trial/seed1", "patriarch")
         del record["finished"], record["metrics"]
-        generations.write_json("runs/trial/seed1/patriarch.json", record)
+        files.write_json("runs/trial/seed1/patriarch.json", record)
         os.unlink("calls")
         self.run_driver(*self.ARGUMENTS)
         self.assertNotIn("metrics", record)
@@ -616,7 +654,7 @@ class Reports(Case):
         self.assertEqual(after, written)
 
     def test_report_of_an_unfinished_run_says_what_is_missing(self):
-        self.run_driver("run", "a.ini", code=1, FAKE_FAIL="student2")
+        self.run_driver("run", "a.ini", *ONE_SEED, code=1, FAKE_FAIL="student2")
         done = self.run_driver("report", "runs/trial")
         self.assertIn("not complete: seed 1 student2", done.stdout)
         report = self.read("runs/trial/report.md")
@@ -659,7 +697,7 @@ class Reports(Case):
                 }
             ],
         }
-        text = " ".join(generations.facts(summary))
+        text = " ".join(facts(summary))
         for words in (
             "The baseline reaches 70.00 ± 0.10 % top-1.",
             "69.00 ± 0.10 %, 1.00 points below the baseline",
@@ -671,20 +709,18 @@ class Reports(Case):
             self.assertIn(words, text)
 
     def test_deviation_of_one_value_is_none(self):
-        self.assertEqual(generations.spread([0.5, None]), {"mean": 0.5, "deviation": None, "n": 1})
-        self.assertIsNone(generations.spread([None]))
-        self.assertAlmostEqual(generations.spread([1.0, 3.0])["deviation"], 2**0.5)
+        self.assertEqual(spread([0.5, None]), {"mean": 0.5, "deviation": None, "n": 1})
+        self.assertIsNone(spread([None]))
+        self.assertAlmostEqual(spread([1.0, 3.0])["deviation"], 2**0.5)
 
     def test_numbers_that_json_does_not_know_become_null(self):
-        self.run_driver("run", "a.ini", "--set", "experiment.seeds=1")
+        self.run_driver("run", "a.ini", *ONE_SEED)
         text = self.read("runs/trial/summary.json")
         self.assertNotIn("NaN", text)
         self.assertIsNone(json.loads(text)["runs"][1]["inspect"]["ece"])
 
     def test_without_matplotlib_all_but_the_chart_is_there(self):
-        os.makedirs("blocked")
-        self.write("blocked/matplotlib.py", "raise ImportError('not installed')\n")
-        done = self.run_driver("run", "a.ini", PYTHONPATH=os.path.abspath("blocked"))
+        done = self.run_driver("run", "a.ini", *ONE_SEED)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
         self.assertIn("matplotlib", done.stderr)
         self.assertFalse(os.path.exists("runs/trial/accuracy.png"))
@@ -693,17 +729,15 @@ class Reports(Case):
     def test_chart_of_one_and_of_several_runs(self):
         try:
             plot_generations.load_matplotlib()
-        except plot_generations.PlotError as error:
+        except Failure as error:
             self.skipTest(str(error))
         self.run_driver("run", "a.ini")
-        self.run_driver(
-            "run", "a.ini", "--out", "runs/other", "--set", "experiment.name=other", "--set", "experiment.seeds=3"
-        )
+        self.run_driver("report", "runs/trial", PYTHONPATH="")
+        other = ("--set", "experiment.name=other", "--set", "experiment.seeds=3")
+        self.run_driver("run", "a.ini", "--out", "runs/other", *other, "--set", "experiment.generations=1")
         self.assertTrue(os.path.exists("runs/trial/accuracy.png"))
         self.assertIn("](accuracy.png)", self.read("runs/trial/report.md"))
-        os.makedirs("blocked")
-        self.write("blocked/matplotlib.py", "raise ImportError('not installed')\n")
-        self.run_driver("report", "runs/trial", PYTHONPATH=os.path.abspath("blocked"))
+        self.run_driver("report", "runs/trial")
         self.assertIn("](accuracy.png)", self.read("runs/trial/report.md"), "the numbers are the chart's")
         with contextlib.redirect_stdout(io.StringIO()):
             code = plot_generations.main(["runs/trial/summary.json", "runs/other/summary.json", "-o", "both.png"])
@@ -730,29 +764,30 @@ class ProjectFiles(unittest.TestCase):
         self.assertIn("fashion-demo.ini", names)
         for name in names:
             with self.subTest(name):
-                experiment = generations.Experiment(os.path.join("cfg/generations", name))
-                generations.Folder(os.path.join("runs", experiment.name), experiment).prepare()
+                experiment = Experiment(os.path.join("cfg/generations", name))
+                Folder(os.path.join("runs", experiment.name), experiment).prepare()
 
     def test_names_and_superclasses_fit_the_classes(self):
         for name in ("cfg/cifar100.data", "cfg/fashion.data"):
-            keys = generations.read_data(name)
+            keys = cfg_files.read_data(name)
             for key in ("labels", "names", "superclasses"):
                 if key in keys:
-                    lines = generations.read_text(keys[key], key).splitlines()
+                    lines = files.read_text(keys[key], key).splitlines()
                     self.assertEqual(len(lines), int(keys["classes"]), keys[key])
-        superclasses = [int(line) for line in generations.read_text("data/cifar100.superclasses", "x").split()]
+        superclasses = [int(line) for line in files.read_text("data/cifar100.superclasses", "x").split()]
         self.assertEqual([superclasses.count(index) for index in range(20)], [5] * 20)
-        self.assertEqual(len(generations.read_text("data/cifar100.coarse", "x").splitlines()), 20)
+        self.assertEqual(len(files.read_text("data/cifar100.coarse", "x").splitlines()), 20)
 
     def test_shapes_of_the_networks_fit(self):
         for name, outputs, depth in (
             ("cifar100-resnet8", 100, 8),
             ("cifar100-resnet20", 100, 20),
+            ("fashion-resnet", 10, 8),
             ("fashion-small", 10, 4),
         ):
             with self.subTest(name):
                 path = f"cfg/{name}.cfg"
-                sections = generations.read_sections(path, generations.read_text(path, "cfg"), "cfg")
+                sections = cfg_files.read_sections(path, files.read_text(path, "cfg"))
                 shapes, weighted = self.shapes(sections)
                 self.assertEqual(shapes[-1], (outputs, 1))
                 self.assertEqual(weighted, depth)
@@ -785,7 +820,7 @@ class ProjectFiles(unittest.TestCase):
         return shapes, weighted
 
 
-class Program(Case):
+class RealProgram(Case):
     """The real program on a tiny set of images that each class can be told from."""
 
     def test_end_to_end(self):

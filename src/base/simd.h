@@ -1,5 +1,6 @@
 // Compiles a function several times, for the instruction sets that matter, and picks one at load: the packages stay
-// portable, and plain loops still run at the width of the machine. Off under sanitizers, whose start comes after the pick.
+// portable, and plain loops still run at the width of the machine. Off under sanitizers, whose start comes after the
+// pick.
 #pragma once
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \

@@ -253,11 +253,10 @@ Augmentation NetworkConfig::augmentation() const {
   a.saturation = net.real("saturation");
   a.exposure = net.real("exposure");
   // As the host: a factor of the width where *_ratio is given, else *_crop, else the width to twice the width.
-  const bool alexeyab = host::traits().eval_crop == EvalCrop::kResizeMin;
   a.min_crop = net.given("min_crop") ? net.integer("min_crop") : input.width;
   a.max_crop = net.given("max_crop") ? net.integer("max_crop") : 2 * input.width;
-  if (!alexeyab && net.given("min_ratio")) a.min_crop = static_cast<int>(net.real("min_ratio") * input.width);
-  if (!alexeyab && net.given("max_ratio")) a.max_crop = static_cast<int>(net.real("max_ratio") * input.width);
+  if (net.given("min_ratio")) a.min_crop = static_cast<int>(net.real("min_ratio") * input.width);
+  if (net.given("max_ratio")) a.max_crop = static_cast<int>(net.real("max_ratio") * input.width);
   if (a.min_crop > a.max_crop) {
     fail("%s: the crop would range from %d to %d; min_crop must not exceed max_crop", net.where("min_crop").c_str(),
          a.min_crop, a.max_crop);

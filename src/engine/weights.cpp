@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -41,9 +42,20 @@ Header read_header(const std::string& path, const std::string& text) {
   return h;
 }
 
-bool loads(const Network& network, int layer) {
-  const Options& options = network.node(layer).config->options;
-  return !(options.has("dontload") && options.flag("dontload"));
+// Which layers the file holds. A layer with dontload=1 is missing from a file made for another network, as in Darknet;
+// a file that training with this very cfg wrote is whole, and then all of it is taken.
+std::vector<bool> layers_in_file(const Network& network, size_t bytes) {
+  size_t whole = 0;
+  std::vector<bool> in_file;
+  for (int i = 0; i < network.size(); ++i) {
+    const Options& options = network.node(i).config->options;
+    in_file.push_back(!(options.has("dontload") && options.flag("dontload")));
+    for (const host::Block& block : network.blocks()[static_cast<size_t>(i)]) {
+      whole += static_cast<size_t>(block.count) * sizeof(float);
+    }
+  }
+  if (bytes == whole) in_file.assign(in_file.size(), true);
+  return in_file;
 }
 
 }  // namespace
@@ -53,11 +65,12 @@ uint64_t load_weights(const std::string& path, Network* network, Prefix prefix, 
   const Header header = read_header(path, text);
   const size_t found = text.size() - header.bytes;
 
+  const std::vector<bool> in_file = layers_in_file(*network, found);
   size_t needed = 0;
   int layers = 0;
   bool at_boundary = false;
   for (int i = 0; i < network->size(); ++i) {
-    if (!loads(*network, i)) continue;
+    if (!in_file[static_cast<size_t>(i)]) continue;
     for (const host::Block& block : network->blocks()[static_cast<size_t>(i)]) {
       needed += static_cast<size_t>(block.count) * sizeof(float);
     }
@@ -84,7 +97,7 @@ uint64_t load_weights(const std::string& path, Network* network, Prefix prefix, 
   }
   size_t offset = 0;
   for (int i = 0; i < layers; ++i) {
-    if (!loads(*network, i)) continue;
+    if (!in_file[static_cast<size_t>(i)]) continue;
     for (const host::Block& block : network->blocks()[static_cast<size_t>(i)]) {
       const size_t bytes = static_cast<size_t>(block.count) * sizeof(float);
       std::memcpy(block.value, data + offset, bytes);

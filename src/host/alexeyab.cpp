@@ -73,7 +73,10 @@ network_state state_for(const network& net, int index, const float* input, float
   return state;
 }
 
-bool overwrites_delta(const layer& l) { return l.type == CONVOLUTIONAL || l.type == ACTIVE || l.type == BATCHNORM; }
+bool overwrites_delta(const layer& l) {
+  return l.type == CONVOLUTIONAL || l.type == ACTIVE || l.type == BATCHNORM || l.type == NORMALIZATION ||
+         l.type == REORG_OLD;
+}
 
 // On the CPU this host forgets the bias gradient of a convolution with batch norm. It left the pieces behind:
 // mean_delta = -sum(delta * scale) / sqrt(variance + epsilon), and the bias gradient is sum(delta).
@@ -95,7 +98,9 @@ Function exported(const char* name) {
 
 }  // namespace
 
-void check_abi() { check_abi(sizeof(layer)); }
+size_t layer_size() { return sizeof(layer); }
+
+void check_abi() { check_abi(layer_size()); }
 
 void check_abi(size_t layer_size) {
   network* net = parse(kProbeCfg, false, "make a probe network");

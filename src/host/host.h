@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -62,6 +63,8 @@ struct Traits {
 };
 const Traits& traits();
 
+// Bytes of the host's struct layer, as the header has it.
+size_t layer_size();
 // Throws Error where the library at run time was built with another layout of its structs than the header at build
 // time. `layer_size` is what this program believes; a test passes a wrong one.
 void check_abi();

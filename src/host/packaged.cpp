@@ -110,12 +110,15 @@ struct Subsampled {
 };
 
 bool overwrites_delta(const layer& l) {
-  return (l.type == CONVOLUTIONAL && l.size == 1) || l.type == ACTIVE || l.type == BATCHNORM;
+  return (l.type == CONVOLUTIONAL && l.size == 1) || l.type == ACTIVE || l.type == BATCHNORM ||
+         l.type == NORMALIZATION || l.type == REORG;
 }
 
 }  // namespace
 
-void check_abi() { check_abi(sizeof(layer)); }
+size_t layer_size() { return sizeof(layer); }
+
+void check_abi() { check_abi(layer_size()); }
 
 void check_abi(size_t layer_size) {
   network* net = parse(kProbeCfg, false, "make a probe network");

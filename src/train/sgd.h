@@ -15,10 +15,10 @@ struct SgdSettings {
 
 // v holds momentum * (what it was) + the summed negative gradient of `batch` images, because backward passes add to it:
 //   v <- v - decay batch w        (weights only)
-//   w <- w + rate / batch v       (Nesterov: w + rate / batch ((1 + momentum) v - v_before), v_before being what
-//   momentum
-//                                  brought along: the gradient plus momentum times v)
+//   w <- w + rate / batch v
 //   v <- momentum v
+// Nesterov takes the gradient plus momentum times v instead of v: (1 + momentum) v - v_before, with v_before as it was
+// before the gradients were added.
 class Sgd {
  public:
   Sgd(std::vector<Parameter>* parameters, const SgdSettings& settings);

@@ -282,8 +282,9 @@ int Trainer::run() {
   if (valid_) std::printf("validation set: %s\n", valid_->description().c_str());
   std::printf("cost: %s\n", network_->describe_cost().c_str());
   if (teacher_) std::printf("teacher: %s\n", teacher_->description().c_str());
-  std::printf("host: %s, %d threads, seed %llu; %s\n", host::traits().name, threads_,
-              static_cast<unsigned long long>(settings_.seed), network_->host_layers().c_str());
+  const std::string on_host = network_->host_layers();
+  std::printf("host: %s, %d threads, seed %llu%s%s\n", host::traits().name, threads_,
+              static_cast<unsigned long long>(settings_.seed), on_host.empty() ? "" : "; ", on_host.c_str());
   std::printf("Learning Rate: %g, Momentum: %g, Decay: %g\n", config_.net.real("learning_rate"),
               config_.net.real("momentum"), config_.net.real("decay"));
   std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(schedule_->iterations()),

@@ -1,0 +1,1 @@
+"""Trains a patriarch and its students; the command is scripts/generations.py."""

@@ -1,0 +1,79 @@
+"""The processes of a run: output into a log, the end of stderr as the error, a signal handed on once."""
+
+import datetime
+import os
+import shlex
+import signal
+import subprocess
+import threading
+
+from .errors import Failure, Stopped
+
+
+class Children:
+    def __init__(self, program, lock, heard):
+        self.program, self.lock = program, lock
+        self.heard = heard  # gets the commands and lines of stderr, for -v
+        self.mutex = threading.Lock()
+        self.running = set()
+        self.stopping = False
+
+    def run(self, arguments, log, what, watched=False):
+        """Runs the program to its end; raises Failure with its last line on stderr. `watched`: its log is read."""
+        command = [self.program, *arguments]
+        self.heard("$ " + shlex.join(command))
+        with open(log, "ab", buffering=0) as output:
+            now = datetime.datetime.now().isoformat(timespec="seconds")
+            output.write(f"\n# {now} {shlex.join(command)}\n".encode())
+            process = self._start(command, output)
+            last = ""
+            for line in process.stderr:
+                output.write(line)
+                text = line.decode(errors="replace").strip()
+                if text:
+                    last = text
+                    if not watched:
+                        self.heard(f"{what}: {text}")
+            process.stderr.close()
+            code = process.wait()
+        with self.mutex:
+            self.running.discard(process)
+            if self.stopping:
+                raise Stopped
+        if code:
+            ended = f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
+            raise Failure(f"{what} {ended}: {last or 'no line on stderr'}; log: {log}")
+
+    def _start(self, command, output):
+        with self.mutex:
+            if self.stopping:
+                raise Stopped
+            try:
+                process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
+                    start_new_session=True,  # a terminal's Ctrl-C comes through the driver, once
+                    pass_fds=(self.lock.file,),
+                )
+            except OSError as error:
+                raise Failure(
+                    f"{self.program}: cannot start: {error.strerror}; name the program with --darknet"
+                ) from error
+            self.running.add(process)
+            self.lock.note(process.pid)
+            return process
+
+    def stop(self, number):
+        """Hands a signal on, once; the children save their state and end, and no other is started."""
+        with self.mutex:
+            if self.stopping:
+                return
+            self.stopping = True
+            for process in self.running:
+                if process.poll() is None:
+                    process.send_signal(number)
+
+    def kill(self):
+        with self.mutex:
+            for process in self.running:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,200 @@
+"""Runs the chains of a folder, several side by side, until all is done, one fails, or a signal comes."""
+
+import collections
+import contextlib
+import datetime
+import os
+import signal
+import threading
+import time
+
+from .children import Children
+from .errors import Failure, Stopped, warn
+from .files import sha256_file
+from .lock import Lock
+from .network import epochs_of
+from .progress import Display, Progress, time_left
+from .report import write_outputs
+from .summary import shown, top1
+
+STOP_WAIT = 60  # seconds that a child has for saving its state
+POLL = 0.2  # seconds between two looks at the logs
+
+
+def now():
+    return datetime.datetime.now().isoformat(timespec="seconds")
+
+
+class Driver:
+    def __init__(self, folder, program, jobs, command, verbose):
+        self.folder, self.command, self.verbose = folder, command, verbose
+        wanted, cores = folder.experiment.threads, len(os.sched_getaffinity(0))
+        if wanted and wanted > cores:
+            warn(f"threads={wanted}, but there are {cores} cores: using {cores}")
+        threads = min(wanted or cores, cores)
+        jobs = min(jobs, len(folder.chains))
+        self.jobs = min(jobs, threads)
+        if self.jobs < jobs:
+            warn(f"{jobs} jobs, but only {threads} threads: {self.jobs} side by side")
+        self.threads = ["-threads", str(threads // self.jobs)]
+        net = folder.network.net
+        self.lengths = epochs_of(net), int(net["max_batches"]) if net.get("max_batches", "").isdigit() else None
+        self.display = Display()
+        self.mutex = threading.Lock()  # guards the display and what follows
+        self.progress = {}  # title -> Progress, of those being trained now
+        self.done = {}  # title -> seconds of training, of those that are trained and evaluated
+        self.signals, self.failures = [], []
+        self.children = Children(program.path, Lock(folder.path), self.say if verbose else lambda text: None)
+
+    def say(self, text):
+        with self.mutex:
+            self.display.line(text)
+
+    def evaluate(self, generation, evaluation):
+        """What the program says about weights, from the store where it has said so before."""
+        result = evaluation.result()
+        if result is not None:
+            return result
+        os.makedirs(os.path.dirname(evaluation.path), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(evaluation.answer)
+        what = f"{generation.title}: classifier {evaluation.verb}"
+        self.children.run([*evaluation.arguments, *self.threads], generation.log, what)
+        return evaluation.keep()
+
+    def train(self, generation):
+        """Trains what is not done yet, with a record of what it began with and how long it took."""
+        arguments = [*generation.train_arguments, *self.threads, "-resume", "-dont_show"]
+        record = generation.record()
+        if record:
+            generation.check_teacher(record)  # the teacher may have been trained again just now
+        teacher = generation.teacher
+        record = record or {
+            "generation": generation.name, "seed": generation.seed, **generation.identity(),
+            "teacher_sha256": sha256_file(teacher.final) if teacher else None, "begun": now(), "wall_seconds": 0.0,
+        }
+        record["command"] = [self.children.program, *arguments]
+        generation.write_record(record)
+        started = time.monotonic()
+        try:
+            if generation.cached and not os.path.exists(generation.targets):
+                what = f"{generation.title}: classifier targets"
+                self.children.run([*generation.targets_arguments, *self.threads], generation.log, what)
+            with self.mutex:
+                self.progress[generation.title] = Progress(generation.log, *self.lengths)
+                if not self.display.terminal or self.verbose:
+                    self.display.line(f"{generation.title}: training, log {generation.log}")
+            try:
+                self.children.run(arguments, generation.log, generation.title, watched=True)
+            finally:
+                self.show()  # its last lines
+                with self.mutex:
+                    self.progress.pop(generation.title)
+        finally:
+            record["wall_seconds"] = round(record.get("wall_seconds", 0.0) + time.monotonic() - started, 1)
+            generation.write_record(record)
+        if not os.path.exists(generation.final):
+            raise Failure(f"{generation.final}: the training ended without writing it; log: {generation.log}")
+        generation.write_record({**record, "finished": now()})
+
+    def advance(self, generation):
+        """Trains and evaluates a generation, as far as that is not done yet."""
+        if not generation.is_done():
+            self.train(generation)
+        if generation.cached and os.path.exists(generation.targets):
+            os.unlink(generation.targets)
+        metrics = {"last": self.evaluate(generation, generation.look_at("last"))}
+        text = f"{generation.title}: done, top-1 {shown(top1(metrics['last']))} % last epoch"
+        if os.path.exists(generation.best):
+            metrics["best"] = self.evaluate(generation, generation.look_at("best"))
+            epoch = generation.best_epoch()
+            text += f", {shown(top1(metrics['best']))} % best epoch" + (f" ({epoch})" if epoch is not None else "")
+        record = generation.record()
+        if record.get("metrics") != metrics:
+            generation.write_record({**record, "metrics": metrics})
+        with self.mutex:
+            self.done[generation.title] = generation.train_seconds()
+            self.display.line(text)
+            write_outputs(self.folder, self.command, quiet=True)
+
+    def finish(self, chain):
+        """Secondary information of both ends of a chain, and its ensembles."""
+        for generation in chain[:: max(1, len(chain) - 1)]:
+            self.evaluate(generation, generation.look_at("inspect"))
+        for ensemble in self.folder.ensembles(chain):
+            self.evaluate(chain[-1], ensemble.evaluation)
+
+    def work(self, pending):
+        try:
+            while True:
+                with self.mutex:
+                    if not pending:
+                        return
+                    chain = pending.popleft()
+                for generation in chain:
+                    self.advance(generation)
+                self.finish(chain)
+        except Stopped:
+            pass
+        except Failure as failure:
+            self.failures.append(failure)
+        except Exception as error:  # a thread's end must not go unnoticed
+            self.failures.append(Failure(f"{type(error).__name__}: {error}"))
+
+    def show(self):
+        """Epoch by epoch in a pipe; one line that is written over on a terminal."""
+        with self.mutex:
+            left = time_left(self.folder.chains, self.jobs, self.progress, self.done)
+            for title, progress in self.progress.items():
+                for line in progress.poll():
+                    epoch = line.startswith("epoch ")
+                    if (self.verbose and line and line[0] != "#") or (epoch and not self.display.terminal):
+                        self.display.line(f"{title}: {line}" + (f"; {left} in all" if epoch and left else ""))
+            if self.progress:
+                parts = [f"{title} {progress.text()}" for title, progress in self.progress.items()]
+                parts.append(f"{len(self.done)} of {len(self.folder.generations)} done" + (f", {left}" if left else ""))
+                self.display.update(" | ".join(parts))
+
+    def run(self):
+        """Raises Stopped where a signal ended it, and Failure where a generation failed."""
+        names = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+            names.append(signal.SIGHUP)
+        previous = {name: signal.signal(name, lambda number, _: self.signals.append(number)) for name in names}
+        # Side by side, the long chains go first so that the short ones fill the gaps.
+        chains = self.folder.chains
+        pending = collections.deque(sorted(chains, key=len, reverse=True) if self.jobs > 1 else chains)
+        workers = [threading.Thread(target=self.work, args=(pending,), daemon=True) for _ in range(self.jobs)]
+        try:
+            for worker in workers:
+                worker.start()
+            while any(worker.is_alive() for worker in workers) and not self.signals and not self.failures:
+                self.show()
+                self.join(workers)
+        finally:
+            self.end(workers)
+            for name, handler in previous.items():
+                signal.signal(name, handler)
+        if self.signals:
+            raise Stopped
+        if self.failures:
+            raise self.failures[0]
+
+    def join(self, workers):
+        """Waits a moment for the workers to end."""
+        end = time.monotonic() + POLL
+        for worker in workers:
+            worker.join(max(0, end - time.monotonic()))
+
+    def end(self, workers):
+        """Has the children save their state and waits for them; a second signal does not wait."""
+        self.children.stop(signal.SIGINT if self.signals[:1] in ([], [signal.SIGINT]) else signal.SIGTERM)
+        if any(worker.is_alive() for worker in workers):
+            with self.mutex:
+                self.display.update("waiting for the training to save its state")
+        deadline = time.monotonic() + STOP_WAIT
+        while any(worker.is_alive() for worker in workers):
+            if time.monotonic() > deadline or len(self.signals) > 1:
+                self.children.kill()
+            self.join(workers)
+        self.display.clear()

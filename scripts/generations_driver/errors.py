@@ -1,0 +1,33 @@
+"""Errors for the user, each one line: what, where, found, allowed, what to do."""
+
+import argparse
+import difflib
+import sys
+
+
+class Failure(Exception):
+    """The line, and the exit code."""
+
+    def __init__(self, message, code=1):
+        super().__init__(message)
+        self.code = code
+
+
+class Stopped(Exception):
+    """A signal asked for the end."""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    def error(self, message):
+        sys.stderr.write(f"{self.prog}: {message}; see {self.prog} --help\n")
+        sys.exit(2)
+
+
+def warn(message):
+    sys.stderr.write(f"generations.py: {message}\n")
+
+
+def nearest(name, names):
+    """The end of an error about an unknown name."""
+    close = difflib.get_close_matches(name, names, 1, 0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""

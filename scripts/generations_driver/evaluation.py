@@ -1,0 +1,44 @@
+"""What the program says about weights, kept with the hashes of what went in."""
+
+import dataclasses
+import os
+
+from .files import read_json, sha256_file, write_json
+
+
+@dataclasses.dataclass
+class Evaluation:
+    verb: str  # valid, inspect, ensemble
+    path: str  # where the result is kept
+    network: str
+    data: str
+    weights: list
+
+    @property
+    def answer(self):
+        """What the program itself writes; gone once it is kept."""
+        return self.path + ".new"
+
+    @property
+    def arguments(self):
+        return ["classifier", self.verb, self.data, self.network, *self.weights, "-json", self.answer]
+
+    def key(self):
+        return {
+            "network_sha256": sha256_file(self.network),
+            "data_sha256": sha256_file(self.data),
+            "weights": {os.path.basename(path): sha256_file(path) for path in self.weights},
+        }
+
+    def result(self):
+        """The kept result, or None where there is none for these very weights."""
+        if not all(os.path.exists(needed) for needed in (self.path, self.network, self.data, *self.weights)):
+            return None
+        kept = read_json(self.path, "remove it and run again")
+        return kept.get("result") if kept.get("key") == self.key() else None
+
+    def keep(self):
+        result = read_json(self.answer, "run again")
+        write_json(self.path, {"key": self.key(), "arguments": self.arguments, "result": result})
+        os.unlink(self.answer)
+        return result

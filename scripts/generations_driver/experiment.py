@@ -1,0 +1,220 @@
+"""The experiment file: read strictly, with overrides, its own keys checked."""
+
+import dataclasses
+import os
+import re
+import typing
+
+from .cfg_files import read_sections
+from .errors import Failure, nearest
+from .files import read_text
+from .network import PARTNER
+
+SECTIONS = ("experiment", "network", "patriarch", "student")
+SEEDS_APART = 1000  # a seed's generations take the numbers from seed * 1000 on
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """A key of the driver's own: how its text is read (ValueError where it is not allowed), and what is allowed."""
+
+    read: typing.Callable
+    default: str
+    allowed: str
+
+
+def whole(text, low, high):
+    if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
+        raise ValueError
+    return int(text)
+
+
+def seed_list(text):
+    seeds = [whole(piece, 0, 2_000_000) for piece in text.replace(",", " ").split()]  # times 1000 still 31 bits
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError
+    return seeds
+
+
+def folder_name(text):
+    if not re.fullmatch(r"[A-Za-z0-9._-]*[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        raise ValueError
+    return text
+
+
+def count(default, low, high):
+    return Key(lambda text: whole(text, low, high), default, f"a whole number from {low} to {high}")
+
+
+def flag(default):
+    return Key(lambda text: bool(whole(text, 0, 1)), default, "0 or 1")
+
+
+# Without a default: "" where the key has to be given, None where it need not be.
+EXPERIMENT_KEYS = {
+    "name": Key(folder_name, None, "it names a folder: letters, digits, '.', '_' and '-'"),
+    "data": Key(str, "", "a .data file"),
+    "network": Key(str, "", "the cfg of a network"),
+    "generations": count("2", 0, SEEDS_APART - 1),
+    "seeds": Key(seed_list, "1", "different whole numbers from 0 to 2000000"),
+    "ensemble": flag("1"),
+    "baseline": flag("1"),
+    "threads": count(None, 1, 1024),
+    "jobs": count("1", 1, 1024),
+}
+STUDENT_KEYS = {"cached": flag("0")}
+
+
+@dataclasses.dataclass
+class Setting:
+    """What a key says, and where: "cfg/a.ini:12" or "--set ..."."""
+
+    section: str
+    key: str
+    value: str
+    where: str
+    code: int = 1
+
+    def refuse(self, text):
+        raise Failure(f"{self.where}: [{self.section}] {text}", self.code)
+
+
+class Experiment:
+    """The checked contents of an experiment file with its overrides.
+
+    `program` knows the names of [net] and of the costs, and their defaults; their values are for ./darknet to check.
+    Without it, for an experiment that a run has written with all defaults, they are taken as they are.
+    """
+
+    def __init__(self, path, overrides=(), program=None):
+        self.path = path
+        self.settings = {name: {} for name in SECTIONS}
+        self._read()
+        self._override(overrides)
+        stem = os.path.splitext(os.path.basename(path))[0]
+        self.settings["experiment"].setdefault("name", Setting("experiment", "name", stem, path))
+        own = self._own("experiment", EXPERIMENT_KEYS)
+        self.name, self.data, self.network = own["name"], own["data"], own["network"]
+        self.generations, self.seeds, self.baseline = own["generations"], own["seeds"], own["baseline"]
+        self.ensemble, self.threads, self.jobs = own["ensemble"], own["threads"], own["jobs"]
+        self.cached = self._own("student", STUDENT_KEYS)["cached"]
+        for settings in self.settings.values():
+            for key, setting in settings.items():
+                if PARTNER.get(key) in settings:
+                    setting.refuse(f"{key}= and {PARTNER[key]}= exclude each other; keep one of them")
+        self._know_keys("experiment", EXPERIMENT_KEYS)
+        if program:
+            self._know_keys("network", program.net)
+            self._complete("patriarch", program.patriarch_costs, {})
+            self._complete("student", program.student_costs, STUDENT_KEYS)
+        for section in ("patriarch", "student"):
+            if "cost" not in self.settings[section]:
+                raise Failure(f"{path}: [{section}] has no cost=")
+        self.net, self.patriarch, self.student = (self._texts(section) for section in SECTIONS[1:])
+        self.student.pop("cached", None)
+
+    def _read(self):
+        first_lines = {}
+        for section, line, entries in read_sections(self.path, read_text(self.path, "experiment file")):
+            where = f"{self.path}:{line}"
+            self._know_section(section, where)
+            if section in first_lines:
+                first = first_lines[section]
+                raise Failure(f"{where}: [{section}] is there twice, first in line {first}; keep one of them")
+            first_lines[section] = line
+            for key, value, number in entries:
+                self.settings[section][key] = Setting(section, key, value, f"{self.path}:{number}")
+
+    def _know_section(self, section, where, code=1):
+        if section not in SECTIONS:
+            text = f"no section [{section}] in an experiment file; there are {', '.join(SECTIONS)}"
+            raise Failure(f"{where}: {text}{nearest(section, SECTIONS)}", code)
+
+    def _override(self, overrides):
+        seen = set()
+        for text in overrides:
+            name, equals, value = (piece.strip() for piece in text.partition("="))
+            section, dot, key = name.partition(".")
+            if not equals or not dot or not key:
+                raise Failure(f"--set {text}: not section.key=value", 2)
+            self._know_section(section, f"--set {text}", 2)
+            if (section, key) in seen:
+                raise Failure(f"--set {text}: {name} is set twice; keep one of them", 2)
+            seen.add((section, key))
+            settings = self.settings[section]
+            if not value and key not in settings:
+                advice = nearest(key, settings)
+                raise Failure(f"--set {text}: an empty value takes a key out, but {key}= is not there{advice}", 2)
+            settings[key] = Setting(section, key, value, f"--set {text}", 2)
+        for section, key in seen:
+            settings = self.settings[section]
+            if not settings[key].value:
+                del settings[key]
+            elif (section, PARTNER.get(key)) not in seen:
+                settings.pop(PARTNER.get(key), None)
+
+    def _own(self, section, keys):
+        """The values of keys of the driver's own."""
+        values = {}
+        for key, kind in keys.items():
+            setting = self.settings[section].get(key, Setting(section, key, kind.default, self.path))
+            if setting.value == "":
+                setting.refuse(f"has no {key}=: {kind.allowed}")
+            try:
+                values[key] = setting.value and kind.read(setting.value)
+            except ValueError:
+                setting.refuse(f"{key}={setting.value} is not allowed: {kind.allowed}")
+        return values
+
+    def _know_keys(self, section, names):
+        for key, setting in self.settings[section].items():
+            if key not in names:
+                there = ", ".join(names) if len(names) < 12 else "the keys of a network's [net]"
+                setting.refuse(f"has no key {key}=; there are {there}{nearest(key, names)}")
+
+    def _complete(self, section, costs, own):
+        """Checks the names of a section with a cost, and fills in the defaults."""
+        settings = self.settings[section]
+        only = next(iter(costs)) if len(costs) == 1 else ""
+        setting = settings.setdefault("cost", Setting(section, "cost", only, self.path))
+        cost = setting.value
+        if cost not in costs:
+            setting.refuse(f"cost={cost} is not allowed: there are {', '.join(costs)}{nearest(cost, costs)}")
+        for key, setting in settings.items():
+            owner = next((name for name, options in costs.items() if key in options), cost)
+            if owner != cost and key not in costs[cost]:
+                advice = f"take it out (on the command line: --set {section}.{key}=)"
+                setting.refuse(f"{key}= belongs to cost={owner}, not to cost={cost}; {advice}")
+        self._know_keys(section, ["cost", *costs[cost], *own])
+        for key, default in costs[cost].items():
+            if default is not None:
+                settings.setdefault(key, Setting(section, key, default, self.path))
+
+    def check_costs(self, program, classes):
+        """Has the program check the values of the costs' options."""
+        for section, values in (("patriarch", self.patriarch), ("student", self.student)):
+            try:
+                program.check_cost(values["cost"], options_of(values), classes)
+            except Failure as failure:
+                raise Failure(f"{self.path}: [{section}] is refused: {failure}") from failure
+
+    def _texts(self, section):
+        return {key: setting.value for key, setting in self.settings[section].items()}
+
+    def as_dictionary(self):
+        """The experiment with every default filled in, for the summary."""
+        own = {key: getattr(self, key) for key in EXPERIMENT_KEYS}
+        return {**own, "net": self.net, "patriarch": self.patriarch, "student": {**self.student, "cached": self.cached}}
+
+    def as_text(self, command):
+        """An experiment file with the overrides and the costs' defaults in it."""
+        lines = [f"# As run by: {command}"]
+        for section in SECTIONS:
+            if self.settings[section]:
+                lines += ["", f"[{section}]", *(f"{key}={value}" for key, value in self._texts(section).items())]
+        return "\n".join(lines) + "\n"
+
+
+def options_of(values):
+    """The options of a cost, without its name."""
+    return {key: value for key, value in values.items() if key != "cost"}

@@ -1,0 +1,112 @@
+"""Files: read with one-line errors, written whole or not at all."""
+
+import contextlib
+import csv
+import hashlib
+import json
+import math
+import os
+import threading
+
+from .errors import Failure
+
+
+def read_text(path, what):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise Failure(f"{path}: cannot read the {what}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Failure(f"{path}: the {what} is not a text file") from error
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """A temporary name to write to; at the end it takes the path's place."""
+    temporary = f"{path}.tmp{os.getpid()}.{threading.get_ident()}"
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise Failure(f"{path}: cannot write: {error.strerror}") from error
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def write_text(path, text):
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def finite(value):
+    """The value with NaN and infinities, which JSON does not know, replaced by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(entry) for entry in value]
+    return value
+
+
+def write_json(path, value):
+    write_text(path, json.dumps(finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path, advice):
+    try:
+        value = json.loads(read_text(path, "JSON file"))
+    except ValueError as error:
+        raise Failure(f"{path}: not JSON ({error}); {advice}") from error
+    if not isinstance(value, dict):
+        raise Failure(f"{path}: not a JSON object; {advice}")
+    return finite(value)
+
+
+def number_or_none(text):
+    try:
+        return finite(float(text))
+    except (TypeError, ValueError):
+        return None
+
+
+def read_csv(path):
+    """{epoch: row} of a training's table; a resumed training's later row of an epoch counts."""
+    rows = {}
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                epoch = number_or_none(row.get("epoch"))
+                if epoch is not None:
+                    rows[int(epoch)] = {key: number_or_none(value) for key, value in row.items() if key}
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return {}
+    return rows
+
+
+def sha256_text(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+_hashes = {}
+
+
+def sha256_file(path):
+    """Hash of a file; remembered while its size and time stay the same."""
+    status = os.stat(path)
+    key = (os.path.abspath(path), status.st_size, status.st_mtime_ns)
+    if key not in _hashes:
+        with open(path, "rb") as file:
+            _hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return _hashes[key]
+
+
+def tidy(path):
+    """Below the working directory relative to it, as Darknet's own paths are; elsewhere absolute."""
+    absolute = os.path.abspath(path)
+    relative = os.path.relpath(absolute)
+    return absolute if relative.startswith("..") else relative

@@ -1,0 +1,94 @@
+"""The run's folder: the generations of every seed, their ensembles, and the files that it has to hold."""
+
+import dataclasses
+import os
+import re
+
+from .cfg_files import read_data
+from .errors import Failure
+from .evaluation import Evaluation
+from .experiment import Experiment
+from .files import tidy, write_text
+from .generation import Generation
+from .network import Network, epochs_of, read_net
+
+
+@dataclasses.dataclass
+class Ensemble:
+    kind: str  # cumulative: students 1 to index; patriarch: the patriarch, too
+    index: int
+    name: str
+    members: list
+    evaluation: Evaluation
+
+
+class Folder:
+    def __init__(self, path, experiment):
+        self.path, self.experiment = tidy(path), experiment
+        if re.search(r"\s", self.path):
+            raise Failure(
+                f"{self.path}: Darknet's cfg files cannot name a path with a blank in it; choose another --out", 2
+            )
+        self.network_cfg = os.path.join(self.path, "network.cfg")
+        self.network = None
+        data = os.path.basename(experiment.data)
+        data = data if data.endswith(".data") else data + ".data"
+        # The plain network under the patriarch's seed is the baseline already.
+        self.patriarch_is_baseline = experiment.baseline and experiment.patriarch["cost"] == "softmax"
+        self.chains = []  # trained one after the other; the baseline is a chain of its own
+        for seed in experiment.seeds:
+            folder = os.path.join(self.path, f"seed{seed}")
+            common = {"folder": folder, "seed": seed, "data": os.path.join(folder, data), "network": self.network_cfg}
+            if experiment.baseline and not self.patriarch_is_baseline:
+                self.chains.append([Generation(**common, name="baseline", index=None)])
+            chain = [Generation(**common, name="patriarch", index=0)]
+            for i in range(1, experiment.generations + 1):
+                student = Generation(
+                    **common, name=f"student{i}", index=i, teacher=chain[-1], cached=experiment.cached
+                )
+                chain.append(student)
+            self.chains.append(chain)
+        self.generations = [generation for chain in self.chains for generation in chain]
+
+    @classmethod
+    def open(cls, path):
+        """The folder of a run that was begun."""
+        ini = os.path.join(path, "experiment.ini")
+        if not os.path.isfile(ini):
+            raise Failure(f"{path}: not a run's folder: no experiment.ini in it; `generations.py run` makes one")
+        return cls(path, Experiment(ini))
+
+    def prepare(self, program=None):
+        """Checks the experiment's inputs and works out the contents of every file."""
+        keys = read_data(self.experiment.data)
+        if program:
+            self.experiment.check_costs(program, int(keys["classes"]))
+        self.network = Network(self.experiment.network, self.experiment.net)
+        for generation in self.generations:
+            generation.prepare(self.experiment, self.network, keys)
+
+    def write(self, command):
+        header = f"{self.experiment.network} as this run has it; evaluates the weights of every generation."
+        write_text(os.path.join(self.path, "experiment.ini"), self.experiment.as_text(command))
+        write_text(self.network_cfg, self.network.text([header], "softmax", {}))
+        for generation in self.generations:
+            generation.write()
+
+    @property
+    def epochs(self):
+        """Of each generation, as the written network has it; None where it has max_batches."""
+        return epochs_of(read_net(self.network_cfg)) if os.path.exists(self.network_cfg) else None
+
+    def ensembles(self, chain):
+        """Students 1 to g for each g from 2 on, and the patriarch with all students."""
+        if not self.experiment.ensemble or len(chain) < 2:
+            return []
+        count = len(chain) - 1
+        found = [("cumulative", g, f"students 1 to {g}", chain[1:g + 1]) for g in range(2, count + 1)]
+        label = "patriarch and student 1" if count == 1 else f"patriarch and students 1 to {count}"
+        found.append(("patriarch", count, label, chain))
+        return [
+            Ensemble(kind, index, name, members, chain[-1].evaluation(
+                "ensemble", f"ensemble-{kind}{index}", [member.final for member in members]))
+            for kind, index, name, members in found
+        ]

@@ -1,0 +1,143 @@
+"""One training: the baseline, the patriarch or a student of one seed; its files and the record of what it began with."""
+
+import dataclasses
+import itertools
+import os
+
+from .errors import Failure
+from .evaluation import Evaluation
+from .experiment import SEEDS_APART, options_of
+from .files import read_csv, read_json, read_text, sha256_file, sha256_text, write_json, write_text
+
+TRACES = (".json", ".state", "_last.weights", "_best.weights", "_final.weights", ".csv")
+
+
+@dataclasses.dataclass
+class Generation:
+    folder: str
+    seed: int
+    name: str
+    index: int | None  # 0 patriarch, 1.. students; None: the baseline
+    data: str
+    network: str  # cfg that evaluates the weights
+    teacher: "Generation | None" = None
+    cached: bool = False
+
+    def __post_init__(self):
+        self.title = f"seed {self.seed} {self.name}"
+        self.cfg, self.log, self.json, self.targets, self.targets_cfg, self.best, self.final = map(
+            self.path, (".cfg", ".log", ".json", ".targets", "-targets.cfg", "_best.weights", "_final.weights"))
+        seed = ["-seed", str(self.training_seed)]
+        self.train_arguments = ["classifier", "train", self.data, self.cfg, *seed]
+        self.targets_arguments = ["classifier", "targets", self.data, self.targets_cfg, "-out", self.targets, *seed]
+        self.texts = {}  # path -> contents, what the folder has to hold
+
+    @property
+    def training_seed(self):
+        return self.seed * SEEDS_APART + (self.index or 0)
+
+    def path(self, suffix):
+        return os.path.join(self.folder, self.name + suffix)
+
+    def prepare(self, experiment, network, keys):
+        """Works out the contents of its files; `keys` are those of the .data file."""
+        if self.index is None:
+            what, values = "baseline, the network as it is", {"cost": "softmax"}
+        elif self.index == 0:
+            what, values = "patriarch", experiment.patriarch
+        else:
+            teacher = "the patriarch" if self.index == 1 else f"student {self.index - 1}"
+            what, values = f"student {self.index}, taught by {teacher}", experiment.student
+        cost, options = values["cost"], options_of(values)
+        steps = [self.targets_arguments, self.train_arguments] if self.cached else [self.train_arguments]
+        by_hand = [" ".join(["./darknet", *arguments]) for arguments in steps]
+        if self.teacher:
+            live = {**options, "teacher": self.network, "teacher_weights": self.teacher.final}
+            if self.cached:
+                title = f"Seed {self.seed}, the teacher's outputs for student {self.index}. By hand:"
+                self.texts[self.targets_cfg] = network.text([title, by_hand[0]], cost, live)
+            options = {**options, "targets": self.targets} if self.cached else live
+        self.texts[self.cfg] = network.text([f"Seed {self.seed}, {what}. By hand:", *by_hand], cost, options)
+        self.texts[self.data] = "".join(f"{key}={value}\n" for key, value in {**keys, "backup": self.folder}.items())
+
+    def write(self):
+        os.makedirs(self.folder, exist_ok=True)
+        for path, text in self.texts.items():
+            if not os.path.exists(path) or read_text(path, "file of the run") != text:
+                write_text(path, text)
+
+    def record(self):
+        """What it was begun with; None where it was not begun."""
+        advice = "remove it together with the generation's other files to train it again"
+        return read_json(self.json, advice) if os.path.exists(self.json) else None
+
+    def write_record(self, record):
+        write_json(self.json, record)
+
+    def identity(self):
+        """What a record has to agree with; the cfg's first lines have the seed."""
+        return {
+            "training_seed": self.training_seed,
+            "cfg_sha256": sha256_text(self.texts[self.cfg]),
+            "data_sha256": sha256_text(self.texts[self.data]),
+        }
+
+    def traces(self):
+        return [self.path(suffix) for suffix in TRACES if os.path.exists(self.path(suffix))]
+
+    def is_done(self):
+        """Finished, and by the cfg that lies there now."""
+        there = os.path.exists(self.final) and os.path.exists(self.cfg)
+        return there and (self.record() or {}).get("cfg_sha256") == sha256_file(self.cfg)
+
+    def check(self):
+        """Refuses to go on where it was begun with other settings."""
+        traces, record = self.traces(), self.record()
+        if not traces:
+            return
+        advice = f"choose another --out, or remove {self.path('[._-]*')} (all of this generation's files)"
+        if record is None:
+            raise Failure(f"{traces[0]}: a training was begun here, but its record {self.json} is missing; {advice}")
+        for path, text in self.texts.items():
+            found = read_text(path, "file of the run") if os.path.exists(path) else text
+            if found != text:
+                place, old, new = first_difference(found, text)
+                words = f"{self.title} was begun with '{old}', but the experiment now says '{new}'"
+                raise Failure(f"{path}:{place}: {words}; {advice}")
+        for key, now in self.identity().items():
+            if record.get(key) != now:
+                raise Failure(f"{self.json}: {self.title} was begun with another {key}; {advice}")
+        self.check_teacher(record)
+
+    def check_teacher(self, record):
+        if self.teacher is None or not os.path.exists(self.teacher.final):
+            return
+        if record.get("teacher_sha256") != sha256_file(self.teacher.final):
+            advice = f"remove {self.path('[._-]*')} to train it again with this teacher, or choose another --out"
+            raise Failure(f"{self.teacher.final}: not the weights that {self.title} was begun with; {advice}")
+
+    def evaluation(self, verb, name, weights):
+        path = os.path.join(self.folder, "evaluations", f"{name}.json")
+        return Evaluation(verb, path, self.network, self.data, weights)
+
+    def look_at(self, kind):
+        """The evaluation of its own weights: last, best or inspect."""
+        verb = "inspect" if kind == "inspect" else "valid"
+        return self.evaluation(verb, f"{self.name}-{kind}", [self.best if kind == "best" else self.final])
+
+    def curve(self):
+        return read_csv(self.path(".csv"))
+
+    def train_seconds(self):
+        return round(sum(row.get("seconds") or 0 for row in self.curve().values()), 1)
+
+    def best_epoch(self):
+        tops = [(row["valid_top1"], -epoch) for epoch, row in self.curve().items() if row.get("valid_top1") is not None]
+        return -max(tops)[1] if tops else None
+
+
+def first_difference(old, new):
+    """The number of the first line that differs, and the line in both."""
+    pairs = itertools.zip_longest(old.splitlines(), new.splitlines(), fillvalue="nothing")
+    different = ((number, a, b) for number, (a, b) in enumerate(pairs, 1) if a != b)
+    return next(different, (1, "other line ends", "one newline a line"))

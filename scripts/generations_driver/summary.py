@@ -1,0 +1,119 @@
+"""The numbers of a run, from what lies in its folder."""
+
+import datetime
+import os
+import statistics
+
+from .files import sha256_file
+
+
+def top1(result):
+    return (result or {}).get("top1")
+
+
+def top_k(result):
+    return (result or {}).get("topk")
+
+
+def shown(value, digits=2, scale=100):
+    return "-" if value is None else f"{scale * value:.{digits}f}"
+
+
+def spread(values):
+    """Mean, sample deviation (None for a single value) and number of what is there; None where nothing is."""
+    values = [value for value in values if value is not None]
+    if not values:
+        return None
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.mean(values), "deviation": deviation, "n": len(values)}
+
+
+def spreads(results):
+    return {
+        "top1": spread([top1(result) for result in results]),
+        "topk": spread([top_k(result) for result in results]),
+        "loss": spread([(result or {}).get("loss") for result in results]),
+    }
+
+
+def shown_spread(entry, scale=100, digits=2):
+    if not entry:
+        return "-"
+    text = shown(entry["mean"], digits, scale)
+    return text if entry["deviation"] is None else f"{text} ± {shown(entry['deviation'], digits, scale)}"
+
+
+def run_entry(generation):
+    done = generation.is_done()
+    record = generation.record() if done else {}
+    return {
+        "seed": generation.seed,
+        "generation": generation.name,
+        "index": generation.index,
+        "done": done,
+        "training_seed": generation.training_seed,
+        "cfg": generation.cfg,
+        "weights": generation.final,
+        "epochs": len(generation.curve()),
+        "best_epoch": generation.best_epoch() if done else None,
+        "train_seconds": generation.train_seconds(),
+        "wall_seconds": record.get("wall_seconds"),
+        "command": record.get("command"),
+        **{kind: generation.look_at(kind).result() if done else None for kind in ("last", "best", "inspect")},
+    }
+
+
+def ensemble_entry(seed, ensemble):
+    done = all(member.is_done() for member in ensemble.members)
+    return {
+        "seed": seed,
+        "kind": ensemble.kind,
+        "index": ensemble.index,
+        "name": ensemble.name,
+        "members": [member.name for member in ensemble.members],
+        "result": ensemble.evaluation.result() if done else None,
+    }
+
+
+def groups(entries, *keys):
+    """[(the keys with their values, the entries that share them)], in the order of their first."""
+    found = {}
+    for entry in entries:
+        found.setdefault(tuple(entry[key] for key in keys), []).append(entry)
+    return [(dict(zip(keys, values)), same) for values, same in found.items()]
+
+
+def collect(folder, command):
+    generations = sorted(folder.generations, key=lambda entry: (entry.seed, -1 if entry.index is None else entry.index))
+    runs = [run_entry(generation) for generation in generations]
+    chains = sorted((chain for chain in folder.chains if chain[0].index == 0), key=lambda chain: chain[0].seed)
+    ensembles = [ensemble_entry(chain[0].seed, entry) for chain in chains for entry in folder.ensembles(chain)]
+    missing = []
+    for generation, run in zip(generations, runs):
+        if not run["done"] or run["last"] is None:
+            missing.append(generation.title + (" (accuracy)" if run["done"] else ""))
+    missing += [f"seed {entry['seed']} ensemble of {entry['name']}" for entry in ensembles if entry["result"] is None]
+    means = [
+        {**keys, **{kind: spreads([run[kind] for run in same]) for kind in ("last", "best")}}
+        for keys, same in groups(runs, "generation", "index")
+    ]
+    ensemble_means = [
+        {**keys, **spreads([entry["result"] for entry in same])}
+        for keys, same in groups(ensembles, "kind", "index", "name")
+    ]
+    return {
+        "format": 1,
+        "name": folder.experiment.name,
+        "written": datetime.datetime.now().isoformat(timespec="seconds"),
+        "command": command,
+        "complete": not missing,
+        "missing": missing,
+        "configuration": folder.experiment.as_dictionary(),
+        "epochs": folder.epochs,
+        "network_sha256": sha256_file(folder.network_cfg) if os.path.exists(folder.network_cfg) else None,
+        "patriarch_is_baseline": folder.patriarch_is_baseline,
+        "runs": runs,
+        "mean": means,
+        "ensembles": ensembles,
+        "ensemble_mean": ensemble_means,
+    }

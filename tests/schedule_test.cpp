@@ -1,0 +1,113 @@
+// The learning rate against Darknet's formulas, written down here a second time from its get_current_rate.
+#include "train/schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cfg/cfg_file.h"
+#include "engine/network_config.h"
+#include "tests/test_util.h"
+
+namespace dng {
+namespace {
+
+using test::expect_error;
+
+Options net_of(const std::string& lines) {
+  return {"test.cfg", parse_cfg("test.cfg", "[net]\n" + lines).sections[0], net_options()};
+}
+
+Schedule schedule_of(const std::string& lines, int64_t samples = 1000, int batch = 10) {
+  return {net_of(lines), samples, batch};
+}
+
+// `darknet` gets Darknet's batch_num, which counts from 1 when the first update is made.
+void expect_rates(const std::string& lines, int iterations, const std::function<double(int)>& darknet) {
+  const Schedule schedule = schedule_of("max_batches=" + std::to_string(iterations) + "\n" + lines);
+  ASSERT_EQ(schedule.iterations(), iterations);
+  for (int i = 0; i < iterations; ++i) {
+    const double wanted = darknet(i + 1);
+    ASSERT_NEAR(schedule.rate(i), wanted, 1e-12 * std::fabs(wanted)) << lines << "iteration " << i;
+  }
+}
+
+TEST(Schedule, ConstantIsTheDefault) {
+  expect_rates("learning_rate=.25\n", 50, [](int) { return 0.25; });
+  expect_rates("", 5, [](int) { return 0.001; });
+}
+
+TEST(Schedule, StepFallsEveryStep) {
+  expect_rates("learning_rate=.2\npolicy=step\nstep=7\nscale=.5\n", 50,
+               [](int t) { return 0.2 * std::pow(0.5, t / 7); });
+}
+
+TEST(Schedule, StepsFallAtTheBatchThatIsNamed) {
+  const auto darknet = [](int t) {
+    const std::vector<int> steps = {10, 20, 45};
+    const std::vector<double> scales = {0.1, 0.2, 3};
+    double rate = 0.4;
+    for (size_t i = 0; i < steps.size(); ++i) {
+      if (steps[i] > t) return rate;
+      rate *= scales[i];
+    }
+    return rate;
+  };
+  expect_rates("learning_rate=.4\npolicy=steps\nsteps=10,20,45\nscales=.1,.2,3\n", 60, darknet);
+  const Schedule schedule =
+      schedule_of("max_batches=60\nlearning_rate=.4\npolicy=steps\nsteps=10,20,45\nscales=.1,.2,3\n");
+  EXPECT_DOUBLE_EQ(schedule.rate(8), 0.4);
+  EXPECT_DOUBLE_EQ(schedule.rate(9), 0.04);
+}
+
+TEST(Schedule, ExponentialPolynomialSigmoidAndCosine) {
+  expect_rates("learning_rate=.3\npolicy=exp\ngamma=.98\n", 60, [](int t) { return 0.3 * std::pow(0.98, t); });
+  expect_rates("learning_rate=.3\npolicy=poly\npower=2\n", 60, [](int t) { return 0.3 * std::pow(1 - t / 60.0, 2); });
+  expect_rates("learning_rate=.3\npolicy=poly\n", 60, [](int t) { return 0.3 * std::pow(1 - t / 60.0, 4); });
+  expect_rates("learning_rate=.3\npolicy=sigmoid\ngamma=.2\nstep=30\n", 60,
+               [](int t) { return 0.3 * (1. / (1. + std::exp(0.2 * (t - 30)))); });
+  expect_rates("learning_rate=.3\npolicy=cosine\n", 60,
+               [](int t) { return 0.15 * (1 + std::cos(std::acos(-1.0) * t / 60)); });
+}
+
+TEST(Schedule, BurnInRisesAndThenThePolicyHolds) {
+  expect_rates("learning_rate=.5\nburn_in=20\n", 40, [](int t) { return t < 20 ? 0.5 * std::pow(t / 20.0, 4) : 0.5; });
+  expect_rates("learning_rate=.5\nburn_in=20\npower=1\npolicy=steps\nsteps=10,30\nscales=.1,.1\n", 40, [](int t) {
+    if (t < 20) return 0.5 * t / 20;
+    return t < 30 ? 0.05 : 0.005;
+  });
+}
+
+TEST(Schedule, EpochsBecomeBatchesRoundedUp) {
+  EXPECT_EQ(schedule_of("epochs=3\n", 1000, 10).iterations(), 300);
+  EXPECT_EQ(schedule_of("epochs=3\n", 1001, 10).iterations(), 301);
+  EXPECT_EQ(schedule_of("epochs=0.5\n", 1000, 10).iterations(), 50);
+  EXPECT_EQ(schedule_of("epochs=1\n", 7, 10).iterations(), 1);
+  // 0.1 * 1000 / 10 is not exact in binary, and no batch may be added for that.
+  EXPECT_EQ(schedule_of("epochs=0.1\n", 1000, 10).iterations(), 10);
+  EXPECT_EQ(schedule_of("epochs=0.7\n", 1000, 10).iterations(), 70);
+  EXPECT_EQ(schedule_of("max_batches=12345\n", 1000, 10).iterations(), 12345);
+}
+
+// The paper's recipe for CIFAR100: a tenth at epochs 81 and 122 of 164, with 390.625 batches an epoch.
+TEST(Schedule, EpochStepsFallWhenTheEpochIsOver) {
+  const Schedule schedule =
+      schedule_of("learning_rate=.1\npolicy=steps\nepochs=164\nepoch_steps=81,122\nscales=.1,.1\n", 50000, 128);
+  EXPECT_EQ(schedule.iterations(), 64063);
+  EXPECT_DOUBLE_EQ(schedule.rate(0), 0.1);
+  EXPECT_DOUBLE_EQ(schedule.rate(31639), 0.1);  // batch 31640 of 31640.625
+  EXPECT_DOUBLE_EQ(schedule.rate(31640), 0.01);
+  EXPECT_DOUBLE_EQ(schedule.rate(47655), 0.01);  // batch 47656 of 47656.25
+  EXPECT_DOUBLE_EQ(schedule.rate(47656), 0.001);
+  EXPECT_DOUBLE_EQ(schedule.rate(64062), 0.001);
+}
+
+TEST(Schedule, NeedsALength) {
+  expect_error([] { schedule_of("learning_rate=.1\n"); }, {"test.cfg:1: [net]", "max_batches= is missing", "epochs="});
+}
+
+}  // namespace
+}  // namespace dng

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""What the verbs print: the formats that people and scripts read, and the host's own verbs.
+
+/usr/bin/python3 tests/verb_test.py -v
+"""
+
+import json
+import math
+import os
+import re
+import shutil
+import unittest
+
+from run_support import (ROOT, RunTest, SOFTMAX, TSD, fashion_data, fashion_image, fashion_network, section,
+                         write_fashion, write_png)
+
+VALID_LINE = re.compile(r"top1 (\d\.\d{4}) top(\d+) (\d\.\d{4}) loss (\d+\.\d{4}) images (\d+)")
+
+
+class VerbTest(RunTest):
+    # Trained once; the tests only read.
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        maker = cls("make_network")
+        super(VerbTest, maker).setUp()
+        cls.shared = maker.folder
+        cls.addClassCleanup(shutil.rmtree, cls.shared, ignore_errors=True)
+        maker.make_network()
+
+    def make_network(self):
+        write_fashion(self.folder, 960, 200)
+        names = os.path.join(ROOT, "data", "fashion.labels")
+        self.write("fashion.data", fashion_data(names=names, labels=names))
+        self.write("superclasses.txt", "0\n1\n0\n1\n0\n2\n0\n2\n3\n2\n")
+        self.write("super.data", fashion_data(names=names, superclasses="superclasses.txt"))
+        self.write("net.cfg", fashion_network(TSD, epochs=3))
+        self.train("net.cfg")
+        for index in range(3):
+            rows, label = fashion_image(index, self.folder)
+            write_png(self.path("image%d.png" % index), rows, 1)
+        with open(names) as file:
+            self.write("names.json", json.dumps(file.read().split("\n")))
+
+    def setUp(self):
+        self.folder = self.shared
+
+    def evaluate(self, verb, *weights, data="fashion.data", out="out.json", **options):
+        weights = weights or ("backup/net_final.weights",)
+        done = self.run_darknet("classifier", verb, data, "net.cfg", *weights, "-json", out, "-threads", 1, **options)
+        return done.stdout.splitlines(), json.loads(self.read(out))
+
+    def assert_line_is(self, line, result):
+        match = VALID_LINE.fullmatch(line)
+        self.assertIsNotNone(match, line)
+        top1, k, topk, loss, images = match.groups()
+        self.assertEqual((top1, int(k), topk, loss, int(images)),
+                         ("%.4f" % result["top1"], result["k"], "%.4f" % result["topk"], "%.4f" % result["loss"],
+                          result["images"]))
+        self.assertEqual(result["top" + k], result["topk"])
+        self.assertAlmostEqual(result["top1"], result["top1_count"] / result["images"], places=12)
+        self.assertAlmostEqual(result["topk"], result["topk_count"] / result["images"], places=12)
+
+    # --- our verbs ---
+
+    def test_valid_ends_with_one_line(self):
+        lines, result = self.evaluate("valid")
+        self.assert_line_is(lines[-1], result)
+        self.assertEqual(len(lines), 1, lines)
+        self.assertEqual(result["images"], 200)
+        self.assertGreater(result["top1"], 0.2)
+        self.assertEqual(result["weights"], "backup/net_final.weights")
+        self.assertEqual(result["cfg"], "net.cfg")
+
+    def test_valid_agrees_with_training(self):
+        """The last epoch's validation is what valid says about the final weights."""
+        _, result = self.evaluate("valid")
+        row = self.read("backup", "net.csv").decode().splitlines()[-1].split(",")
+        self.assertEqual(["%.6f" % result[key] for key in ("loss", "top1", "topk")], row[4:7])
+
+    def test_predict_prints_what_darknet_prints(self):
+        done = self.run_darknet("classifier", "predict", "fashion.data", "net.cfg", "backup/net_final.weights",
+                                "image0.png", "-t", 3)
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 3, lines)
+        shares, names = [], []
+        for line in lines:
+            match = re.fullmatch(r"([ 0-9]{2}\d?\.\d\d)%: (.+)", line)
+            self.assertIsNotNone(match, line)
+            shares.append(float(match.group(1)))
+            names.append(match.group(2))
+        self.assertEqual(shares, sorted(shares, reverse=True))
+        self.assertLessEqual(sum(shares), 100.02)
+        self.assertEqual(len(set(names)), 3)
+        self.assertLessEqual(set(names), set(json.loads(self.read("names.json"))))
+
+    def test_predict_without_t_shows_top(self):
+        done = self.run_darknet("classifier", "predict", "fashion.data", "net.cfg", "backup/net_final.weights",
+                                "image0.png")
+        self.assertEqual(len(done.stdout.splitlines()), 5)
+
+    def test_predict_reads_paths(self):
+        words = ("classifier", "predict", "fashion.data", "net.cfg", "backup/net_final.weights")
+        alone = [self.run_darknet(*words, "image%d.png" % i).stdout for i in range(3)]
+        done = self.run_darknet(*words, input="image0.png\n\n  image1.png \nimage2.png")
+        self.assertEqual(done.stdout, "".join("image%d.png\n%s" % (i, alone[i]) for i in range(3)))
+        # A wrong path does not end the session, but it shows in the exit code.
+        done = self.run_darknet(*words, input="image0.png\nmissing.png\nimage1.png\n", code=1)
+        self.assertEqual(done.stdout, "image0.png\n%smissing.png\nimage1.png\n%s" % (alone[0], alone[1]))
+        self.assert_one_line(done, "missing.png")
+
+    def test_predict_agrees_with_valid(self):
+        """200 images through predict have as many hits as valid counts."""
+        paths, labels = [], []
+        for index in range(200):
+            rows, label = fashion_image(index, self.folder)
+            paths.append("all%d.png" % index)
+            labels.append(label)
+            write_png(self.path(paths[-1]), rows, 1)
+        out = self.run_darknet("classifier", "predict", "fashion.data", "net.cfg", "backup/net_final.weights", "-t", 1,
+                               input="\n".join(paths)).stdout.splitlines()
+        names = json.loads(self.read("names.json"))
+        self.assertEqual(out[::2], paths)
+        hits = sum(line.split(": ", 1)[1] == names[label] for line, label in zip(out[1::2], labels))
+        self.assertEqual(hits, self.evaluate("valid", out="all.json")[1]["top1_count"])
+
+    def test_layer_prints_nine_digits(self):
+        logits = [(2, [0.5, -1.25, 2.0, 0.125]), (0, [-3.0, 7.5, 0.0, 1e-3])]
+        self.write("logits.csv", "".join("%d,%s\n" % (label, ",".join(map(repr, z))) for label, z in logits))
+        out = self.run_darknet("layer", "softmax", "logits.csv").stdout
+        rows = [line.split(",") for line in out.splitlines()]
+        self.assertEqual([len(row) for row in rows], [5, 5])
+        for row, (label, z) in zip(rows, logits):
+            top = max(z)
+            total = sum(math.exp(value - top) for value in z)
+            f = [math.exp(value - top) / total for value in z]
+            wanted = [-math.log(f[label])] + [share - (j == label) for j, share in enumerate(f)]
+            for text, value in zip(row, wanted):
+                # As many of nine digits as are not trailing zeros.
+                self.assertEqual(text, "%.9g" % float(text))
+                self.assertAlmostEqual(float(text) / value, 1, delta=2e-8)
+            self.assertTrue(any(len(text.split("e")[0].strip("-0.").replace(".", "")) == 9 for text in row), row)
+
+    def test_layer_takes_options(self):
+        self.write("logits.csv", "1,0.5,1.5,-0.5\n")
+        plain = self.run_darknet("layer", "softmax", "logits.csv").stdout
+        self.assertEqual(self.run_darknet("layer", "tsd", "eta=1", "k=2", "logits.csv").stdout, plain)
+        self.assertNotEqual(self.run_darknet("layer", "tsd", "eta=0.5", "k=2", "logits.csv").stdout, plain)
+        self.assertEqual(self.run_darknet("layer", "label_smoothing", "epsilon=0", "logits.csv").stdout, plain)
+        self.write("both.csv", "1,0.5,1.5,-0.5,0.2,0.7,0.1\n")
+        self.assertEqual(self.run_darknet("layer", "distill", "lambda=0", "both.csv").stdout, plain)
+        self.assert_one_line(self.run_darknet("layer", "tsd", "etta=1", "logits.csv", code=2), "etta", "eta")
+        self.assert_one_line(self.run_darknet("layer", "tsdd", "logits.csv", code=2), "tsdd", "tsd")
+
+    def test_inspect_keys(self):
+        lines, result = self.evaluate("inspect", out="inspect.json")
+        self.assert_line_is(lines[-1], result)
+        self.assertEqual(set(result), {
+            "top1", "topk", "top5", "k", "loss", "images", "top1_count", "topk_count", "mean_primary", "mean_rank_2_k",
+            "mean_by_rank", "entropy", "dist_between", "dist_within", "dist_all", "inside_superclass", "ece",
+            "calibration_bins"})
+        self.assertEqual(len(result["mean_by_rank"]), 5)
+        self.assertEqual(result["mean_by_rank"], sorted(result["mean_by_rank"], reverse=True))
+        self.assertAlmostEqual(result["mean_primary"], result["mean_by_rank"][0], places=9)
+        self.assertAlmostEqual(result["mean_rank_2_k"], sum(result["mean_by_rank"][1:]) / 4, places=9)
+        self.assertEqual(sum(item["images"] for item in result["calibration_bins"]), 200)
+        # Without superclasses there is nothing to say about them.
+        for key in ("dist_between", "dist_within", "inside_superclass"):
+            self.assertIsNone(result[key], key)
+        lines, result = self.evaluate("inspect", data="super.data", out="super.json")
+        for key in ("dist_between", "dist_within", "dist_all", "inside_superclass"):
+            self.assertGreater(result[key], 0, key)
+        self.assertLess(result["inside_superclass"], 1)
+        self.assertTrue(any("between superclasses %.4f" % result["dist_between"] in line for line in lines), lines)
+
+    def test_ensemble_of_one_network_twice_is_the_network(self):
+        _, member = self.evaluate("valid", out="member.json")
+        lines, result = self.evaluate("ensemble", "backup/net_final.weights", "backup/net_final.weights",
+                                      out="ensemble.json")
+        self.assert_line_is(lines[-1], result)
+        self.assertEqual(len(lines), 3, lines)
+        self.assertEqual(len(result["members"]), 2)
+        for one in result["members"]:
+            self.assertEqual({key: member[key] for key in one}, one)
+        for key in ("top1_count", "topk_count", "images"):
+            self.assertEqual(result[key], member[key], key)
+        self.assertAlmostEqual(result["loss"], member["loss"], delta=1e-6)
+
+    def test_json_goes_nowhere_else(self):
+        """A file that cannot be written is an error, and the exit code says so."""
+        done = self.run_darknet("classifier", "valid", "fashion.data", "net.cfg", "backup/net_final.weights", "-json",
+                                "missing/out.json", code=1)
+        self.assert_one_line(done, "missing/out.json", "cannot be written")
+
+    # --- the host's verbs ---
+
+    def handed_over(self, *words, code=0):
+        done = self.run_darknet(*words, code=None)
+        if "the host's own program cannot be started" in done.stderr:
+            self.assert_one_line(done)
+            self.assertEqual(done.returncode, 1)
+            raise unittest.SkipTest("the host's own program is not installed: it was asked for in one line")
+        self.assertEqual(done.returncode, code, done.stdout[-500:] + done.stderr[-500:])
+        return done
+
+    def plain_cfg(self):
+        """With nothing but the host's keys."""
+        return section("net", batch=1, height=28, width=28, channels=3) + section(
+            "convolutional", filters=4, size=3, stride=1, pad=1, activation="relu") + section("avgpool") + section(
+                "connected", output=10, activation="linear") + SOFTMAX
+
+    def test_ops_reaches_the_host(self):
+        self.write("plain.cfg", self.plain_cfg())
+        done = self.handed_over("ops", "plain.cfg")
+        # 2 operations for each of 28 x 28 x 4 x (3 x 3 x 3) products, and 2 x 4 x 10 behind the pooling.
+        self.assertRegex(done.stdout, r"Floating Point Operations: %d\b" % (2 * 28 * 28 * 4 * 27 + 2 * 4 * 10))
+
+    def test_classifier_verbs_reach_the_host(self):
+        for index in range(3):
+            shutil.copy(self.path("image%d.png" % index), self.path("%d_lbl%dx.png" % (index, index)))
+        self.write("list.txt", "".join("%d_lbl%dx.png\n" % (index, index) for index in range(3)))
+        self.write("labels.txt", "".join("lbl%dx\n" % index for index in range(10)))
+        self.write("host.data", "classes=10\nvalid=list.txt\nlabels=labels.txt\nnames=labels.txt\ntop=2\n")
+        self.write("plain.cfg", self.plain_cfg())
+        done = self.handed_over("classifier", "valid10", "host.data", "plain.cfg")
+        self.assertRegex(done.stdout, r"2: top 1: [01]\.\d+, top 2: [01]\.\d+")
+
+    def test_unknown_verbs_are_refused(self):
+        self.assert_one_line(self.run_darknet("detectr", code=2), "detectr", "'detect'")
+        self.assert_one_line(self.run_darknet("classifier", "vaild", code=2), "vaild", "valid")
+
+
+if __name__ == "__main__":
+    unittest.main()
