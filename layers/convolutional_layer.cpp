@@ -27,6 +27,10 @@ void check(const LayerConfig& layer, const ShapeContext& context) {
   if (o.flag("pad") && o.given("padding") && o.integer("padding") != o.integer("size") / 2) {
     fail("%s: pad=1 means padding=%d; keep one of them", o.where("padding").c_str(), o.integer("size") / 2);
   }
+  if (o.integer("size") == 1 && convolution_padding(o) > 0) {
+    fail("%s: a 1x1 convolution cannot be padded: the stock darknet ignores it and would evaluate otherwise; remove it",
+         o.where("padding").c_str());
+  }
   if (o.flag("batch_normalize")) require_room_for_batchnorm(layer, context);
 }
 

@@ -1,5 +1,7 @@
 #include "layers/normalization_layer.h"
 
+#include "base/error.h"
+
 namespace dng {
 
 Op normalization_op() {
@@ -8,7 +10,15 @@ Op normalization_op() {
       .option(real_option("alpha", "0.0001", 0, 1e6, "factor on the sum of squares"))
       .option(real_option("beta", "0.75", 0, 1e3, "exponent"))
       .option(real_option("kappa", "1", 0, 1e6, "added to the sum"))
-      .option(integer_option("size", "5", 1, 1 << 16, "channels summed over"));
+      .option(integer_option("size", "5", 1, 1 << 16, "channels summed over"))
+      .checked([](const LayerConfig& layer, const ShapeContext&) {
+        // The host's kernel would read behind its buffer.
+        const int size = layer.options.integer("size");
+        if (size / 2 >= layer.in.channels) {
+          fail("%s: half of it must be less than the %d channels of the input; make it smaller",
+               layer.options.where("size").c_str(), layer.in.channels);
+        }
+      });
   add_common_options(&op);
   return op;
 }

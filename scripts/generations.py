@@ -31,7 +31,8 @@ def command_run(options, command):
     program = Program(options.darknet)
     experiment = Experiment(options.experiment, options.set or [], program)
     folder = Folder(options.out or os.path.join("runs", experiment.name), experiment)
-    folder.prepare(program)
+    folder.prepare()
+    experiment.check_costs(program, folder.classes)
     driver = Driver(folder, program, options.jobs or experiment.jobs, command, options.verbose)
     for generation in folder.generations:
         generation.check()
@@ -78,7 +79,7 @@ def main(arguments=None):
     run.add_argument("--set", action="append", metavar="section.key=value",
                      help="override a key of the experiment; an empty value takes it out")
     run.add_argument("--darknet", default="./darknet", metavar="FILE", help="the program (default: ./darknet)")
-    run.add_argument("--jobs", type=int, metavar="N", help="independent chains side by side (default: jobs= of the file)")
+    run.add_argument("--jobs", type=int, metavar="N", help="chains trained side by side (default: jobs= of the file)")
     run.add_argument("-v", "--verbose", action="store_true", help="show every command and its output")
     for name, text in (("report", "write the report anew"), ("status", "say what is done")):
         verbs.add_parser(name, help=text).add_argument("folder", metavar="DIR")

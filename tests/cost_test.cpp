@@ -32,11 +32,12 @@ using test::net_text;
 
 using Numbers = std::vector<double>;
 
-// A cfg that is nothing but the cost; `options` are parted by blanks.
+// A cfg that ends with the cost; `options` are parted by blanks.
 NetworkConfig cost_config(const std::string& section, const std::string& options, int classes, int batch = 1) {
   std::string lines = options;
   std::replace(lines.begin(), lines.end(), ' ', '\n');
-  return config_of(net_text(batch, {classes, 1, 1}) + "[" + section + "]\n" + lines + "\n");
+  return config_of(net_text(batch, {1, 2, 2}) + "[avgpool]\n[connected]\noutput=" + std::to_string(classes) + "\n[" +
+                   section + "]\n" + lines + "\n");
 }
 
 struct Result {

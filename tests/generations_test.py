@@ -33,7 +33,7 @@ from generations_driver.report import facts  # noqa: E402
 from generations_driver.summary import spread  # noqa: E402
 
 SCRIPT = os.path.join(ROOT, "scripts", "generations.py")
-MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # the driver syncs every file, which takes a disk's time
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # without a disk, syncing is quick
 ONE_SEED = ("--set", "experiment.seeds=1")
 
 # What `darknet options` prints, less allowed and meaning.
@@ -232,7 +232,8 @@ class Case(unittest.TestCase):
         os.makedirs("blocked")  # drawing takes longer than all the rest
         self.write("blocked/matplotlib.py", "raise ImportError('not installed')\n")
         fake = {"FAKE_CALLS": os.path.join(self.folder, "calls"), "FAKE_OPTIONS": json.dumps(OPTIONS)}
-        self.environment = {**os.environ, **fake, "FAKE_SECONDS": "0", "PYTHONPATH": os.path.join(self.folder, "blocked")}
+        fake |= {"FAKE_SECONDS": "0", "PYTHONPATH": os.path.join(self.folder, "blocked")}
+        self.environment = {**os.environ, **fake}
         os.environ["FAKE_OPTIONS"] = fake["FAKE_OPTIONS"]
 
     def tearDown(self):
@@ -493,7 +494,8 @@ class Runs(Case):
 
     def test_cfg_of_a_generation_that_was_not_begun_may_change(self):
         self.run_driver("run", "a.ini", *ONE_SEED, code=1, FAKE_FAIL="student1")
-        self.run_driver("run", "a.ini", *ONE_SEED, "--set", "student.lambda=1", code=1)
+        self.run_driver("run", "a.ini", *ONE_SEED, "--set", "student.lambda=0.9")  # student1 was refused: not begun
+        self.assertIn("lambda=0.9\n", self.read("runs/trial/seed1/student1.cfg"))
         shutil.rmtree("runs")
         self.run_driver("run", "a.ini", *ONE_SEED, "--set", "experiment.generations=0")
         self.run_driver("run", "a.ini", *ONE_SEED, "--set", "student.lambda=1")
@@ -631,12 +633,10 @@ class Interruptions(Case):
     def test_finished_training_without_a_finished_driver_is_not_trained_again(self):
         self.run_driver(*self.ARGUMENTS)
         record = weights_record("runs/trial/seed1", "patriarch")
-        del record["finished"], record["metrics"]
+        del record["finished"]
         files.write_json("runs/trial/seed1/patriarch.json", record)
         os.unlink("calls")
         self.run_driver(*self.ARGUMENTS)
-        self.assertNotIn("metrics", record)
-        self.assertIn("metrics", weights_record("runs/trial/seed1", "patriarch"))
         self.assertFalse(os.path.exists("calls"))
 
 
@@ -881,19 +881,22 @@ class RealProgram(Case):
             .replace("seeds=1 2", "seeds=1")
             .replace("confidence=0.6", "confidence=0.6\nk=3"),
         )
-        for extra in ((), ("--set", "student.cached=1", "--out", "runs/cached")):
-            done = self.run_driver("run", "a.ini", "--darknet", program, *extra)
-            folder = extra[-1] if extra else "runs/trial"
-            summary = json.loads(self.read(os.path.join(folder, "summary.json")))
+        self.write("b.ini", self.read("a.ini").replace("generations=2", "generations=1\nbaseline=0\nensemble=0"))
+        for arguments in (("a.ini",), ("b.ini", "--set", "student.cached=1", "--out", "runs/cached")):
+            done = self.run_driver("run", *arguments, "--darknet", program)
+            summary = json.loads(self.read(f"runs/{'trial' if len(arguments) == 1 else 'cached'}/summary.json"))
             self.assertTrue(summary["complete"], done.stdout + done.stderr)
             for run in summary["runs"]:
                 self.assertEqual(run["epochs"], 2)
                 self.assertEqual(run["last"]["images"], 40)
                 self.assertGreaterEqual(run["last"]["topk"], run["last"]["top1"])
-            self.assertIsNotNone(summary["runs"][1]["inspect"])
-            self.assertIsNotNone(summary["ensembles"][0]["result"]["top1"])
-            again = self.run_driver("run", "a.ini", "--darknet", program, *extra)
+            self.assertIsNotNone(summary["runs"][-1]["inspect"])
+            for ensemble in summary["ensembles"]:
+                self.assertIsNotNone(ensemble["result"]["top1"])
+            again = self.run_driver("run", *arguments, "--darknet", program)
             self.assertNotIn("training, log", again.stdout)
+        done = self.run_driver("run", "a.ini", "--set", "student.lambda=1.5", "--darknet", program, code=1)
+        self.assertIn("a.ini: [student] is refused: [distill] lambda=1.5: found '1.5', allowed is", done.stderr)
 
 
 if __name__ == "__main__":

@@ -256,7 +256,7 @@ std::vector<Case> all_cases() {
       if (size == 1 && stride == 2 && traits.ignores_stride_of_1x1) continue;
       for (const bool normalize : {false, true}) {
         for (const Geometry& input : {Geometry{3, 7, 9}, Geometry{16, 6, 5}}) {
-          const std::string activation = activations[next++ % activations.size()];
+          const std::string& activation = activations[next++ % activations.size()];
           add(format("Convolutional%dx%d%s%s_%dChannels_%s", size, size, stride == 2 ? "Stride2" : "",
                      normalize ? "BatchNorm" : "", input.channels, activation.c_str()),
               3, input,

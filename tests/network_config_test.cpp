@@ -27,14 +27,14 @@ using test::error_of;
 using test::expect_error;
 using test::net_text;
 
-const std::string kTail = "[connected]\noutput=10\nactivation=linear\n[softmax]\n";
+const std::string kTail = "[avgpool]\n[connected]\noutput=10\nactivation=linear\n[softmax]\n";
 
 std::string shape_text(const Geometry& g) { return format("%dx%dx%d", g.channels, g.height, g.width); }
 
 // The shape of the last layer of `layers`, behind which a classifier is put.
 std::string shape_after(const Geometry& input, const std::string& layers, int batch = 2) {
   const NetworkConfig config = config_of(net_text(batch, input) + layers + kTail);
-  return shape_text(config.layers[config.layers.size() - 3].out);
+  return shape_text(config.layers[config.layers.size() - 4].out);
 }
 
 void refused(const std::string& layers, const std::vector<std::string>& parts, const Geometry& input = {3, 8, 8}) {
@@ -155,7 +155,7 @@ TEST(NetworkConfig, UnknownSectionsGetTheNearestNameOrTheReason) {
 TEST(NetworkConfig, TheCostIsTheLastSection) {
   for (const char* cost :
        {"[softmax]\n", "[tsd]\neta=0.5\n", "[distill]\n", "[label_smoothing]\n", "[confidence_penalty]\n"}) {
-    const std::string head = net_text(2, {3, 8, 8}) + "[connected]\noutput=5\nactivation=linear\n";
+    const std::string head = net_text(2, {3, 8, 8}) + "[avgpool]\n[connected]\noutput=5\nactivation=linear\n";
     EXPECT_EQ(config_of(head + cost).classes(), 5);
     expect_error([&] { config_of(head + cost + "[avgpool]\n"); }, {"[avgpool] stands after [", "must be the last"});
     expect_error([&] { config_of(head + cost + "[softmax]\n"); }, {"[softmax] stands after ["});
@@ -258,13 +258,14 @@ TEST(NetworkConfig, ShortcutsAddEqualShapesOrWhatTheHostCan) {
 }
 
 TEST(NetworkConfig, OtherLayersHaveDarknetsShapes) {
-  EXPECT_EQ(shape_after({3, 8, 12}, "[reorg]\nstride=2\n"), "12x4x6");
+  EXPECT_EQ(shape_after({4, 8, 12}, "[reorg]\nstride=2\n"), "16x4x6");
   EXPECT_EQ(shape_after({3, 8, 12}, "[upsample]\nstride=3\n"), "3x24x36");
-  EXPECT_EQ(shape_after({3, 8, 12}, "[connected]\noutput=7\n"), "7x1x1");
+  EXPECT_EQ(shape_after({3, 8, 12}, "[maxpool]\nsize=2\nstride=2\n[connected]\noutput=7\n"), "7x1x1");
   for (const char* same : {"[dropout]\n", "[batchnorm]\n", "[activation]\nactivation=relu\n", "[normalization]\n"}) {
     EXPECT_EQ(shape_after({3, 8, 12}, same), "3x8x12");
   }
   refused("[reorg]\nstride=3\n", {"stride=3: must divide the input's height 8 and width 8"});
+  refused("[reorg]\nstride=2\n", {"stride=2: the input has 3 channels", "stride * stride = 4"});
   refused("[dropout]\nprobability=1\n", {"probability=1", "below 1"});
   const std::string squeeze = "[avgpool]\n[scale_channels]\nfrom=-2\n";
   if (host::traits().has_scale_channels) {
@@ -285,8 +286,31 @@ TEST(NetworkConfig, ImpossibleSizesAreRefused) {
   for (const char* layer : {"[batchnorm]\n", "[connected]\noutput=4\nbatch_normalize=1\n",
                             "[convolutional]\nfilters=4\nbatch_normalize=1\n"}) {
     expect_error([&] { config_of(net_text(1, {3, 1, 1}) + layer + kTail); }, {"batch norm over one value per channel"});
-    EXPECT_NO_THROW(config_of(net_text(2, {3, 1, 1}) + layer + kTail));
+    EXPECT_NO_THROW(config_of(net_text(2, {3, 8, 8}) + "[avgpool]\n" + layer + kTail));
   }
+}
+
+// AlexeyAB's parser would divide by zero.
+TEST(NetworkConfig, NetworksWithoutRowsAndColumnsAreMadeOrRefused) {
+  const std::string layers = "[connected]\noutput=10\nactivation=linear\n[softmax]\n";
+  const std::string flat = net_text(2, {1, 28, 28}) + layers;
+  if (host::traits().needs_image_layer) {
+    for (const std::string& cfg : {flat, net_text(2, {1, 28, 28}) + "[dropout]\n" + layers}) {
+      expect_error([&] { config_of(cfg); }, {"test.cfg", "crashes on such a network", "[maxpool] size=1 stride=1"});
+    }
+    expect_error([&] { config_of(net_text(2, {9, 1, 1}) + "[avgpool]\n" + layers); }, {"crashes on such a network"});
+  } else {
+    EXPECT_EQ(host::Network(config_of(flat).host_text(), false).size(), 2);
+  }
+  const std::string cure = "[maxpool]\nsize=1\nstride=1\n" + layers;
+  EXPECT_EQ(host::Network(config_of(net_text(2, {1, 28, 28}) + cure).host_text(), false).size(), 3);
+  // Any other layer will do.
+  for (const char* layer : {"[avgpool]\n", "[activation]\nactivation=relu\n", "[batchnorm]\n", "[upsample]\n",
+                            "[reorg]\n", "[normalization]\n"}) {
+    EXPECT_EQ(host::Network(config_of(net_text(2, {1, 28, 28}) + layer + layers).host_text(), false).size(), 3)
+        << layer;
+  }
+  EXPECT_EQ(host::Network(config_of(net_text(2, {1, 2, 2}) + "[softmax]\n").host_text(), false).size(), 1);
 }
 
 // ---- what the host reads ----

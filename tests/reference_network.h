@@ -16,7 +16,7 @@ namespace dng::test {
 struct ReferenceBatch {
   std::vector<double> images;   // [batch][channels][height][width]
   std::vector<int> labels;      // [batch]
-  std::vector<double> teacher;  // [batch][classes], or empty
+  std::vector<double> teacher;  // [batch][classes], for [distill]
 };
 
 class ReferenceNetwork {

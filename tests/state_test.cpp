@@ -175,7 +175,8 @@ TEST_F(State, TruncatedAndForeignFilesAreRefused) {
   for (const std::string& other : {std::string(), std::string("DNGSTATE 2\n"), std::string("[net]\nbatch=1\n")}) {
     refused(other, {"bad.state: this is no state of a training"});
   }
-  Network another(config_of(net_text(2, {1, 4, 4}) + "[connected]\noutput=3\nactivation=linear\n[softmax]\n"));
+  Network another(
+      config_of(net_text(2, {1, 4, 4}) + "[avgpool]\n[connected]\noutput=3\nactivation=linear\n[softmax]\n"));
   TrainingState state = fresh_state();
   expect_error([&] { load_state(path_, &state, &another); }, {"damaged"});
   expect_error([&] { load_state(folder_.file("missing.state"), &state, &loaded_); }, {"missing.state"});

@@ -2,7 +2,7 @@
 """Darknet agrees: weights that we trained evaluate the same under the host's own program.
 
 The weights of a cost section go through a plain cfg with nothing but the host's keys. DNG_STOCK_IMAGES=10000 takes
-CIFAR100's whole test set (minutes) instead of its first 300 images. DNG_STOCK names the host's program (run_support.py).
+CIFAR100's whole test set (minutes) instead of its first 300 images. DNG_STOCK names the host's program.
 
 /usr/bin/python3 tests/stock_darknet_test.py -v
 """
@@ -60,7 +60,8 @@ class StockDarknet:
             self.write(name + ".data", "classes=%d\ntrain=%s\nvalid=%s\nlabels=labels.txt\nnames=labels.txt\n"
                        "backup=backup\ntop=5\n" % (self.classes, self.valid.replace("valid", "train"), valid))
         size = dict(height=self.side, width=self.side)
-        self.write("tsd.cfg", resnet(TSD, self.classes, **dict(NET, epochs=8, policy="cosine", pad=4, mirror=1, **size)))
+        ours = dict(NET, epochs=8, policy="cosine", pad=4, mirror=1, **size)
+        self.write("tsd.cfg", resnet(TSD, self.classes, **ours))
         self.write("plain.cfg", resnet("[softmax]\n", self.classes, **dict(HOST_NET, **size)))
         self.train("tsd.cfg", data="packed.data")
         self.weights = "backup/tsd_final.weights"

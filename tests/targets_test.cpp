@@ -27,12 +27,14 @@ using test::net_text;
 using test::TemporaryFolder;
 
 const Geometry kInput = {1, 4, 4};
+// AlexeyAB's host wants a layer that reads an image; this one changes nothing.
+const std::string kFirst = "[maxpool]\nsize=1\nstride=1\n";
 constexpr int kClasses = 5;
 constexpr int64_t kPositions = 22;  // of 10 images; the last batch of 4 is not whole
 constexpr size_t kHeader = 4096;
 
 std::string student_cfg(const std::string& distill, const std::string& net = "pad=1\nmirror=1\n", int batch = 4) {
-  return net_text(batch, kInput, net) + "[connected]\noutput=5\nactivation=linear\n[distill]\n" + distill;
+  return net_text(batch, kInput, net) + kFirst + "[connected]\noutput=5\nactivation=linear\n[distill]\n" + distill;
 }
 
 // Rows that depend on the image alone, so that a wrong order shows.
@@ -155,7 +157,8 @@ TEST_F(Targets, AnotherInputSizeIsAnotherAugmentation) {
 }
 
 TEST_F(Targets, ATeacherThatIsNamedBesideThemIsCompared) {
-  const std::string cfg = folder_.write("teacher.cfg", net_text(4, kInput) + "[connected]\noutput=5\n[softmax]\n");
+  const std::string cfg =
+      folder_.write("teacher.cfg", net_text(4, kInput) + kFirst + "[connected]\noutput=5\n[softmax]\n");
   Network teacher(read_network_config(cfg));
   test::scramble(&teacher, 3);
   const std::string weights = folder_.file("teacher.weights");
@@ -176,9 +179,9 @@ TEST_F(Targets, ATeacherThatIsNamedBesideThemIsCompared) {
   expect_error([&] { open(student, data_, 7, 8); }, {"made for another teacher", "found '", "this run has '"});
   // The layers count, too, and the batch of the teacher's cfg does not.
   folder_.write("teacher.weights", before);
-  folder_.write("teacher.cfg", net_text(2, kInput) + "[connected]\noutput=5\n[softmax]\n");
+  folder_.write("teacher.cfg", net_text(2, kInput) + kFirst + "[connected]\noutput=5\n[softmax]\n");
   EXPECT_EQ(teacher_hash(cfg, weights), hash);
-  folder_.write("teacher.cfg", net_text(4, kInput) + "[connected]\noutput=5\nactivation=tanh\n[softmax]\n");
+  folder_.write("teacher.cfg", net_text(4, kInput) + kFirst + "[connected]\noutput=5\nactivation=tanh\n[softmax]\n");
   expect_error([&] { open(student, data_, 7, 8); }, {"made for another teacher"});
 }
 
@@ -238,7 +241,7 @@ TEST_F(Targets, KeyNamesAllThatShapesTheRows) {
 TEST(LiveTeacher, MustFitTheStudentAndIsNeverChanged) {
   const TemporaryFolder folder;
   const auto write_teacher = [&](const Geometry& input, int classes) {
-    return folder.write("teacher.cfg", net_text(16, input) + "[connected]\noutput=" + std::to_string(classes) +
+    return folder.write("teacher.cfg", net_text(16, input) + kFirst + "[connected]\noutput=" + std::to_string(classes) +
                                            "\nbatch_normalize=1\nactivation=linear\n[tsd]\neta=0.5\nk=3\n");
   };
   const std::string cfg = write_teacher(kInput, kClasses), weights = folder.file("teacher.weights");

@@ -20,6 +20,13 @@
 extern "C" const char* __tsan_default_suppressions();  // NOLINT(bugprone-reserved-identifier)
 extern "C" const char* __tsan_default_suppressions() { return "deadlock:libgdal.so\n"; }  // NOLINT
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+// As tests/lsan.supp, for this program itself.
+extern "C" const char* __lsan_default_suppressions();   // NOLINT(bugprone-reserved-identifier)
+extern "C" const char* __lsan_default_suppressions() {  // NOLINT
+  return "leak:libdarknet.so\nleak:libgomp.so\nleak:libgdal.so\nleak:libopencv_core.so\nleak:libdnnl.so\n";
+}
+#endif
 
 namespace dng::test {
 

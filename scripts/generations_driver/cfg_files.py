@@ -4,61 +4,41 @@ from .errors import Failure
 from .files import read_text
 
 
-def read_entries(path, text):
-    """Each line that says something, as (number, section, key, value); key and value are None where [section] stands."""
-    section = None
+def read_sections(path, text, first=None):
+    """[(section, its line, [(key, value, line)])]; `first` is the section of lines without one above them."""
+    sections = [(first, 1, [])] if first else []
     for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
+        line, where = line.strip(), f"{path}:{number}"
         if not line or line[0] in "#;":
             continue
         if line[0] == "[":
-            section = line[1:-1].strip()
-            if line[-1] != "]" or not section:
-                raise Failure(f"{path}:{number}: '{line}' is not a section; write [name]")
-            yield number, section, None, None
+            if line[-1] != "]" or not line[1:-1].strip():
+                raise Failure(f"{where}: '{line}' is not a section; write [name]")
+            sections.append((line[1:-1].strip(), number, []))
             continue
         key, equals, value = (piece.strip() for piece in line.partition("="))
         if not equals or not key:
-            raise Failure(
-                f"{path}:{number}: '{line}' is neither [section] nor key=value; comments start their line with #"
-            )
-        if not value:
-            raise Failure(f"{path}:{number}: {key}= has no value; give one or take the line out")
-        yield number, section, key, value
-
-
-def refuse_twice(path, number, key, entries):
-    for other, _, first in entries:
-        if other == key:
-            raise Failure(f"{path}:{number}: {key}= is given twice, first in line {first}; keep one of them")
-
-
-def read_sections(path, text):
-    """[(section, its line, [(key, value, line)])] of a cfg or an experiment file."""
-    sections = []
-    for number, section, key, value in read_entries(path, text):
-        if key is None:
-            sections.append((section, number, []))
-            continue
+            raise Failure(f"{where}: '{line}' is neither [section] nor key=value; comments start their line with #")
         if not sections:
-            raise Failure(f"{path}:{number}: {key}= stands before the first [section]")
-        refuse_twice(path, number, key, sections[-1][2])
-        sections[-1][2].append((key, value, number))
+            raise Failure(f"{where}: {key}= stands before the first [section]")
+        section, _, entries = sections[-1]
+        if not value:
+            raise Failure(f"{where}: [{section}] {key}= has no value; give one or take the line out")
+        for line in (line for other, _, line in entries if other == key):
+            raise Failure(f"{where}: [{section}] {key}= is given twice, first in line {line}; keep one of them")
+        entries.append((key, value, number))
     return sections
 
 
 def read_data(path):
     """The keys of a .data file, in order; ./darknet checks their values."""
-    entries = []
-    for number, section, key, value in read_entries(path, read_text(path, ".data file")):
-        if section is not None:
-            raise Failure(f"{path}:{number}: a .data file has no sections")
-        refuse_twice(path, number, key, entries)
-        entries.append((key, value, number))
+    (_, _, entries), *more = read_sections(path, read_text(path, ".data file"), "data")
+    if more:
+        raise Failure(f"{path}:{more[0][1]}: [{more[0][0]}]: a .data file has no sections; take the line out")
     keys = {key: value for key, value, _ in entries}
     for key in ("classes", "train", "valid"):
         if key not in keys:
             raise Failure(f"{path}: no {key}=; an experiment needs classes=, train= and valid=")
-    if not keys["classes"].isdigit():
-        raise Failure(f"{path}: classes={keys['classes']} is not a whole number")
+    if not keys["classes"].isdigit() or int(keys["classes"]) < 2:
+        raise Failure(f"{path}: classes={keys['classes']} is not allowed: a whole number from 2 on")
     return keys

@@ -1,6 +1,5 @@
 """The processes of a run: output into a log, the end of stderr as the error, a signal handed on once."""
 
-import datetime
 import os
 import shlex
 import signal
@@ -8,6 +7,7 @@ import subprocess
 import threading
 
 from .errors import Failure, Stopped
+from .files import now
 
 
 class Children:
@@ -23,8 +23,7 @@ class Children:
         command = [self.program, *arguments]
         self.heard("$ " + shlex.join(command))
         with open(log, "ab", buffering=0) as output:
-            now = datetime.datetime.now().isoformat(timespec="seconds")
-            output.write(f"\n# {now} {shlex.join(command)}\n".encode())
+            output.write(f"\n# {now()} {shlex.join(command)}\n".encode())
             process = self._start(command, output)
             last = ""
             for line in process.stderr:

@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import datetime
 import os
 import signal
 import threading
@@ -10,7 +9,7 @@ import time
 
 from .children import Children
 from .errors import Failure, Stopped, warn
-from .files import sha256_file
+from .files import now, sha256_file
 from .lock import Lock
 from .network import epochs_of
 from .progress import Display, Progress, time_left
@@ -19,10 +18,6 @@ from .summary import shown, top1
 
 STOP_WAIT = 60  # seconds that a child has for saving its state
 POLL = 0.2  # seconds between two looks at the logs
-
-
-def now():
-    return datetime.datetime.now().isoformat(timespec="seconds")
 
 
 class Driver:
@@ -65,7 +60,7 @@ class Driver:
     def train(self, generation):
         """Trains what is not done yet, with a record of what it began with and how long it took."""
         arguments = [*generation.train_arguments, *self.threads, "-resume", "-dont_show"]
-        record = generation.record()
+        record = generation.record() if generation.traces() else None
         if record:
             generation.check_teacher(record)  # the teacher may have been trained again just now
         teacher = generation.teacher
@@ -103,15 +98,11 @@ class Driver:
             self.train(generation)
         if generation.cached and os.path.exists(generation.targets):
             os.unlink(generation.targets)
-        metrics = {"last": self.evaluate(generation, generation.look_at("last"))}
-        text = f"{generation.title}: done, top-1 {shown(top1(metrics['last']))} % last epoch"
+        last = self.evaluate(generation, generation.look_at("last"))
+        text = f"{generation.title}: done, top-1 {shown(top1(last))} % last epoch"
         if os.path.exists(generation.best):
-            metrics["best"] = self.evaluate(generation, generation.look_at("best"))
-            epoch = generation.best_epoch()
-            text += f", {shown(top1(metrics['best']))} % best epoch" + (f" ({epoch})" if epoch is not None else "")
-        record = generation.record()
-        if record.get("metrics") != metrics:
-            generation.write_record({**record, "metrics": metrics})
+            best = self.evaluate(generation, generation.look_at("best"))
+            text += f", {shown(top1(best))} % best epoch ({generation.best_epoch()})"
         with self.mutex:
             self.done[generation.title] = generation.train_seconds()
             self.display.line(text)

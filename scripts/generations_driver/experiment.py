@@ -91,6 +91,7 @@ class Experiment:
         self.settings = {name: {} for name in SECTIONS}
         self._read()
         self._override(overrides)
+        self._know_keys("experiment", EXPERIMENT_KEYS)
         stem = os.path.splitext(os.path.basename(path))[0]
         self.settings["experiment"].setdefault("name", Setting("experiment", "name", stem, path))
         own = self._own("experiment", EXPERIMENT_KEYS)
@@ -102,7 +103,6 @@ class Experiment:
             for key, setting in settings.items():
                 if PARTNER.get(key) in settings:
                     setting.refuse(f"{key}= and {PARTNER[key]}= exclude each other; keep one of them")
-        self._know_keys("experiment", EXPERIMENT_KEYS)
         if program:
             self._know_keys("network", program.net)
             self._complete("patriarch", program.patriarch_costs, {})

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import datetime
 import hashlib
 import json
 import math
@@ -9,6 +10,10 @@ import os
 import threading
 
 from .errors import Failure
+
+
+def now():
+    return datetime.datetime.now().isoformat(timespec="seconds")
 
 
 def read_text(path, what):

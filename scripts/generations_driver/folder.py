@@ -26,11 +26,9 @@ class Folder:
     def __init__(self, path, experiment):
         self.path, self.experiment = tidy(path), experiment
         if re.search(r"\s", self.path):
-            raise Failure(
-                f"{self.path}: Darknet's cfg files cannot name a path with a blank in it; choose another --out", 2
-            )
+            raise Failure(f"{self.path}: a path with a blank in it cannot stand in a cfg; choose another --out", 2)
         self.network_cfg = os.path.join(self.path, "network.cfg")
-        self.network = None
+        self.network = self.classes = None  # prepare() finds out
         data = os.path.basename(experiment.data)
         data = data if data.endswith(".data") else data + ".data"
         # The plain network under the patriarch's seed is the baseline already.
@@ -43,10 +41,8 @@ class Folder:
                 self.chains.append([Generation(**common, name="baseline", index=None)])
             chain = [Generation(**common, name="patriarch", index=0)]
             for i in range(1, experiment.generations + 1):
-                student = Generation(
-                    **common, name=f"student{i}", index=i, teacher=chain[-1], cached=experiment.cached
-                )
-                chain.append(student)
+                more = {"teacher": chain[-1], "cached": experiment.cached}
+                chain.append(Generation(**common, **more, name=f"student{i}", index=i))
             self.chains.append(chain)
         self.generations = [generation for chain in self.chains for generation in chain]
 
@@ -58,11 +54,10 @@ class Folder:
             raise Failure(f"{path}: not a run's folder: no experiment.ini in it; `generations.py run` makes one")
         return cls(path, Experiment(ini))
 
-    def prepare(self, program=None):
+    def prepare(self):
         """Checks the experiment's inputs and works out the contents of every file."""
         keys = read_data(self.experiment.data)
-        if program:
-            self.experiment.check_costs(program, int(keys["classes"]))
+        self.classes = int(keys["classes"])
         self.network = Network(self.experiment.network, self.experiment.net)
         for generation in self.generations:
             generation.prepare(self.experiment, self.network, keys)
@@ -87,8 +82,9 @@ class Folder:
         found = [("cumulative", g, f"students 1 to {g}", chain[1:g + 1]) for g in range(2, count + 1)]
         label = "patriarch and student 1" if count == 1 else f"patriarch and students 1 to {count}"
         found.append(("patriarch", count, label, chain))
-        return [
-            Ensemble(kind, index, name, members, chain[-1].evaluation(
-                "ensemble", f"ensemble-{kind}{index}", [member.final for member in members]))
-            for kind, index, name, members in found
-        ]
+        ensembles = []
+        for kind, index, name, members in found:
+            weights = [member.final for member in members]
+            evaluation = chain[-1].evaluation("ensemble", f"ensemble-{kind}{index}", weights)
+            ensembles.append(Ensemble(kind, index, name, members, evaluation))
+        return ensembles

@@ -1,4 +1,4 @@
-"""One training: the baseline, the patriarch or a student of one seed; its files and the record of what it began with."""
+"""One training: the baseline, the patriarch or a student of one seed; its files, and what it began with."""
 
 import dataclasses
 import itertools
@@ -9,7 +9,7 @@ from .evaluation import Evaluation
 from .experiment import SEEDS_APART, options_of
 from .files import read_csv, read_json, read_text, sha256_file, sha256_text, write_json, write_text
 
-TRACES = (".json", ".state", "_last.weights", "_best.weights", "_final.weights", ".csv")
+TRACES = (".targets", ".state", "_last.weights", "_best.weights", "_final.weights", ".csv")
 
 
 @dataclasses.dataclass

@@ -1,10 +1,9 @@
 """The numbers of a run, from what lies in its folder."""
 
-import datetime
 import os
 import statistics
 
-from .files import sha256_file
+from .files import now, sha256_file
 
 
 def top1(result):
@@ -47,17 +46,10 @@ def run_entry(generation):
     done = generation.is_done()
     record = generation.record() if done else {}
     return {
-        "seed": generation.seed,
-        "generation": generation.name,
-        "index": generation.index,
-        "done": done,
-        "training_seed": generation.training_seed,
-        "cfg": generation.cfg,
-        "weights": generation.final,
-        "epochs": len(generation.curve()),
-        "best_epoch": generation.best_epoch() if done else None,
-        "train_seconds": generation.train_seconds(),
-        "wall_seconds": record.get("wall_seconds"),
+        "seed": generation.seed, "generation": generation.name, "index": generation.index, "done": done,
+        "training_seed": generation.training_seed, "cfg": generation.cfg, "weights": generation.final,
+        "epochs": len(generation.curve()), "best_epoch": generation.best_epoch() if done else None,
+        "train_seconds": generation.train_seconds(), "wall_seconds": record.get("wall_seconds"),
         "command": record.get("command"),
         **{kind: generation.look_at(kind).result() if done else None for kind in ("last", "best", "inspect")},
     }
@@ -66,10 +58,7 @@ def run_entry(generation):
 def ensemble_entry(seed, ensemble):
     done = all(member.is_done() for member in ensemble.members)
     return {
-        "seed": seed,
-        "kind": ensemble.kind,
-        "index": ensemble.index,
-        "name": ensemble.name,
+        "seed": seed, "kind": ensemble.kind, "index": ensemble.index, "name": ensemble.name,
         "members": [member.name for member in ensemble.members],
         "result": ensemble.evaluation.result() if done else None,
     }
@@ -102,18 +91,10 @@ def collect(folder, command):
         for keys, same in groups(ensembles, "kind", "index", "name")
     ]
     return {
-        "format": 1,
-        "name": folder.experiment.name,
-        "written": datetime.datetime.now().isoformat(timespec="seconds"),
-        "command": command,
-        "complete": not missing,
-        "missing": missing,
-        "configuration": folder.experiment.as_dictionary(),
-        "epochs": folder.epochs,
+        "format": 1, "name": folder.experiment.name, "written": now(), "command": command,
+        "complete": not missing, "missing": missing,
+        "configuration": folder.experiment.as_dictionary(), "epochs": folder.epochs,
         "network_sha256": sha256_file(folder.network_cfg) if os.path.exists(folder.network_cfg) else None,
         "patriarch_is_baseline": folder.patriarch_is_baseline,
-        "runs": runs,
-        "mean": means,
-        "ensembles": ensembles,
-        "ensemble_mean": ensemble_means,
+        "runs": runs, "mean": means, "ensembles": ensembles, "ensemble_mean": ensemble_means,
     }

@@ -114,6 +114,20 @@ void check_schedule(const Options& net) {
   if (policy == "sigmoid") net.require("step", "policy=sigmoid needs the batch at which the rate is half");
 }
 
+// AlexeyAB's parser divides by the number of layers that know their rows and columns.
+void require_image_layer(const NetworkConfig& config) {
+  if (!host::traits().needs_image_layer) return;
+  for (const LayerConfig& layer : config.layers) {
+    const std::string& section = layer.op->section;
+    const bool counts = section != "connected" && section != "route" && section != "dropout";
+    if (counts && layer.in.height > 1 && layer.in.width > 1) return;
+  }
+  fail(
+      "%s: no layer but [connected] reads several rows and columns, and %s crashes on such a network; begin with "
+      "[maxpool] size=1 stride=1, which changes nothing, and give height= and width= above 1",
+      config.path.c_str(), host::traits().name);
+}
+
 }  // namespace
 
 const std::vector<OptionSpec>& net_options() {
@@ -212,6 +226,7 @@ NetworkConfig read_network_config(const std::string& path) {
     fail("%s: the network has %d output; a classifier needs at least 2 classes",
          config.layers.back().options.where().c_str(), config.classes());
   }
+  require_image_layer(config);
   return config;
 }
 

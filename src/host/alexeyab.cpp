@@ -21,6 +21,7 @@ const Traits& traits() {
     t.route_has_groups = true;
     t.has_local_avgpool = true;
     t.has_scale_channels = true;
+    t.needs_image_layer = true;
     t.ignores_stride_of_1x1 = false;
     t.saves_batchnorm_biases = true;
     t.weights_major = 0;

@@ -53,6 +53,7 @@ struct Traits {
   bool route_has_groups;
   bool has_local_avgpool;
   bool has_scale_channels;
+  bool needs_image_layer;       // its parser divides by the number of layers that read several rows and columns
   bool ignores_stride_of_1x1;   // its own binary evaluates a strided 1x1 convolution wrongly
   bool saves_batchnorm_biases;  // its own binary reads and writes the biases of a standalone [batchnorm]
   int weights_major, weights_minor, weights_revision;  // version numbers in .weights

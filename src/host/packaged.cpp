@@ -21,6 +21,7 @@ const Traits& traits() {
     t.route_has_groups = false;
     t.has_local_avgpool = false;
     t.has_scale_channels = false;
+    t.needs_image_layer = false;
     t.ignores_stride_of_1x1 = true;
     t.saves_batchnorm_biases = false;
     t.weights_major = 0;

@@ -29,7 +29,8 @@ DNG_SIMD_CLONES
                      float* y){DNG_FOR_LANES(n,
                                              {
                                                const float value = (x[i + l] - mean[l]) * factor[l] + shift[l];
-                                               y[i + l] = value > 0 ? value : 0;
+                                               // Written so that NaN stays NaN and is noticed.
+                                               y[i + l] = value < 0 ? 0 : value;
                                              })}
 
 DNG_SIMD_CLONES
@@ -51,7 +52,7 @@ float activate(float x, Activation activation) {
     case Activation::kRelu6:
       return x < 0 ? 0 : x > 6 ? 6 : x;
     case Activation::kRelu:
-      return x > 0 ? x : 0;
+      return x < 0 ? 0 : x;
     case Activation::kLeaky:
       return x > 0 ? x : 0.1f * x;
     case Activation::kLinear:
@@ -95,7 +96,7 @@ DNG_SIMD_CLONES void add(const float* a, const float* b, size_t n, float* y) {
 DNG_SIMD_CLONES void add_relu(const float* a, const float* b, size_t n, float* y) {
   for (size_t i = 0; i < n; ++i) {
     const float value = a[i] + b[i];
-    y[i] = value > 0 ? value : 0;
+    y[i] = value < 0 ? 0 : value;
   }
 }
 
