@@ -306,7 +306,7 @@ TEST(NetworkConfig, NetworksWithoutRowsAndColumnsAreMadeOrRefused) {
   EXPECT_EQ(host::Network(config_of(net_text(2, {1, 28, 28}) + cure).host_text(), false).size(), 3);
   // Any other layer will do.
   for (const char* layer : {"[avgpool]\n", "[activation]\nactivation=relu\n", "[batchnorm]\n", "[upsample]\n",
-                            "[reorg]\n", "[normalization]\n"}) {
+                            "[reorg]\n", "[normalization]\nsize=1\n"}) {
     EXPECT_EQ(host::Network(config_of(net_text(2, {1, 28, 28}) + layer + layers).host_text(), false).size(), 3)
         << layer;
   }

@@ -225,7 +225,9 @@ TEST(Weights, DontloadLayersKeepTheirNumbersUnlessTheFileIsWhole) {
   load_weights(path, &loaded);
   EXPECT_EQ(values_of(loaded), values);
   EXPECT_NE(values_of(loaded), wanted);
-  // What training with this very cfg writes is whole, and comes back whole.
+  // A whole file starts a training without that layer, and is evaluated with it.
+  load_weights(folder.file("whole.weights"), &loaded, Prefix::kAllow);
+  EXPECT_EQ(values_of(loaded), values);
   load_weights(folder.file("whole.weights"), &loaded);
   EXPECT_EQ(values_of(loaded), wanted);
 }

@@ -53,7 +53,7 @@ Op& Op::kernel(Device device, KernelFactory factory) {
 void add_common_options(Op* op) {
   op->option(ours(flag_option("stopbackward", "0", "1: this layer and all before it are frozen")))
       .option(ours(real_option("learning_rate", "1", 0, 1e6, "factor on the learning rate of this layer")))
-      .option(ours(flag_option("dontload", "0", "1: keeps its initial parameters when weights are loaded")));
+      .option(ours(flag_option("dontload", "0", "1: keeps its initial parameters when training starts from weights")));
 }
 
 }  // namespace dng

@@ -42,14 +42,18 @@ Header read_header(const std::string& path, const std::string& text) {
   return h;
 }
 
-// Which layers the file holds. A layer with dontload=1 is missing from a file made for another network, as in Darknet;
-// a file that training with this very cfg wrote is whole, and then all of it is taken.
+bool dontload(const Network& network, int layer) {
+  const Options& options = network.node(layer).config->options;
+  return options.has("dontload") && options.flag("dontload");
+}
+
+// Which layers the file holds. As in Darknet, a layer with dontload=1 is missing from a file that was cut for it; a
+// file that training wrote is whole.
 std::vector<bool> layers_in_file(const Network& network, size_t bytes) {
   size_t whole = 0;
   std::vector<bool> in_file;
   for (int i = 0; i < network.size(); ++i) {
-    const Options& options = network.node(i).config->options;
-    in_file.push_back(!(options.has("dontload") && options.flag("dontload")));
+    in_file.push_back(!dontload(network, i));
     for (const host::Block& block : network.blocks()[static_cast<size_t>(i)]) {
       whole += static_cast<size_t>(block.count) * sizeof(float);
     }
@@ -100,8 +104,10 @@ uint64_t load_weights(const std::string& path, Network* network, Prefix prefix, 
     if (!in_file[static_cast<size_t>(i)]) continue;
     for (const host::Block& block : network->blocks()[static_cast<size_t>(i)]) {
       const size_t bytes = static_cast<size_t>(block.count) * sizeof(float);
-      std::memcpy(block.value, data + offset, bytes);
-      if (block.update != nullptr) std::memset(block.update, 0, bytes);
+      if (!(prefix == Prefix::kAllow && dontload(*network, i))) {
+        std::memcpy(block.value, data + offset, bytes);
+        if (block.update != nullptr) std::memset(block.update, 0, bytes);
+      }
       offset += bytes;
     }
   }
