@@ -108,7 +108,7 @@ void draw_chart(const std::string& path, const std::string& title, const std::ve
   const std::vector<double> epochs = column(rows, 0);
   text(&image, title, {80, 32}, 0.6, kBlack);
   panel(&image, {80, 90, 500, 360}, "loss (nats)", epochs,
-        {{"validation", column(rows, 4), kOrange}, {"training", column(rows, 2), kBlue}});
+        {{"validation CE", column(rows, 4), kOrange}, {"training cost", column(rows, 2), kBlue}});
   std::vector<double> train = column(rows, 3), valid = column(rows, 5);
   for (double& value : train) value *= 100;
   for (double& value : valid) value *= 100;
