@@ -90,6 +90,14 @@ void add_to_delta(const layer& l, float* input_delta, bool alone, Run run) {
   for (size_t i = 0; i < count; ++i) input_delta[i] += before[i];
 }
 
+// The type as a number: what is read at a wrong distance need not be a value of the enumeration.
+inline int type_number(const layer& l) {
+  int number = 0;
+  static_assert(sizeof number == sizeof l.type, "the enumeration is stored as an int");
+  std::memcpy(&number, &l.type, sizeof number);
+  return number;
+}
+
 // Compares what the library wrote with what the header lets us read: two layers whose fields are known, the second read
 // at the distance that this program believes.
 inline void require_same_layout(const void* layers, size_t layer_size, int width, int height, const char* library) {
@@ -98,11 +106,11 @@ inline void require_same_layout(const void* layers, size_t layer_size, int width
   std::memcpy(static_cast<void*>(&second), base + layer_size, sizeof second);
   layer first;
   std::memcpy(static_cast<void*>(&first), base, sizeof first);
-  const bool same = first.type == CONVOLUTIONAL && first.n == 3 && first.size == 3 && first.w == width &&
-                    first.h == height && first.out_c == 3 && first.nweights == 54 && second.type == CONVOLUTIONAL &&
-                    second.n == 5 && second.size == 5 && second.c == 3 && second.out_w == width &&
-                    second.nweights == 375 && second.learning_rate_scale == 0.25f && second.workspace_size > 0 &&
-                    second.stopbackward == 1;
+  const bool same = type_number(first) == CONVOLUTIONAL && first.n == 3 && first.size == 3 && first.w == width &&
+                    first.h == height && first.out_c == 3 && first.nweights == 54 &&
+                    type_number(second) == CONVOLUTIONAL && second.n == 5 && second.size == 5 && second.c == 3 &&
+                    second.out_w == width && second.nweights == 375 && second.learning_rate_scale == 0.25f &&
+                    second.workspace_size > 0 && second.stopbackward == 1;
   if (!same) {
     fail(
         "%s was built with another darknet.h than this program (its struct layer is not %zu bytes): rebuild with "
