@@ -58,7 +58,7 @@ class CostKernel final : public Kernel {
 
 }  // namespace
 
-Op cost_op(const std::string& section, const std::string& summary, CostFactory factory) {
+Op cost_op(const std::string& section, const std::string& summary, const CostFactory& factory) {
   Op op(section, Op::Kind::kCost, summary);
   op.cost = factory;
   op.shaped([](LayerConfig* layer, const ShapeContext&) {

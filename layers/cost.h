@@ -24,6 +24,6 @@ class Cost {
 };
 
 // The op of a cost: shape, stand-in for the host and CPU kernel around `factory`, which stays reachable as Op::cost.
-Op cost_op(const std::string& section, const std::string& summary, CostFactory factory);
+Op cost_op(const std::string& section, const std::string& summary, const CostFactory& factory);
 
 }  // namespace dng
