@@ -21,7 +21,8 @@ all: configure
 	@install -m 755 $(BUILD)/darknet darknet.new && mv darknet.new darknet
 
 configure:
-	@mkdir -p build; $(CONFIGURE) > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@mkdir -p build; $(CONFIGURE) > build/configure.log 2> build/configure.err || \
+	  { grep -m 1 '^darknet-generations: ' build/configure.err || cat build/configure.log build/configure.err; exit 1; }
 
 # Only what is missing is installed.
 deps:

@@ -3,8 +3,10 @@
 #   DNG_HOST_FOLDER  where its library lies
 # A header or library that does not fit is refused here, in one line with the cure.
 
+# CMake wraps the text of an error; the line stands alone before it.
 function(dng_refuse text)
-  message(FATAL_ERROR "${text}")
+  message(NOTICE "darknet-generations: ${text}")
+  message(FATAL_ERROR "the Darknet to build for does not fit, see the line above")
 endfunction()
 
 if(DARKNET_ROOT)
@@ -33,6 +35,7 @@ else()
   set(DNG_CURE "run 'make deps', which installs the packaged Darknet, or give DARKNET_ROOT=DIR of AlexeyAB's fork")
 endif()
 
+string(REGEX REPLACE "/$" "" DNG_HEADER_FOLDER "${DNG_HEADER_FOLDER}")
 if(NOT DNG_HEADER_FOLDER OR NOT EXISTS ${DNG_HEADER_FOLDER}/darknet.h)
   dng_refuse("No darknet.h found: ${DNG_CURE}")
 endif()
