@@ -23,7 +23,6 @@ namespace dng {
 namespace {
 
 using test::config_of;
-using test::error_of;
 using test::expect_error;
 using test::net_text;
 
