@@ -1,0 +1,261 @@
+#include "bench/chain_tasks.h"
+
+#include <utility>
+
+namespace dng::bench {
+namespace {
+
+using dnnl::algorithm;
+using dnnl::memory;
+using dnnl::prop_kind;
+
+constexpr auto kType = memory::data_type::f32;
+// The value does not change the time.
+constexpr float kEpsilon = 1e-5f;
+
+Argument argument(int id, const memory::desc& desc) { return {id, desc, id}; }
+
+memory::desc any_layout(const memory::dims& dims) { return {dims, kType, memory::format_tag::any}; }
+
+memory::desc blocked(const Geometry& shape, int batch) {
+  const bool wide = __builtin_cpu_supports("avx512f") != 0;
+  return {{batch, shape.channels, shape.height, shape.width},
+          kType,
+          wide ? memory::format_tag::nChw16c : memory::format_tag::nChw8c};
+}
+
+// In place, as a shortcut or an accumulated gradient would be.
+Candidate addition(const Geometry& shape, int batch, bool rectifies, const dnnl::engine& engine) {
+  const memory::desc data = blocked(shape, batch);
+  dnnl::primitive_attr attributes;
+  if (rectifies) {
+    dnnl::post_ops relu;
+    relu.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
+    attributes.set_post_ops(relu);
+  }
+  const dnnl::binary::primitive_desc pd({algorithm::binary_add, data, data, data}, attributes, engine);
+  return {pd.impl_info_str(),
+          {{dnnl::binary(pd),
+            {argument(DNNL_ARG_SRC_0, data), argument(DNNL_ARG_SRC_1, data), {DNNL_ARG_DST, data, DNNL_ARG_SRC_0}}}}};
+}
+
+// The primitives of one convolution, by one algorithm.
+class ConvolutionMaker {
+ public:
+  ConvolutionMaker(const Convolution& work, int batch, const dnnl::engine& engine, algorithm way, bool blocks)
+      : work_(work),
+        batch_(batch),
+        engine_(engine),
+        way_(way),
+        src_(blocks && !work.reads_input ? blocked(work.in, batch) : any_layout(dims(work.in, batch))),
+        weights_(any_layout(weight_dims(work))),
+        dst_(blocks ? blocked(work.out, batch) : any_layout(dims(work.out, batch))),
+        strides_{work.stride, work.stride},
+        padding_{work.padding, work.padding} {}
+
+  Candidate forward() const {
+    const auto pd = forward_description();
+    return {pd.impl_info_str(),
+            {{dnnl::convolution_forward(pd),
+              {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
+               argument(DNNL_ARG_DST, pd.dst_desc())}}}};
+  }
+
+  Candidate backward_data() const {
+    const dnnl::convolution_backward_data::primitive_desc pd({way_, src_, weights_, dst_, strides_, padding_, padding_},
+                                                             engine_, forward_description());
+    return {pd.impl_info_str(),
+            {{dnnl::convolution_backward_data(pd),
+              {argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
+               argument(DNNL_ARG_DIFF_DST, pd.diff_dst_desc())}}}};
+  }
+
+  Candidate backward_weights() const {
+    const dnnl::convolution_backward_weights::primitive_desc pd(
+        {way_, src_, weights_, dst_, strides_, padding_, padding_}, engine_, forward_description());
+    return {pd.impl_info_str(),
+            {{dnnl::convolution_backward_weights(pd),
+              {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()),
+               argument(DNNL_ARG_DIFF_DST, pd.diff_dst_desc())}}}};
+  }
+
+  // With what inference does on the way: the bias that batch norm leaves, the sum of a shortcut, ReLU.
+  Candidate inference() const { return inference_step(work_.adds, work_.rectifies); }
+
+  // The same, the sum in a step of its own.
+  Candidate inference_then_sum() const {
+    Candidate candidate = inference_step(false, false);
+    const Candidate sum = addition(work_.out, batch_, work_.rectifies, engine_);
+    candidate.name += " then " + sum.name;
+    candidate.steps.push_back(sum.steps[0]);
+    return candidate;
+  }
+
+ private:
+  static memory::dims dims(const Geometry& shape, int batch) {
+    return {batch, shape.channels, shape.height, shape.width};
+  }
+
+  static memory::dims weight_dims(const Convolution& work) {
+    const int in = work.in.channels, out = work.out.channels, size = work.size;
+    if (work.groups == 1) return {out, in, size, size};
+    return {work.groups, out / work.groups, in / work.groups, size, size};
+  }
+
+  dnnl::convolution_forward::primitive_desc forward_description() const {
+    return {{prop_kind::forward_training, way_, src_, weights_, dst_, strides_, padding_, padding_}, engine_};
+  }
+
+  Candidate inference_step(bool adds, bool rectifies) const {
+    dnnl::post_ops on_the_way;
+    if (adds) on_the_way.append_sum(1.0f);
+    if (rectifies) on_the_way.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
+    dnnl::primitive_attr attributes;
+    attributes.set_post_ops(on_the_way);
+    const dnnl::convolution_forward::primitive_desc pd(
+        {prop_kind::forward_inference, way_, src_, weights_, any_layout({work_.out.channels}), dst_, strides_, padding_,
+         padding_},
+        attributes, engine_);
+    return {pd.impl_info_str(),
+            {{dnnl::convolution_forward(pd),
+              {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
+               argument(DNNL_ARG_BIAS, pd.bias_desc()), argument(DNNL_ARG_DST, pd.dst_desc())}}}};
+  }
+
+  const Convolution& work_;
+  int batch_;
+  const dnnl::engine& engine_;
+  algorithm way_;
+  memory::desc src_, weights_, dst_;
+  memory::dims strides_, padding_;
+};
+
+// Appends what `make` makes of one convolution by each algorithm.
+void add_candidates(const Convolution& work, int batch, const dnnl::engine& engine,
+                    Candidate (ConvolutionMaker::*make)() const, std::vector<Candidate>* candidates) {
+  const auto add = [&](algorithm way, bool blocks, const char* name) {
+    Candidate candidate = (ConvolutionMaker(work, batch, engine, way, blocks).*make)();
+    candidate.name = std::string(name) + " " + candidate.name;
+    candidates->push_back(std::move(candidate));
+  };
+  add(algorithm::convolution_direct, true, "direct");
+  // Some groups of few channels have fast kernels in other layouts only.
+  if (candidates->back().name.find("ref") != std::string::npos) {
+    add(algorithm::convolution_direct, false, "any layout");
+  }
+  try {
+    add(algorithm::convolution_winograd, true, "winograd");
+  } catch (const dnnl::error& error) {
+    // Winograd exists for some shapes only.
+    if (error.status != dnnl_unimplemented) throw;
+  }
+}
+
+std::vector<Candidate> each_algorithm(const Convolution& work, int batch, const dnnl::engine& engine,
+                                      Candidate (ConvolutionMaker::*make)() const) {
+  std::vector<Candidate> candidates;
+  add_candidates(work, batch, engine, make, &candidates);
+  return candidates;
+}
+
+const auto kTrainingFlags = dnnl::normalization_flags::use_scale_shift | dnnl::normalization_flags::fuse_norm_relu;
+
+dnnl::batch_normalization_forward::primitive_desc normalization(const memory::desc& data, prop_kind kind,
+                                                                dnnl::normalization_flags flags,
+                                                                const dnnl::engine& engine) {
+  return {{kind, data, kEpsilon, flags}, engine};
+}
+
+std::vector<Argument> normalization_arguments(const dnnl::batch_normalization_forward::primitive_desc& pd) {
+  return {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_SCALE_SHIFT, pd.weights_desc()),
+          argument(DNNL_ARG_MEAN, pd.mean_desc()), argument(DNNL_ARG_VARIANCE, pd.variance_desc())};
+}
+
+Candidate normalization_forward(const Pointwise& work, int batch, const dnnl::engine& engine) {
+  const auto pd = normalization(blocked(work.shape, batch), prop_kind::forward_training, kTrainingFlags, engine);
+  std::vector<Argument> arguments = normalization_arguments(pd);
+  arguments.push_back(argument(DNNL_ARG_DST, pd.dst_desc()));
+  arguments.push_back(argument(DNNL_ARG_WORKSPACE, pd.workspace_desc()));
+  return {pd.impl_info_str(), {{dnnl::batch_normalization_forward(pd), arguments}}};
+}
+
+Candidate normalization_backward(const Pointwise& work, int batch, const dnnl::engine& engine) {
+  const memory::desc data = blocked(work.shape, batch);
+  const auto forward = normalization(data, prop_kind::forward_training, kTrainingFlags, engine);
+  const dnnl::batch_normalization_backward::primitive_desc pd(
+      {prop_kind::backward, data, data, kEpsilon, kTrainingFlags}, engine, forward);
+  std::vector<Argument> arguments = normalization_arguments(forward);
+  arguments.push_back(argument(DNNL_ARG_DIFF_DST, pd.diff_dst_desc()));
+  arguments.push_back(argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()));
+  arguments.push_back(argument(DNNL_ARG_DIFF_SCALE_SHIFT, pd.diff_weights_desc()));
+  arguments.push_back(argument(DNNL_ARG_WORKSPACE, forward.workspace_desc()));
+  return {pd.impl_info_str(), {{dnnl::batch_normalization_backward(pd), arguments}}};
+}
+
+Candidate normalization_inference(const Pointwise& work, int batch, const dnnl::engine& engine) {
+  const auto flags = kTrainingFlags | dnnl::normalization_flags::use_global_stats;
+  const auto pd = normalization(blocked(work.shape, batch), prop_kind::forward_inference, flags, engine);
+  std::vector<Argument> arguments = normalization_arguments(pd);
+  arguments.push_back(argument(DNNL_ARG_DST, pd.dst_desc()));
+  return {pd.impl_info_str(), {{dnnl::batch_normalization_forward(pd), arguments}}};
+}
+
+}  // namespace
+
+const char* kind_name(Kind kind) {
+  switch (kind) {
+    case Kind::kForward:
+      return "forward";
+    case Kind::kBackwardData:
+      return "backward_data";
+    case Kind::kBackwardWeights:
+      return "backward_weights";
+    case Kind::kBatchNorm:
+      return "batch_norm";
+    case Kind::kAdd:
+      return "add";
+  }
+  return "";
+}
+
+std::vector<Task> training_tasks(const ChainWork& work, int batch, const dnnl::engine& engine) {
+  std::vector<Task> tasks;
+  const auto add = [&](Kind kind, const Convolution& convolution, Candidate (ConvolutionMaker::*make)() const) {
+    tasks.push_back({kind, convolution.text(), convolution.count, each_algorithm(convolution, batch, engine, make)});
+  };
+  for (const Convolution& convolution : work.convolutions) {
+    add(Kind::kForward, convolution, &ConvolutionMaker::forward);
+    if (!convolution.reads_input) add(Kind::kBackwardData, convolution, &ConvolutionMaker::backward_data);
+    add(Kind::kBackwardWeights, convolution, &ConvolutionMaker::backward_weights);
+  }
+  for (const Pointwise& norm : work.batch_norms) {
+    // Backward right after forward: it reads the mask that forward leaves in their common workspace.
+    tasks.push_back({Kind::kBatchNorm, norm.text(), norm.count, {normalization_forward(norm, batch, engine)}});
+    tasks.push_back({Kind::kBatchNorm, norm.text(), norm.count, {normalization_backward(norm, batch, engine)}});
+  }
+  for (const Pointwise& sum : work.adds) {
+    // Once for the sum, once for the gradient that a second reader adds.
+    tasks.push_back({Kind::kAdd, sum.text(), 2 * sum.count, {addition(sum.shape, batch, false, engine)}});
+  }
+  return tasks;
+}
+
+std::vector<Task> inference_tasks(const ChainWork& work, int batch, const dnnl::engine& engine) {
+  std::vector<Task> tasks;
+  for (const Convolution& convolution : work.convolutions) {
+    std::vector<Candidate> candidates = each_algorithm(convolution, batch, engine, &ConvolutionMaker::inference);
+    if (convolution.adds) {
+      add_candidates(convolution, batch, engine, &ConvolutionMaker::inference_then_sum, &candidates);
+    }
+    tasks.push_back({Kind::kForward, convolution.text(), convolution.count, std::move(candidates)});
+  }
+  for (const Pointwise& norm : work.batch_norms) {
+    tasks.push_back({Kind::kBatchNorm, norm.text(), norm.count, {normalization_inference(norm, batch, engine)}});
+  }
+  for (const Pointwise& sum : work.adds) {
+    tasks.push_back({Kind::kAdd, sum.text(), sum.count, {addition(sum.shape, batch, true, engine)}});
+  }
+  return tasks;
+}
+
+}  // namespace dng::bench
