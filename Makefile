@@ -4,6 +4,7 @@ DARKNET_ROOT ?=
 PREFIX       ?= /usr/local
 JOBS         ?= $(shell nproc)
 CMAKE_FLAGS  ?=
+BENCH        ?=
 # The preset's folder, or one of its own for the fork, so that switching hosts does not rebuild everything.
 BUILD        := build/$(PRESET)$(if $(DARKNET_ROOT),-fork)
 CONFIGURE    := cmake --preset $(PRESET) -B $(BUILD) -DDARKNET_ROOT=$(abspath $(DARKNET_ROOT)) $(CMAKE_FLAGS)
@@ -12,7 +13,7 @@ PACKAGES     := cmake g++ pkg-config darknet libdnnl-dev libopencv-core-dev libo
                 libopencv-imgcodecs-dev libgtest-dev dataset-fashion-mnist zlib1g-dev python3 python3-matplotlib
 LINT_PACKAGES := clang-format clang-tidy
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
-SOURCES       = $(shell git ls-files 'src/*.cpp' 'src/*.h' 'layers/*.cpp' 'layers/*.h' 'tests/*.cpp' 'tests/*.h')
+SOURCES       = $(shell git ls-files 'src/*.cpp' 'src/*.h' 'layers/*.cpp' 'layers/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'bench/*.h')
 
 .PHONY: all deps demo test bench lint format install clean configure
 
@@ -38,8 +39,10 @@ demo: deps all
 test: all
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
+# BENCH='--quick' or other options of scripts/bench.py.
 bench: all
-	$(PYTHON) scripts/bench.py --darknet ./darknet
+	cmake --build $(BUILD) -j $(JOBS) --target onednn_chain
+	$(PYTHON) scripts/bench.py --darknet ./darknet --chain $(BUILD)/onednn_chain $(BENCH)
 
 lint:
 	@clang-format --version > /dev/null 2>&1 && clang-tidy --version > /dev/null 2>&1 || \

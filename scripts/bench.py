@@ -1,134 +1,179 @@
 #!/usr/bin/env python3
-"""Images per second of training, distilling and evaluating, beside peak memory.
+"""Images per second of training, distilling and evaluating, beside the limit, PyTorch, and where the time goes.
 
-usage: bench.py [--darknet ./darknet] [--seconds 12] [--threads 1 2] [--json FILE] [CFG...]
+    scripts/bench.py [--quick] [--pytorch] [--busy] [--images LIST.data] [--json FILE] [CFG...]
 
-Every figure comes from the program itself on real data: CIFAR100 (scripts/get_cifar100.sh) for 3-channel networks,
-Fashion-MNIST for 1-channel ones. Training and distilling: the median time of an iteration after the first ten, data
-pipeline included; a student's teacher is the same network. Evaluating: the whole validation set, the program's start
-included. The machine should be idle; the load average is printed with the figures.
+Every figure is the program's own on real data, data pipeline included: CIFAR100 (scripts/get_cifar100.sh) for 3-channel
+networks, Fashion-MNIST for 1-channel ones, and for large images what --images names (a .data file of image lists).
+
+train, distill  the median time of at least 10 steps after 5 that warm up; a student's teacher is the same network
+valid           the time by which an evaluation of many images is longer than one of a single batch: without the start
+chain           the limit: bare oneDNN primitives for the same network (bench/chain_work.h says which count); distilling
+                is its training and its inference one after the other
+PyTorch         bench/pytorch_step.py on the same work without a data pipeline, the better of its two memory formats
+
+The rounds take turns (ours, chain, PyTorch, ours, ...); rates are medians over rounds, ratios the medians of each
+round's. The machine should be idle: what else it did meanwhile is printed at the end.
 """
+
 import argparse
 import json
 import os
-import re
-import signal
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-ITERATION = re.compile(r"^\d+, [\d.]+: \S+, \S+ avg, \S+ rate, (\S+) seconds, ")
-CFGS = ["cfg/cifar100-resnet8.cfg", "cfg/cifar100-resnet20.cfg"]
+from benchmark import busy, tables
+from benchmark.processes import Machine
+from benchmark.program import Program
+from benchmark.rivals import Chain, PyTorch
+from benchmark.rounds import Rounds, entries
+from benchmark.shares import shares
+from benchmark.workload import LARGE, Workload, option, read
+from generations_driver.errors import Failure, OneLineParser
+
+CFGS = ["cfg/cifar100-resnet20.cfg", "cfg/cifar100-resnet56.cfg", "cfg/cifar100-resnet110.cfg",
+        "cfg/cifar100-densenet100.cfg", "cfg/ilsvrc2012-resnet18.cfg"]
+QUICK_CFGS = CFGS[:1]
 
 
-def fail(text):
-    print(f"bench.py: {text}", file=sys.stderr)
-    sys.exit(1)
+def show(text=""):
+    print(text, flush=True)
 
 
-def option(cfg, key, fallback=None):
-    found = re.search(rf"^\s*{key}\s*=\s*(\S+)", cfg, re.M)
-    if not found and fallback is None:
-        fail(f"the cfg has no {key}=")
-    return found.group(1) if found else fallback
+def needs_images(path):
+    return int(option(read(path), "height", path)) >= LARGE
 
 
-def with_cost(cfg, cost):
-    """The cfg with another last section, and so long that it is never done before it is stopped."""
-    head = cfg[: cfg.rindex("[softmax]")]
-    head = re.sub(r"^\s*(epochs|max_batches|epoch_steps|steps|scales|policy)\s*=.*\n", "", head, flags=re.M)
-    return head.replace("[net]\n", "[net]\npolicy=constant\nmax_batches=1000000\n", 1) + cost
+def choose_cfgs(options):
+    """The cfgs to measure. Of the default ones those whose images are not given are left out, with the reason."""
+    cfgs = options.cfgs or (QUICK_CFGS if options.quick or options.busy else CFGS)
+    kept = []
+    for path in cfgs:
+        if not options.cfgs and not options.images and needs_images(path):
+            show(f"{path} is left out: its images are not given (--images LIST.data)")
+        else:
+            kept.append(path)
+    return kept
 
 
-class Bench:
-    def __init__(self, darknet, seconds, folder):
-        self.darknet, self.seconds, self.folder = os.path.abspath(darknet), seconds, folder
-
-    def data(self, channels):
-        source = "cfg/cifar100.data" if channels == "3" else "cfg/fashion.data"
-        with open(source, encoding="utf-8") as file:
-            lines = [line for line in file if not line.startswith("backup")]
-        path = os.path.join(self.folder, "bench.data")
-        with open(path, "w", encoding="utf-8") as file:
-            file.writelines(lines + [f"backup={self.folder}\n"])
-        return path
-
-    def start(self, *words):
-        return subprocess.Popen([self.darknet, "classifier", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True)
-
-    def train(self, data, name, cfg, batch, threads):
-        """(images/s, peak bytes) from iterations 11 on."""
-        path = os.path.join(self.folder, name + ".cfg")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(cfg)
-        child = self.start("train", data, path, "-seed", "1", "-threads", str(threads), "-state_seconds", "1e9")
-        seconds, end = [], None
-        for line in child.stdout:
-            found = ITERATION.match(line)
-            if not found:
-                continue
-            end = end or time.monotonic() + self.seconds
-            seconds.append(float(found.group(1)))
-            if len(seconds) > 20 and time.monotonic() > end:
-                break
-        child.send_signal(signal.SIGTERM)
-        child.stdout.read()
-        message = child.stderr.read()
-        _, status, usage = os.wait4(child.pid, 0)
-        if len(seconds) <= 20:
-            fail(f"{path}: {message.strip() or f'stopped with status {status}'}")
-        return batch / statistics.median(seconds[10:]), usage.ru_maxrss * 1024
-
-    def valid(self, data, cfg, weights, threads):
-        """Images/s over the validation set, the program's start included."""
-        begin = time.monotonic()
-        child = self.start("valid", data, cfg, weights, "-threads", str(threads))
-        out, message = child.communicate()
-        if child.returncode != 0:
-            fail(f"{cfg}: {message.strip()}")
-        return int(out.split()[-1]) / (time.monotonic() - begin)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("cfgs", nargs="*", default=CFGS)
-    parser.add_argument("--darknet", default="./darknet")
-    parser.add_argument("--seconds", type=float, default=12)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, os.cpu_count() or 1])
-    parser.add_argument("--json")
-    arguments = parser.parse_args()
-    if not os.access(arguments.darknet, os.X_OK):
-        fail(f"{arguments.darknet}: no such program; run 'make' first, or give --darknet FILE")
-    if any("cifar100" in cfg for cfg in arguments.cfgs) and not os.path.exists("data/cifar-100/train.bin"):
-        fail("data/cifar-100/train.bin is missing; run scripts/get_cifar100.sh first, or name 1-channel cfgs")
+def measure(workload, options, runner, profile):
+    """Everything about one network, printed and returned."""
+    rounds = {threads: [] for threads in options.threads}
+    for _ in range(options.rounds):
+        for threads, done in rounds.items():
+            done.append(runner.measure(workload, threads))
     rows = []
-    print(f"load average {os.getloadavg()[0]:.2f}; images/s, medians")
-    print(f"{'network':<28}{'threads':>8}{'train':>10}{'distill':>10}{'valid':>10}{'peak MiB':>10}")
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(arguments.darknet, arguments.seconds, folder)
-        for path in arguments.cfgs:
-            with open(path, encoding="utf-8") as file:
-                cfg = file.read()
-            data, batch = bench.data(option(cfg, "channels")), int(option(cfg, "batch"))
-            for threads in sorted(set(arguments.threads)):
-                train, peak = bench.train(data, "train", with_cost(cfg, "[softmax]\n"), batch, threads)
-                weights = os.path.join(folder, "train_last.weights")
-                plain = os.path.join(folder, "train.cfg")
-                student = with_cost(cfg, f"[distill]\nteacher={plain}\nteacher_weights={weights}\n")
-                distill, student_peak = bench.train(data, "student", student, batch, threads)
-                valid = bench.valid(data, plain, weights, threads)
-                rows.append({"network": path, "threads": threads, "train": train, "distill": distill, "valid": valid,
-                             "peak_bytes": max(peak, student_peak)})
-                print(f"{os.path.basename(path):<28}{threads:>8}{train:>10.0f}{distill:>10.0f}{valid:>10.0f}"
-                      f"{max(peak, student_peak) / 2**20:>10.0f}", flush=True)
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump({"load_average": os.getloadavg()[0], "rows": rows}, file, indent=2)
-            file.write("\n")
+    for threads, done in rounds.items():
+        rows += entries(workload, threads, done)
+    for row in rows:
+        show(tables.row(row))
+    scale = tables.scaling(rows)
+    if scale:
+        show(tables.scaling_line(scale))
+    result = {"network": workload.path, "batch": workload.batch, "rows": rows, "scaling": scale,
+              "rounds": {str(threads): done for threads, done in rounds.items()}, "profiles": {}, "shares": {}}
+    for threads in options.threads if profile else []:
+        profiles = {
+            work: runner.program.profile(workload.data, cfg, workload.batch, threads, workload.folder)
+            for work, cfg in (("train", workload.cfg), ("distill", workload.student))
+        }
+        columns = {work: shares(one) for work, one in profiles.items()}
+        result["profiles"][str(threads)], result["shares"][str(threads)] = profiles, columns
+        show("\n".join(tables.share_lines(threads, columns)))
+    return result
+
+
+def run(options, folder):
+    program = Program(options.darknet, options.seconds)
+    report = {"date": time.strftime("%Y-%m-%d %H:%M:%S"), "load_average": os.getloadavg()[0], "networks": []}
+    cfgs = choose_cfgs(options)
+    workloads = [Workload(path, options.images, options.batch, folder) for path in cfgs]
+    if options.busy:
+        report["busy"] = []
+        for workload in workloads:
+            result = busy.measure(program, workload, max(2, *options.threads), options.rounds)
+            report["busy"].append(result)
+            show(busy.line(result))
+        return report
+
+    machine = Machine()
+    chain = Chain(options.chain, options.seconds)
+    if not chain.exists():
+        show(f"no chain: {options.chain} is not built (`make bench` does that)")
+        chain = None
+    pytorch = PyTorch(options.python, options.seconds) if options.pytorch else None
+    if pytorch and not pytorch.exists():
+        show(f"no PyTorch: {options.python} cannot import torch (package python3-torch)")
+        pytorch = None
+    profile = program.has_profile()
+    if not profile:
+        show("no shares of the layers: this program has no -profile")
+    show(f"load average {report['load_average']:.2f}; images/s, medians over {options.rounds} "
+         f"round{'s' if options.rounds > 1 else ''}; ratio: ours / theirs")
+    show(tables.heading())
+    runner = Rounds(program, chain, pytorch, machine)
+    for workload in workloads:
+        report["networks"].append(measure(workload, options, runner, profile))
+    report["machine"] = machine.report()
+    show(tables.machine_line(report["machine"]))
+    return report
+
+
+def counts(text):
+    return [int(number) for number in text.split(",")]
+
+
+counts.__name__ = "list of numbers"  # argparse names it in its error
+
+
+def read_options(arguments):
+    parser = OneLineParser(prog="bench.py", description=__doc__.split("\n\n", maxsplit=1)[0],
+                           epilog=__doc__.split("\n\n", maxsplit=2)[2], formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("cfgs", nargs="*", metavar="CFG", help="networks (default: those of the paper)")
+    parser.add_argument("--quick", action="store_true", help="ResNet-20, one short round: about two minutes")
+    parser.add_argument("--busy", action="store_true", help="only this: training beside a busy process (ResNet-20)")
+    parser.add_argument("--pytorch", action="store_true", help="compare with PyTorch, too")
+    parser.add_argument("--images", metavar="LIST.data", help="data for networks of large images")
+    parser.add_argument("--json", metavar="FILE", help="write everything there, too")
+    parser.add_argument("--rounds", type=int, metavar="N", help="default: 3")
+    parser.add_argument("--seconds", type=float, metavar="S", help="for each measurement (default: 12)")
+    parser.add_argument("--threads", type=counts, metavar="N[,N...]", help="default: 1 and all")
+    parser.add_argument("--batch", type=int, metavar="N", help="default: 128, and 16 for large images")
+    parser.add_argument("--darknet", default="./darknet", metavar="FILE", help="default: ./darknet")
+    parser.add_argument("--chain", default="build/release/onednn_chain", metavar="FILE",
+                        help="default: build/release/onednn_chain")
+    parser.add_argument("--python", default="/usr/bin/python3", metavar="FILE",
+                        help="the one with PyTorch (default: /usr/bin/python3)")
+    options = parser.parse_args(arguments)
+    options.rounds = options.rounds if options.rounds is not None else 1 if options.quick else 3
+    options.seconds = options.seconds if options.seconds is not None else 4 if options.quick else 12
+    options.threads = sorted(set(options.threads or [1, os.cpu_count() or 1]))
+    if min(options.rounds, options.threads[0], options.seconds, options.batch or 1) <= 0:
+        parser.error("--rounds, --seconds, --threads and --batch must be above 0")
+    return options
+
+
+def main(arguments=None):
+    options = read_options(arguments)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            report = run(options, folder)
+        if options.json:
+            with open(options.json, "w", encoding="utf-8") as file:
+                json.dump(report, file, indent=2)
+                file.write("\n")
+        return 0
+    except Failure as failure:
+        print(f"bench.py: {failure}", file=sys.stderr)
+        return failure.code
+    except KeyboardInterrupt:
+        print("bench.py: stopped", file=sys.stderr)
+        return 130
+    except OSError as error:
+        print(f"bench.py: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Training beside a process that never sleeps: threads that spin while they wait would starve each other."""
+
+import statistics
+import subprocess
+import sys
+
+
+class Spinner:
+    """A process that keeps one core busy; it ends with the block."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        return self
+
+    def __exit__(self, *_error):
+        self.process.kill()
+        self.process.wait()
+
+
+def measure(program, workload, threads, rounds):
+    """images/s of training on one and on several threads, beside one busy process; they take turns."""
+    rates = {1: [], threads: []}
+    with Spinner():
+        for _ in range(rounds):
+            for count, list_of_rates in rates.items():
+                result = program.train(workload.data, workload.cfg, workload.batch, count)
+                list_of_rates.append(result["images_per_second"])
+    medians = {count: statistics.median(list_of_rates) for count, list_of_rates in rates.items()}
+    return {"network": workload.name, "threads": threads, "one": medians[1], "several": medians[threads],
+            "rounds": {str(count): list_of_rates for count, list_of_rates in rates.items()},
+            "holds": medians[threads] >= medians[1]}
+
+
+def line(result):
+    verdict = "stays at or above one thread" if result["holds"] else "FALLS BELOW one thread"
+    return (f"{result['network']} beside one busy process: 1 thread {result['one']:.0f} images/s, "
+            f"{result['threads']} threads {result['several']:.0f} ({result['several'] / result['one']:.2f}): {verdict}")

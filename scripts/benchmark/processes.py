@@ -1,0 +1,89 @@
+"""Running programs and seeing what they, and everything else on the machine, took."""
+
+import json
+import os
+import resource
+import subprocess
+import tempfile
+import time
+
+from generations_driver.errors import Failure
+
+
+def busy_seconds():
+    """What all processors together have worked since the machine started."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _idle, _wait, interrupts, soft = map(int, file.readline().split()[1:8])
+    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
+
+
+def own_seconds():
+    return sum(usage.ru_utime + usage.ru_stime
+               for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
+class Machine:
+    """Collects, over the measurements, how many processors were busy with something else."""
+
+    def __init__(self):
+        self.foreign = []
+
+    def __enter__(self):
+        self.start = time.monotonic(), busy_seconds(), own_seconds()
+        return self
+
+    def __exit__(self, *_error):
+        now = time.monotonic(), busy_seconds(), own_seconds()
+        wall, busy, own = (after - before for after, before in zip(now, self.start))
+        if wall > 0:
+            self.foreign.append(max(0.0, (busy - own) / wall))
+
+    def report(self):
+        mean = sum(self.foreign) / len(self.foreign) if self.foreign else 0.0
+        return {"cores": os.cpu_count(), "foreign_mean": mean, "foreign_most": max(self.foreign, default=0.0)}
+
+
+class Child:
+    """A process whose stdout is read line by line; it is ended in any case."""
+
+    def __init__(self, command):
+        self.command = command
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.errors, text=True)
+        self.peak_bytes = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        if self.process.returncode is None:
+            self.process.kill()
+            self.finish()
+        self.process.stdout.close()
+        self.errors.close()
+
+    def finish(self):
+        """Waits; returns the exit status."""
+        self.process.stdout.read()
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.peak_bytes = usage.ru_maxrss * 1024
+        return self.process.returncode
+
+    def message(self):
+        """Its last line on stderr, for an error."""
+        self.errors.seek(0)
+        lines = self.errors.read().strip().splitlines()
+        return lines[-1] if lines else f"stopped with status {self.process.returncode}"
+
+
+def json_line(command):
+    """Runs a program that prints one line of JSON."""
+    with Child(command) as child:
+        line = child.process.stdout.readline()
+        if child.finish() != 0:
+            raise Failure(f"{command[0]}: {child.message()}")
+        try:
+            return json.loads(line)
+        except ValueError as error:
+            raise Failure(f"{command[0]}: its output is no JSON: {line[:60]!r}") from error
