@@ -157,6 +157,8 @@ def read_options(arguments):
 def main(arguments=None):
     options = read_options(arguments)
     try:
+        if options.json:
+            open(options.json, "a", encoding="utf-8").close()  # an hour later would be late for this error
         with tempfile.TemporaryDirectory() as folder:
             report = run(options, folder)
         if options.json:
