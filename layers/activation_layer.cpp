@@ -1,8 +1,9 @@
 #include "layers/activation_layer.h"
 
-#include <algorithm>
+#include <cstring>
 
 #include "engine/cpu/row_math.h"
+#include "engine/cpu/scratch.h"
 #include "engine/kernel.h"
 #include "layers/layer_options.h"
 
@@ -14,30 +15,48 @@ class ActivationKernel final : public Kernel {
   explicit ActivationKernel(Activation activation) : activation_(activation) {}
   LayoutUse layout_use() const override { return LayoutUse::kSame; }
 
-  void forward(Node& node, Pass& pass) override {
-    const float* input = node.input(pass);
-    const float zero[kLanes] = {};
-    float one[kLanes];
-    std::fill(one, one + kLanes, 1.0f);
-    each_image(node, [&](size_t first, size_t count) {
-      row_affine(input + first, count, zero, one, zero, activation_, node.output + first);
-    });
+  Role role(const Node&) const override {
+    Role role;
+    role.by_range = role.lazy = role.hands_on = true;
+    role.changes_delta = activation_ != Activation::kLinear;
+    role.reads_output = false;
+    return role;
   }
 
-  void backward(Node& node, Pass&) override {
-    if (node.input_delta() == nullptr) return;
-    each_image(node, [&](size_t first, size_t count) {
-      row_activation_gradient(node.output + first, count, activation_, node.delta + first);
-      row_accumulate(node.delta + first, count, node.input_delta() + first);
-    });
+  void forward(Node&, Pass&) override {}
+
+  void compute(const Node& node, const Pass& pass, const Range& range, float* output, Scratch* scratch) override {
+    for (int i = 0; i < range.count; ++i) {
+      const ScratchFrame frame(scratch);
+      activate(node, pass, range.first + i, output + static_cast<size_t>(i) * node.out_size(), scratch);
+    }
+  }
+
+  void settle(Node& node, const Pass& pass, const Range& range, Scratch* scratch) override {
+    const size_t size = node.out_size();
+    for (int i = 0; i < range.count; ++i) {
+      if (activation_ == Activation::kLinear) break;
+      const ScratchFrame frame(scratch);
+      float* y = scratch->take(size);
+      activate(node, pass, range.first + i, y, scratch);
+      row_activation_gradient(y, size, activation_, node.delta + static_cast<size_t>(range.first + i) * size);
+    }
+    node.hand_on(pass, range, scratch);
+  }
+
+  void backward(Node&, Pass&) override {}
+
+  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
+             Scratch*) override {
+    const size_t count = static_cast<size_t>(range.count) * node.out_size();
+    std::memcpy(output, inputs[0].data, count * sizeof(float));
+    row_activation(output, count, activation_);
   }
 
  private:
-  template <class Run>
-  static void each_image(const Node& node, Run run) {
-    const size_t size = node.out_size();
-#pragma omp parallel for
-    for (int b = 0; b < node.batch; ++b) run(static_cast<size_t>(b) * size, size);
+  void activate(const Node& node, const Pass& pass, int image, float* y, Scratch* scratch) const {
+    node.read_into(0, pass, {image, 1}, y, scratch);
+    row_activation(y, node.out_size(), activation_);
   }
 
   Activation activation_;

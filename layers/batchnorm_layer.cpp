@@ -1,6 +1,10 @@
 #include "layers/batchnorm_layer.h"
 
+#include <vector>
+
 #include "engine/cpu/batchnorm_math.h"
+#include "engine/cpu/parallel.h"
+#include "engine/kernel.h"
 #include "layers/layer_options.h"
 
 namespace dng {
@@ -10,24 +14,71 @@ class BatchnormKernel final : public Kernel {
  public:
   LayoutUse layout_use() const override { return LayoutUse::kSame; }
 
+  Role role(const Node&) const override {
+    Role role;
+    role.by_range = role.lazy = true;
+    role.reads_output = false;
+    role.measures = role.takes_strides = true;
+    return role;
+  }
+
   void prepare(Node* node) override {
-    batchnorm_ =
-        std::make_unique<BatchNorm>(node->host->blocks(node->index), Rows(node->config->out, node->batch, node->layout),
-                                    host::traits().batchnorm.rolling_rate);
+    rows_ = Rows(node->config->out, node->layout);
+    batchnorm_ = std::make_unique<BatchNorm>(node->host->blocks(node->index), rows_, node->batch,
+                                             host::traits().batchnorm.rolling_rate);
+    piece_ = piece_of(node->batch, rows_.size() * sizeof(float));
   }
 
   void forward(Node& node, Pass& pass) override {
-    batchnorm_->forward(node.input(pass), pass, Activation::kLinear, node.output);
+    for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
+      batchnorm_->measure(node.view(0, pass, range, &scratch), range);
+    });
+    batchnorm_->finish(pass.steps);
+  }
+
+  void compute(const Node& node, const Pass& pass, const Range& range, float* output, Scratch* scratch) override {
+    batchnorm_->apply(node.view(0, pass, range, scratch), range.count, Activation::kLinear, output);
+  }
+
+  void settle(Node& node, const Pass& pass, const Range& range, Scratch* scratch) override {
+    const ScratchFrame frame(scratch);
+    batchnorm_->gradient_sums(node.view(0, pass, range, scratch), range, Activation::kLinear,
+                              node.delta + range.offset(node.stride), node.stride, scratch);
   }
 
   void backward(Node& node, Pass& pass) override {
-    batchnorm_->backward(node.input(pass), node.delta);
-    if (node.input_delta() == nullptr) return;
-    row_accumulate(node.delta, node.out_size() * static_cast<size_t>(node.batch), node.input_delta());
+    batchnorm_->finish_gradient();
+    if (!node.sources[0].wanted) return;
+    for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
+      float* target = node.gradient_target(0, range, &scratch);
+      batchnorm_->gradient(node.view(0, pass, range, &scratch), {node.delta + range.offset(node.stride), node.stride},
+                           range.count, target);
+      node.give(0, pass, range, target, &scratch);
+    });
+  }
+
+  void prepare_inference(Node&) override { batchnorm_->fold(&factor_, &shift_); }
+  void infer(const Node&, Pass&, const Range& range, const View* inputs, float* output, size_t, Scratch*) override {
+    const float zero[kLanes] = {};
+    for (size_t i = 0; i < static_cast<size_t>(range.count); ++i) {
+      for (int row = 0; row < rows_.count(); ++row) {
+        float factor[kLanes], shift[kLanes];
+        for (int l = 0; l < kLanes; ++l) {
+          const auto channel = static_cast<size_t>(rows_.channel(row) + (rows_.block > 1 ? l : 0));
+          factor[l] = factor_[channel];
+          shift[l] = shift_[channel];
+        }
+        row_affine(inputs[0].data + i * inputs[0].stride + rows_.offset(row), rows_.length(), zero, factor, shift,
+                   Activation::kLinear, output + i * rows_.size() + rows_.offset(row));
+      }
+    }
   }
 
  private:
+  Rows rows_;
+  int piece_ = 1;
   std::unique_ptr<BatchNorm> batchnorm_;
+  std::vector<float> factor_, shift_;  // of the inference
 };
 
 }  // namespace

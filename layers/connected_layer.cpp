@@ -2,10 +2,11 @@
 
 #include <dnnl.h>
 
-#include <algorithm>
+#include <vector>
 
 #include "base/error.h"
 #include "engine/cpu/batchnorm_math.h"
+#include "engine/kernel.h"
 #include "layers/layer_options.h"
 
 namespace dng {
@@ -25,36 +26,39 @@ class ConnectedKernel final : public Kernel {
   ConnectedKernel(const LayerConfig& layer, Activation activation)
       : activation_(activation), batch_normalize_(layer.options.flag("batch_normalize")) {}
 
+  Role role(const Node&) const override {
+    Role role;
+    role.reads_output = activation_ != Activation::kLinear;
+    return role;
+  }
+
   void prepare(Node* node) override {
     const std::vector<host::Block> blocks = node->host->blocks(node->index);
     bias_ = blocks[0];
     weights_ = blocks[1];
     if (!batch_normalize_) return;
     x_.resize(node->out_size() * static_cast<size_t>(node->batch));
-    batchnorm_ = std::make_unique<BatchNorm>(blocks, Rows(node->config->out, node->batch, Layout::kPlain),
+    batchnorm_ = std::make_unique<BatchNorm>(blocks, Rows(node->config->out, Layout::kPlain), node->batch,
                                              host::traits().batchnorm.rolling_rate_connected);
   }
 
   void forward(Node& node, Pass& pass) override {
-    const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
-    float* x = batch_normalize_ ? x_.data() : node.output;
-    multiply(false, true, node.batch, outputs, inputs, node.input(pass), weights_.value, 0, x);
-    if (batch_normalize_) return batchnorm_->forward(x, pass, activation_, node.output);
-    const float zero[kLanes] = {};
-    float one[kLanes];
-    std::fill(one, one + kLanes, 1.0f);
-    for (int b = 0; b < node.batch; ++b) {
-      float* row = node.output + static_cast<size_t>(b) * node.out_size();
-      row_accumulate(bias_.value, node.out_size(), row);
-      if (activation_ != Activation::kLinear) row_affine(row, node.out_size(), zero, one, zero, activation_, row);
-    }
+    if (!batch_normalize_) return run(node, node.batch, node.input(pass), node.output);
+    const View x{x_.data(), node.out_size()};
+    product(node, node.batch, node.input(pass), x_.data());
+    batchnorm_->measure(x, {0, node.batch});
+    batchnorm_->finish(pass.steps);
+    batchnorm_->apply(x, node.batch, activation_, node.output);
   }
 
   void backward(Node& node, Pass& pass) override {
     const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
     row_activation_gradient(node.output, node.out_size() * static_cast<size_t>(node.batch), activation_, node.delta);
     if (batch_normalize_) {
-      batchnorm_->backward(x_.data(), node.delta);
+      const View x{x_.data(), node.out_size()}, delta{node.delta, node.out_size()};
+      batchnorm_->gradient_sums(x, {0, node.batch}, Activation::kLinear, node.delta, node.out_size(), nullptr);
+      batchnorm_->finish_gradient();
+      batchnorm_->gradient(x, delta, node.batch, node.delta);
     } else {
       for (int b = 0; b < node.batch; ++b) {
         row_accumulate(node.delta + static_cast<size_t>(b) * node.out_size(), node.out_size(), bias_.update);
@@ -65,12 +69,41 @@ class ConnectedKernel final : public Kernel {
     multiply(false, false, node.batch, inputs, outputs, node.delta, weights_.value, 1, node.input_delta());
   }
 
+  void prepare_inference(Node&) override {
+    if (batchnorm_) batchnorm_->fold(&factor_, &shift_);
+  }
+  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
+             Scratch*) override {
+    if (!batch_normalize_) return run(node, range.count, inputs[0].data, output);
+    product(node, range.count, inputs[0].data, output);
+    for (size_t b = 0; b < static_cast<size_t>(range.count); ++b) {
+      float* row = output + b * node.out_size();
+      for (size_t i = 0; i < node.out_size(); ++i) row[i] = row[i] * factor_[i] + shift_[i];
+      row_activation(row, node.out_size(), activation_);
+    }
+  }
+
  private:
+  void product(const Node& node, int images, const float* input, float* output) const {
+    const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
+    multiply(false, true, images, outputs, inputs, input, weights_.value, 0, output);
+  }
+
+  void run(const Node& node, int images, const float* input, float* output) const {
+    product(node, images, input, output);
+    for (int b = 0; b < images; ++b) {
+      float* row = output + static_cast<size_t>(b) * node.out_size();
+      row_accumulate(bias_.value, node.out_size(), row);
+      if (activation_ != Activation::kLinear) row_activation(row, node.out_size(), activation_);
+    }
+  }
+
   Activation activation_;
   bool batch_normalize_;
   host::Block bias_, weights_;
   std::vector<float> x_;
   std::unique_ptr<BatchNorm> batchnorm_;
+  std::vector<float> factor_, shift_;  // of the inference
 };
 
 std::unique_ptr<Kernel> make_connected_kernel(const LayerConfig& layer) {

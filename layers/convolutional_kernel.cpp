@@ -1,16 +1,22 @@
 #include "layers/convolutional_kernel.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "engine/cpu/batchnorm_math.h"
-#include "engine/cpu/dnnl_memory.h"
+#include "engine/cpu/convolution.h"
+#include "engine/cpu/parallel.h"
 #include "layers/convolutional_layer.h"
 
 namespace dng {
 namespace {
 
-using dnnl::algorithm;
-using dnnl::memory;
+// Sums of the weights' gradient are kept apart for this many groups of images and added in order at the end: the result
+// does not depend on which thread took which group.
+constexpr int kGroups = 8;
+// Sums of large weights are dear to keep apart.
+constexpr int kGroupsOfLarge = 2;
+constexpr size_t kLarge = size_t{1} << 18;
 
 class ConvolutionalKernel final : public Kernel {
  public:
@@ -20,174 +26,206 @@ class ConvolutionalKernel final : public Kernel {
         stride_(layer.options.integer("stride")),
         padding_(convolution_padding(layer.options)),
         groups_(layer.options.integer("groups")),
-        batch_normalize_(layer.options.flag("batch_normalize")) {}
+        batch_normalize_(layer.options.flag("batch_normalize")),
+        blocks_groups_(layer.in.channels % (kLanes * groups_) == 0 && layer.out.channels % (kLanes * groups_) == 0) {}
 
-  LayoutUse layout_use() const override { return LayoutUse::kEach; }
+  // With groups, channels that padding added would be in the wrong group.
+  LayoutUse layout_use() const override {
+    return groups_ > 1 && !blocks_groups_ ? LayoutUse::kPlain : LayoutUse::kEach;
+  }
+  bool can_subsample() const override { return size_ == 1 && stride_ == 1 && padding_ == 0; }
 
   void prepare(Node* node) override {
-    const Geometry &in = node->config->in, &out = node->config->out;
-    const memory::desc any_src({node->batch, in.channels, in.height, in.width}, kType, memory::format_tag::any);
-    const memory::desc any_dst({node->batch, out.channels, out.height, out.width}, kType, memory::format_tag::any);
-    const memory::dims weight_dims =
-        groups_ > 1 ? memory::dims{groups_, out.channels / groups_, in.channels / groups_, size_, size_}
-                    : memory::dims{out.channels, in.channels, size_, size_};
-    const memory::desc any_weights(weight_dims, kType, memory::format_tag::any);
-    plain_weights_ =
-        memory::desc(weight_dims, kType, groups_ > 1 ? memory::format_tag::goihw : memory::format_tag::oihw);
-    const memory::dims strides{stride_, stride_};
-    const memory::dims padding{padding_, padding_};
-    const auto direct = algorithm::convolution_direct;
-    const dnnl::convolution_forward::primitive_desc forward(
-        {dnnl::prop_kind::forward_training, direct, any_src, any_weights, any_dst, strides, padding, padding},
-        dnnl_engine());
-    const dnnl::convolution_backward_data::primitive_desc data(
-        {direct, any_src, any_weights, any_dst, strides, padding, padding}, dnnl_engine(), forward);
-    const dnnl::convolution_backward_weights::primitive_desc weights(
-        {direct, any_src, any_weights, any_dst, strides, padding, padding}, dnnl_engine(), forward);
-    forward_ = dnnl::convolution_forward(forward);
-    backward_data_ = dnnl::convolution_backward_data(data);
-    backward_weights_ = dnnl::convolution_backward_weights(weights);
-
-    const Layout source_layout = node->sources[0] == nullptr ? Layout::kPlain : node->sources[0]->layout;
-    const memory::desc src = activation_desc(in, node->batch, source_layout);
-    const memory::desc dst = activation_desc(out, node->batch, node->layout);
-    forward_src_ = {src, forward.src_desc()};
-    forward_weights_ = {plain_weights_, forward.weights_desc()};
-    forward_dst_ = {forward.dst_desc(), dst};
-    data_weights_ = {plain_weights_, data.weights_desc()};
-    data_diff_dst_ = {dst, data.diff_dst_desc()};
-    data_diff_src_ = {data.diff_src_desc(), src};
-    weights_src_ = {src, weights.src_desc()};
-    weights_diff_dst_ = {dst, weights.diff_dst_desc()};
-    weights_diff_ = {weights.diff_weights_desc(), plain_weights_};
-    descs_ = {forward.src_desc(),  forward.weights_desc(),  forward.dst_desc(),
-              data.weights_desc(), data.diff_dst_desc(),    data.diff_src_desc(),
-              weights.src_desc(),  weights.diff_dst_desc(), weights.diff_weights_desc()};
-    if (forward_dst_.needed()) raw_dst_.resize(forward.dst_desc().get_size() / sizeof(float));
-    if (data_diff_src_.needed()) raw_diff_src_.resize(data.diff_src_desc().get_size() / sizeof(float));
-    raw_diff_weights_.resize(weights.diff_weights_desc().get_size() / sizeof(float));
-
     const std::vector<host::Block> blocks = node->host->blocks(node->index);
     weights_ = blocks.back();
     bias_ = blocks.front();
-    rows_ = std::make_unique<Rows>(out, node->batch, node->layout);
+    rows_ = Rows(node->config->out, node->layout);
+    shape_.in = node->in;
+    shape_.out = node->config->out;
+    shape_.in_layout = node->in_layout();
+    shape_.out_layout = node->layout;
+    shape_.size = size_;
+    shape_.stride = stride_ * node->subsample;
+    shape_.padding = padding_;
+    shape_.groups = groups_;
+    shape_.direct_only = node->reference;
+    piece_ = piece_of(node->batch, (node->in_size() + rows_.size()) * sizeof(float));
+    shape_.piece = piece_;
     if (batch_normalize_) {
-      x_.resize(node->out_size() * static_cast<size_t>(node->batch));
-      batchnorm_ = std::make_unique<BatchNorm>(blocks, *rows_, host::traits().batchnorm.rolling_rate);
+      batchnorm_ = std::make_unique<BatchNorm>(blocks, rows_, node->batch, host::traits().batchnorm.rolling_rate);
     } else {
-      partial_.resize(static_cast<size_t>(out.channels) * static_cast<size_t>(node->batch));
+      partial_.resize(static_cast<size_t>(rows_.channels) * static_cast<size_t>(node->batch));
     }
+    if (!node->trains) return;
+    training_ = std::make_unique<TrainingConvolution>(shape_);
+    const int pieces = node->batch / piece_;
+    // As many groups as there are threads at least, where that many are not there anyway.
+    const int wanted = std::max(training_->gradient_size() > kLarge ? kGroupsOfLarge : kGroups, node->threads);
+    sums_ = std::min(pieces, wanted);
+  }
+
+  Role role(const Node&) const override {
+    Role role;
+    role.by_range = true;
+    role.lazy = batch_normalize_;
+    role.changes_delta = activation_ != Activation::kLinear;
+    role.reads_output = !batch_normalize_ && activation_ != Activation::kLinear;
+    role.kept = batch_normalize_ ? rows_.size() : 0;
+    role.workspace = training_ ? static_cast<size_t>(sums_) * training_->gradient_size() : 0;
+    return role;
   }
 
   void forward(Node& node, Pass& pass) override {
-    float* input = const_cast<float*>(node.input(pass));
-    float* x = batch_normalize_ ? x_.data() : node.output;
-    float* raw = forward_dst_.needed() ? raw_dst_.data() : x;
-    forward_.execute(dnnl_stream(), {{DNNL_ARG_SRC, at(descs_[0], forward_src_.run(input))},
-                                     {DNNL_ARG_WEIGHTS, at(descs_[1], forward_weights_.run(weights_.value))},
-                                     {DNNL_ARG_DST, at(descs_[2], raw)}});
-    dnnl_stream().wait();
-    if (forward_dst_.needed()) forward_dst_.run(raw, x);
-    if (batch_normalize_) {
-      batchnorm_->forward(x, pass, activation_, node.output);
+    training_->set_weights(weights_.value);
+    float* x = batch_normalize_ ? node.kept : node.output;
+    for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
+      float* to = x + range.offset(rows_.size());
+      training_->forward(node.read(0, pass, range, &scratch), to, &scratch);
+      if (batchnorm_) {
+        batchnorm_->measure({to, rows_.size()}, range);
+      } else {
+        add_bias(range.count, to);
+      }
+    });
+    if (batchnorm_) batchnorm_->finish(pass.steps);
+  }
+
+  void compute(const Node& node, const Pass&, const Range& range, float* output, Scratch*) override {
+    batchnorm_->apply(kept(node, range), range.count, activation_, output);
+  }
+
+  void settle(Node& node, const Pass&, const Range& range, Scratch* scratch) override {
+    float* delta = node.delta + range.offset(rows_.size());
+    if (batchnorm_) {
+      batchnorm_->gradient_sums(kept(node, range), range, activation_, delta, rows_.size(), scratch);
     } else {
-      add_bias(x, node.output);
+      if (activation_ != Activation::kLinear) {
+        row_activation_gradient(node.output + range.offset(rows_.size()),
+                                static_cast<size_t>(range.count) * rows_.size(), activation_, delta);
+      }
+      bias_gradient(range, delta);
     }
   }
 
   void backward(Node& node, Pass& pass) override {
-#pragma omp parallel for
-    for (int row = 0; row < rows_->count(); ++row) {
-      row_activation_gradient(node.output + rows_->offset(row), rows_->length(), activation_,
-                              node.delta + rows_->offset(row));
-    }
-    if (batch_normalize_) {
-      batchnorm_->backward(x_.data(), node.delta);
+    if (batchnorm_) {
+      batchnorm_->finish_gradient();
     } else {
-      bias_gradient(node.delta);
+      finish_bias_gradient(node.batch);
     }
-    float* input = const_cast<float*>(node.input(pass));
-    backward_weights_.execute(dnnl_stream(), {{DNNL_ARG_SRC, at(descs_[6], weights_src_.run(input))},
-                                              {DNNL_ARG_DIFF_DST, at(descs_[7], weights_diff_dst_.run(node.delta))},
-                                              {DNNL_ARG_DIFF_WEIGHTS, at(descs_[8], raw_diff_weights_.data())}});
-    dnnl_stream().wait();
-    const float* gradient = weights_diff_.run(raw_diff_weights_.data());
-    row_accumulate(gradient, static_cast<size_t>(weights_.count), weights_.update);
-    if (node.input_delta() != nullptr) propagate(node);
+    const int pieces = node.batch / piece_;
+    const size_t size = training_->gradient_size();
+    for_tasks(sums_, [&](int sum, Scratch& scratch) {
+      const int first = sum * pieces / sums_, end = (sum + 1) * pieces / sums_;
+      float* total = node.workspace + static_cast<size_t>(sum) * size;
+      for (int piece = first; piece < end; ++piece) {
+        const ScratchFrame frame(&scratch);
+        backward_piece(node, pass, {piece * piece_, piece_}, total, piece == first, &scratch);
+      }
+    });
+    add_sums(node.workspace, size);
+    training_->add_gradient(node.workspace, weights_.update);
+  }
+
+  void prepare_inference(Node& node) override {
+    if (!inference_) {
+      shape_.piece = node.inference_piece;
+      inference_ = std::make_unique<InferenceConvolution>(shape_, activation_ == Activation::kRelu);
+    }
+    if (!batchnorm_) return inference_->set_weights(weights_.value, nullptr, bias_.value);
+    batchnorm_->fold(&factor_, &shift_);
+    inference_->set_weights(weights_.value, factor_.data(), shift_.data());
+  }
+
+  void infer(const Node&, Pass&, const Range& range, const View* inputs, float* output, size_t,
+             Scratch* scratch) override {
+    inference_->forward(inputs[0].data, output, scratch);
+    if (activation_ == Activation::kLinear || activation_ == Activation::kRelu) return;
+    row_activation(output, static_cast<size_t>(range.count) * rows_.size(), activation_);
   }
 
  private:
-  static constexpr auto kType = memory::data_type::f32;
-
-  static memory at(const memory::desc& desc, float* data) { return memory(desc, dnnl_engine(), data); }
-
-  void propagate(Node& node) {
-    // Straight into the source's delta where nobody has added to it yet and the layouts agree.
-    const size_t count = node.in_size() * static_cast<size_t>(node.batch);
-    const bool straight = node.alone && !data_diff_src_.needed();
-    if (!straight && raw_diff_src_.empty()) raw_diff_src_.resize(count);
-    float* target = straight ? node.input_delta() : raw_diff_src_.data();
-    backward_data_.execute(dnnl_stream(), {{DNNL_ARG_WEIGHTS, at(descs_[3], data_weights_.run(weights_.value))},
-                                           {DNNL_ARG_DIFF_DST, at(descs_[4], data_diff_dst_.run(node.delta))},
-                                           {DNNL_ARG_DIFF_SRC, at(descs_[5], target)}});
-    dnnl_stream().wait();
-    if (straight) return;
-    const float* gradient = data_diff_src_.run(target);
-    const size_t step = node.in_size();
-#pragma omp parallel for
-    for (int b = 0; b < node.batch; ++b) {
-      row_accumulate(gradient + static_cast<size_t>(b) * step, step,
-                     node.input_delta() + static_cast<size_t>(b) * step);
-    }
+  View kept(const Node& node, const Range& range) const {
+    return {node.kept + range.offset(rows_.size()), rows_.size()};
   }
 
-  void add_bias(const float* x, float* y) const {
-#pragma omp parallel for
-    for (int row = 0; row < rows_->count(); ++row) {
-      const float zero[kLanes] = {};
-      float one[kLanes], shift[kLanes];
-      std::fill(one, one + kLanes, 1.0f);
-      for (int l = 0; l < kLanes; ++l) shift[l] = bias_.value[rows_->channel(row) + (rows_->block > 1 ? l : 0)];
-      row_affine(x + rows_->offset(row), rows_->length(), zero, one, shift, activation_, y + rows_->offset(row));
+  void backward_piece(Node& node, const Pass& pass, const Range& range, float* total, bool first, Scratch* scratch) {
+    const float* dx = node.delta + range.offset(rows_.size());
+    if (batchnorm_) {
+      float* normalised = scratch->take(static_cast<size_t>(range.count) * rows_.size());
+      batchnorm_->gradient(kept(node, range), {dx, rows_.size()}, range.count, normalised);
+      dx = normalised;
     }
+    const size_t size = training_->gradient_size();
+    {
+      const ScratchFrame frame(scratch);
+      float* gradient = first ? total : scratch->take(size);
+      training_->backward_weights(node.read(0, pass, range, scratch), dx, gradient, scratch);
+      if (!first) row_accumulate(gradient, size, total);
+    }
+    if (!node.sources[0].wanted) return;
+    float* target = node.gradient_target(0, range, scratch);
+    training_->backward_data(dx, target, scratch);
+    node.give(0, pass, range, target, scratch);
   }
 
-  void bias_gradient(const float* delta) {
-#pragma omp parallel for
-    for (int row = 0; row < rows_->count(); ++row) {
-      float acc[kLanes] = {};
-      row_sum(delta + rows_->offset(row), rows_->length(), acc);
-      double* to = partial_.data() + static_cast<size_t>(rows_->image(row)) * rows_->channels + rows_->channel(row);
-      double sum = 0;
-      for (int l = 0; l < kLanes; ++l) {
-        if (rows_->block > 1) to[l] = acc[l];
-        sum += acc[l];
+  // The sums of all groups, in order, into the first.
+  void add_sums(float* sums, size_t size) const {
+    constexpr size_t kSlice = 4096;
+    for_tasks(static_cast<int>((size + kSlice - 1) / kSlice), [&](int i, Scratch&) {
+      const size_t first = static_cast<size_t>(i) * kSlice, count = std::min(kSlice, size - first);
+      for (int sum = 1; sum < sums_; ++sum) {
+        row_accumulate(sums + static_cast<size_t>(sum) * size + first, count, sums + first);
       }
-      if (rows_->block == 1) *to = sum;
+    });
+  }
+
+  void add_bias(int images, float* x) const {
+    for (int i = 0; i < images; ++i) {
+      for (int row = 0; row < rows_.count(); ++row) {
+        float* values = x + static_cast<size_t>(i) * rows_.size() + rows_.offset(row);
+        const float zero[kLanes] = {};
+        float one[kLanes], shift[kLanes];
+        std::fill(one, one + kLanes, 1.0f);
+        for (int l = 0; l < kLanes; ++l) {
+          const int channel = rows_.channel(row) + (rows_.block > 1 ? l : 0);
+          shift[l] = channel < bias_.count ? bias_.value[channel] : 0.0f;
+        }
+        row_affine(values, rows_.length(), zero, one, shift, activation_, values);
+      }
     }
-    for (int c = 0; c < rows_->channels; ++c) {
-      double sum = 0;
-      for (int b = 0; b < rows_->batch; ++b) sum += partial_[static_cast<size_t>(b) * rows_->channels + c];
-      bias_.update[c] += static_cast<float>(sum);
+  }
+
+  void bias_gradient(const Range& range, const float* delta) {
+    for (int i = 0; i < range.count; ++i) {
+      for (int row = 0; row < rows_.count(); ++row) {
+        float acc[kLanes] = {};
+        row_sum(delta + static_cast<size_t>(i) * rows_.size() + rows_.offset(row), rows_.length(), acc);
+        double* to = partial_.data() + static_cast<size_t>(range.first + i) * static_cast<size_t>(rows_.channels) +
+                     rows_.channel(row);
+        spread_lanes(acc, rows_, to);
+      }
     }
+  }
+
+  void finish_bias_gradient(int batch) {
+    const std::vector<double> sums = sum_over_images(partial_, batch, rows_.channels, 0);
+    for (int64_t c = 0; c < bias_.count; ++c) bias_.update[c] += static_cast<float>(sums[static_cast<size_t>(c)]);
   }
 
   Activation activation_;
   int size_, stride_, padding_, groups_;
-  bool batch_normalize_;
-  memory::desc plain_weights_;
-  dnnl::convolution_forward forward_;
-  dnnl::convolution_backward_data backward_data_;
-  dnnl::convolution_backward_weights backward_weights_;
-  Reorder forward_src_, forward_weights_, forward_dst_, data_weights_, data_diff_dst_, data_diff_src_, weights_src_,
-      weights_diff_dst_, weights_diff_;
-  std::vector<memory::desc> descs_;  // forward src, weights, dst; data weights, diff dst, diff src; weights src, diff
-                                     // dst, diff weights
-  std::vector<float> raw_dst_, raw_diff_src_, raw_diff_weights_, x_;
-  std::vector<double> partial_;
+  bool batch_normalize_, blocks_groups_;
+  ConvolutionShape shape_;
+  int piece_ = 1;
+  int sums_ = 1;  // groups of images whose gradients are summed apart
+  Rows rows_;
   host::Block weights_, bias_;
-  std::unique_ptr<Rows> rows_;
+  std::unique_ptr<TrainingConvolution> training_;
+  std::unique_ptr<InferenceConvolution> inference_;
   std::unique_ptr<BatchNorm> batchnorm_;
+  std::vector<float> factor_, shift_;  // of the inference
+  std::vector<double> partial_;        // [image][channel]: gradient of the bias
 };
 
 }  // namespace

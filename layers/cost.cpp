@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/cpu/parallel.h"
 #include "engine/kernel.h"
 
 namespace dng {
@@ -11,49 +12,54 @@ namespace {
 // Softmax and a cost on the CPU.
 class CostKernel final : public Kernel {
  public:
-  CostKernel(std::unique_ptr<Cost> cost, int classes)
-      : cost_(std::move(cost)), classes_(classes), numbers_(5 * static_cast<size_t>(classes)) {}
+  CostKernel(std::unique_ptr<Cost> cost, int classes) : cost_(std::move(cost)), classes_(classes) {}
 
+  // Training and evaluation: the whole batch, from the stored logits.
   void forward(Node& node, Pass& pass) override {
     const float* input = node.input(pass);
-    double* z = numbers_.data();
-    double* log_f = z + classes_;
-    double* f = log_f + classes_;
-    double* teacher = f + classes_;
-    double* gradient = teacher + classes_;
-    pass.loss = 0;
-    for (int b = 0; b < node.batch; ++b) {
-      const size_t row = static_cast<size_t>(b) * classes_;
+    losses_.assign(static_cast<size_t>(node.batch), 0.0);
+    for_ranges(node.batch, 1, [&](const Range& image, Scratch& scratch) {
+      const size_t row = image.offset(static_cast<size_t>(classes_));
+      double* z = reinterpret_cast<double*>(scratch.take(10 * static_cast<size_t>(classes_)));
+      double* log_f = z + classes_;
+      double* f = log_f + classes_;
+      double* teacher = f + classes_;
+      double* gradient = teacher + classes_;
       for (int j = 0; j < classes_; ++j) z[j] = input[row + j];
       log_softmax(classes_, z, log_f, f);
       for (int j = 0; j < classes_; ++j) node.output[row + j] = static_cast<float>(f[j]);
-      const bool scored = pass.labels != nullptr && b < pass.count;
+      const bool scored = pass.labels != nullptr && image.first < pass.count;
       if (scored) {
         if (pass.teacher != nullptr) {
           for (int j = 0; j < classes_; ++j) teacher[j] = pass.teacher[row + j];
         }
         const CostRow<double> sample{
-            classes_, z, log_f, f, pass.labels[b], pass.teacher != nullptr ? teacher : nullptr};
-        pass.loss += cost_->evaluate(sample, pass.epoch, gradient);
+            classes_, z, log_f, f, pass.labels[image.first], pass.teacher != nullptr ? teacher : nullptr};
+        losses_[static_cast<size_t>(image.first)] = cost_->evaluate(sample, pass.epoch, gradient);
       }
-      if (!pass.training) continue;
+      if (!pass.training) return;
       for (int j = 0; j < classes_; ++j) node.delta[row + j] = scored ? static_cast<float>(-gradient[j]) : 0.0f;
-    }
+    });
+    pass.loss = 0;
+    for (const double loss : losses_) pass.loss += loss;
   }
 
   void backward(Node& node, Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
-    const size_t count = static_cast<size_t>(node.batch) * classes_;
+    const size_t count = static_cast<size_t>(node.batch) * static_cast<size_t>(classes_);
     for (size_t i = 0; i < count; ++i) input_delta[i] += node.delta[i];
   }
+
+  // Network runs forward instead, once all logits are there.
+  void infer(const Node&, Pass&, const Range&, const View*, float*, size_t, Scratch*) override {}
 
   std::string describe() const override { return cost_->describe(); }
 
  private:
   std::unique_ptr<Cost> cost_;
   int classes_;
-  std::vector<double> numbers_;
+  std::vector<double> losses_;  // of each image: added in their order, whoever computed them
 };
 
 }  // namespace

@@ -11,13 +11,14 @@ namespace {
 class DistillCost final : public Cost {
  public:
   explicit DistillCost(const LayerConfig& layer)
-      : lambda_(layer.options.real("lambda")),
-        temperature_(layer.options.real("temperature")),
-        scratch_(3 * layer.out.size()) {}
+      : lambda_(layer.options.real("lambda")), temperature_(layer.options.real("temperature")) {}
 
   double evaluate(const CostRow<double>& row, double, double* gradient) override {
     if (row.teacher == nullptr) fail("[distill]: there are no teacher probabilities for this batch");
-    return distillation(row, lambda_, temperature_, scratch_.data(), gradient);
+    // Samples are evaluated by several threads at once.
+    static thread_local std::vector<double> scratch;
+    scratch.resize(3 * static_cast<size_t>(row.classes));
+    return distillation(row, lambda_, temperature_, scratch.data(), gradient);
   }
 
   std::string describe() const override {
@@ -26,7 +27,6 @@ class DistillCost final : public Cost {
 
  private:
   double lambda_, temperature_;
-  std::vector<double> scratch_;
 };
 
 }  // namespace

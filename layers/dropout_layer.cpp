@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/random.h"
+#include "engine/cpu/parallel.h"
 #include "engine/kernel.h"
 
 namespace dng {
@@ -13,35 +14,43 @@ class DropoutKernel final : public Kernel {
   explicit DropoutKernel(double probability)
       : probability_(probability), scale_(static_cast<float>(1.0 / (1.0 - probability))) {}
 
-  void prepare(Node* node) override {
-    const size_t count = node->out_size() * static_cast<size_t>(node->batch);
-    factors_.assign(count, 1.0f);
-    node->own_output.resize(count);
-    node->own_delta.resize(count);
+  LayoutUse layout_use() const override { return LayoutUse::kSame; }
+  Role role(const Node&) const override {
+    Role role;
+    role.reads_input = role.reads_output = false;
+    return role;
   }
+
+  void prepare(Node* node) override { factors_.assign(node->out_size() * static_cast<size_t>(node->batch), 1.0f); }
 
   void forward(Node& node, Pass& pass) override {
     const float* input = node.input(pass);
-    const size_t size = node.out_size();
-    if (!pass.training) {
-      std::memcpy(node.output, input, size * static_cast<size_t>(node.batch) * sizeof(float));
-      return;
-    }
-    for (int b = 0; b < node.batch; ++b) {
-      CounterRandom random(pass.seed, Stream::kDropout, static_cast<uint64_t>(pass.first_position + b),
+    const Rows rows(node.config->out, node.layout);
+    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+      CounterRandom random(pass.seed, Stream::kDropout, static_cast<uint64_t>(pass.first_position + image.first),
                            static_cast<uint64_t>(node.index));
-      const size_t first = static_cast<size_t>(b) * size;
-      for (size_t i = first; i < first + size; ++i) {
-        factors_[i] = random.uniform() < probability_ ? 0.0f : scale_;
-        node.output[i] = input[i] * factors_[i];
+      const size_t first = image.offset(node.out_size());
+      // In the order of the plain layout, so that the mask is the same in either.
+      for (int c = 0; c < node.config->out.channels; ++c) {
+        const size_t start = first + rows.offset(c / rows.block) + static_cast<size_t>(c % rows.block);
+        for (size_t i = 0; i < rows.space; ++i) {
+          const size_t at = start + i * static_cast<size_t>(rows.block);
+          factors_[at] = random.uniform() < probability_ ? 0.0f : scale_;
+          node.output[at] = input[at] * factors_[at];
+        }
       }
-    }
+    });
   }
 
   void backward(Node& node, Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     for (size_t i = 0; i < factors_.size(); ++i) input_delta[i] += node.delta[i] * factors_[i];
+  }
+
+  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
+             Scratch*) override {
+    std::memcpy(output, inputs[0].data, static_cast<size_t>(range.count) * node.out_size() * sizeof(float));
   }
 
  private:

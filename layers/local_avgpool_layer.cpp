@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/cpu/parallel.h"
 #include "engine/kernel.h"
 #include "layers/pool_options.h"
 
@@ -13,43 +14,81 @@ class LocalAvgpoolKernel final : public Kernel {
   explicit LocalAvgpoolKernel(const LayerConfig& layer)
       : window_(pool_window(layer.options)), in_(layer.in), out_(layer.out) {}
 
+  LayoutUse layout_use() const override { return LayoutUse::kSame; }
+  Role role(const Node&) const override {
+    Role role;
+    role.reads_input = role.reads_output = false;
+    return role;
+  }
+
+  void prepare(Node* node) override {
+    rows_ = Rows(in_, node->layout);
+    length_ = Rows(out_, node->layout).length();
+  }
+
   void forward(Node& node, Pass& pass) override {
     const float* input = node.input(pass);
-    each_window(node, [&](size_t out, size_t plane, int y0, int y1, int x0, int x1) {
-      float sum = 0;
-      for (int y = y0; y < y1; ++y) {
-        for (int x = x0; x < x1; ++x) sum += input[plane + static_cast<size_t>(y) * in_.width + x];
-      }
-      node.output[out] = sum / static_cast<float>((y1 - y0) * (x1 - x0));
+    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+      pool(input + image.offset(rows_.size()), node.output + image.offset(node.out_size()));
     });
+  }
+
+  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
+             Scratch*) override {
+    for (size_t i = 0; i < static_cast<size_t>(range.count); ++i) {
+      pool(inputs[0].data + i * rows_.size(), output + i * node.out_size());
+    }
   }
 
   void backward(Node& node, Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
-    each_window(node, [&](size_t out, size_t plane, int y0, int y1, int x0, int x1) {
-      const float share = node.delta[out] / static_cast<float>((y1 - y0) * (x1 - x0));
-      for (int y = y0; y < y1; ++y) {
-        for (int x = x0; x < x1; ++x) input_delta[plane + static_cast<size_t>(y) * in_.width + x] += share;
-      }
+    const auto block = static_cast<size_t>(rows_.block);
+    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+      const float* delta = node.delta + image.offset(node.out_size());
+      float* to = input_delta + image.offset(rows_.size());
+      each_window([&](size_t out, size_t first, float share, int height, int width) {
+        for (int y = 0; y < height; ++y) {
+          float* pixel = to + first + static_cast<size_t>(y * in_.width) * block;
+          for (int x = 0; x < width; ++x, pixel += block) {
+            for (size_t l = 0; l < block; ++l) pixel[l] += delta[out + l] * share;
+          }
+        }
+      });
     });
   }
 
  private:
-  // Calls visit(index of the output, start of the input plane, y0, y1, x0, x1) with the window cut to the input.
+  void pool(const float* input, float* output) const {
+    const auto block = static_cast<size_t>(rows_.block);
+    each_window([&](size_t out, size_t first, float share, int height, int width) {
+      float sum[kLanes] = {};
+      for (int y = 0; y < height; ++y) {
+        const float* pixel = input + first + static_cast<size_t>(y * in_.width) * block;
+        for (int x = 0; x < width; ++x, pixel += block) {
+          for (size_t l = 0; l < block; ++l) sum[l] += pixel[l];
+        }
+      }
+      for (size_t l = 0; l < block; ++l) output[out + l] = sum[l] * share;
+    });
+  }
+
+  // Calls visit(index of the output pixel, of the window's first input pixel, 1 / pixels, height, width) for one image,
+  // with the windows cut to the input.
   template <class Visit>
-  void each_window(const Node& node, Visit visit) const {
-    const size_t planes = static_cast<size_t>(node.batch) * in_.channels;
+  void each_window(const Visit& visit) const {
+    const auto block = static_cast<size_t>(rows_.block);
     const int offset = -(window_.padding / 2);
-    size_t out = 0;
-    for (size_t p = 0; p < planes; ++p) {
-      const size_t plane = p * in_.height * in_.width;
+    for (int row = 0; row < rows_.count(); ++row) {
+      size_t out = static_cast<size_t>(row) * length_;
       for (int oy = 0; oy < out_.height; ++oy) {
         const int y = offset + oy * window_.stride;
         const int y0 = std::max(y, 0), y1 = std::min(y + window_.size, in_.height);
-        for (int ox = 0; ox < out_.width; ++ox, ++out) {
+        for (int ox = 0; ox < out_.width; ++ox, out += block) {
           const int x = offset + ox * window_.stride;
-          visit(out, plane, y0, y1, std::max(x, 0), std::min(x + window_.size, in_.width));
+          const int x0 = std::max(x, 0), x1 = std::min(x + window_.size, in_.width);
+          const size_t first = rows_.offset(row) + static_cast<size_t>(y0 * in_.width + x0) * block;
+          visit(out, first, 1.0f / static_cast<float>((y1 - y0) * (x1 - x0)), y1 - y0, x1 - x0);
         }
       }
     }
@@ -57,6 +96,8 @@ class LocalAvgpoolKernel final : public Kernel {
 
   PoolWindow window_;
   Geometry in_, out_;
+  Rows rows_;
+  size_t length_ = 0;  // of a row of the output
 };
 
 CfgSection as_maxpool(const LayerConfig& layer) {

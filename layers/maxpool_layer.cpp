@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
+#include "engine/cpu/parallel.h"
 #include "engine/kernel.h"
 #include "layers/pool_options.h"
 
@@ -14,40 +16,38 @@ class MaxpoolKernel final : public Kernel {
   explicit MaxpoolKernel(const LayerConfig& layer)
       : window_(pool_window(layer.options)), in_(layer.in), out_(layer.out) {}
   LayoutUse layout_use() const override { return LayoutUse::kSame; }
+  int thins_by() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
+  Role role(const Node&) const override {
+    Role role;
+    role.reads_input = role.reads_output = false;
+    return role;
+  }
 
   void prepare(Node* node) override {
-    rows_ = std::make_unique<Rows>(in_, node->batch, node->layout);
-    best_.resize(node->out_size() * static_cast<size_t>(node->batch));
+    rows_ = Rows(in_, node->layout);
+    length_ = Rows(out_, node->layout).length();
+    if (node->trains) best_.resize(node->out_size() * static_cast<size_t>(node->batch));
   }
 
   void forward(Node& node, Pass& pass) override {
     const float* input = node.input(pass);
-    const int block = rows_->block, offset = -(window_.padding / 2);
-    const size_t length = static_cast<size_t>(out_.height) * out_.width * static_cast<size_t>(block);
-#pragma omp parallel for
-    for (int row = 0; row < rows_->count(); ++row) {
-      const float* in = input + rows_->offset(row);
-      float* out = node.output + static_cast<size_t>(row) * length;
-      int* best = best_.data() + static_cast<size_t>(row) * length;
-      for (int oy = 0; oy < out_.height; ++oy) {
-        const int y = offset + oy * window_.stride;
-        const int y0 = std::max(y, 0), y1 = std::min(y + window_.size, in_.height);
-        for (int ox = 0; ox < out_.width; ++ox, out += block, best += block) {
-          const int x = offset + ox * window_.stride;
-          const int x0 = std::max(x, 0), x1 = std::min(x + window_.size, in_.width);
-          std::fill(out, out + block, -std::numeric_limits<float>::max());
-          std::fill(best, best + block, (y0 * in_.width + x0) * block);
-          for (int iy = y0; iy < y1; ++iy) {
-            for (int ix = x0; ix < x1; ++ix) {
-              const int at = (iy * in_.width + ix) * block;
-              for (int l = 0; l < block; ++l) {
-                const bool larger = in[at + l] > out[l];
-                best[l] = larger ? at : best[l];
-                out[l] = larger ? in[at + l] : out[l];
-              }
-            }
-          }
-        }
+    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+      const size_t first = image.offset(node.out_size());
+      for (int row = 0; row < rows_.count(); ++row) {
+        const size_t start = first + static_cast<size_t>(row) * length_;
+        pool(input + image.offset(rows_.size()) + rows_.offset(row), node.output + start, best_.data() + start);
+      }
+    });
+  }
+
+  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
+             Scratch* scratch) override {
+    const ScratchFrame frame(scratch);
+    int* best = reinterpret_cast<int*>(scratch->take(length_));
+    for (size_t i = 0; i < static_cast<size_t>(range.count); ++i) {
+      for (int row = 0; row < rows_.count(); ++row) {
+        pool(inputs[0].data + i * rows_.size() + rows_.offset(row),
+             output + i * node.out_size() + static_cast<size_t>(row) * length_, best);
       }
     }
   }
@@ -55,22 +55,47 @@ class MaxpoolKernel final : public Kernel {
   void backward(Node& node, Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
-    const int block = rows_->block;
-    const size_t length = static_cast<size_t>(out_.height) * out_.width * static_cast<size_t>(block);
-#pragma omp parallel for
-    for (int row = 0; row < rows_->count(); ++row) {
-      const size_t first = static_cast<size_t>(row) * length;
-      float* to = input_delta + rows_->offset(row);
-      for (size_t i = 0; i < length; ++i) {
-        to[best_[first + i] + static_cast<int>(i % static_cast<size_t>(block))] += node.delta[first + i];
+    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+      for (int row = 0; row < rows_.count(); ++row) {
+        const size_t first = image.offset(node.out_size()) + static_cast<size_t>(row) * length_;
+        float* to = input_delta + image.offset(rows_.size()) + rows_.offset(row);
+        for (size_t i = 0; i < length_; ++i) {
+          to[best_[first + i] + static_cast<int>(i % static_cast<size_t>(rows_.block))] += node.delta[first + i];
+        }
+      }
+    });
+  }
+
+ private:
+  // One row; best: where the maximum's pixel starts in it.
+  void pool(const float* in, float* out, int* best) const {
+    const int block = rows_.block, offset = -(window_.padding / 2);
+    for (int oy = 0; oy < out_.height; ++oy) {
+      const int y = offset + oy * window_.stride;
+      const int y0 = std::max(y, 0), y1 = std::min(y + window_.size, in_.height);
+      for (int ox = 0; ox < out_.width; ++ox, out += block, best += block) {
+        const int x = offset + ox * window_.stride;
+        const int x0 = std::max(x, 0), x1 = std::min(x + window_.size, in_.width);
+        std::fill(out, out + block, -std::numeric_limits<float>::max());
+        std::fill(best, best + block, (y0 * in_.width + x0) * block);
+        for (int iy = y0; iy < y1; ++iy) {
+          for (int ix = x0; ix < x1; ++ix) {
+            const int at = (iy * in_.width + ix) * block;
+            for (int l = 0; l < block; ++l) {
+              const bool larger = in[at + l] > out[l];
+              best[l] = larger ? at : best[l];
+              out[l] = larger ? in[at + l] : out[l];
+            }
+          }
+        }
       }
     }
   }
 
- private:
   PoolWindow window_;
   Geometry in_, out_;
-  std::unique_ptr<Rows> rows_;
+  Rows rows_;
+  size_t length_ = 0;      // of a row of the output
   std::vector<int> best_;  // start of the pixel within its row
 };
 

@@ -1,9 +1,11 @@
 #include "layers/route_layer.h"
 
 #include <cstring>
+#include <vector>
 
 #include "base/error.h"
-#include "engine/cpu/row_math.h"
+#include "engine/cpu/channels.h"
+#include "engine/cpu/scratch.h"
 #include "engine/kernel.h"
 #include "host/host.h"
 
@@ -36,49 +38,83 @@ void shape(LayerConfig* layer, const ShapeContext& context) {
   }
 }
 
-// An image's channels lie one behind the other in either layout, so joining is copying.
+// Where an earlier route has joined all but the last of the same layers, its output is the start of this one's: the
+// plan lays both at the same place (Source::in_place), and only what is new is copied.
 class RouteKernel final : public Kernel {
  public:
-  LayoutUse layout_use() const override { return LayoutUse::kSame; }
+  explicit RouteKernel(const LayerConfig& layer)
+      : groups_(layer.options.has("groups") ? layer.options.integer("groups") : 1),
+        group_(groups_ > 1 ? layer.options.integer("group_id") : 0),
+        parts_(layer.sources.size()) {}
 
-  void forward(Node& node, Pass&) override {
-    each_part(
-        node,
-        [](Node& source, float* part, size_t first, size_t size) {
-          std::memcpy(part, source.output + first, size * sizeof(float));
-        },
-        node.output);
+  LayoutUse layout_use() const override { return LayoutUse::kSame; }
+  int thins_by() const override { return groups_ == 1 && parts_ == 1 ? 1 : 0; }
+  bool joins() const override { return groups_ == 1; }
+  Role role(const Node&) const override {
+    Role role;
+    role.by_range = role.lazy = role.costly = role.hands_on = true;
+    role.reads_input = role.reads_output = false;
+    role.takes_strides = true;
+    return role;
   }
 
-  void backward(Node& node, Pass&) override {
-    each_part(
-        node,
-        [](Node& source, float* part, size_t first, size_t size) { row_accumulate(part, size, source.delta + first); },
-        node.delta);
+  void forward(Node&, Pass&) override {}
+
+  void compute(const Node& node, const Pass& pass, const Range& range, float* output, Scratch* scratch) override {
+    const ScratchFrame frame(scratch);
+    std::vector<View> inputs(node.sources.size());
+    for (size_t slot = 0; slot < inputs.size(); ++slot) {
+      if (!node.sources[slot].in_place) inputs[slot] = node.view(slot, pass, range, scratch);
+    }
+    join(node, range.count, inputs.data(), output, node.stride);
+  }
+
+  void settle(Node& node, const Pass& pass, const Range& range, Scratch* scratch) override {
+    each_part(node, [&](size_t slot, int first, int channels, const Rows& rows) {
+      const Source& source = node.sources[slot];
+      if (!source.wanted || source.shared) return;
+      for (int i = range.first; i < range.first + range.count; ++i) {
+        float* to = source.node->delta + static_cast<size_t>(i) * source.node->stride;
+        if (source.first && groups_ > 1) std::memset(to, 0, rows.size() * sizeof(float));
+        copy_channels({node.delta + static_cast<size_t>(i) * node.stride, Rows(node.config->out, node.layout), first},
+                      {to, rows, group_ * channels}, channels, !source.first);
+      }
+    });
+    node.settle_sources(pass, range, scratch);
+  }
+
+  void backward(Node&, Pass&) override {}
+
+  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t stride,
+             Scratch*) override {
+    join(node, range.count, inputs, output, stride);
   }
 
  private:
-  // Calls visit(source, its part of the joined tensor, offset in the source, count) for every source and image.
+  // Calls visit(slot, its first channel in the output, its channels there, the source's rows).
   template <class Visit>
-  static void each_part(Node& node, Visit visit, float* joined) {
-#pragma omp parallel for
-    for (int b = 0; b < node.batch; ++b) {
-      float* part = joined + static_cast<size_t>(b) * node.out_size();
-      for (Node* source : node.sources) {
-        const size_t size = source->out_size();
-        visit(*source, part, static_cast<size_t>(b) * size, size);
-        part += size;
-      }
+  void each_part(const Node& node, const Visit& visit) const {
+    int first = 0;
+    for (size_t slot = 0; slot < node.sources.size(); ++slot) {
+      const Geometry& shape = node.shape_of(slot);
+      visit(slot, first, shape.channels / groups_, Rows(shape, node.layout));
+      first += shape.channels / groups_;
     }
   }
-};
 
-// Groups are left to the host that has them.
-std::unique_ptr<Kernel> make_route_kernel(const LayerConfig& layer) {
-  const bool groups = layer.options.has("groups") && layer.options.integer("groups") > 1;
-  if (groups) return std::make_unique<HostKernel>();
-  return std::make_unique<RouteKernel>();
-}
+  void join(const Node& node, int images, const View* inputs, float* output, size_t stride) const {
+    each_part(node, [&](size_t slot, int first, int channels, const Rows& rows) {
+      if (node.sources[slot].in_place) return;
+      for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
+        copy_channels({const_cast<float*>(inputs[slot].data) + i * inputs[slot].stride, rows, group_ * channels},
+                      {output + i * stride, Rows(node.config->out, node.layout), first}, channels, false);
+      }
+    });
+  }
+
+  int groups_, group_;
+  size_t parts_;
+};
 
 }  // namespace
 
@@ -86,7 +122,7 @@ Op route_op() {
   Op op("route", Op::Kind::kLayer, "joins earlier outputs along the channels");
   op.option(integers_option("layers", "", -(1 << 20), 1 << 20, "the layers; negative: counted back"))
       .shaped(shape)
-      .kernel(Device::kCpu, make_route_kernel);
+      .kernel(Device::kCpu, [](const LayerConfig& layer) { return std::make_unique<RouteKernel>(layer); });
   if (host::traits().route_has_groups) {
     op.option(integer_option("groups", "1", 1, 1 << 16, "equal parts that each layer is cut into"))
         .option(integer_option("group_id", "0", 0, 1 << 16, "the part that is taken"));

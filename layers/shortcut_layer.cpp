@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "engine/cpu/row_math.h"
+#include "engine/cpu/scratch.h"
 #include "engine/kernel.h"
 #include "host/host.h"
 #include "layers/layer_options.h"
@@ -45,25 +46,41 @@ class ShortcutKernel final : public Kernel {
   explicit ShortcutKernel(Activation activation) : activation_(activation) {}
   LayoutUse layout_use() const override { return LayoutUse::kSame; }
 
-  void forward(Node& node, Pass& pass) override {
-    const float* input = node.input(pass);
-    const float* from = node.sources[1]->output;
+  Role role(const Node&) const override {
+    Role role;
+    role.by_range = role.lazy = role.costly = role.hands_on = true;
+    role.changes_delta = role.reads_output = activation_ != Activation::kLinear;
+    role.reads_input = false;
+    return role;
+  }
+
+  void forward(Node&, Pass&) override {}
+
+  void compute(const Node& node, const Pass& pass, const Range& range, float* output, Scratch* scratch) override {
     const size_t size = node.out_size();
-#pragma omp parallel for
-    for (int b = 0; b < node.batch; ++b) {
-      const size_t first = static_cast<size_t>(b) * size;
-      row_add(input + first, from + first, size, activation_, node.output + first);
+    for (int i = 0; i < range.count; ++i) {
+      const ScratchFrame frame(scratch);
+      const Range image{range.first + i, 1};
+      float* sum = output + static_cast<size_t>(i) * size;
+      node.read_into(0, pass, image, sum, scratch);
+      row_add(sum, node.read(1, pass, image, scratch), size, activation_, sum);
     }
   }
 
-  void backward(Node& node, Pass&) override {
-    const size_t size = node.out_size();
-#pragma omp parallel for
-    for (int b = 0; b < node.batch; ++b) {
-      const size_t first = static_cast<size_t>(b) * size;
-      row_activation_gradient(node.output + first, size, activation_, node.delta + first);
-      for (const Node* source : node.sources) row_accumulate(node.delta + first, size, source->delta + first);
+  void settle(Node& node, const Pass& pass, const Range& range, Scratch* scratch) override {
+    const size_t first = range.offset(node.stride);
+    if (activation_ != Activation::kLinear) {
+      row_activation_gradient(node.output + first, static_cast<size_t>(range.count) * node.out_size(), activation_,
+                              node.delta + first);
     }
+    node.hand_on(pass, range, scratch);
+  }
+
+  void backward(Node&, Pass&) override {}
+
+  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
+             Scratch*) override {
+    row_add(inputs[0].data, inputs[1].data, static_cast<size_t>(range.count) * node.out_size(), activation_, output);
   }
 
  private:

@@ -14,8 +14,7 @@ class TsdCost final : public Cost {
   explicit TsdCost(const LayerConfig& layer)
       : k_(layer.options.integer("k")),
         truth_(layer.options.text("primary") == "truth"),
-        warmup_(layer.options.real("warmup_epochs")),
-        rank_(layer.out.size()) {
+        warmup_(layer.options.real("warmup_epochs")) {
     const Options& o = layer.options;
     if (o.given("confidence")) {
       confidence_ = o.real("confidence");
@@ -28,7 +27,10 @@ class TsdCost final : public Cost {
   double evaluate(const CostRow<double>& row, double epoch, double* gradient) override {
     const double progress = warmup_ > 0 ? std::min(1.0, epoch / warmup_) : 1.0;
     const double eta = progress < 1 ? 1 + (eta_ - 1) * progress : eta_;
-    return top_score_difference(row, eta, k_, truth_, rank_.data(), gradient);
+    // Samples are evaluated by several threads at once.
+    static thread_local std::vector<unsigned char> rank;
+    rank.resize(static_cast<size_t>(row.classes));
+    return top_score_difference(row, eta, k_, truth_, rank.data(), gradient);
   }
 
   std::string describe() const override {
@@ -43,7 +45,6 @@ class TsdCost final : public Cost {
   int k_;
   bool truth_;
   double warmup_, eta_ = 1, confidence_ = 0;
-  std::vector<unsigned char> rank_;
 };
 
 void check(const LayerConfig& layer, const ShapeContext&) {

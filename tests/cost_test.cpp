@@ -505,7 +505,7 @@ Outcome run_kernel(const std::string& section, const std::string& options, const
   node.batch = batch;
   node.output = run.output.data();
   node.delta = run.delta.data();
-  node.sources = {nullptr};
+  node.sources.emplace_back();
   const std::unique_ptr<Kernel> kernel = make_kernel(config.cost(), Device::kCpu);
   kernel->prepare(&node);
   Pass pass;
@@ -665,7 +665,9 @@ TEST(CostKernel, BackwardAddsToTheDeltaOfTheLayerBefore) {
   node.batch = 2;
   node.output = output.data();
   node.delta = delta.data();
-  node.sources = {&source};
+  node.sources.emplace_back();
+  node.sources[0].node = &source;
+  node.sources[0].wanted = true;
   const std::unique_ptr<Kernel> kernel = make_kernel(config.cost(), Device::kCpu);
   Pass pass;
   kernel->backward(node, pass);

@@ -79,8 +79,9 @@ class Bench {
  public:
   Bench(int batch, const Geometry& input, const std::string& layers) : Bench(batch, input, layers, "") {}
   // `host_layers`: what the host is given instead of what our cfg becomes.
-  Bench(int batch, const Geometry& input, const std::string& layers, const std::string& host_layers)
-      : network_(config_from(batch, input, with_identities(batch, input, layers))),
+  Bench(int batch, const Geometry& input, const std::string& layers, const std::string& host_layers,
+        bool reference = false)
+      : network_(config_from(batch, input, with_identities(batch, input, layers)), settings_of(reference)),
         last_(network_.size() - 3),
         raw_(host_layers.empty() ? network_.config().host_text() : host_text(batch, input, host_layers), false),
         batch_(static_cast<size_t>(batch)) {
@@ -129,7 +130,8 @@ class Bench {
     pass_.steps = steps;
     pass_.seed = seed;
     pass_.first_position = position;
-    std::fill_n(network_.node(last_).output, out_count(), kNan);
+    const Node& tested = network_.node(last_);
+    if (tested.output != nullptr) std::fill_n(tested.output, tested.out_size() * batch_, kNan);
     network_.forward(&pass_);
     const float* output = network_.node(last_ + 1).output;
     return {output, output + out_count()};
@@ -140,15 +142,14 @@ class Bench {
     network_.backward(&pass_);
     return first_delta();
   }
-  // The same where another layer has added `before` to every number of the delta already.
+  // The same where another layer has added `before` to every number of the delta already; needs a reference bench,
+  // where every delta has a place of its own.
   Floats backward_after(float before) {
-    for (int i = 0; i <= last_ + 1; ++i) std::fill_n(node(i).delta, batch_ * node(i).out_size(), 0.0f);
     std::copy(delta_.begin(), delta_.end(), node(last_ + 2).delta);
     std::fill_n(node(1).delta, batch_ * node(1).out_size(), before);
-    for (int i = last_ + 2; i >= 1; --i) {
-      if (i <= last_ && i > 1) node(i).alone = false;
-      node(i).kernel->backward(node(i), pass_);
-    }
+    set_first(false);
+    network_.backward(&pass_);
+    set_first(true);
     return first_delta();
   }
 
@@ -208,6 +209,19 @@ class Bench {
       return;  // as they start
     }
     std::copy(values.begin(), values.end(), block.value);
+  }
+  static NetworkSettings settings_of(bool reference) {
+    NetworkSettings settings;
+    settings.reference = reference;
+    return settings;
+  }
+  // Whether the layers under test are the first to give to the delta of their input.
+  void set_first(bool first) {
+    for (int i = 2; i <= last_; ++i) {
+      for (Source& source : node(i).sources) {
+        if (source.node == &node(1)) source.first = first;
+      }
+    }
   }
   Floats first_delta() { return {node(0).delta, node(0).delta + in_count()}; }
   static host::Block find(const std::vector<host::Block>& blocks, const std::string& name) {
@@ -378,7 +392,7 @@ TEST_P(HostLayerTest, BackwardIsTheHosts) {
 
 TEST_P(HostLayerTest, BackwardAdds) {
   const Case& c = GetParam();
-  Bench bench(c.batch, c.input, c.layers);
+  Bench bench(c.batch, c.input, c.layers, "", true);
   bench.forward(true);
   const Floats alone = bench.backward();
   Floats updates;
@@ -573,7 +587,7 @@ TEST(DropoutLayer, TheMaskDependsOnPositionSeedAndLayerOnly) {
 }
 
 TEST(DropoutLayer, TheGradientPassesTheSameMask) {
-  Bench bench(4, {3, 8, 9}, kDropout);
+  Bench bench(4, {3, 8, 9}, kDropout, "", true);
   std::fill(bench.input().begin(), bench.input().end(), 1.0f);
   const Floats mask = bench.forward(true), gradient = bench.backward(), added = bench.backward_after(2);
   for (size_t i = 0; i < mask.size(); ++i) {
@@ -851,7 +865,7 @@ TEST(HostBug, LocalAveragesAtTheEdgeGetTooSmallAGradient) {
   const std::string section = "[local_avgpool]\nsize=3\nstride=2\npadding=2\n";
   const bool native = host::traits().has_local_avgpool;
   const Geometry input{3, 7, 5};
-  Bench bench(2, input, section, native ? section : "[maxpool]\nsize=3\nstride=2\npadding=2\n");
+  Bench bench(2, input, section, native ? section : "[maxpool]\nsize=3\nstride=2\npadding=2\n", true);
   const Floats expected = local_averages(bench.input(), 6, 7, 5);
   EXPECT_LE(error_between(bench.forward(false), expected), 1e-5);
   EXPECT_LE(error_between(bench.forward(true), expected), 1e-5);

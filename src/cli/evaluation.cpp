@@ -43,7 +43,7 @@ Evaluation open_evaluation(const Arguments& arguments, bool with_images) {
     }
     e.images = open_dataset(e.data, e.data.valid, "valid");
   }
-  e.network = std::make_unique<Network>(config, NetworkSettings{Device::kCpu, arguments.has("-v"), false});
+  e.network = std::make_unique<Network>(config, NetworkSettings::evaluation(arguments.has("-v")));
   return e;
 }
 

@@ -38,6 +38,7 @@ int inspect_verb(const Words& words) {
                             "darknet classifier inspect DATA CFG WEIGHTS [-json FILE] [-threads N]");
   const Evaluation e = open_evaluation(arguments);
   load_weights(arguments.positional()[2], e.network.get());
+  e.network->freeze();
   const Inspection i = inspect(e.network.get(), *e.images, e.data.superclass_of, e.data.top, e.threads);
   if (arguments.has("-json")) write_file(arguments.text("-json", ""), to_json(i).dump() + "\n");
   std::printf("mean confidence of the primary class  %.4f\n", i.mean_primary);

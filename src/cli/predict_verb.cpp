@@ -44,6 +44,7 @@ int predict_verb(const Words& words) {
                             "darknet classifier predict DATA CFG WEIGHTS [IMAGE] [-t N]");
   const Evaluation e = open_evaluation(arguments, false);
   load_weights(arguments.positional()[2], e.network.get());
+  e.network->freeze();
   const int classes = e.network->classes();
   const int top = static_cast<int>(arguments.integer("-t", std::min(e.data.top, classes), 1, classes));
   if (arguments.positional().size() == 4) {

@@ -10,6 +10,7 @@ int valid_verb(const Words& words) {
                             "darknet classifier valid DATA CFG WEIGHTS [-json FILE] [-threads N]");
   const Evaluation e = open_evaluation(arguments);
   load_weights(arguments.positional()[2], e.network.get());
+  e.network->freeze();
   const Accuracy accuracy = evaluate(e.network.get(), *e.images, e.data.top, e.threads, "valid");
   if (arguments.has("-json")) {
     Json json = accuracy_json(accuracy);

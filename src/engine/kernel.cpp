@@ -5,12 +5,20 @@
 
 namespace dng {
 
+void Kernel::compute(const Node&, const Pass&, const Range&, float*, Scratch*) {}
+
+void Kernel::settle(Node&, const Pass&, const Range&, Scratch*) {}
+
 void HostKernel::forward(Node& node, Pass& pass) {
   node.host->forward(node.index, node.input(pass), pass.training, pass.steps);
 }
 
 void HostKernel::backward(Node& node, Pass& pass) {
-  node.host->backward(node.index, node.input(pass), node.input_delta(), node.alone);
+  node.host->backward(node.index, node.input(pass), node.input_delta(), node.sources[0].first);
+}
+
+void HostKernel::infer(const Node&, Pass&, const Range&, const View*, float*, size_t, Scratch*) {
+  fail("the host's code runs whole batches only; this is a mistake of this program, please report it");
 }
 
 std::unique_ptr<Kernel> make_kernel(const LayerConfig& config, Device device) {

@@ -1,64 +1,17 @@
-// What computes a layer on a device, and what it works on.
+// What computes a layer on a device.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "engine/layout.h"
+#include "engine/node.h"
 #include "engine/op.h"
+#include "engine/parameter.h"
+#include "engine/pass.h"
 #include "host/host.h"
 
 namespace dng {
-
-// One forward (and backward) pass over a batch; the same for every layer of it.
-struct Pass {
-  bool training = false;
-  const float* input = nullptr;    // [batch][channels][height][width]
-  const int* labels = nullptr;     // [batch], or null: no loss is computed
-  const float* teacher = nullptr;  // [batch][classes] probabilities of the teacher, or null
-  int count = 0;                   // images that matter; the rest of the batch is padding
-  uint64_t seed = 0;
-  int64_t first_position = 0;  // of the first image in the training stream: keys dropout masks
-  int64_t steps = 0;           // training passes before this one: sets the rate of the rolling statistics
-  double epoch = 0;            // epochs done, with fraction: for costs that change with time
-  double loss = 0;             // out: the cost, summed over the `count` images
-};
-
-// A run of learnable numbers. `update` holds Darknet's combined gradient and momentum buffer: negative gradients,
-// summed over the batch, are added to what momentum left.
-struct Parameter {
-  int layer = 0;
-  const char* name = "";
-  float* value = nullptr;
-  float* update = nullptr;
-  int64_t count = 0;
-  bool decays = false;    // weights do; biases and scales do not
-  float rate_factor = 1;  // learning_rate= of the layer
-  bool frozen = false;
-};
-
-// A layer of a network that is ready to run.
-struct Node {
-  const LayerConfig* config = nullptr;
-  int index = 0;
-  int batch = 0;
-  Layout layout = Layout::kPlain;  // of output and delta
-  host::Network* host = nullptr;
-  float* output = nullptr;
-  float* delta = nullptr;      // negative gradient of the summed cost in the output
-  std::vector<Node*> sources;  // null: the network's input
-  bool alone = true;           // nobody but this node has added to its first source's delta by the time it runs
-  std::unique_ptr<Kernel> kernel;
-  std::vector<float> own_output, own_delta;  // where a kernel brings its own buffers
-
-  const float* input(const Pass& pass) const { return sources[0] == nullptr ? pass.input : sources[0]->output; }
-  // Null where the source is the network's input.
-  float* input_delta() const { return sources[0] == nullptr ? nullptr : sources[0]->delta; }
-  size_t out_size() const { return config->out.size(); }
-  size_t in_size() const { return config->in.size(); }
-};
 
 // Which layouts a kernel can read and write.
 enum class LayoutUse {
@@ -68,25 +21,64 @@ enum class LayoutUse {
   kInput,  // any input; the output is the same numbers in either layout (height and width are 1)
 };
 
+// How a kernel takes part in training.
+struct Role {
+  bool by_range = false;       // uses Node::read and Node::give; else the whole buffers of its sources
+  bool lazy = false;           // once forward() ran, compute() gives any range of the output, any number of times
+  bool costly = false;         // lazy: computed once and stored, instead of again for every reader
+  bool hands_on = false;       // has no backward(): settle() hands the delta on
+  bool changes_delta = false;  // settle() writes to the delta
+  bool reads_input = true;     // backward() or settle() does
+  bool reads_output = true;    // the same of its own output
+  bool measures = false;       // lazy, yet forward() reads the sources
+  bool takes_strides = false;  // reads sources through Node::view
+  size_t kept = 0;             // floats an image, kept from forward to backward
+  size_t workspace = 0;        // floats, during backward()
+};
+
 class Kernel {
  public:
   virtual ~Kernel() = default;
   virtual LayoutUse layout_use() const { return LayoutUse::kPlain; }
-  // Once, after the host has made the layer: own buffers, primitives, scratch memory.
+  // A 1x1 convolution of stride 1: it can read every n-th row and column of what a [maxpool] of size 1 would thin out.
+  virtual bool can_subsample() const { return false; }
+  // The output is nothing but every n-th row and column of the first source (n: 1 and more), or something else (0).
+  virtual int thins_by() const { return 0; }
+  // The output is the sources' channels one behind the other, and nothing else.
+  virtual bool joins() const { return false; }
+  // Once, after the host has made the layer and the layouts are chosen: primitives, own memory.
   virtual void prepare(Node*) {}
-  // Reads the sources' output (and pass.input), writes node.output.
+  virtual Role role(const Node&) const { return {}; }
+
+  // Training: the whole batch. Reads the sources; writes node.output unless the kernel is lazy.
   virtual void forward(Node& node, Pass& pass) = 0;
+  // Lazy kernels: a range of the output, one image right behind the other. Called from several threads at once.
+  virtual void compute(const Node& node, const Pass& pass, const Range& range, float* output, Scratch* scratch);
+  // The first step backward on a range of node.delta, which is complete now. Called from several threads at once.
+  virtual void settle(Node& node, const Pass& pass, const Range& range, Scratch* scratch);
   // Reads node.delta, ADDS to the delta of the sources and to the updates of the parameters. May destroy node.delta.
   virtual void backward(Node& node, Pass& pass) = 0;
+
+  // Evaluation: prepare_inference before a batch, from one thread, whenever weights may have changed; then infer gives
+  // a range of the output (`stride` floats from one image to the next) from the same range of the sources, from several
+  // threads at once. Ranges start at a multiple of node.inference_piece and are of that size. Where strides are not the
+  // size of an image, the kernel takes strides.
+  virtual bool can_infer() const { return true; }
+  virtual void prepare_inference(Node&) {}
+  virtual void infer(const Node& node, Pass& pass, const Range& range, const View* inputs, float* output, size_t stride,
+                     Scratch* scratch) = 0;
+
   // One line for the start of training, e.g. a cost's weights; empty: nothing to say.
   virtual std::string describe() const { return ""; }
 };
 
-// The host's own code for a layer.
+// The host's own code for a layer: the whole batch at once, plain layout.
 class HostKernel final : public Kernel {
  public:
   void forward(Node& node, Pass& pass) override;
   void backward(Node& node, Pass& pass) override;
+  bool can_infer() const override { return false; }
+  void infer(const Node&, Pass&, const Range&, const View*, float*, size_t, Scratch*) override;
 };
 
 // The kernel that the op has for the device, or the host's own code on the CPU. Throws Error naming the layer, the

@@ -1,11 +1,14 @@
 #include "engine/network.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "engine/cpu/parallel.h"
 
 namespace dng {
 namespace {
@@ -21,6 +24,26 @@ std::string layer_name(const Node& node) {
   return format("layer %d [%s]", node.index, node.config->op->section.c_str());
 }
 
+void clear_delta(const Node& node) {
+  for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+    std::fill_n(node.delta + image.offset(node.stride), node.out_size(), 0.0f);
+  });
+}
+
+// Adds the seconds of its lifetime.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double* seconds) : seconds_(seconds), begin_(Clock::now()) {}
+  ~Stopwatch() { *seconds_ += std::chrono::duration<double>(Clock::now() - begin_).count(); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double* seconds_;
+  Clock::time_point begin_;
+};
+
 }  // namespace
 
 Network::Network(NetworkConfig config, const NetworkSettings& settings) : config_(std::move(config)) {
@@ -29,12 +52,21 @@ Network::Network(NetworkConfig config, const NetworkSettings& settings) : config
     fail("%s: the host made %d layers of %zu; this is a mistake of this program, please report it",
          config_.path.c_str(), host_->size(), config_.layers.size());
   }
+  make_nodes(settings);
+  make_memory(settings);
+  collect_parameters();
+}
+
+void Network::make_nodes(const NetworkSettings& settings) {
   for (const LayerConfig& layer : config_.layers) {
     auto node = std::make_unique<Node>();
     node->config = &layer;
     node->index = layer.index;
     node->batch = config_.mini_batch;
     node->host = host_.get();
+    node->in = layer.in;
+    node->trains = settings.trains;
+    node->reference = settings.reference;
     const Geometry made = host_->output_shape(layer.index);
     if (made.size() != layer.out.size()) {
       fail(
@@ -42,29 +74,52 @@ Network::Network(NetworkConfig config, const NetworkSettings& settings) : config
           "report it",
           layer.options.where().c_str(), made.size(), layer.out.size());
     }
-    for (const int source : layer.sources) {
-      node->sources.push_back(source < 0 ? nullptr : nodes_[static_cast<size_t>(source)].get());
+    for (const int number : layer.sources) {
+      Source source;
+      source.node = number < 0 ? nullptr : nodes_[static_cast<size_t>(number)].get();
+      node->sources.push_back(source);
     }
     node->kernel = make_kernel(layer, settings.device);
+    any_host_ = any_host_ || runs_on_host(*node);
     nodes_.push_back(std::move(node));
     if (layer.options.has("stopbackward") && layer.options.flag("stopbackward")) first_trained_ = layer.index + 1;
   }
-  if (!settings.plain) choose_layouts();
+  times_.resize(nodes_.size());
+}
+
+bool Network::runs_on_host(const Node& node) const {
+  return dynamic_cast<const HostKernel*>(node.kernel.get()) != nullptr;
+}
+
+void Network::make_memory(const NetworkSettings& settings) {
+  const bool fused = !settings.reference && !any_host_;
+  if (fused) wire(&nodes_);
+  if (!settings.reference) choose_layouts(&nodes_);
+  inference_ = plan_inference(nodes_, batch());
   for (const auto& node : nodes_) {
-    node->kernel->prepare(node.get());
-    if (!node->own_output.empty()) {
-      host_->set_buffers(node->index, node->own_output.data(), node->own_delta.data());
-    }
+    node->inference_piece = inference_.piece;
+    if (!node->bypassed) node->kernel->prepare(node.get());
+    if (!runs_on_host(*node)) continue;
     node->output = host_->output(node->index);
     node->delta = host_->delta(node->index);
   }
+  // What is looked at from outside keeps its place.
+  Node& last = *nodes_.back();
+  const auto own = [&](Node* node, std::vector<float>* memory) {
+    if (node == nullptr || node->output != nullptr) return;
+    memory->resize(node->out_size() * static_cast<size_t>(batch()));
+    node->output = memory->data();
+  };
+  own(&last, &probabilities_);
+  own(last.sources[0].node, &logits_);
+  if (settings.trains || any_host_) plan_training(&nodes_, first_trained_, fused, &arena_);
+  if (!any_host_) return;
   for (const auto& node : nodes_) {
-    for (size_t later = static_cast<size_t>(node->index) + 1; later < nodes_.size(); ++later) {
-      for (const Node* source : nodes_[later]->sources) {
-        if (source != nullptr && source == node->sources[0]) node->alone = false;
-      }
-    }
+    if (!runs_on_host(*node)) host_->set_buffers(node->index, node->output, node->delta);
   }
+}
+
+void Network::collect_parameters() {
   for (const auto& node : nodes_) {
     blocks_.push_back(host_->blocks(node->index));
     for (const host::Block& block : blocks_.back()) {
@@ -81,50 +136,6 @@ Network::Network(NetworkConfig config, const NetworkSettings& settings) : config
       parameters_.push_back(parameter);
     }
   }
-}
-
-// Every edge is blocked where its writer and all its readers can; a kernel that wants all its edges alike makes them
-// plain together.
-void Network::choose_layouts() {
-  for (const auto& node : nodes_) {
-    const LayoutUse use = node->kernel->layout_use();
-    const bool writes = use == LayoutUse::kEach || use == LayoutUse::kSame;
-    if (writes && can_block(node->config->out)) node->layout = Layout::kBlocked;
-  }
-  for (bool changed = true; changed;) {
-    changed = false;
-    const auto make_plain = [&](Node* node) {
-      if (node->layout == Layout::kPlain) return;
-      node->layout = Layout::kPlain;
-      changed = true;
-    };
-    for (const auto& node : nodes_) {
-      const LayoutUse use = node->kernel->layout_use();
-      bool alike = node->layout == Layout::kBlocked;
-      for (const Node* source : node->sources) alike = alike && source != nullptr && source->layout == Layout::kBlocked;
-      if (use == LayoutUse::kSame && !alike) make_plain(node.get());
-      for (Node* source : node->sources) {
-        if (source != nullptr && (use == LayoutUse::kPlain || (use == LayoutUse::kSame && !alike))) make_plain(source);
-      }
-    }
-  }
-}
-
-std::vector<float> Network::plain(int index, const float* values) const {
-  const Node& n = node(index);
-  const size_t count = n.out_size() * static_cast<size_t>(n.batch);
-  if (n.layout == Layout::kPlain) return {values, values + count};
-  std::vector<float> copy(count);
-  const Rows rows(n.config->out, n.batch, n.layout);
-  for (int row = 0; row < rows.count(); ++row) {
-    const float* from = values + rows.offset(row);
-    float* to = copy.data() + static_cast<size_t>(row) * rows.length();
-    for (size_t i = 0; i < rows.space; ++i) {
-      for (int l = 0; l < kLanes; ++l)
-        to[static_cast<size_t>(l) * rows.space + i] = from[i * kLanes + static_cast<size_t>(l)];
-    }
-  }
-  return copy;
 }
 
 void Network::initialize(uint64_t seed) {
@@ -155,18 +166,103 @@ void Network::initialize(uint64_t seed) {
 }
 
 void Network::forward(Pass* pass) {
-  for (const auto& node : nodes_) node->kernel->forward(*node, *pass);
+  if (pass->training) {
+    train_forward(pass);
+  } else {
+    infer(pass);
+  }
+}
+
+void Network::train_forward(Pass* pass) {
+  prepared_ = false;
+  for (const auto& node : nodes_) node->ready = false;
+  for (const auto& node : nodes_) {
+    if (node->bypassed) continue;
+    const Stopwatch watch(&times_[static_cast<size_t>(node->index)].forward);
+    node->kernel->forward(*node, *pass);
+    if (node->storage == Storage::kStored && node->kernel->role(*node).lazy) {
+      for_ranges(node->batch, 1, [&](const Range& range, Scratch& scratch) {
+        node->kernel->compute(*node, *pass, range, node->output + range.offset(node->stride), &scratch);
+      });
+    }
+    for (const auto& other : nodes_) other->ready = other->ready || other->reader == node.get();
+  }
 }
 
 void Network::backward(Pass* pass) {
-  for (const auto& node : nodes_) {
-    // The cost wrote its own delta in the forward pass.
-    if (node != nodes_.back()) {
-      std::memset(node->delta, 0, node->out_size() * static_cast<size_t>(node->batch) * sizeof(float));
+  for (size_t i = nodes_.size(); i-- > static_cast<size_t>(first_trained_);) {
+    Node& node = *nodes_[i];
+    if (node.bypassed || !node.reached) continue;
+    const Stopwatch watch(&times_[i].backward);
+    const Role role = node.kernel->role(node);
+    if (!role.by_range) {
+      for (const Source& source : node.sources) {
+        if (source.wanted && source.first) clear_delta(*source.node);
+      }
+    }
+    if (!node.settled_by_giver) {
+      for_ranges(node.batch, 1,
+                 [&](const Range& range, Scratch& scratch) { node.kernel->settle(node, *pass, range, &scratch); });
+    }
+    if (!role.hands_on) node.kernel->backward(node, *pass);
+  }
+}
+
+void Network::infer(Pass* pass) {
+  if (!(frozen_ && prepared_)) {
+    for (const auto& node : nodes_) {
+      if (!node->bypassed) node->kernel->prepare_inference(*node);
+    }
+    prepared_ = true;
+  }
+  Node& last = *nodes_.back();
+  if (!any_host_) {
+    // A few images go through all layers while they are in the cache.
+    for_ranges(pass->count, inference_.piece, [&](const Range& range, Scratch& scratch) {
+      infer_piece(pass, {range.first, inference_.piece}, &scratch);
+    });
+  } else {
+    for (const auto& node : nodes_) {
+      if (node.get() == &last) break;
+      if (!node->kernel->can_infer()) {
+        node->kernel->forward(*node, *pass);
+        continue;
+      }
+      for_ranges(batch(), inference_.piece, [&](const Range& range, Scratch& scratch) {
+        std::vector<View> inputs;
+        for (const Source& source : node->sources) {
+          const size_t size = source.node == nullptr ? node->in.size() : source.node->out_size();
+          const float* from = source.node == nullptr ? pass->input : source.node->output;
+          inputs.push_back({from + range.offset(size), size});
+        }
+        const size_t size = node->out_size();
+        node->kernel->infer(*node, *pass, range, inputs.data(), node->output + range.offset(size), size, &scratch);
+      });
     }
   }
-  for (size_t i = nodes_.size(); i-- > static_cast<size_t>(first_trained_);) {
-    nodes_[i]->kernel->backward(*nodes_[i], *pass);
+  last.kernel->forward(last, *pass);
+}
+
+void Network::infer_piece(Pass* pass, const Range& range, Scratch* scratch) {
+  float* memory = scratch->take(inference_.total);
+  const Node* logits = nodes_.back()->sources[0].node;
+  std::vector<View> inputs;
+  for (const auto& node : nodes_) {
+    if (node->bypassed || node == nodes_.back()) continue;
+    inputs.clear();
+    for (const Source& source : node->sources) {
+      if (source.node == nullptr) {
+        inputs.push_back({pass->input + range.offset(config_.input.size()), config_.input.size()});
+      } else {
+        const auto from = static_cast<size_t>(source.node->index);
+        inputs.push_back({memory + inference_.offset[from], inference_.stride[from]});
+      }
+    }
+    const auto i = static_cast<size_t>(node->index);
+    const bool kept = node.get() == logits;
+    float* output = kept ? node->output + range.offset(node->out_size()) : memory + inference_.offset[i];
+    const ScratchFrame frame(scratch);
+    node->kernel->infer(*node, *pass, range, inputs.data(), output, inference_.stride[i], scratch);
   }
 }
 
@@ -181,7 +277,13 @@ bool Network::parameters_finite() const {
 
 std::string Network::first_non_finite() const {
   for (const auto& node : nodes_) {
-    if (!all_finite(node->output, node->out_size() * static_cast<size_t>(node->batch))) return layer_name(*node);
+    if (node->bypassed) continue;
+    const auto images = static_cast<size_t>(node->batch);
+    const Role role = node->kernel->role(*node);
+    const bool fine = role.kept > 0 ? all_finite(node->kept, role.kept * images)
+                                    : node->storage == Storage::kEachRead || node->stride != node->out_size() ||
+                                          node->output == nullptr || all_finite(node->output, node->stride * images);
+    if (!fine) return layer_name(*node);
   }
   for (const auto& node : nodes_) {
     for (const host::Block& block : blocks_[static_cast<size_t>(node->index)]) {
@@ -194,9 +296,9 @@ std::string Network::first_non_finite() const {
 std::string Network::host_layers() const {
   std::vector<std::string> ranges;
   for (size_t i = 0; i < nodes_.size(); ++i) {
-    if (dynamic_cast<const HostKernel*>(nodes_[i]->kernel.get()) == nullptr) continue;
+    if (!runs_on_host(*nodes_[i])) continue;
     const size_t first = i;
-    while (i + 1 < nodes_.size() && dynamic_cast<const HostKernel*>(nodes_[i + 1]->kernel.get()) != nullptr) ++i;
+    while (i + 1 < nodes_.size() && runs_on_host(*nodes_[i + 1])) ++i;
     ranges.push_back(first == i ? format("%zu", i) : format("%zu-%zu", first, i));
   }
   return ranges.empty() ? "" : "layers " + join(ranges, ", ") + " run on the host's code";

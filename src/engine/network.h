@@ -5,21 +5,37 @@
 #include <string>
 #include <vector>
 
+#include "engine/arena.h"
 #include "engine/kernel.h"
 #include "engine/network_config.h"
+#include "engine/plan.h"
 
 namespace dng {
 
 struct NetworkSettings {
   Device device = Device::kCpu;
-  bool verbose = false;  // shows the host's layer table
-  bool plain = false;    // every edge in plain layout: slower; for comparison
+  bool verbose = false;    // shows the host's layer table
+  bool trains = true;      // false: no memory for training passes
+  bool reference = false;  // the plain way: plain layouts, every output stored, nothing fused, no Winograd; slower
+
+  static NetworkSettings evaluation(bool verbose = false) {
+    NetworkSettings settings;
+    settings.verbose = verbose;
+    settings.trains = false;
+    return settings;
+  }
+};
+
+// Seconds spent in a layer since the network was made.
+struct LayerTime {
+  double forward = 0;
+  double backward = 0;
 };
 
 class Network {
  public:
   // Lets the host parse the rewritten cfg, binds a kernel to every layer, checks that the host's shapes are ours, and
-  // plans the memory layout of every edge.
+  // plans layouts and memory.
   explicit Network(NetworkConfig config, const NetworkSettings& settings = {});
 
   const NetworkConfig& config() const { return config_; }
@@ -28,8 +44,14 @@ class Network {
 
   // Fresh parameters from the counter-based generator; zero momentum and rolling statistics.
   void initialize(uint64_t seed);
+  // From now on nobody changes the parameters: what evaluation makes of them is made once.
+  void freeze() {
+    frozen_ = true;
+    prepared_ = false;
+  }
 
-  // One pass over a batch. forward fills pass->loss where there are labels; backward adds gradients to the updates.
+  // One pass over a batch. Evaluation (pass->training false) goes through the first pass->count images alone, but reads
+  // a whole batch. forward fills pass->loss where there are labels; backward adds gradients to the updates.
   void forward(Pass* pass);
   void backward(Pass* pass);
 
@@ -42,12 +64,13 @@ class Network {
   const std::vector<std::vector<host::Block>>& blocks() const { return blocks_; }
   const Node& node(int index) const { return *nodes_[static_cast<size_t>(index)]; }
   int size() const { return static_cast<int>(nodes_.size()); }
-  // A layer's output or delta as Darknet lays it out, whatever the plan chose; for whoever looks in from outside.
-  std::vector<float> plain_output(int index) const { return plain(index, node(index).output); }
-  std::vector<float> plain_delta(int index) const { return plain(index, node(index).delta); }
+  // Of training passes.
+  const std::vector<LayerTime>& times() const { return times_; }
+  // Bytes for activations and gradients in training passes.
+  size_t training_bytes() const { return arena_.size() * sizeof(float); }
 
-  // "layer 3 [convolutional]": the first layer whose output, or else whose parameters, are not finite; "" where all
-  // are.
+  // After a training pass's forward: "layer 3 [convolutional]", the first whose numbers, or else whose parameters, are
+  // not finite; "" where all are.
   std::string first_non_finite() const;
   bool parameters_finite() const;
   // What the cost's options amount to.
@@ -56,15 +79,26 @@ class Network {
   std::string host_layers() const;
 
  private:
-  void choose_layouts();
-  std::vector<float> plain(int index, const float* values) const;
+  void make_nodes(const NetworkSettings& settings);
+  void make_memory(const NetworkSettings& settings);
+  void collect_parameters();
+  void train_forward(Pass* pass);
+  void infer(Pass* pass);
+  void infer_piece(Pass* pass, const Range& range, Scratch* scratch);
+  bool runs_on_host(const Node& node) const;
 
   NetworkConfig config_;
   std::unique_ptr<host::Network> host_;
-  std::vector<std::unique_ptr<Node>> nodes_;
+  Nodes nodes_;
   std::vector<Parameter> parameters_;
   std::vector<std::vector<host::Block>> blocks_;
   int first_trained_ = 0;  // layers before it are frozen (stopbackward)
+  bool any_host_ = false;  // some layer runs on the host's code
+  bool frozen_ = false, prepared_ = false;
+  Arena arena_;
+  InferencePlan inference_;
+  std::vector<float> logits_, probabilities_;
+  std::vector<LayerTime> times_;
 };
 
 }  // namespace dng

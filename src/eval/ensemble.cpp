@@ -18,6 +18,7 @@ EnsembleResult evaluate_ensemble(Network* network, const std::vector<std::string
   result.weights = weights;
   for (size_t m = 0; m < weights.size(); ++m) {
     load_weights(weights[m], network);
+    network->freeze();
     size_t row = 0;
     const auto add = [&](const Batch& batch, const float* probabilities) {
       for (int b = 0; b < batch.count; ++b, ++row) {

@@ -43,6 +43,7 @@ const Traits& traits() {
 
 struct Network::State {
   network* net = nullptr;
+  OwnBuffers own;
 };
 
 namespace {
@@ -125,7 +126,10 @@ Network::Network(const std::string& cfg, bool verbose) : state_(new State) {
   state_->net = parse(cfg, verbose, "parse the cfg");
 }
 
-Network::~Network() { destroy(state_->net); }
+Network::~Network() {
+  state_->own.restore(state_->net->layers);
+  destroy(state_->net);
+}
 
 int Network::size() const { return state_->net->n; }
 int Network::batch() const { return state_->net->batch; }
@@ -135,8 +139,7 @@ float* Network::delta(int index) { return state_->net->layers[index].delta; }
 
 void Network::set_buffers(int index, float* output, float* delta) {
   network& net = *state_->net;
-  net.layers[index].output = output;
-  net.layers[index].delta = delta;
+  state_->own.replace(net.layers, index, output, delta);
   // [shortcut] took copies of its sources' pointers when it was parsed.
   for (int i = 0; i < net.n; ++i) {
     layer& l = net.layers[i];

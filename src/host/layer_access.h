@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -16,6 +18,26 @@ inline Geometry shape_of(const layer& l) {
   if (l.out_c > 0 && l.out_h > 0 && l.out_w > 0) return {l.out_c, l.out_h, l.out_w};
   return {l.outputs, 1, 1};
 }
+
+// The buffers that the host allocated, where others stand in for them: the host frees what it finds.
+class OwnBuffers {
+ public:
+  void replace(layer* layers, int index, float* output, float* delta) {
+    layer& l = layers[index];
+    own_.emplace(index, std::make_pair(l.output, l.delta));  // the first time only
+    l.output = output;
+    l.delta = delta;
+  }
+  void restore(layer* layers) const {
+    for (const auto& entry : own_) {
+      layers[entry.first].output = entry.second.first;
+      layers[entry.first].delta = entry.second.second;
+    }
+  }
+
+ private:
+  std::map<int, std::pair<float*, float*>> own_;
+};
 
 // Order of the .weights file. A standalone [batchnorm] is read and written in AlexeyAB's layout on both hosts, because
 // the packaged one leaves the biases out and its networks then could not be restored.

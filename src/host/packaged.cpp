@@ -44,6 +44,7 @@ const Traits& traits() {
 
 struct Network::State {
   network* net = nullptr;
+  OwnBuffers own;
 };
 
 namespace {
@@ -150,7 +151,10 @@ Network::Network(const std::string& cfg, bool verbose) : state_(new State) {
   }
 }
 
-Network::~Network() { destroy(state_->net); }
+Network::~Network() {
+  state_->own.restore(state_->net->layers);
+  destroy(state_->net);
+}
 
 int Network::size() const { return state_->net->n; }
 int Network::batch() const { return state_->net->batch; }
@@ -159,8 +163,7 @@ float* Network::output(int index) { return state_->net->layers[index].output; }
 float* Network::delta(int index) { return state_->net->layers[index].delta; }
 
 void Network::set_buffers(int index, float* output, float* delta) {
-  state_->net->layers[index].output = output;
-  state_->net->layers[index].delta = delta;
+  state_->own.replace(state_->net->layers, index, output, delta);
 }
 
 std::vector<Block> Network::blocks(int index) { return blocks_of(state_->net->layers[index]); }

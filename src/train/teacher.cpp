@@ -32,9 +32,10 @@ uint64_t teacher_hash(const std::string& cfg, const std::string& weights) {
 }
 
 LiveTeacher::LiveTeacher(const Options& distill, const NetworkConfig& student)
-    : network_(read_teacher(distill, student)) {
+    : network_(read_teacher(distill, student), NetworkSettings::evaluation()) {
   const std::string weights = distill.text("teacher_weights");
   load_weights(weights, &network_);
+  network_.freeze();
   description_ = distill.text("teacher") + " with " + weights;
   identity_ = format("%016llx", static_cast<unsigned long long>(teacher_hash(distill.text("teacher"), weights)));
 }

@@ -65,7 +65,7 @@ class Trainer {
     schedule_ = std::make_unique<Schedule>(config_.net, train_->size(), config_.batch);
     require_writable_folder(data_.backup, "backup=");
     base_ = data_.backup + "/" + base_name(settings.cfg);
-    network_ = std::make_unique<Network>(config_, NetworkSettings{Device::kCpu, settings.verbose, false});
+    network_ = std::make_unique<Network>(config_, NetworkSettings{Device::kCpu, settings.verbose});
     open_teacher();
     start();
   }

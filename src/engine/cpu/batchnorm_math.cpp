@@ -3,36 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/cpu/scratch.h"
+
 namespace dng {
-namespace {
-
-// Adds 16 lane sums of a row to what belongs to its channels.
-void spread(const float* acc, const Rows& rows, int row, double* partial) {
-  double* to = partial + static_cast<size_t>(rows.image(row)) * rows.channels + rows.channel(row);
-  if (rows.block == kLanes) {
-    for (int l = 0; l < kLanes; ++l) to[l] = acc[l];
-  } else {
-    double sum = 0;
-    for (int l = 0; l < kLanes; ++l) sum += acc[l];
-    *to = sum;
-  }
-}
-
-// Sums over images in a fixed order.
-double over_images(const std::vector<double>& partial, const Rows& rows, int channel) {
-  double sum = 0;
-  for (int b = 0; b < rows.batch; ++b) sum += partial[static_cast<size_t>(b) * rows.channels + channel];
-  return sum;
-}
-
-}  // namespace
-
-BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, float rolling_rate)
-    : rows_(rows), rolling_rate_(rolling_rate) {
+BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, int batch, float rolling_rate)
+    : rows_(rows), batch_(batch), real_channels_(rows.channels), rolling_rate_(rolling_rate) {
   for (const host::Block& block : blocks) {
     switch (block.kind) {
       case host::Block::Kind::kBias:
         bias_ = block;
+        real_channels_ = static_cast<int>(block.count);
         break;
       case host::Block::Kind::kScale:
         scale_ = block;
@@ -48,8 +28,11 @@ BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, f
     }
   }
   const auto channels = static_cast<size_t>(rows_.channels);
-  for (std::vector<float>* values : {&mean_, &variance_, &a_, &b_, &c_}) values->resize(channels);
-  partial_.resize(channels * static_cast<size_t>(rows_.batch));
+  // The channels that padding added keep factor and shift 0: whatever comes in, 0 goes out.
+  for (std::vector<float>* values : {&mean_, &factor_, &shift_, &direct_, &slope_, &constant_})
+    values->resize(channels);
+  variance_.resize(channels);
+  partial_.resize(channels * static_cast<size_t>(batch_));
   partial2_.resize(partial_.size());
 }
 
@@ -60,78 +43,145 @@ const float* BatchNorm::lanes(const std::vector<float>& per_channel, int row, fl
   return buffer;
 }
 
-void BatchNorm::measure(const float* x, int64_t steps) {
-  const double count = static_cast<double>(rows_.space) * rows_.batch;
+void BatchNorm::measure(const View& x, const Range& range, int first_channel) {
+  const auto space = static_cast<double>(rows_.space);
+  for (int i = 0; i < range.count; ++i) {
+    const float* image = x.data + static_cast<size_t>(i) * x.stride;
+    const size_t first = static_cast<size_t>(range.first + i) * static_cast<size_t>(rows_.channels);
+    for (int row = first_channel / rows_.block; row < rows_.count(); ++row) {
+      const float* values = image + rows_.offset(row);
+      double* sums = partial_.data() + first + rows_.channel(row);
+      double* squares = partial2_.data() + first + rows_.channel(row);
+      float acc[kLanes] = {}, mean[kLanes];
+      row_sum(values, rows_.length(), acc);
+      spread_lanes(acc, rows_, sums);
+      for (int l = 0; l < kLanes; ++l) mean[l] = static_cast<float>(sums[rows_.block > 1 ? l : 0] / space);
+      std::fill(acc, acc + kLanes, 0.0f);
+      row_squares(values, rows_.length(), mean, acc);
+      spread_lanes(acc, rows_, squares);
+      // Where the mean was rounded, so that squares are about the number the sum stands for.
+      for (int l = 0; l < rows_.block; ++l) {
+        const double rounding = sums[l] / space - mean[l];
+        squares[l] -= space * rounding * rounding;
+      }
+    }
+  }
+}
+
+void BatchNorm::finish(int64_t steps, const BatchNorm* before, int first_channel) {
+  const host::BatchNormRules& rules = host::traits().batchnorm;
+  const auto space = static_cast<double>(rows_.space);
+  const double count = space * batch_;
   const double rate = std::max(rolling_rate_, 1.0 / static_cast<double>(steps + 1));
-#pragma omp parallel for
-  for (int row = 0; row < rows_.count(); ++row) {
-    float acc[kLanes] = {};
-    row_sum(x + rows_.offset(row), rows_.length(), acc);
-    spread(acc, rows_, row, partial_.data());
+  const int first = before != nullptr ? first_channel / rows_.block * rows_.block : 0;
+  const std::vector<double> sums = sum_over_images(partial_, batch_, rows_.channels, first);
+  std::vector<double> squares = sum_over_images(partial2_, batch_, rows_.channels, first);
+  // The squares are about each image's own mean: add those of the images' means about the batch's.
+  for (int b = 0; b < batch_; ++b) {
+    const double* row = partial_.data() + static_cast<size_t>(b) * static_cast<size_t>(rows_.channels);
+    for (int c = first; c < rows_.channels; ++c) {
+      const auto i = static_cast<size_t>(c);
+      const double distance = row[c] / space - sums[i] / count;
+      squares[i] += space * distance * distance;
+    }
   }
-  for (int c = 0; c < rows_.channels; ++c) {
-    mean_[static_cast<size_t>(c)] = static_cast<float>(over_images(partial_, rows_, c) / count);
-  }
-#pragma omp parallel for
-  for (int row = 0; row < rows_.count(); ++row) {
-    float acc[kLanes] = {}, buffer[kLanes];
-    row_squares(x + rows_.offset(row), rows_.length(), lanes(mean_, row, buffer), acc);
-    spread(acc, rows_, row, partial_.data());
-  }
-  for (int c = 0; c < rows_.channels; ++c) {
+  for (int c = 0; c < real_channels_; ++c) {
     const auto i = static_cast<size_t>(c);
-    variance_[i] = static_cast<float>(over_images(partial_, rows_, c) / (count - 1));
+    if (c < first) {
+      mean_[i] = before->mean_[i];
+      variance_[i] = before->variance_[i];
+    } else {
+      mean_[i] = static_cast<float>(sums[i] / count);
+      variance_[i] = static_cast<float>(squares[i] / (count - 1));
+    }
     rolling_mean_[i] = static_cast<float>((1 - rate) * rolling_mean_[i] + rate * mean_[i]);
     rolling_variance_[i] = static_cast<float>((1 - rate) * rolling_variance_[i] + rate * variance_[i]);
+    factor_[i] = static_cast<float>(scale_.value[i] / rules.divisor(variance_[i]));
+    shift_[i] = bias_.value[i];
   }
 }
 
-void BatchNorm::forward(const float* x, const Pass& pass, Activation activation, float* y) {
-  if (pass.training) measure(x, pass.steps);
-  const host::BatchNormRules& rules = host::traits().batchnorm;
-  for (int c = 0; c < rows_.channels; ++c) {
-    const auto i = static_cast<size_t>(c);
-    c_[i] = pass.training ? mean_[i] : rolling_mean_[i];
-    const double variance = pass.training ? variance_[i] : rolling_variance_[i];
-    a_[i] = static_cast<float>(scale_.value[i] / rules.divisor(variance));
-    b_[i] = bias_.value[i];
-  }
-#pragma omp parallel for
-  for (int row = 0; row < rows_.count(); ++row) {
-    float mean[kLanes], factor[kLanes], shift[kLanes];
-    row_affine(x + rows_.offset(row), rows_.length(), lanes(c_, row, mean), lanes(a_, row, factor),
-               lanes(b_, row, shift), activation, y + rows_.offset(row));
+void BatchNorm::apply(const View& x, int count, Activation activation, float* y) const {
+  for (int i = 0; i < count; ++i) {
+    const float* image = x.data + static_cast<size_t>(i) * x.stride;
+    float* out = y + static_cast<size_t>(i) * rows_.size();
+    for (int row = 0; row < rows_.count(); ++row) {
+      float mean[kLanes], factor[kLanes], shift[kLanes];
+      row_affine(image + rows_.offset(row), rows_.length(), lanes(mean_, row, mean), lanes(factor_, row, factor),
+                 lanes(shift_, row, shift), activation, out + rows_.offset(row));
+    }
   }
 }
 
-void BatchNorm::backward(const float* x, float* delta) {
+void BatchNorm::gradient_sums(const View& x, const Range& range, Activation activation, float* delta,
+                              size_t delta_stride, Scratch* scratch) {
+  const bool from_input =
+      activation == Activation::kLinear || activation == Activation::kRelu || activation == Activation::kLeaky;
+  for (int i = 0; i < range.count; ++i) {
+    const float* image = x.data + static_cast<size_t>(i) * x.stride;
+    float* gradient = delta + static_cast<size_t>(i) * delta_stride;
+    const size_t first = static_cast<size_t>(range.first + i) * static_cast<size_t>(rows_.channels);
+    for (int row = 0; row < rows_.count(); ++row) {
+      float sum[kLanes] = {}, product[kLanes] = {}, mean[kLanes], factor[kLanes], shift[kLanes];
+      const float* values = image + rows_.offset(row);
+      float* to = gradient + rows_.offset(row);
+      const size_t length = rows_.length();
+      const float *m = lanes(mean_, row, mean), *f = lanes(factor_, row, factor), *s = lanes(shift_, row, shift);
+      if (from_input) {
+        row_activation_gradient_sums(to, values, length, m, f, s, activation, sum, product);
+      } else {
+        const ScratchFrame frame(scratch);
+        float* y = scratch->take(length);
+        row_affine(values, length, m, f, s, activation, y);
+        row_activation_gradient(y, length, activation, to);
+        row_gradient_sums(to, values, length, m, sum, product);
+      }
+      spread_lanes(sum, rows_, partial_.data() + first + rows_.channel(row));
+      spread_lanes(product, rows_, partial2_.data() + first + rows_.channel(row));
+    }
+  }
+}
+
+void BatchNorm::finish_gradient() {
   const host::BatchNormRules& rules = host::traits().batchnorm;
-  const double count = static_cast<double>(rows_.space) * rows_.batch;
-#pragma omp parallel for
-  for (int row = 0; row < rows_.count(); ++row) {
-    float sum[kLanes] = {}, product[kLanes] = {}, buffer[kLanes];
-    row_gradient_sums(delta + rows_.offset(row), x + rows_.offset(row), rows_.length(), lanes(mean_, row, buffer), sum,
-                      product);
-    spread(sum, rows_, row, partial_.data());
-    spread(product, rows_, row, partial2_.data());
-  }
-  for (int c = 0; c < rows_.channels; ++c) {
+  const double count = static_cast<double>(rows_.space) * batch_;
+  const std::vector<double> sums = sum_over_images(partial_, batch_, rows_.channels, 0);
+  const std::vector<double> products = sum_over_images(partial2_, batch_, rows_.channels, 0);
+  for (int c = 0; c < real_channels_; ++c) {
     const auto i = static_cast<size_t>(c);
-    const double sum = over_images(partial_, rows_, c), product = over_images(partial2_, rows_, c);
-    const double variance = variance_[i], scale = scale_.value[i];
-    const double inverse = 1.0 / std::sqrt(variance + rules.backward_epsilon);
-    const double direct = rules.direct_outside ? 1.0 / (std::sqrt(variance) + rules.backward_epsilon) : inverse;
-    bias_.update[i] += static_cast<float>(sum);
-    scale_.update[i] += static_cast<float>(product / rules.divisor(variance));
-    a_[i] = static_cast<float>(scale * direct);
-    b_[i] = static_cast<float>(-scale * product * inverse * inverse * inverse / count);
-    c_[i] = static_cast<float>(-scale * sum * inverse / count);
+    const double scale = scale_.value[i];
+    const double inverse = 1.0 / std::sqrt(variance_[i] + rules.backward_epsilon);
+    const double direct = rules.direct_outside ? 1.0 / (std::sqrt(variance_[i]) + rules.backward_epsilon) : inverse;
+    bias_.update[i] += static_cast<float>(sums[i]);
+    scale_.update[i] += static_cast<float>(products[i] / rules.divisor(variance_[i]));
+    direct_[i] = static_cast<float>(scale * direct);
+    slope_[i] = static_cast<float>(-scale * products[i] * inverse * inverse * inverse / count);
+    constant_[i] = static_cast<float>(-scale * sums[i] * inverse / count);
   }
-#pragma omp parallel for
-  for (int row = 0; row < rows_.count(); ++row) {
-    float mean[kLanes], direct[kLanes], slope[kLanes], constant[kLanes];
-    row_normalise_gradient(delta + rows_.offset(row), x + rows_.offset(row), rows_.length(), lanes(mean_, row, mean),
-                           lanes(a_, row, direct), lanes(b_, row, slope), lanes(c_, row, constant));
+}
+
+void BatchNorm::gradient(const View& x, const View& delta, int count, float* dx) const {
+  for (int i = 0; i < count; ++i) {
+    const float* image = x.data + static_cast<size_t>(i) * x.stride;
+    const float* gradient = delta.data + static_cast<size_t>(i) * delta.stride;
+    float* out = dx + static_cast<size_t>(i) * rows_.size();
+    for (int row = 0; row < rows_.count(); ++row) {
+      float mean[kLanes], direct[kLanes], slope[kLanes], constant[kLanes];
+      row_normalise_gradient(gradient + rows_.offset(row), image + rows_.offset(row), rows_.length(),
+                             lanes(mean_, row, mean), lanes(direct_, row, direct), lanes(slope_, row, slope),
+                             lanes(constant_, row, constant), out + rows_.offset(row));
+    }
+  }
+}
+
+void BatchNorm::fold(std::vector<float>* factor, std::vector<float>* shift) const {
+  factor->assign(static_cast<size_t>(rows_.channels), 0.0f);
+  shift->assign(static_cast<size_t>(rows_.channels), 0.0f);
+  for (int c = 0; c < real_channels_; ++c) {
+    const auto i = static_cast<size_t>(c);
+    const double f = scale_.value[i] / host::traits().batchnorm.divisor(rolling_variance_[i]);
+    (*factor)[i] = static_cast<float>(f);
+    (*shift)[i] = static_cast<float>(bias_.value[i] - rolling_mean_[i] * f);
   }
 }
 

@@ -1,42 +1,64 @@
-// Batch norm on the CPU for [batchnorm] and for the batch norm inside [convolutional]: one formula, any layout.
+// Batch norm on the CPU for [batchnorm] and for the batch norm inside [convolutional] and [connected]: one formula, any
+// layout, range by range of the batch.
 //   training    y = f((x - mean) / divisor(v) * scale + bias), with the batch's mean and its unbiased variance v
 //   evaluation  the same with the rolling statistics; divisor(v) is the host's, see host::BatchNormRules
 // The rolling statistics move by max(host's rate, 1 / (steps + 1)) of each batch.
 // Backward is the host's formula: 1 / sqrt(v + 1e-5), and sums divided by N rather than N - 1, which differs from the
 // exact derivative by O(1/N).
+//
+// Sums are kept image by image and added in the order of the images, so that they do not depend on how the batch is cut
+// or on the number of threads.
 #pragma once
 
 #include <vector>
 
 #include "engine/cpu/row_math.h"
-#include "engine/kernel.h"
 #include "engine/layout.h"
+#include "engine/node.h"
+#include "engine/pass.h"
+#include "host/host.h"
 
 namespace dng {
 
 class BatchNorm {
  public:
   // The blocks of the layer: biases, scales, rolling mean, rolling variance. `rolling_rate` is the host's.
-  BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, float rolling_rate);
+  BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, int batch, float rolling_rate);
 
-  // x and y are tensors of `rows`; they may be the same only at evaluation, because backward needs x.
-  void forward(const float* x, const Pass& pass, Activation activation, float* y);
-  // delta: gradient in f's argument on the way in, in x on the way out. Adds to the updates of biases and scales.
-  void backward(const float* x, float* delta);
+  // Forward, in this order: measure all ranges, finish, apply ranges as often as wanted. Only measure, gradient_sums,
+  // apply and gradient may run on several threads at once.
+  // The channels below `first_channel` are left out: they are taken from `before` by finish, a batch norm of the same
+  // numbers.
+  void measure(const View& x, const Range& range, int first_channel = 0);
+  void finish(int64_t steps, const BatchNorm* before = nullptr, int first_channel = 0);
+  void apply(const View& x, int count, Activation activation, float* y) const;
+
+  // Backward, in this order: gradient_sums over all ranges, finish_gradient, gradient.
+  // delta: gradient in y on the way in, in f's argument on the way out.
+  void gradient_sums(const View& x, const Range& range, Activation activation, float* delta, size_t delta_stride,
+                     Scratch* scratch);
+  // Adds to the updates of biases and scales.
+  void finish_gradient();
+  // The gradient in x; dx may be delta.
+  void gradient(const View& x, const View& delta, int count, float* dx) const;
+
+  // Evaluation: y = f(x * factor + shift), with the rolling statistics, per channel.
+  void fold(std::vector<float>* factor, std::vector<float>* shift) const;
 
  private:
-  void measure(const float* x, int64_t steps);
   // The constants of a row's channels in 16 lanes.
   const float* lanes(const std::vector<float>& per_channel, int row, float* buffer) const;
 
   Rows rows_;
+  int batch_, real_channels_;
   double rolling_rate_;
   host::Block bias_, scale_;
   float* rolling_mean_ = nullptr;
   float* rolling_variance_ = nullptr;
-  std::vector<float> mean_, variance_;
-  std::vector<float> a_, b_, c_;            // constants of a pass, per channel
-  std::vector<double> partial_, partial2_;  // [image][channel]
+  std::vector<float> mean_, factor_, shift_;  // of the batch
+  std::vector<double> variance_;
+  std::vector<float> direct_, slope_, constant_;  // of the gradient
+  std::vector<double> partial_, partial2_;        // [image][channel]
 };
 
 }  // namespace dng

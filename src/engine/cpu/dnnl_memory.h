@@ -1,37 +1,77 @@
-// oneDNN on the CPU: one engine, one stream, and memory that is reordered only where layouts differ.
+// oneDNN on the CPU: one engine, a stream per thread, and memory that is reordered only where layouts differ.
 #pragma once
 
 #include <dnnl.hpp>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/layout.h"
 
 namespace dng {
 
+class Scratch;
+
 dnnl::engine& dnnl_engine();
 dnnl::stream& dnnl_stream();
 
-// A float32 activation [batch][shape] in one of our layouts.
+inline dnnl::memory dnnl_memory(const dnnl::memory::desc& desc, const float* data) {
+  return dnnl::memory(desc, dnnl_engine(), const_cast<float*>(data));
+}
+
+// A float32 activation [batch][shape] in one of our layouts; blocked ones with the channels that padding added.
 dnnl::memory::desc activation_desc(const Geometry& shape, int batch, Layout layout);
 
-// Brings numbers from one layout to another; where both are the same it only passes the pointer on.
+// Primitives made in its lifetime run on the calling thread alone.
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+// Scratchpads are the caller's, so that threads can share a primitive.
+dnnl::primitive_attr shareable();
+void run(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
+         std::unordered_map<int, dnnl::memory> arguments, Scratch* scratch);
+
+// Brings numbers from one layout to another, with all threads; where both are the same it passes the pointer on.
 class Reorder {
  public:
   Reorder() = default;
   Reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
-  bool needed() const { return needed_; }
-  // The numbers in the layout `to`: `from` itself, or a buffer that holds until the next run.
+  // `from` itself, or a buffer that holds until the next run.
   float* run(float* from);
-  // The same into a buffer of the caller's.
-  void run(float* from, float* to);
-  // The buffer that run(from) would fill; for results that are brought back by another Reorder.
-  float* buffer() { return buffer_.data(); }
 
  private:
   bool needed_ = false;
   dnnl::memory::desc from_, to_;
   dnnl::reorder reorder_;
   std::vector<float> buffer_;
+};
+
+// The same on one thread, and several at once.
+class PieceReorder {
+ public:
+  PieceReorder() = default;
+  // To be made under OneThread.
+  PieceReorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
+  bool needed() const { return needed_; }
+  // `from` itself, or memory of the scratch.
+  const float* run(const float* from, Scratch* scratch) const;
+  // Where a primitive should write: `to` itself, or memory of the scratch, to be brought over by finish.
+  float* target(float* to, Scratch* scratch) const;
+  void finish(const float* target, float* to, Scratch* scratch) const;
+
+ private:
+  void run(const float* from, float* to, Scratch* scratch) const;
+  bool needed_ = false;
+  dnnl::memory::desc from_, to_;
+  dnnl::reorder::primitive_desc desc_;
+  dnnl::reorder reorder_;
 };
 
 }  // namespace dng

@@ -1,43 +1,59 @@
 #include "engine/cpu/row_math.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "base/simd.h"
-#include "engine/layout.h"
 
 namespace dng {
 namespace {
 
-// Visits i in steps of a whole vector, then the rest, so that the inner loop has a constant length.
-#define DNG_FOR_LANES(n, body)                             \
-  size_t i = 0;                                            \
-  for (; i + kLanes <= (n); i += kLanes) {                 \
-    for (int l = 0; l < kLanes; ++l) {                     \
-      body                                                 \
-    }                                                      \
-  }                                                        \
-  for (int l = 0; i + static_cast<size_t>(l) < (n); ++l) { \
-    body                                                   \
+// 16 numbers at once, in whatever registers the machine has; no alignment is asked for.
+typedef float Vector __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float)), may_alias));
+
+// Runs `body` for 16 numbers at a time (T is Vector, l is 0), then for each of the rest (T is float, l its lane).
+// A macro, because GCC splits vectors of a function before it inlines it into one for a wider machine.
+#define DNG_FOR_LANES(n, body)             \
+  size_t i = 0;                            \
+  for (; i + kLanes <= (n); i += kLanes) { \
+    using T = Vector;                      \
+    constexpr size_t l = 0;                \
+    body                                   \
+  }                                        \
+  for (size_t l = 0; i + l < (n); ++l) {   \
+    using T = float;                       \
+    body                                   \
   }
+// The numbers of this round, to read and to write; the constants and the sums of the lanes.
+#define DNG_IN(p) (*reinterpret_cast<const T*>((p) + i + l))
+#define DNG_OUT(p) (*reinterpret_cast<T*>((p) + i + l))
+#define DNG_LANE(c) (*reinterpret_cast<const T*>((c) + l))
+#define DNG_SUM(c) (*reinterpret_cast<T*>((c) + l))
 
-DNG_SIMD_CLONES void affine(const float* x, size_t n, const float* mean, const float* factor, const float* shift,
-                            float* y){DNG_FOR_LANES(n, { y[i + l] = (x[i + l] - mean[l]) * factor[l] + shift[l]; })}
+// What is written nowhere else: the compiler may keep it in registers.
+#define DNG_APART __restrict
 
-DNG_SIMD_CLONES
-    void affine_relu(const float* x, size_t n, const float* mean, const float* factor, const float* shift,
-                     float* y){DNG_FOR_LANES(n,
-                                             {
-                                               const float value = (x[i + l] - mean[l]) * factor[l] + shift[l];
-                                               // Written so that NaN stays NaN and is noticed.
-                                               y[i + l] = value < 0 ? 0 : value;
-                                             })}
+DNG_SIMD_CLONES void affine(const float* x, size_t n, const float* DNG_APART mean, const float* DNG_APART factor,
+                            const float* DNG_APART shift, float* y){
+    DNG_FOR_LANES(n, { DNG_OUT(y) = (DNG_IN(x) - DNG_LANE(mean)) * DNG_LANE(factor) + DNG_LANE(shift); })}
 
-DNG_SIMD_CLONES
-    void affine_leaky(const float* x, size_t n, const float* mean, const float* factor, const float* shift, float* y) {
+DNG_SIMD_CLONES void affine_relu(const float* x, size_t n, const float* DNG_APART mean, const float* DNG_APART factor,
+                                 const float* DNG_APART shift, float* y){
+    DNG_FOR_LANES(n,
+                  {
+                    const T value = (DNG_IN(x) - DNG_LANE(mean)) * DNG_LANE(factor) + DNG_LANE(shift);
+                    const T zero = {};
+                    // Written so that NaN stays NaN and is noticed.
+                    DNG_OUT(y) = value < zero ? zero : value;
+                  })}
+
+DNG_SIMD_CLONES void affine_leaky(const float* x, size_t n, const float* DNG_APART mean, const float* DNG_APART factor,
+                                  const float* DNG_APART shift, float* y) {
   DNG_FOR_LANES(n, {
-    const float value = (x[i + l] - mean[l]) * factor[l] + shift[l];
-    y[i + l] = value > 0 ? value : 0.1f * value;
+    const T value = (DNG_IN(x) - DNG_LANE(mean)) * DNG_LANE(factor) + DNG_LANE(shift);
+    const T zero = {};
+    DNG_OUT(y) = value > zero ? value : 0.1f * value;
   })
 }
 
@@ -81,23 +97,38 @@ float gradient(float y, Activation activation) {
   return 1;
 }
 
-DNG_SIMD_CLONES void relu_gradient(const float* y, size_t n, float* delta) {
-  for (size_t i = 0; i < n; ++i) delta[i] = y[i] > 0 ? delta[i] : 0;
-}
+DNG_SIMD_CLONES void below_zero_gradient(const float* DNG_APART y, size_t n, float below, float* DNG_APART delta){
+    DNG_FOR_LANES(n,
+                  {
+                    const T zero = {};
+                    const T gradient = DNG_IN(delta);
+                    DNG_OUT(delta) = DNG_IN(y) > zero ? gradient : below * gradient;
+                  })}
 
-DNG_SIMD_CLONES void leaky_gradient(const float* y, size_t n, float* delta) {
-  for (size_t i = 0; i < n; ++i) delta[i] *= y[i] > 0 ? 1.0f : 0.1f;
-}
+DNG_SIMD_CLONES void add(const float* a, const float* b, size_t n,
+                         float* y){DNG_FOR_LANES(n, { DNG_OUT(y) = DNG_IN(a) + DNG_IN(b); })}
 
-DNG_SIMD_CLONES void add(const float* a, const float* b, size_t n, float* y) {
-  for (size_t i = 0; i < n; ++i) y[i] = a[i] + b[i];
-}
+DNG_SIMD_CLONES void add_relu(const float* a, const float* b, size_t n,
+                              float* y){DNG_FOR_LANES(n,
+                                                      {
+                                                        const T value = DNG_IN(a) + DNG_IN(b);
+                                                        const T zero = {};
+                                                        DNG_OUT(y) = value < zero ? zero : value;
+                                                      })}
 
-DNG_SIMD_CLONES void add_relu(const float* a, const float* b, size_t n, float* y) {
-  for (size_t i = 0; i < n; ++i) {
-    const float value = a[i] + b[i];
-    y[i] = value < 0 ? 0 : value;
-  }
+DNG_SIMD_CLONES
+    void below_zero_sums(float* DNG_APART delta, const float* DNG_APART x, size_t n, const float* DNG_APART mean,
+                         const float* DNG_APART factor, const float* DNG_APART shift, float below, float* DNG_APART sum,
+                         float* DNG_APART product) {
+  DNG_FOR_LANES(n, {
+    const T zero = {};
+    const T centred = DNG_IN(x) - DNG_LANE(mean);
+    const T given = DNG_IN(delta);
+    const T gradient = centred * DNG_LANE(factor) + DNG_LANE(shift) > zero ? given : below * given;
+    DNG_OUT(delta) = gradient;
+    DNG_SUM(sum) += gradient;
+    DNG_SUM(product) += gradient * centred;
+  })
 }
 
 }  // namespace
@@ -113,12 +144,14 @@ bool find_activation(const std::string& name, Activation* activation) {
   return true;
 }
 
-DNG_SIMD_CLONES void row_sum(const float* x, size_t n, float* acc){DNG_FOR_LANES(n, { acc[l] += x[i + l]; })}
+DNG_SIMD_CLONES void row_sum(const float* DNG_APART x, size_t n,
+                             float* DNG_APART acc){DNG_FOR_LANES(n, { DNG_SUM(acc) += DNG_IN(x); })}
 
-DNG_SIMD_CLONES void row_squares(const float* x, size_t n, const float* mean, float* acc) {
+DNG_SIMD_CLONES
+    void row_squares(const float* DNG_APART x, size_t n, const float* DNG_APART mean, float* DNG_APART acc) {
   DNG_FOR_LANES(n, {
-    const float d = x[i + l] - mean[l];
-    acc[l] += d * d;
+    const T d = DNG_IN(x) - DNG_LANE(mean);
+    DNG_SUM(acc) += d * d;
   })
 }
 
@@ -133,22 +166,31 @@ void row_affine(const float* x, size_t n, const float* mean, const float* factor
 
 void row_activation_gradient(const float* y, size_t n, Activation activation, float* delta) {
   if (activation == Activation::kLinear) return;
-  if (activation == Activation::kRelu) return relu_gradient(y, n, delta);
-  if (activation == Activation::kLeaky) return leaky_gradient(y, n, delta);
+  if (activation == Activation::kRelu) return below_zero_gradient(y, n, 0, delta);
+  if (activation == Activation::kLeaky) return below_zero_gradient(y, n, 0.1f, delta);
   for (size_t i = 0; i < n; ++i) delta[i] *= gradient(y[i], activation);
 }
 
-DNG_SIMD_CLONES void row_gradient_sums(const float* delta, const float* x, size_t n, const float* mean, float* sum,
-                                       float* product){DNG_FOR_LANES(n,
-                                                                     {
-                                                                       sum[l] += delta[i + l];
-                                                                       product[l] +=
-                                                                           delta[i + l] * (x[i + l] - mean[l]);
-                                                                     })}
+DNG_SIMD_CLONES void row_gradient_sums(const float* DNG_APART delta, const float* DNG_APART x, size_t n,
+                                       const float* DNG_APART mean, float* DNG_APART sum, float* DNG_APART product) {
+  DNG_FOR_LANES(n, {
+    DNG_SUM(sum) += DNG_IN(delta);
+    DNG_SUM(product) += DNG_IN(delta) * (DNG_IN(x) - DNG_LANE(mean));
+  })
+}
 
-DNG_SIMD_CLONES void row_normalise_gradient(float* delta, const float* x, size_t n, const float* mean,
-                                            const float* direct, const float* slope, const float* constant) {
-  DNG_FOR_LANES(n, { delta[i + l] = delta[i + l] * direct[l] + (x[i + l] - mean[l]) * slope[l] + constant[l]; })
+void row_activation_gradient_sums(float* delta, const float* x, size_t n, const float* mean, const float* factor,
+                                  const float* shift, Activation activation, float* sum, float* product) {
+  if (activation == Activation::kLinear) return row_gradient_sums(delta, x, n, mean, sum, product);
+  below_zero_sums(delta, x, n, mean, factor, shift, activation == Activation::kRelu ? 0.0f : 0.1f, sum, product);
+}
+
+DNG_SIMD_CLONES void row_normalise_gradient(const float* delta, const float* DNG_APART x, size_t n,
+                                            const float* DNG_APART mean, const float* DNG_APART direct,
+                                            const float* DNG_APART slope, const float* DNG_APART constant, float* y) {
+  DNG_FOR_LANES(n, {
+    DNG_OUT(y) = DNG_IN(delta) * DNG_LANE(direct) + (DNG_IN(x) - DNG_LANE(mean)) * DNG_LANE(slope) + DNG_LANE(constant);
+  })
 }
 
 void row_add(const float* a, const float* b, size_t n, Activation activation, float* y) {
@@ -159,7 +201,33 @@ void row_add(const float* a, const float* b, size_t n, Activation activation, fl
 }
 
 DNG_SIMD_CLONES void row_accumulate(const float* from, size_t n, float* to) {
-  for (size_t i = 0; i < n; ++i) to[i] += from[i];
+  DNG_FOR_LANES(n, { DNG_OUT(to) += DNG_IN(from); })
+}
+
+void row_activation(float* x, size_t n, Activation activation) {
+  const float zero[kLanes] = {};
+  float one[kLanes];
+  std::fill(one, one + kLanes, 1.0f);
+  row_affine(x, n, zero, one, zero, activation, x);
+}
+
+void spread_lanes(const float* acc, const Rows& rows, double* sums) {
+  if (rows.block == kLanes) {
+    for (int l = 0; l < kLanes; ++l) sums[l] = acc[l];
+    return;
+  }
+  double sum = 0;
+  for (int l = 0; l < kLanes; ++l) sum += acc[l];
+  *sums = sum;
+}
+
+std::vector<double> sum_over_images(const std::vector<double>& numbers, int batch, int channels, int first) {
+  std::vector<double> sums(static_cast<size_t>(channels), 0.0);
+  for (int b = 0; b < batch; ++b) {
+    const double* image = numbers.data() + static_cast<size_t>(b) * static_cast<size_t>(channels);
+    for (int c = first; c < channels; ++c) sums[static_cast<size_t>(c)] += image[c];
+  }
+  return sums;
 }
 
 }  // namespace dng

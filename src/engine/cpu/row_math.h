@@ -7,6 +7,9 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
+
+#include "engine/layout.h"
 
 namespace dng {
 
@@ -26,12 +29,22 @@ void row_affine(const float* x, size_t n, const float* mean, const float* factor
 void row_activation_gradient(const float* y, size_t n, Activation activation, float* delta);
 // sum[l] += delta, product[l] += delta * (x - mean).
 void row_gradient_sums(const float* delta, const float* x, size_t n, const float* mean, float* sum, float* product);
-// delta = delta * direct + (x - mean) * slope + constant.
-void row_normalise_gradient(float* delta, const float* x, size_t n, const float* mean, const float* direct,
-                            const float* slope, const float* constant);
-// y = f(a + b).
+// The same, where y = f((x - mean) * factor + shift) lies between: delta *= f'(y) first. Only relu, leaky and linear.
+void row_activation_gradient_sums(float* delta, const float* x, size_t n, const float* mean, const float* factor,
+                                  const float* shift, Activation activation, float* sum, float* product);
+// y = delta * direct + (x - mean) * slope + constant; y may be delta.
+void row_normalise_gradient(const float* delta, const float* x, size_t n, const float* mean, const float* direct,
+                            const float* slope, const float* constant, float* y);
+// x = f(x).
+void row_activation(float* x, size_t n, Activation activation);
+// y = f(a + b); y may be a or b.
 void row_add(const float* a, const float* b, size_t n, Activation activation, float* y);
 // to += from.
 void row_accumulate(const float* from, size_t n, float* to);
+
+// The lane sums of a row as sums of its channels (16 of them, or one).
+void spread_lanes(const float* acc, const Rows& rows, double* sums);
+// [image][channel] numbers added over the images, in their order, for the channels from `first` on.
+std::vector<double> sum_over_images(const std::vector<double>& numbers, int batch, int channels, int first);
 
 }  // namespace dng

@@ -1,0 +1,49 @@
+#include "engine/cpu/channels.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/simd.h"
+#include "engine/cpu/row_math.h"
+
+namespace dng {
+namespace {
+
+// `count` neighbouring lanes of every pixel.
+DNG_SIMD_CLONES void copy_lanes(const float* from, float* to, size_t space, int count) {
+  for (size_t i = 0; i < space; ++i) {
+    for (int l = 0; l < count; ++l) to[i * kLanes + static_cast<size_t>(l)] = from[i * kLanes + static_cast<size_t>(l)];
+  }
+}
+
+DNG_SIMD_CLONES void add_lanes(const float* from, float* to, size_t space, int count) {
+  for (size_t i = 0; i < space; ++i) {
+    for (int l = 0; l < count; ++l)
+      to[i * kLanes + static_cast<size_t>(l)] += from[i * kLanes + static_cast<size_t>(l)];
+  }
+}
+
+}  // namespace
+
+void copy_channels(const Channels& from, const Channels& to, int count, bool add) {
+  const size_t space = from.rows.space;
+  const bool aligned = from.first % from.rows.block == 0 && to.first % to.rows.block == 0 && count % to.rows.block == 0;
+  if (aligned) {
+    const float* first = from.data + static_cast<size_t>(from.first) * space;
+    float* target = to.data + static_cast<size_t>(to.first) * space;
+    const size_t size = static_cast<size_t>(count) * space;
+    if (add) return row_accumulate(first, size, target);
+    std::memcpy(target, first, size * sizeof(float));
+    return;
+  }
+  for (int done = 0; done < count;) {
+    const int a = from.first + done, b = to.first + done;
+    const int run = std::min({count - done, kLanes - a % kLanes, kLanes - b % kLanes});
+    const float* first = from.data + static_cast<size_t>(a / kLanes) * from.rows.length() + a % kLanes;
+    float* target = to.data + static_cast<size_t>(b / kLanes) * to.rows.length() + b % kLanes;
+    (add ? add_lanes : copy_lanes)(first, target, space, run);
+    done += run;
+  }
+}
+
+}  // namespace dng

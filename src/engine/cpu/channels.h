@@ -1,0 +1,18 @@
+// Copies of some channels of an image from one tensor to another, whatever their layouts.
+#pragma once
+
+#include "engine/layout.h"
+
+namespace dng {
+
+// A run of channels in an image that lies at `data`.
+struct Channels {
+  float* data = nullptr;
+  Rows rows;
+  int first = 0;
+};
+
+// to = from, or to += from where `add`, for `count` channels. Both have the same layout.
+void copy_channels(const Channels& from, const Channels& to, int count, bool add);
+
+}  // namespace dng

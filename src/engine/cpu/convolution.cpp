@@ -1,0 +1,208 @@
+#include "engine/cpu/convolution.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/cpu/row_math.h"
+#include "engine/cpu/scratch.h"
+
+namespace dng {
+namespace {
+
+using dnnl::algorithm;
+using dnnl::memory;
+
+constexpr auto kType = memory::data_type::f32;
+
+int stored(const Geometry& shape, Layout layout) { return Rows(shape, layout).channels; }
+
+memory::desc any_layout(const Geometry& shape, int piece, Layout layout) {
+  return {{piece, stored(shape, layout), shape.height, shape.width}, kType, memory::format_tag::any};
+}
+
+// Fewer channels: the transformations cost more than the products they save. The gradient of the weights has only one
+// of its two sides to transform anew for every image, so there 16 are enough.
+bool winograd_pays(const ConvolutionShape& shape, int least_channels) {
+  return !shape.direct_only && shape.size == 3 && shape.stride == 1 && shape.groups == 1 &&
+         shape.in_layout == Layout::kBlocked && shape.out_layout == Layout::kBlocked &&
+         stored(shape.in, shape.in_layout) >= least_channels && stored(shape.out, shape.out_layout) >= least_channels;
+}
+
+// The primitive that `make` gives for Winograd, where it pays and oneDNN has it for this machine, or else the direct
+// one.
+template <class Make>
+auto choose(bool winograd, const Make& make) {
+  if (winograd) {
+    try {
+      return make(algorithm::convolution_winograd);
+    } catch (const dnnl::error& error) {
+      if (error.status != dnnl_unimplemented) throw;
+    }
+  }
+  return make(algorithm::convolution_direct);
+}
+
+}  // namespace
+
+ConvolutionWeights::ConvolutionWeights(const ConvolutionShape& shape)
+    : filters_(shape.out.channels),
+      channels_(shape.in.channels),
+      stored_filters_(stored(shape.out, shape.out_layout)),
+      stored_channels_(stored(shape.in, shape.in_layout)),
+      window_(shape.size * shape.size),
+      groups_(shape.groups),
+      padded_(static_cast<size_t>(stored_filters_) * (stored_channels_ / groups_) * window_) {
+  const memory::dim f = stored_filters_, c = stored_channels_, k = shape.size;
+  desc_ = groups_ > 1 ? memory::desc({groups_, f / groups_, c / groups_, k, k}, kType, memory::format_tag::goihw)
+                      : memory::desc({f, c, k, k}, kType, memory::format_tag::oihw);
+}
+
+dnnl::memory::dims ConvolutionWeights::dims() const { return desc_.dims(); }
+
+bool ConvolutionWeights::same_channels() const { return filters_ == stored_filters_ && channels_ == stored_channels_; }
+
+float* ConvolutionWeights::pad(const float* weights, const float* factor) {
+  if (same_channels() && factor == nullptr) return const_cast<float*>(weights);
+  const size_t from = static_cast<size_t>(channels_ / groups_) * window_;
+  const size_t to = static_cast<size_t>(stored_channels_ / groups_) * window_;
+  for (size_t f = 0; f < static_cast<size_t>(filters_); ++f) {
+    const float scale = factor == nullptr ? 1.0f : factor[f];
+    for (size_t i = 0; i < from; ++i) padded_[f * to + i] = weights[f * from + i] * scale;
+  }
+  return padded_.data();
+}
+
+void ConvolutionWeights::add(const float* padded, float* weights) const {
+  const size_t to = static_cast<size_t>(channels_ / groups_) * window_;
+  const size_t from = static_cast<size_t>(stored_channels_ / groups_) * window_;
+  for (size_t f = 0; f < static_cast<size_t>(filters_); ++f) row_accumulate(padded + f * from, to, weights + f * to);
+}
+
+TrainingConvolution::TrainingConvolution(const ConvolutionShape& shape) : weights_(shape) {
+  const OneThread one;
+  const memory::desc in = any_layout(shape.in, shape.piece, shape.in_layout);
+  const memory::desc out = any_layout(shape.out, shape.piece, shape.out_layout);
+  const memory::desc weights(weights_.dims(), kType, memory::format_tag::any);
+  const memory::dims strides{shape.stride, shape.stride}, padding{shape.padding, shape.padding};
+  forward_desc_ = choose(winograd_pays(shape, 32), [&](algorithm how) {
+    return dnnl::convolution_forward::primitive_desc(
+        {dnnl::prop_kind::forward_training, how, in, weights, out, strides, padding, padding}, shareable(),
+        dnnl_engine());
+  });
+  data_desc_ = choose(winograd_pays(shape, 32), [&](algorithm how) {
+    return dnnl::convolution_backward_data::primitive_desc({how, in, weights, out, strides, padding, padding},
+                                                           shareable(), dnnl_engine(), forward_desc_);
+  });
+  weights_desc_ = choose(winograd_pays(shape, 16), [&](algorithm how) {
+    return dnnl::convolution_backward_weights::primitive_desc({how, in, weights, out, strides, padding, padding},
+                                                              shareable(), dnnl_engine(), forward_desc_);
+  });
+  forward_ = dnnl::convolution_forward(forward_desc_);
+  data_ = dnnl::convolution_backward_data(data_desc_);
+  weights_gradient_ = dnnl::convolution_backward_weights(weights_desc_);
+
+  const memory::desc ours_in = activation_desc(shape.in, shape.piece, shape.in_layout);
+  const memory::desc ours_out = activation_desc(shape.out, shape.piece, shape.out_layout);
+  forward_in_ = {ours_in, forward_desc_.src_desc()};
+  forward_out_ = {forward_desc_.dst_desc(), ours_out};
+  data_out_ = {ours_out, data_desc_.diff_dst_desc()};
+  data_in_ = {data_desc_.diff_src_desc(), ours_in};
+  weights_in_ = {ours_in, weights_desc_.src_desc()};
+  weights_out_ = {ours_out, weights_desc_.diff_dst_desc()};
+  forward_weights_ = {weights_.desc(), forward_desc_.weights_desc()};
+  data_weights_ = {weights_.desc(), data_desc_.weights_desc()};
+  gradient_ = {weights_desc_.diff_weights_desc(), weights_.desc()};
+}
+
+void TrainingConvolution::set_weights(const float* weights) {
+  float* padded = weights_.pad(weights, nullptr);
+  forward_ready_ = forward_weights_.run(padded);
+  data_ready_ = data_weights_.run(padded);
+}
+
+void TrainingConvolution::forward(const float* in, float* out, Scratch* scratch) const {
+  const ScratchFrame frame(scratch);
+  const float* source = forward_in_.run(in, scratch);
+  float* target = forward_out_.target(out, scratch);
+  run(forward_, forward_desc_.scratchpad_desc(),
+      {{DNNL_ARG_SRC, dnnl_memory(forward_desc_.src_desc(), source)},
+       {DNNL_ARG_WEIGHTS, dnnl_memory(forward_desc_.weights_desc(), forward_ready_)},
+       {DNNL_ARG_DST, dnnl_memory(forward_desc_.dst_desc(), target)}},
+      scratch);
+  forward_out_.finish(target, out, scratch);
+}
+
+void TrainingConvolution::backward_data(const float* out_gradient, float* in_gradient, Scratch* scratch) const {
+  const ScratchFrame frame(scratch);
+  const float* source = data_out_.run(out_gradient, scratch);
+  float* target = data_in_.target(in_gradient, scratch);
+  run(data_, data_desc_.scratchpad_desc(),
+      {{DNNL_ARG_DIFF_DST, dnnl_memory(data_desc_.diff_dst_desc(), source)},
+       {DNNL_ARG_WEIGHTS, dnnl_memory(data_desc_.weights_desc(), data_ready_)},
+       {DNNL_ARG_DIFF_SRC, dnnl_memory(data_desc_.diff_src_desc(), target)}},
+      scratch);
+  data_in_.finish(target, in_gradient, scratch);
+}
+
+void TrainingConvolution::backward_weights(const float* in, const float* out_gradient, float* gradient,
+                                           Scratch* scratch) const {
+  const ScratchFrame frame(scratch);
+  run(weights_gradient_, weights_desc_.scratchpad_desc(),
+      {{DNNL_ARG_SRC, dnnl_memory(weights_desc_.src_desc(), weights_in_.run(in, scratch))},
+       {DNNL_ARG_DIFF_DST, dnnl_memory(weights_desc_.diff_dst_desc(), weights_out_.run(out_gradient, scratch))},
+       {DNNL_ARG_DIFF_WEIGHTS, dnnl_memory(weights_desc_.diff_weights_desc(), gradient)}},
+      scratch);
+}
+
+size_t TrainingConvolution::gradient_size() const {
+  return weights_desc_.diff_weights_desc().get_size() / sizeof(float);
+}
+
+void TrainingConvolution::add_gradient(float* gradient, float* weights) {
+  weights_.add(gradient_.run(gradient), weights);
+}
+
+InferenceConvolution::InferenceConvolution(const ConvolutionShape& shape, bool relu)
+    : weights_(shape), filters_(shape.out.channels), bias_(static_cast<size_t>(stored(shape.out, shape.out_layout))) {
+  const OneThread one;
+  const memory::desc in = any_layout(shape.in, shape.piece, shape.in_layout);
+  const memory::desc out = any_layout(shape.out, shape.piece, shape.out_layout);
+  const memory::desc weights(weights_.dims(), kType, memory::format_tag::any);
+  const memory::desc bias({static_cast<memory::dim>(bias_.size())}, kType, memory::format_tag::any);
+  const memory::dims strides{shape.stride, shape.stride}, padding{shape.padding, shape.padding};
+  dnnl::primitive_attr attr = shareable();
+  if (relu) {
+    dnnl::post_ops after;
+    after.append_eltwise(1, algorithm::eltwise_relu, 0, 0);
+    attr.set_post_ops(after);
+  }
+  desc_ = choose(winograd_pays(shape, 32), [&](algorithm how) {
+    return dnnl::convolution_forward::primitive_desc(
+        {dnnl::prop_kind::forward_inference, how, in, weights, bias, out, strides, padding, padding}, attr,
+        dnnl_engine());
+  });
+  forward_ = dnnl::convolution_forward(desc_);
+  in_ = {activation_desc(shape.in, shape.piece, shape.in_layout), desc_.src_desc()};
+  out_ = {desc_.dst_desc(), activation_desc(shape.out, shape.piece, shape.out_layout)};
+  ready_weights_ = {weights_.desc(), desc_.weights_desc()};
+}
+
+void InferenceConvolution::set_weights(const float* weights, const float* factor, const float* shift) {
+  ready_ = ready_weights_.run(weights_.pad(weights, factor));
+  std::copy(shift, shift + filters_, bias_.begin());
+}
+
+void InferenceConvolution::forward(const float* in, float* out, Scratch* scratch) const {
+  const ScratchFrame frame(scratch);
+  const float* source = in_.run(in, scratch);
+  float* target = out_.target(out, scratch);
+  run(forward_, desc_.scratchpad_desc(),
+      {{DNNL_ARG_SRC, dnnl_memory(desc_.src_desc(), source)},
+       {DNNL_ARG_WEIGHTS, dnnl_memory(desc_.weights_desc(), ready_)},
+       {DNNL_ARG_BIAS, dnnl_memory(desc_.bias_desc(), bias_.data())},
+       {DNNL_ARG_DST, dnnl_memory(desc_.dst_desc(), target)}},
+      scratch);
+  out_.finish(target, out, scratch);
+}
+
+}  // namespace dng

@@ -1,0 +1,94 @@
+// A convolution by oneDNN on a piece of the batch at a time, on one thread; any number of threads may run it at once.
+//
+// Directly, or by Winograd's F(4x4, 3x3), which takes fewer products and has a larger rounding error (tested: below
+// 1e-4 of the largest number of the tensor). Which of the two follows from the shape alone, by what was measured; never
+// from a clock, because then two runs could differ.
+#pragma once
+
+#include <dnnl.hpp>
+#include <vector>
+
+#include "engine/cpu/dnnl_memory.h"
+#include "engine/layout.h"
+
+namespace dng {
+
+class Scratch;
+
+struct ConvolutionShape {
+  int piece = 1;  // images at a time
+  Geometry in, out;
+  Layout in_layout = Layout::kPlain, out_layout = Layout::kPlain;
+  int size = 1, stride = 1, padding = 0, groups = 1;
+  bool direct_only = false;  // never Winograd
+};
+
+// What both directions share: channels as stored, weights as Darknet has them and as the primitives want them.
+class ConvolutionWeights {
+ public:
+  explicit ConvolutionWeights(const ConvolutionShape& shape);
+  // [filters][channels / groups][size][size] with the channels as stored; zero where padding added them.
+  const dnnl::memory::desc& desc() const { return desc_; }
+  dnnl::memory::dims dims() const;
+  // Darknet's numbers, times factor[filter] where it is not null, in `desc`.
+  float* pad(const float* weights, const float* factor);
+  // The other way round: adds what `padded` has in desc() to Darknet's numbers.
+  void add(const float* padded, float* weights) const;
+  size_t size() const { return padded_.size(); }
+
+ private:
+  bool same_channels() const;
+  int filters_, channels_, stored_filters_, stored_channels_, window_, groups_;
+  dnnl::memory::desc desc_;
+  std::vector<float> padded_;
+};
+
+class TrainingConvolution {
+ public:
+  explicit TrainingConvolution(const ConvolutionShape& shape);
+
+  // Before a batch, from one thread: the weights in Darknet's layout.
+  void set_weights(const float* weights);
+
+  void forward(const float* in, float* out, Scratch* scratch) const;
+  void backward_data(const float* out_gradient, float* in_gradient, Scratch* scratch) const;
+  // Overwrites gradient[gradient_size()], whose layout is the primitive's own.
+  void backward_weights(const float* in, const float* out_gradient, float* gradient, Scratch* scratch) const;
+  size_t gradient_size() const;
+  // Adds such a gradient to one in Darknet's layout.
+  void add_gradient(float* gradient, float* weights);
+
+ private:
+  ConvolutionWeights weights_;
+  dnnl::convolution_forward::primitive_desc forward_desc_;
+  dnnl::convolution_backward_data::primitive_desc data_desc_;
+  dnnl::convolution_backward_weights::primitive_desc weights_desc_;
+  dnnl::convolution_forward forward_;
+  dnnl::convolution_backward_data data_;
+  dnnl::convolution_backward_weights weights_gradient_;
+  PieceReorder forward_in_, forward_out_, data_out_, data_in_, weights_in_, weights_out_;
+  Reorder forward_weights_, data_weights_, gradient_;
+  float* forward_ready_ = nullptr;
+  float* data_ready_ = nullptr;
+};
+
+// Forward alone, with a bias and relu in the same go.
+class InferenceConvolution {
+ public:
+  InferenceConvolution(const ConvolutionShape& shape, bool relu);
+  // Before a batch, from one thread: weights times factor[filter] (null: 1), and shift[filter].
+  void set_weights(const float* weights, const float* factor, const float* shift);
+  void forward(const float* in, float* out, Scratch* scratch) const;
+
+ private:
+  ConvolutionWeights weights_;
+  int filters_;
+  std::vector<float> bias_;
+  dnnl::convolution_forward::primitive_desc desc_;
+  dnnl::convolution_forward forward_;
+  PieceReorder in_, out_;
+  Reorder ready_weights_;
+  float* ready_ = nullptr;
+};
+
+}  // namespace dng

@@ -1,0 +1,35 @@
+#include "engine/cpu/scratch.h"
+
+#include <algorithm>
+#include <new>
+
+namespace dng {
+namespace {
+
+constexpr size_t kAlignment = 64;
+constexpr size_t kFloatsPerLine = kAlignment / sizeof(float);
+constexpr size_t kSmallestBlock = size_t{1} << 18;
+
+}  // namespace
+
+float* Scratch::take(size_t count) {
+  count = (std::max<size_t>(count, 1) + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;
+  while (block_ < blocks_.size() && blocks_[block_].size - used_ < count) {
+    ++block_;
+    used_ = 0;
+  }
+  if (block_ == blocks_.size()) {
+    const size_t size = std::max(count, kSmallestBlock);
+    Block block{
+        std::unique_ptr<float, FreeMemory>(static_cast<float*>(std::aligned_alloc(kAlignment, size * sizeof(float)))),
+        size};
+    if (!block.memory) throw std::bad_alloc();
+    blocks_.push_back(std::move(block));
+    used_ = 0;
+  }
+  float* taken = blocks_[block_].memory.get() + used_;
+  used_ += count;
+  return taken;
+}
+
+}  // namespace dng
