@@ -15,6 +15,7 @@ class ActivationKernel final : public Kernel {
   explicit ActivationKernel(Activation activation) : activation_(activation) {}
   LayoutUse layout_use() const override { return LayoutUse::kSame; }
 
+  const Activation* activation() const override { return &activation_; }
   Role role(const Node&) const override {
     Role role;
     role.by_range = role.lazy = role.hands_on = true;

@@ -13,12 +13,17 @@ namespace {
 class BatchnormKernel final : public Kernel {
  public:
   LayoutUse layout_use() const override { return LayoutUse::kSame; }
+  bool take_over(Activation activation) override {
+    if (activation_ != Activation::kLinear) return false;
+    activation_ = activation;
+    return true;
+  }
 
   Role role(const Node&) const override {
     Role role;
-    role.by_range = role.lazy = true;
+    role.by_range = role.lazy = role.measures = role.takes_strides = true;
+    role.changes_delta = activation_ != Activation::kLinear;
     role.reads_output = false;
-    role.measures = role.takes_strides = true;
     return role;
   }
 
@@ -27,22 +32,25 @@ class BatchnormKernel final : public Kernel {
     batchnorm_ = std::make_unique<BatchNorm>(node->host->blocks(node->index), rows_, node->batch,
                                              host::traits().batchnorm.rolling_rate);
     piece_ = piece_of(node->batch, rows_.size() * sizeof(float));
+    if (node->before == nullptr) return;
+    before_ = dynamic_cast<const BatchnormKernel*>(node->before->kernel.get());
+    measured_ = before_ == nullptr ? 0 : node->before->config->out.channels;
   }
 
   void forward(Node& node, Pass& pass) override {
     for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
-      batchnorm_->measure(node.view(0, pass, range, &scratch), range);
+      batchnorm_->measure(node.view(0, pass, range, &scratch), range, measured_);
     });
-    batchnorm_->finish(pass.steps);
+    batchnorm_->finish(pass.steps, before_ == nullptr ? nullptr : before_->batchnorm_.get(), measured_);
   }
 
   void compute(const Node& node, const Pass& pass, const Range& range, float* output, Scratch* scratch) override {
-    batchnorm_->apply(node.view(0, pass, range, scratch), range.count, Activation::kLinear, output);
+    batchnorm_->apply(node.view(0, pass, range, scratch), range.count, activation_, output);
   }
 
   void settle(Node& node, const Pass& pass, const Range& range, Scratch* scratch) override {
     const ScratchFrame frame(scratch);
-    batchnorm_->gradient_sums(node.view(0, pass, range, scratch), range, Activation::kLinear,
+    batchnorm_->gradient_sums(node.view(0, pass, range, scratch), range, activation_,
                               node.delta + range.offset(node.stride), node.stride, scratch);
   }
 
@@ -50,10 +58,9 @@ class BatchnormKernel final : public Kernel {
     batchnorm_->finish_gradient();
     if (!node.sources[0].wanted) return;
     for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
-      float* target = node.gradient_target(0, range, &scratch);
       batchnorm_->gradient(node.view(0, pass, range, &scratch), {node.delta + range.offset(node.stride), node.stride},
-                           range.count, target);
-      node.give(0, pass, range, target, &scratch);
+                           range.count, node.gradient_place(0, range));
+      node.given(0, pass, range, &scratch);
     });
   }
 
@@ -69,14 +76,17 @@ class BatchnormKernel final : public Kernel {
           shift[l] = shift_[channel];
         }
         row_affine(inputs[0].data + i * inputs[0].stride + rows_.offset(row), rows_.length(), zero, factor, shift,
-                   Activation::kLinear, output + i * rows_.size() + rows_.offset(row));
+                   activation_, output + i * rows_.size() + rows_.offset(row));
       }
     }
   }
 
  private:
+  Activation activation_ = Activation::kLinear;
   Rows rows_;
   int piece_ = 1;
+  const BatchnormKernel* before_ = nullptr;  // has measured the first channels of the same numbers
+  int measured_ = 0;                         // that many
   std::unique_ptr<BatchNorm> batchnorm_;
   std::vector<float> factor_, shift_;  // of the inference
 };

@@ -58,7 +58,7 @@ class ConnectedKernel final : public Kernel {
       const View x{x_.data(), node.out_size()}, delta{node.delta, node.out_size()};
       batchnorm_->gradient_sums(x, {0, node.batch}, Activation::kLinear, node.delta, node.out_size(), nullptr);
       batchnorm_->finish_gradient();
-      batchnorm_->gradient(x, delta, node.batch, node.delta);
+      batchnorm_->gradient(x, delta, node.batch, {node.delta, node.out_size(), false});
     } else {
       for (int b = 0; b < node.batch; ++b) {
         row_accumulate(node.delta + static_cast<size_t>(b) * node.out_size(), node.out_size(), bias_.update);

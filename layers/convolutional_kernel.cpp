@@ -33,6 +33,11 @@ class ConvolutionalKernel final : public Kernel {
   LayoutUse layout_use() const override {
     return groups_ > 1 && !blocks_groups_ ? LayoutUse::kPlain : LayoutUse::kEach;
   }
+  bool take_over(Activation activation) override {
+    if (activation_ != Activation::kLinear) return false;
+    activation_ = activation;
+    return true;
+  }
   bool can_subsample() const override { return size_ == 1 && stride_ == 1 && padding_ == 0; }
 
   void prepare(Node* node) override {
@@ -153,7 +158,7 @@ class ConvolutionalKernel final : public Kernel {
     const float* dx = node.delta + range.offset(rows_.size());
     if (batchnorm_) {
       float* normalised = scratch->take(static_cast<size_t>(range.count) * rows_.size());
-      batchnorm_->gradient(kept(node, range), {dx, rows_.size()}, range.count, normalised);
+      batchnorm_->gradient(kept(node, range), {dx, rows_.size()}, range.count, {normalised, rows_.size(), false});
       dx = normalised;
     }
     const size_t size = training_->gradient_size();

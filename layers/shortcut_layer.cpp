@@ -46,6 +46,12 @@ class ShortcutKernel final : public Kernel {
   explicit ShortcutKernel(Activation activation) : activation_(activation) {}
   LayoutUse layout_use() const override { return LayoutUse::kSame; }
 
+  bool take_over(Activation activation) override {
+    if (activation_ != Activation::kLinear) return false;
+    activation_ = activation;
+    return true;
+  }
+
   Role role(const Node&) const override {
     Role role;
     role.by_range = role.lazy = role.costly = role.hands_on = true;

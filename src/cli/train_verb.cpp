@@ -15,10 +15,11 @@ int train_verb(const Words& words) {
        {"-dont_show", false},
        {"-resume", false},
        {"-state_seconds", true},
+       {"-profile", true},
        {"-v", false}},
       2, 3,
       "darknet classifier train DATA CFG [WEIGHTS] [-clear] [-seed N] [-threads N] [-nogpu | -gpus 0] [-topk] "
-      "[-dont_show] [-resume] [-state_seconds N] [-v]");
+      "[-dont_show] [-resume] [-state_seconds N] [-profile FILE] [-v]");
   check_devices(arguments);
   TrainSettings settings;
   settings.data = arguments.positional()[0];
@@ -28,6 +29,7 @@ int train_verb(const Words& words) {
   settings.seed = static_cast<uint64_t>(arguments.integer("-seed", 0, 0, 9223372036854775807LL));
   settings.threads = threads_of(arguments);
   settings.resume = arguments.has("-resume");
+  settings.profile = arguments.text("-profile", "");
   settings.state_seconds = arguments.real("-state_seconds", 30, 0, 1e9);
   settings.verbose = arguments.has("-v");
   return train(settings);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/cpu/row_math.h"
 #include "engine/layout.h"
 #include "engine/node.h"
 #include "engine/op.h"
@@ -40,6 +41,10 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
   virtual LayoutUse layout_use() const { return LayoutUse::kPlain; }
+  // The kernel is this function and nothing else; null: it is more.
+  virtual const Activation* activation() const { return nullptr; }
+  // From now on applies the function to its output, too; false: it cannot.
+  virtual bool take_over(Activation) { return false; }
   // A 1x1 convolution of stride 1: it can read every n-th row and column of what a [maxpool] of size 1 would thin out.
   virtual bool can_subsample() const { return false; }
   // The output is nothing but every n-th row and column of the first source (n: 1 and more), or something else (0).

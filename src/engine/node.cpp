@@ -73,6 +73,16 @@ void Node::give(size_t slot, const Pass& pass, const Range& range, const float* 
   if (gradient != source.node->delta + range.offset(source.node->stride)) {
     add(gradient, source.node->out_size(), range, *source.node, source.first);
   }
+  given(slot, pass, range, scratch);
+}
+
+Node::Place Node::gradient_place(size_t slot, const Range& range) const {
+  const Node& source = *sources[slot].node;
+  return {source.delta + range.offset(source.stride), source.stride, !sources[slot].first};
+}
+
+void Node::given(size_t slot, const Pass& pass, const Range& range, Scratch* scratch) const {
+  const Source& source = sources[slot];
   if (source.last) source.node->kernel->settle(*source.node, pass, range, scratch);
 }
 

@@ -51,11 +51,12 @@ struct Node {
   Layout layout = Layout::kPlain;  // of output and delta
   host::Network* host = nullptr;
   std::vector<Source> sources;
-  Geometry in;             // what the first source gives
-  int subsample = 1;       // of which every n-th row and column is read
-  bool bypassed = false;   // its readers read what it would have read: it never runs
-  bool trains = true;      // training passes will come
-  bool reference = false;  // the plain way: no approximation that is faster
+  Geometry in;                   // what the first source gives
+  int subsample = 1;             // of which every n-th row and column is read
+  const Node* before = nullptr;  // has read the first channels of what this node reads, in the same place
+  bool bypassed = false;         // its readers read what it would have read: it never runs
+  bool trains = true;            // training passes will come
+  bool reference = false;        // the plain way: no approximation that is faster
   int threads = 1;
   int inference_piece = 1;
   bool reached = false;  // the cost depends on it, and something it depends on learns
@@ -97,6 +98,14 @@ struct Node {
   // Where to put the gradient of a range of a source, and then: adds it to what is there, settles the source.
   float* gradient_target(size_t slot, const Range& range, Scratch* scratch) const;
   void give(size_t slot, const Pass& pass, const Range& range, const float* gradient, Scratch* scratch) const;
+  // The same for kernels that add and mind strides themselves: where the range of the source's delta is, and then.
+  struct Place {
+    float* data = nullptr;
+    size_t stride = 0;
+    bool add = false;  // else overwrite
+  };
+  Place gradient_place(size_t slot, const Range& range) const;
+  void given(size_t slot, const Pass& pass, const Range& range, Scratch* scratch) const;
   // Gives the node's own delta to all sources and settles them; the second alone. For Role::hands_on.
   void hand_on(const Pass& pass, const Range& range, Scratch* scratch) const;
   void settle_sources(const Pass& pass, const Range& range, Scratch* scratch) const;

@@ -28,6 +28,32 @@ void bypass_copies(Nodes* nodes) {
   }
 }
 
+// An activation of what nobody else reads becomes part of the layer that writes it.
+void bypass_activations(Nodes* nodes) {
+  for (const auto& node : *nodes) {
+    const Activation* activation = node->kernel->activation();
+    Node* source = node->sources[0].node;
+    if (activation == nullptr || source == nullptr || node == nodes->back()) continue;
+    const auto readers = readers_of(*nodes);
+    if (readers[static_cast<size_t>(source->index)].size() != 1 || !source->kernel->take_over(*activation)) continue;
+    for (Node* reader : readers[static_cast<size_t>(node->index)]) {
+      for (Source& edge : reader->sources) edge.node = edge.node == node.get() ? source : edge.node;
+    }
+    node->bypassed = true;
+  }
+}
+
+// Who reads the start of what another node reads: see Node::before.
+void find_predecessors(Nodes* nodes) {
+  const auto readers = readers_of(*nodes);
+  for (const auto& node : *nodes) {
+    const Node* join = node->bypassed ? nullptr : node->sources[0].node;
+    if (join == nullptr || join->bypassed || !join->sources[0].in_place) continue;
+    const auto& before = readers[static_cast<size_t>(join->sources[0].node->index)];
+    if (before.size() == 2) node->before = before[0] == join ? before[1] : before[0];
+  }
+}
+
 void bypass_thinning(Nodes* nodes) {
   const auto readers = readers_of(*nodes);
   for (const auto& node : *nodes) {
@@ -378,8 +404,10 @@ constexpr size_t kBytes = size_t{4} << 20;
 
 void wire(Nodes* nodes) {
   bypass_copies(nodes);
+  bypass_activations(nodes);
   bypass_thinning(nodes);
   join_in_place(nodes);
+  find_predecessors(nodes);
 }
 
 void choose_layouts(Nodes* nodes) {

@@ -1,6 +1,38 @@
 #include "train/sgd.h"
 
+#include <algorithm>
+
+#include "base/simd.h"
+#include "engine/cpu/parallel.h"
+
 namespace dng {
+namespace {
+
+// Small enough that the threads share large parameters, large enough that taking one costs nothing.
+constexpr int64_t kSlice = int64_t{1} << 15;
+
+struct Rates {
+  float factor, pull, momentum;
+};
+
+DNG_SIMD_CLONES void plain_step(float* __restrict value, float* __restrict update, int64_t count, Rates rates) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float v = update[i] - rates.pull * value[i];
+    value[i] += rates.factor * v;
+    update[i] = rates.momentum * v;
+  }
+}
+
+DNG_SIMD_CLONES void nesterov_step(float* __restrict value, float* __restrict update, const float* __restrict before,
+                                   int64_t count, Rates rates) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float v = update[i] - rates.pull * value[i];
+    value[i] += rates.factor * ((1 + rates.momentum) * v - before[i]);
+    update[i] = rates.momentum * v;
+  }
+}
+
+}  // namespace
 
 Sgd::Sgd(std::vector<Parameter>* parameters, const SgdSettings& settings)
     : parameters_(parameters), settings_(settings) {}
@@ -15,20 +47,29 @@ void Sgd::begin() {
 }
 
 void Sgd::step(double rate, int batch) {
-  const auto momentum = static_cast<float>(settings_.momentum);
+  struct Slice {
+    size_t parameter;
+    int64_t first;
+  };
+  std::vector<Slice> slices;
   for (size_t k = 0; k < parameters_->size(); ++k) {
     const Parameter& p = (*parameters_)[k];
-    if (p.frozen) continue;
-    const float factor = static_cast<float>(rate) * p.rate_factor / static_cast<float>(batch);
-    const float pull = p.decays ? static_cast<float>(settings_.decay) * static_cast<float>(batch) : 0.0f;
-    for (int64_t i = 0; i < p.count; ++i) {
-      float update = p.update[i];
-      if (p.decays) update -= pull * p.value[i];
-      const float move = settings_.nesterov ? (1 + momentum) * update - before_[k][static_cast<size_t>(i)] : update;
-      p.value[i] += factor * move;
-      p.update[i] = momentum * update;
-    }
+    for (int64_t first = 0; !p.frozen && first < p.count; first += kSlice) slices.push_back({k, first});
   }
+  for_tasks(static_cast<int>(slices.size()), [&](int i, Scratch&) {
+    const Slice& slice = slices[static_cast<size_t>(i)];
+    const Parameter& p = (*parameters_)[slice.parameter];
+    const int64_t count = std::min(kSlice, p.count - slice.first);
+    const Rates rates{static_cast<float>(rate) * p.rate_factor / static_cast<float>(batch),
+                      p.decays ? static_cast<float>(settings_.decay) * static_cast<float>(batch) : 0.0f,
+                      static_cast<float>(settings_.momentum)};
+    float *value = p.value + slice.first, *update = p.update + slice.first;
+    if (settings_.nesterov) {
+      nesterov_step(value, update, before_[slice.parameter].data() + slice.first, count, rates);
+    } else {
+      plain_step(value, update, count, rates);
+    }
+  });
 }
 
 }  // namespace dng

@@ -15,6 +15,7 @@
 #include "engine/weights.h"
 #include "eval/accuracy.h"
 #include "train/chart.h"
+#include "train/profile.h"
 #include "train/schedule.h"
 #include "train/sgd.h"
 #include "train/state.h"
@@ -64,6 +65,7 @@ class Trainer {
     if (!data_.valid.empty()) valid_ = open_dataset(data_, data_.valid, "valid");
     schedule_ = std::make_unique<Schedule>(config_.net, train_->size(), config_.batch);
     require_writable_folder(data_.backup, "backup=");
+    if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
     base_ = data_.backup + "/" + base_name(settings.cfg);
     network_ = std::make_unique<Network>(config_, NetworkSettings{Device::kCpu, settings.verbose});
     open_teacher();
@@ -96,6 +98,7 @@ class Trainer {
   std::unique_ptr<Network> network_;
   std::unique_ptr<TeacherSource> teacher_;
   TrainingState state_;
+  Profile profile_;
   std::string base_;
   double started_ = 0;
   int64_t first_iteration_ = 0;
@@ -184,7 +187,9 @@ double Trainer::iterate(TrainingStream* stream) {
   sgd.begin();
   double loss = 0;
   for (int part = 0; part < config_.subdivisions; ++part) {
+    double before = now_seconds();
     const Batch& batch = stream->next();
+    profile_.data += now_seconds() - before;
     Pass pass;
     pass.training = true;
     pass.input = batch.images.data();
@@ -194,7 +199,9 @@ double Trainer::iterate(TrainingStream* stream) {
     pass.first_position = batch.position;
     pass.steps = state_.iteration * config_.subdivisions + part;
     pass.epoch = epochs_at(state_.iteration);
+    before = now_seconds();
     if (teacher_) pass.teacher = teacher_->probabilities(batch);
+    profile_.teacher += now_seconds() - before;
     network_->forward(&pass);
     check_loss(pass.loss);
     loss += pass.loss;
@@ -207,7 +214,9 @@ double Trainer::iterate(TrainingStream* stream) {
     state_.epoch_images += batch.count;
     network_->backward(&pass);
   }
+  const double before = now_seconds();
   sgd.step(schedule_->rate(state_.iteration), config_.batch);
+  profile_.update += now_seconds() - before;
   state_.epoch_loss += loss;
   return loss / config_.batch;
 }
@@ -270,6 +279,7 @@ void Trainer::log_iteration(double loss, double seconds) {
 
 int Trainer::stop(int signal) {
   save();
+  if (!settings_.profile.empty()) write_profile(settings_.profile, profile_, *network_);
   std::printf("stopped at iteration %lld of %lld; go on with -resume\n", static_cast<long long>(state_.iteration),
               static_cast<long long>(schedule_->iterations()));
   return 128 + signal;
@@ -315,6 +325,8 @@ int Trainer::run() {
       state_.average_loss = state_.average_loss < 0 ? loss : 0.9 * state_.average_loss + 0.1 * loss;
       const double seconds = now_seconds() - before;
       state_.epoch_seconds += seconds;
+      profile_.seconds += seconds;
+      ++profile_.steps;
       const int64_t epoch = state_.iteration * config_.batch / train_->size();
       const bool epoch_done = epoch > epoch_before || state_.iteration == schedule_->iterations();
       if (epoch_done) state_.pending_epoch = epoch > epoch_before ? epoch : epoch + 1;
@@ -340,6 +352,7 @@ int Trainer::run() {
     return stop(stopped.signal());
   }
   progress.finish();
+  if (!settings_.profile.empty()) write_profile(settings_.profile, profile_, *network_);
   save_weights(base_ + "_final.weights", *network_,
                static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
   std::printf("saved %s_final.weights", base_.c_str());

@@ -14,6 +14,7 @@ struct TrainSettings {
   int threads = 0;  // 0: as many as there are cores
   bool resume = false;
   double state_seconds = 30;
+  std::string profile;  // file for the times of the layers; empty: none
   bool verbose = false;  // the host's layer table
 };
 

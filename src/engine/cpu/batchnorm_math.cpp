@@ -160,16 +160,17 @@ void BatchNorm::finish_gradient() {
   }
 }
 
-void BatchNorm::gradient(const View& x, const View& delta, int count, float* dx) const {
+void BatchNorm::gradient(const View& x, const View& delta, int count, const Node::Place& dx) const {
+  const auto run = dx.add ? row_add_normalised_gradient : row_normalise_gradient;
   for (int i = 0; i < count; ++i) {
     const float* image = x.data + static_cast<size_t>(i) * x.stride;
     const float* gradient = delta.data + static_cast<size_t>(i) * delta.stride;
-    float* out = dx + static_cast<size_t>(i) * rows_.size();
+    float* out = dx.data + static_cast<size_t>(i) * dx.stride;
     for (int row = 0; row < rows_.count(); ++row) {
       float mean[kLanes], direct[kLanes], slope[kLanes], constant[kLanes];
-      row_normalise_gradient(gradient + rows_.offset(row), image + rows_.offset(row), rows_.length(),
-                             lanes(mean_, row, mean), lanes(direct_, row, direct), lanes(slope_, row, slope),
-                             lanes(constant_, row, constant), out + rows_.offset(row));
+      run(gradient + rows_.offset(row), image + rows_.offset(row), rows_.length(), lanes(mean_, row, mean),
+          lanes(direct_, row, direct), lanes(slope_, row, slope), lanes(constant_, row, constant),
+          out + rows_.offset(row));
     }
   }
 }

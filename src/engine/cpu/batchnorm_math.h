@@ -39,8 +39,8 @@ class BatchNorm {
                      Scratch* scratch);
   // Adds to the updates of biases and scales.
   void finish_gradient();
-  // The gradient in x; dx may be delta.
-  void gradient(const View& x, const View& delta, int count, float* dx) const;
+  // The gradient in x, written to dx (which may be delta) or added to it.
+  void gradient(const View& x, const View& delta, int count, const Node::Place& dx) const;
 
   // Evaluation: y = f(x * factor + shift), with the rolling statistics, per channel.
   void fold(std::vector<float>* factor, std::vector<float>* shift) const;

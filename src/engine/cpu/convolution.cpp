@@ -1,7 +1,7 @@
 #include "engine/cpu/convolution.h"
 
 #include <algorithm>
-#include <cstring>
+#include <string>
 
 #include "engine/cpu/row_math.h"
 #include "engine/cpu/scratch.h"
@@ -28,18 +28,31 @@ bool winograd_pays(const ConvolutionShape& shape, int least_channels) {
          stored(shape.in, shape.in_layout) >= least_channels && stored(shape.out, shape.out_layout) >= least_channels;
 }
 
-// The primitive that `make` gives for Winograd, where it pays and oneDNN has it for this machine, or else the direct
-// one.
+// Input and output of a piece, in our layouts or in those that a primitive likes best.
+struct Ends {
+  memory::desc in, out;
+};
+
+bool is_reference(const std::string& implementation) { return implementation.rfind("ref", 0) == 0; }
+
+// What `make(algorithm, ends)` gives for Winograd where it pays, or else directly; in our layouts where oneDNN has a
+// fast implementation for them on this machine, or else in its own.
 template <class Make>
-auto choose(bool winograd, const Make& make) {
-  if (winograd) {
+auto choose(const ConvolutionShape& shape, bool winograd, const Make& make) {
+  const Ends ours{activation_desc(shape.in, shape.piece, shape.in_layout),
+                  activation_desc(shape.out, shape.piece, shape.out_layout)};
+  std::vector<algorithm> algorithms{algorithm::convolution_direct};
+  if (winograd) algorithms.insert(algorithms.begin(), algorithm::convolution_winograd);
+  for (const algorithm how : algorithms) {
     try {
-      return make(algorithm::convolution_winograd);
+      const auto made = make(how, ours);
+      if (!is_reference(made.impl_info_str())) return made;
     } catch (const dnnl::error& error) {
       if (error.status != dnnl_unimplemented) throw;
     }
   }
-  return make(algorithm::convolution_direct);
+  return make(algorithm::convolution_direct, Ends{any_layout(shape.in, shape.piece, shape.in_layout),
+                                                  any_layout(shape.out, shape.piece, shape.out_layout)});
 }
 
 }  // namespace
@@ -80,22 +93,20 @@ void ConvolutionWeights::add(const float* padded, float* weights) const {
 
 TrainingConvolution::TrainingConvolution(const ConvolutionShape& shape) : weights_(shape) {
   const OneThread one;
-  const memory::desc in = any_layout(shape.in, shape.piece, shape.in_layout);
-  const memory::desc out = any_layout(shape.out, shape.piece, shape.out_layout);
   const memory::desc weights(weights_.dims(), kType, memory::format_tag::any);
   const memory::dims strides{shape.stride, shape.stride}, padding{shape.padding, shape.padding};
-  forward_desc_ = choose(winograd_pays(shape, 32), [&](algorithm how) {
+  forward_desc_ = choose(shape, winograd_pays(shape, 32), [&](algorithm how, const Ends& ends) {
     return dnnl::convolution_forward::primitive_desc(
-        {dnnl::prop_kind::forward_training, how, in, weights, out, strides, padding, padding}, shareable(),
+        {dnnl::prop_kind::forward_training, how, ends.in, weights, ends.out, strides, padding, padding}, shareable(),
         dnnl_engine());
   });
-  data_desc_ = choose(winograd_pays(shape, 32), [&](algorithm how) {
-    return dnnl::convolution_backward_data::primitive_desc({how, in, weights, out, strides, padding, padding},
+  data_desc_ = choose(shape, winograd_pays(shape, 32), [&](algorithm how, const Ends& ends) {
+    return dnnl::convolution_backward_data::primitive_desc({how, ends.in, weights, ends.out, strides, padding, padding},
                                                            shareable(), dnnl_engine(), forward_desc_);
   });
-  weights_desc_ = choose(winograd_pays(shape, 16), [&](algorithm how) {
-    return dnnl::convolution_backward_weights::primitive_desc({how, in, weights, out, strides, padding, padding},
-                                                              shareable(), dnnl_engine(), forward_desc_);
+  weights_desc_ = choose(shape, winograd_pays(shape, 16), [&](algorithm how, const Ends& ends) {
+    return dnnl::convolution_backward_weights::primitive_desc(
+        {how, ends.in, weights, ends.out, strides, padding, padding}, shareable(), dnnl_engine(), forward_desc_);
   });
   forward_ = dnnl::convolution_forward(forward_desc_);
   data_ = dnnl::convolution_backward_data(data_desc_);
@@ -165,8 +176,6 @@ void TrainingConvolution::add_gradient(float* gradient, float* weights) {
 InferenceConvolution::InferenceConvolution(const ConvolutionShape& shape, bool relu)
     : weights_(shape), filters_(shape.out.channels), bias_(static_cast<size_t>(stored(shape.out, shape.out_layout))) {
   const OneThread one;
-  const memory::desc in = any_layout(shape.in, shape.piece, shape.in_layout);
-  const memory::desc out = any_layout(shape.out, shape.piece, shape.out_layout);
   const memory::desc weights(weights_.dims(), kType, memory::format_tag::any);
   const memory::desc bias({static_cast<memory::dim>(bias_.size())}, kType, memory::format_tag::any);
   const memory::dims strides{shape.stride, shape.stride}, padding{shape.padding, shape.padding};
@@ -176,9 +185,9 @@ InferenceConvolution::InferenceConvolution(const ConvolutionShape& shape, bool r
     after.append_eltwise(1, algorithm::eltwise_relu, 0, 0);
     attr.set_post_ops(after);
   }
-  desc_ = choose(winograd_pays(shape, 32), [&](algorithm how) {
+  desc_ = choose(shape, winograd_pays(shape, 32), [&](algorithm how, const Ends& ends) {
     return dnnl::convolution_forward::primitive_desc(
-        {dnnl::prop_kind::forward_inference, how, in, weights, bias, out, strides, padding, padding}, attr,
+        {dnnl::prop_kind::forward_inference, how, ends.in, weights, bias, ends.out, strides, padding, padding}, attr,
         dnnl_engine());
   });
   forward_ = dnnl::convolution_forward(desc_);

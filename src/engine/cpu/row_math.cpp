@@ -187,9 +187,20 @@ void row_activation_gradient_sums(float* delta, const float* x, size_t n, const 
 
 DNG_SIMD_CLONES void row_normalise_gradient(const float* delta, const float* DNG_APART x, size_t n,
                                             const float* DNG_APART mean, const float* DNG_APART direct,
-                                            const float* DNG_APART slope, const float* DNG_APART constant, float* y) {
+                                            const float* DNG_APART slope, const float* DNG_APART constant, float* y){
+    DNG_FOR_LANES(n,
+                  {
+                    DNG_OUT(y) = DNG_IN(delta) * DNG_LANE(direct) + (DNG_IN(x) - DNG_LANE(mean)) * DNG_LANE(slope) +
+                                 DNG_LANE(constant);
+                  })}
+
+DNG_SIMD_CLONES void row_add_normalised_gradient(const float* DNG_APART delta, const float* DNG_APART x, size_t n,
+                                                 const float* DNG_APART mean, const float* DNG_APART direct,
+                                                 const float* DNG_APART slope, const float* DNG_APART constant,
+                                                 float* DNG_APART y) {
   DNG_FOR_LANES(n, {
-    DNG_OUT(y) = DNG_IN(delta) * DNG_LANE(direct) + (DNG_IN(x) - DNG_LANE(mean)) * DNG_LANE(slope) + DNG_LANE(constant);
+    DNG_OUT(y) +=
+        DNG_IN(delta) * DNG_LANE(direct) + (DNG_IN(x) - DNG_LANE(mean)) * DNG_LANE(slope) + DNG_LANE(constant);
   })
 }
 

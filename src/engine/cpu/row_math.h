@@ -35,6 +35,9 @@ void row_activation_gradient_sums(float* delta, const float* x, size_t n, const 
 // y = delta * direct + (x - mean) * slope + constant; y may be delta.
 void row_normalise_gradient(const float* delta, const float* x, size_t n, const float* mean, const float* direct,
                             const float* slope, const float* constant, float* y);
+// y += the same.
+void row_add_normalised_gradient(const float* delta, const float* x, size_t n, const float* mean, const float* direct,
+                                 const float* slope, const float* constant, float* y);
 // x = f(x).
 void row_activation(float* x, size_t n, Activation activation);
 // y = f(a + b); y may be a or b.

@@ -1,0 +1,29 @@
+#include "train/profile.h"
+
+#include "base/file.h"
+#include "base/json.h"
+
+namespace dng {
+
+void write_profile(const std::string& path, const Profile& profile, const Network& network) {
+  Json layers = Json::array();
+  for (int i = 0; i < network.size(); ++i) {
+    const LayerTime& time = network.times()[static_cast<size_t>(i)];
+    Json layer = Json::object();
+    layer.set("index", Json::integer(i))
+        .set("section", Json::text(network.node(i).config->op->section))
+        .set("forward", Json::number(time.forward))
+        .set("backward", Json::number(time.backward));
+    layers.add(layer);
+  }
+  Json json = Json::object();
+  json.set("steps", Json::integer(profile.steps))
+      .set("seconds", Json::number(profile.seconds))
+      .set("data", Json::number(profile.data))
+      .set("teacher", Json::number(profile.teacher))
+      .set("update", Json::number(profile.update))
+      .set("layers", layers);
+  write_file(path, json.dump() + "\n");
+}
+
+}  // namespace dng

@@ -1,0 +1,23 @@
+// Where the time of a training run went; `-profile FILE` writes it as JSON.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "engine/network.h"
+
+namespace dng {
+
+struct Profile {
+  int64_t steps = 0;
+  double seconds = 0;  // of the steps in all
+  double data = 0;     // waiting for batches
+  double teacher = 0;  // running the teacher or reading its targets
+  double update = 0;   // of the parameters
+};
+
+// {"steps", "seconds", "data", "teacher", "update", "layers": [{"index", "section", "forward", "backward"}, ...]}, all
+// times in seconds over all steps. Throws Error where the file cannot be written.
+void write_profile(const std::string& path, const Profile& profile, const Network& network);
+
+}  // namespace dng
