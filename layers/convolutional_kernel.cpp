@@ -54,7 +54,10 @@ class ConvolutionalKernel final : public Kernel {
     shape_.padding = padding_;
     shape_.groups = groups_;
     shape_.direct_only = node->reference;
-    piece_ = piece_of(node->batch, (node->in_size() + rows_.size()) * sizeof(float));
+    // Large weights come from memory anew for every piece, and their gradient goes there.
+    large_ = static_cast<size_t>(weights_.count) > kLarge;
+    piece_ = piece_of(node->batch, (node->in_size() + rows_.size()) * sizeof(float),
+                      large_ ? std::max(kGroupsOfLarge, node->threads) : kLeastPieces);
     shape_.piece = piece_;
     if (batch_normalize_) {
       batchnorm_ = std::make_unique<BatchNorm>(blocks, rows_, node->batch, host::traits().batchnorm.rolling_rate);
@@ -65,7 +68,7 @@ class ConvolutionalKernel final : public Kernel {
     training_ = std::make_unique<TrainingConvolution>(shape_);
     const int pieces = node->batch / piece_;
     // As many groups as there are threads at least, where that many are not there anyway.
-    const int wanted = std::max(training_->gradient_size() > kLarge ? kGroupsOfLarge : kGroups, node->threads);
+    const int wanted = std::max(large_ ? kGroupsOfLarge : kGroups, node->threads);
     sums_ = std::min(pieces, wanted);
   }
 
@@ -223,6 +226,7 @@ class ConvolutionalKernel final : public Kernel {
   bool batch_normalize_, blocks_groups_;
   ConvolutionShape shape_;
   int piece_ = 1;
+  bool large_ = false;
   int sums_ = 1;  // groups of images whose gradients are summed apart
   Rows rows_;
   host::Block weights_, bias_;

@@ -1,9 +1,8 @@
 #include "layers/maxpool_layer.h"
 
-#include <algorithm>
-#include <limits>
 #include <vector>
 
+#include "engine/cpu/max_pooling.h"
 #include "engine/cpu/parallel.h"
 #include "engine/kernel.h"
 #include "layers/pool_options.h"
@@ -67,29 +66,8 @@ class MaxpoolKernel final : public Kernel {
   }
 
  private:
-  // One row; best: where the maximum's pixel starts in it.
   void pool(const float* in, float* out, int* best) const {
-    const int block = rows_.block, offset = -(window_.padding / 2);
-    for (int oy = 0; oy < out_.height; ++oy) {
-      const int y = offset + oy * window_.stride;
-      const int y0 = std::max(y, 0), y1 = std::min(y + window_.size, in_.height);
-      for (int ox = 0; ox < out_.width; ++ox, out += block, best += block) {
-        const int x = offset + ox * window_.stride;
-        const int x0 = std::max(x, 0), x1 = std::min(x + window_.size, in_.width);
-        std::fill(out, out + block, -std::numeric_limits<float>::max());
-        std::fill(best, best + block, (y0 * in_.width + x0) * block);
-        for (int iy = y0; iy < y1; ++iy) {
-          for (int ix = x0; ix < x1; ++ix) {
-            const int at = (iy * in_.width + ix) * block;
-            for (int l = 0; l < block; ++l) {
-              const bool larger = in[at + l] > out[l];
-              best[l] = larger ? at : best[l];
-              out[l] = larger ? in[at + l] : out[l];
-            }
-          }
-        }
-      }
-    }
+    max_pool_row(in, {in_, out_, window_.size, window_.stride, -(window_.padding / 2)}, rows_.block, out, best);
   }
 
   PoolWindow window_;

@@ -1,5 +1,7 @@
 #include "engine/network.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -67,6 +69,7 @@ void Network::make_nodes(const NetworkSettings& settings) {
     node->in = layer.in;
     node->trains = settings.trains;
     node->reference = settings.reference;
+    node->threads = omp_get_max_threads();
     const Geometry made = host_->output_shape(layer.index);
     if (made.size() != layer.out.size()) {
       fail(

@@ -38,8 +38,9 @@ void for_ranges(int count, int piece, const Task& task) {
   });
 }
 
-// The largest divisor of batch for which `bytes` per image stay within the share of the second-level cache that a piece
-// is given, and that leaves four pieces at least.
-int piece_of(int batch, size_t bytes);
+// The largest divisor of batch for which `bytes` per image stay within what a piece is given, and that leaves so many
+// pieces at least.
+constexpr int kLeastPieces = 4;
+int piece_of(int batch, size_t bytes, int least_pieces = kLeastPieces);
 
 }  // namespace dng

@@ -1,0 +1,54 @@
+#include "engine/cpu/max_pooling.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/simd.h"
+
+namespace dng {
+namespace {
+
+constexpr float kLowest = -std::numeric_limits<float>::max();
+
+typedef float Vector __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef int Indices __attribute__((vector_size(kLanes * sizeof(int)), aligned(sizeof(int)), may_alias));
+
+// T and I: one lane, or all of them. A macro for the reason given in row_math.cpp.
+#define DNG_MAX_POOL(T, I, block)                                                      \
+  for (int oy = 0; oy < shape.out.height; ++oy) {                                      \
+    const int y = shape.offset + oy * shape.stride;                                    \
+    const int y0 = std::max(y, 0), y1 = std::min(y + shape.size, shape.in.height);     \
+    for (int ox = 0; ox < shape.out.width; ++ox, output += (block), best += (block)) { \
+      const int x = shape.offset + ox * shape.stride;                                  \
+      const int x0 = std::max(x, 0), x1 = std::min(x + shape.size, shape.in.width);    \
+      T largest = T{} + kLowest;                                                       \
+      I index = I{} + (y0 * shape.in.width + x0) * (block);                            \
+      for (int iy = y0; iy < y1; ++iy) {                                               \
+        for (int ix = x0; ix < x1; ++ix) {                                             \
+          const int at = (iy * shape.in.width + ix) * (block);                         \
+          const T value = *reinterpret_cast<const T*>(input + at);                     \
+          index = value > largest ? I{} + at : index;                                  \
+          largest = value > largest ? value : largest;                                 \
+        }                                                                              \
+      }                                                                                \
+      *reinterpret_cast<T*>(output) = largest;                                         \
+      *reinterpret_cast<I*>(best) = index;                                             \
+    }                                                                                  \
+  }
+
+DNG_SIMD_CLONES void blocked(const float* __restrict input, const PoolShape& shape, float* __restrict output,
+                             int* __restrict best) {
+  DNG_MAX_POOL(Vector, Indices, kLanes)
+}
+
+void plain(const float* __restrict input, const PoolShape& shape, float* __restrict output, int* __restrict best) {
+  DNG_MAX_POOL(float, int, 1)
+}
+
+}  // namespace
+
+void max_pool_row(const float* input, const PoolShape& shape, int block, float* output, int* best) {
+  (block == kLanes ? blocked : plain)(input, shape, output, best);
+}
+
+}  // namespace dng
