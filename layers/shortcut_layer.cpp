@@ -1,6 +1,9 @@
 #include "layers/shortcut_layer.h"
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "engine/cpu/parallel.h"
 #include "engine/cpu/row_math.h"
 #include "engine/cpu/scratch.h"
 #include "engine/kernel.h"
@@ -93,14 +96,87 @@ class ShortcutKernel final : public Kernel {
   Activation activation_;
 };
 
-// The strided form and the factors are left to the host.
+// The packaged host's other form: every n-th pixel of the larger of the two, and the channels that both have; the rest
+// of the input goes through as it is.
+class StridedShortcutKernel final : public Kernel {
+ public:
+  explicit StridedShortcutKernel(Activation activation) : activation_(activation) {}
+  LayoutUse layout_use() const override { return LayoutUse::kSame; }
+  Role role(const Node&) const override {
+    Role role;
+    role.reads_input = false;
+    role.reads_output = activation_ != Activation::kLinear;
+    return role;
+  }
+
+  void prepare(Node* node) override {
+    out_ = Rows(node->config->out, node->layout);
+    from_ = Rows(node->shape_of(1), node->layout);
+  }
+
+  void forward(Node& node, Pass& pass) override {
+    const float *input = node.input(pass), *from = node.sources[1].node->output;
+    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+      add(node, input + image.offset(out_.size()), from + image.offset(from_.size()),
+          node.output + image.offset(out_.size()));
+    });
+  }
+
+  void backward(Node& node, Pass&) override {
+    float *input = node.input_delta(), *from = node.sources[1].wanted ? node.sources[1].node->delta : nullptr;
+    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+      const size_t first = image.offset(out_.size());
+      float* delta = node.delta + first;
+      row_activation_gradient(node.output + first, out_.size(), activation_, delta);
+      if (input != nullptr) row_accumulate(delta, out_.size(), input + first);
+      if (from == nullptr) return;
+      float* to = from + image.offset(from_.size());
+      each_pair(node, [&](size_t at, size_t from_at) { to[from_at] += delta[at]; });
+    });
+  }
+
+  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
+             Scratch*) override {
+    for (size_t i = 0; i < static_cast<size_t>(range.count); ++i) {
+      add(node, inputs[0].data + i * out_.size(), inputs[1].data + i * from_.size(), output + i * out_.size());
+    }
+  }
+
+ private:
+  void add(const Node& node, const float* input, const float* from, float* output) const {
+    std::copy(input, input + out_.size(), output);
+    each_pair(node, [&](size_t at, size_t from_at) { output[at] += from[from_at]; });
+    row_activation(output, out_.size(), activation_);
+  }
+
+  // Calls visit(index in the output, index in the added layer) for every pair of numbers of an image that are added.
+  template <class Visit>
+  void each_pair(const Node& node, const Visit& visit) const {
+    const Geometry &out = node.config->out, &from = node.shape_of(1);
+    const int step = std::max(1, from.width / out.width), spread = std::max(1, out.width / from.width);
+    const auto at = [](const Rows& rows, const Geometry& shape, int c, int y, int x) {
+      return rows.offset(c / rows.block) + static_cast<size_t>((y * shape.width + x) * rows.block + c % rows.block);
+    };
+    for (int c = 0; c < std::min(out.channels, from.channels); ++c) {
+      for (int y = 0; y < std::min(out.height, from.height); ++y) {
+        for (int x = 0; x < std::min(out.width, from.width); ++x) {
+          visit(at(out_, out, c, y * spread, x * spread), at(from_, from, c, y * step, x * step));
+        }
+      }
+    }
+  }
+
+  Activation activation_;
+  Rows out_, from_;
+};
+
+// Factors are left to the host.
 std::unique_ptr<Kernel> make_shortcut_kernel(const LayerConfig& layer) {
   const Options& o = layer.options;
   Activation activation{};
   const bool factors = (o.has("alpha") && o.real("alpha") != 1) || (o.has("beta") && o.real("beta") != 1);
-  if (factors || !layer.equal_sources || !find_activation(o.text("activation"), &activation)) {
-    return std::make_unique<HostKernel>();
-  }
+  if (factors || !find_activation(o.text("activation"), &activation)) return std::make_unique<HostKernel>();
+  if (!layer.equal_sources) return std::make_unique<StridedShortcutKernel>(activation);
   return std::make_unique<ShortcutKernel>(activation);
 }
 

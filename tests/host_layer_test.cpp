@@ -331,6 +331,14 @@ std::vector<Case> all_cases() {
         "[maxpool]\nsize=3\nstride=1\n[shortcut]\nfrom=1\nactivation=leaky\nalpha=0.5\nbeta=2\n");
   }
   if (!traits.shortcut_needs_equal_shapes) {
+    add("ShortcutStrided16Channels", 3, {16, 6, 9},
+        "[maxpool]\nsize=3\nstride=3\n[shortcut]\nfrom=1\nactivation=relu\n");
+    add("ShortcutStridedToMoreChannels", 2, {5, 8, 8},
+        convolution(9, 3, 2) + "[shortcut]\nfrom=1\nactivation=linear\n");
+    add("ShortcutStridedToFewerChannels", 2, {18, 8, 8},
+        convolution(7, 3, 2) + "[shortcut]\nfrom=1\nactivation=logistic\n");
+    add("ShortcutSpread", 2, {4, 6, 6},
+        "[maxpool]\nsize=2\nstride=2\n[upsample]\nstride=2\n[shortcut]\nfrom=2\nactivation=leaky\n");
     add("ShortcutStrided", 2, {4, 6, 6}, "[maxpool]\nsize=2\nstride=2\n[shortcut]\nfrom=1\nactivation=leaky\n");
   }
   if (traits.route_has_groups) {

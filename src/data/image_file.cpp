@@ -163,16 +163,13 @@ void decode_image_file(const std::string& path, Image* image) {
   }
   image->shape = {3, decoded.rows, decoded.cols};
   image->planes.resize(image->shape.size());
+  // OpenCV has blue first.
   const size_t plane = static_cast<size_t>(decoded.rows) * decoded.cols;
-  uint8_t* out = image->planes.data();
-  for (int y = 0; y < decoded.rows; ++y) {
-    const uint8_t* row = decoded.ptr<uint8_t>(y);
-    for (int x = 0; x < decoded.cols; ++x, row += 3, ++out) {
-      out[0] = row[2];
-      out[plane] = row[1];
-      out[2 * plane] = row[0];
-    }
+  cv::Mat planes[3];
+  for (size_t c = 0; c < 3; ++c) {
+    planes[c] = cv::Mat(decoded.rows, decoded.cols, CV_8UC1, image->planes.data() + (2 - c) * plane);
   }
+  cv::split(decoded, planes);
 }
 
 }  // namespace dng
