@@ -1,7 +1,5 @@
 #include "engine/network.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -69,7 +67,7 @@ void Network::make_nodes(const NetworkSettings& settings) {
     node->in = layer.in;
     node->trains = settings.trains;
     node->reference = settings.reference;
-    node->threads = omp_get_max_threads();
+    node->threads = thread_limit();
     const Geometry made = host_->output_shape(layer.index);
     if (made.size() != layer.out.size()) {
       fail(

@@ -1,9 +1,16 @@
-// Work on the batch cut into pieces, which the threads take one after the other: a thread that is held up (another
-// program on its core) takes fewer. A piece is a few images, so that what one step writes is still in the cache when
-// the next one reads it. What pieces there are depends on the shapes alone, never on the number of threads.
+// Work on the batch cut into pieces, which the threads take one after the other. A piece is a few images, so that what
+// one step writes is still in the cache when the next one reads it. What pieces there are depends on the shapes (of
+// large weights: and on the number of threads asked for) alone, and sums over pieces are added in their order, so that
+// results do not depend on who did what.
+//
+// That makes it possible to go on with fewer threads where another program holds one of them up: all wait for it at the
+// end of every loop, and two threads on one and a half cores can be slower than one.
 #pragma once
 
+#include <omp.h>
+
 #include <algorithm>
+#include <chrono>
 #include <exception>
 
 #include "engine/cpu/scratch.h"
@@ -13,21 +20,47 @@ namespace dng {
 
 Scratch& thread_scratch();
 
+// How many threads were asked for (omp_set_num_threads); fewer may be at work.
+int thread_limit();
+
+// Watches what the threads gain: the processor time they got against the time it took.
+class Crew {
+ public:
+  // Seconds of processor time that this thread has had.
+  static double processor_seconds();
+  // Before a loop: puts all threads to work again once the one let off has rested.
+  static void rest_is_over();
+  // After a loop that kept `threads` busy: takes a thread off where the gain is less than that of one thread fewer, and
+  // tries again later, ever more rarely.
+  static void report(int threads, double wall_seconds, double processor_seconds);
+};
+
 // Calls task(i, scratch) for every i below count. Throws what one of the tasks threw.
 template <class Task>
 void for_tasks(int count, const Task& task) {
+  using Clock = std::chrono::steady_clock;
+  Crew::rest_is_over();
+  const Clock::time_point begin = Clock::now();
+  const int threads = std::min(omp_get_max_threads(), std::max(count, 1));
+  double processor = 0;
   std::exception_ptr thrown;
-#pragma omp parallel for schedule(dynamic, 1)
-  for (int i = 0; i < count; ++i) {
-    try {
-      const ScratchFrame frame(&thread_scratch());
-      task(i, thread_scratch());
-    } catch (...) {
+#pragma omp parallel num_threads(threads) reduction(+ : processor)
+  {
+    const double before = Crew::processor_seconds();
+#pragma omp for schedule(dynamic, 1) nowait
+    for (int i = 0; i < count; ++i) {
+      try {
+        const ScratchFrame frame(&thread_scratch());
+        task(i, thread_scratch());
+      } catch (...) {
 #pragma omp critical(dng_for_tasks)
-      thrown = std::current_exception();
+        thrown = std::current_exception();
+      }
     }
+    processor += Crew::processor_seconds() - before;
   }
   if (thrown) std::rethrow_exception(thrown);
+  if (threads > 1) Crew::report(threads, std::chrono::duration<double>(Clock::now() - begin).count(), processor);
 }
 
 // Calls task(range, scratch) for the images 0 to count - 1 in ranges of `piece`; the last may be shorter.
