@@ -11,10 +11,10 @@ from generations_driver.errors import Failure
 
 
 def busy_seconds():
-    """What all processors together have worked since the machine started."""
+    """What all processors together have worked since the machine started, or a hypervisor gave to other machines."""
     with open("/proc/stat", encoding="ascii") as file:
-        user, nice, system, _idle, _wait, interrupts, soft = map(int, file.readline().split()[1:8])
-    return (user + nice + system + interrupts + soft) / os.sysconf("SC_CLK_TCK")
+        user, nice, system, _idle, _wait, interrupts, soft, stolen = map(int, file.readline().split()[1:9])
+    return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
 
 
 def own_seconds():
