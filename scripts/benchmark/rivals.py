@@ -32,7 +32,9 @@ def in_turn(*rates):
 
 
 class PyTorch:
-    """The better of two memory formats: both are tried at first, then the better one is repeated."""
+    """The better of two memory formats; one that is far behind in the first round is not tried again."""
+
+    FAR_BEHIND = 0.75
 
     def __init__(self, python, seconds):
         self.python, self.seconds, self.formats = python, seconds, {}
@@ -53,7 +55,8 @@ class PyTorch:
         key = workload.name, mode, threads
         results = [self.step(workload, mode, threads, name) for name in self.formats.get(key, FORMATS)]
         best = max(results, key=lambda result: result["images_per_second"])
-        self.formats[key] = [best["format"]]
+        least = self.FAR_BEHIND * best["images_per_second"]
+        self.formats[key] = [result["format"] for result in results if result["images_per_second"] >= least]
         return best
 
     def step(self, workload, mode, threads, memory_format):
