@@ -1,6 +1,7 @@
 """What bench.py prints."""
 
 IDLE = 0.1  # cores
+LEAST_SHARE = 0.001
 WORK = ("train", "distill", "valid")
 COLUMNS = (("network", 24), ("threads", 8), ("work", 9), ("images/s", 10), ("chain", 8), ("ratio", 7), ("PyTorch", 9),
            ("ratio", 7), ("peak MiB", 10), ("PyTorch's", 11))
@@ -61,10 +62,10 @@ def machine_line(machine):
 
 
 def share_lines(threads, columns):
-    """columns: {"train": [(what, share)], "distill": ...}."""
+    """columns: {"train": [(what, share)], "distill": ...}. What is too small everywhere to be printed is left out."""
     names = []
     for rows in columns.values():
-        names += [what for what, _ in rows if what not in names]
+        names += [what for what, share in rows if share >= LEAST_SHARE and what not in names]
     names.sort(key=lambda what: what == "the rest")
     width = max(len(what) for what in names) + 2
     text = f"share of a step, {threads} thread{'s' if threads > 1 else ''}"
