@@ -1,7 +1,5 @@
 #include "engine/arena.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <numeric>
 
@@ -11,7 +9,6 @@ namespace dng {
 namespace {
 
 constexpr size_t kFloatsPerLine = 16;
-constexpr size_t kLargePage = size_t{2} << 20;
 
 bool meet(const Buffer& a, const Buffer& b) { return a.birth <= b.death && b.birth <= a.death; }
 
@@ -46,14 +43,12 @@ size_t place(std::vector<Buffer>* buffers) {
 void Arena::allocate(size_t floats) {
   memory_.reset();
   size_ = floats;
-  const size_t bytes = (std::max<size_t>(floats, 1) * sizeof(float) + kLargePage - 1) / kLargePage * kLargePage;
-  memory_.reset(static_cast<float*>(std::aligned_alloc(kLargePage, bytes)));
+  memory_ = allocate_large(floats);
   if (!memory_) {
     fail("the network's buffers need %.1f GiB, more than there is; raise subdivisions= or lower batch=",
-         static_cast<double>(bytes) / (1 << 30));
+         static_cast<double>(floats) * sizeof(float) / (1 << 30));
   }
-  madvise(memory_.get(), bytes, MADV_HUGEPAGE);
-  std::fill_n(memory_.get(), bytes / sizeof(float), 0.0f);
+  std::fill_n(memory_.get(), floats, 0.0f);
 }
 
 }  // namespace dng

@@ -27,7 +27,7 @@ class Arena {
   size_t size() const { return size_; }
 
  private:
-  std::unique_ptr<float, FreeMemory> memory_;
+  Memory memory_;
   size_t size_ = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "engine/cpu/scratch.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <new>
 
@@ -8,9 +10,17 @@ namespace {
 
 constexpr size_t kAlignment = 64;
 constexpr size_t kFloatsPerLine = kAlignment / sizeof(float);
-constexpr size_t kSmallestBlock = size_t{1} << 18;
+constexpr size_t kSmallestBlock = size_t{1} << 20;
+constexpr size_t kLargePage = size_t{2} << 20;
 
 }  // namespace
+
+Memory allocate_large(size_t floats) {
+  const size_t bytes = (std::max<size_t>(floats, 1) * sizeof(float) + kLargePage - 1) / kLargePage * kLargePage;
+  Memory memory(static_cast<float*>(std::aligned_alloc(kLargePage, bytes)));
+  if (memory) madvise(memory.get(), bytes, MADV_HUGEPAGE);
+  return memory;
+}
 
 float* Scratch::take(size_t count) {
   count = (std::max<size_t>(count, 1) + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;

@@ -12,6 +12,10 @@ namespace dng {
 struct FreeMemory {
   void operator()(void* memory) const { std::free(memory); }
 };
+using Memory = std::unique_ptr<float, FreeMemory>;
+
+// Uninitialised, in large pages where the system gives them; null where there is not enough.
+Memory allocate_large(size_t floats);
 
 class Scratch {
  public:
@@ -30,7 +34,7 @@ class Scratch {
 
  private:
   struct Block {
-    std::unique_ptr<float, FreeMemory> memory;
+    Memory memory;
     size_t size = 0;
   };
   std::vector<Block> blocks_;
