@@ -1,0 +1,472 @@
+// Convolutions of a piece of the batch against one in double precision that is nothing but its loops: all sizes,
+// strides, paddings, groups and layouts, channels that fill no block, forward and backward; and Winograd's.
+//
+// Errors are the largest difference over the largest value of a tensor. Direct: 1e-5, rounding of sums of up to some
+// thousand products. Winograd: 1e-4, its transformations multiply by up to 8 and divide by up to 24 before they cancel.
+#include "engine/cpu/convolution.h"
+
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <new>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "engine/cpu/scratch.h"
+
+namespace dng::test {
+namespace {
+
+constexpr double kDirect = 1e-5;
+constexpr double kWinograd = 1e-4;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+// What is in channels that padding added: any number, as long as it is one.
+constexpr float kMeaningless = 5.0f;
+
+// Aligned as all memory that convolutions get: Winograd's stores want it.
+template <class T>
+struct AlignedAllocator {
+  using value_type = T;
+  AlignedAllocator() = default;
+  template <class U>
+  AlignedAllocator(const AlignedAllocator<U>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t(64))); }
+  void deallocate(T* memory, size_t) { ::operator delete(memory, std::align_val_t(64)); }
+  bool operator==(const AlignedAllocator&) const { return true; }
+  bool operator!=(const AlignedAllocator&) const { return false; }
+};
+using Floats = std::vector<float, AlignedAllocator<float>>;
+
+Floats random_floats(size_t count, uint64_t place) {
+  CounterRandom random(17, Stream::kTest, place, 7);
+  Floats values(count);
+  for (float& value : values) value = static_cast<float>(random.normal());
+  return values;
+}
+
+size_t index_of(const Geometry& shape, Layout layout, int image, int c, int y, int x) {
+  const Rows rows(shape, layout);
+  return static_cast<size_t>(image) * rows.size() + rows.offset(c / rows.block) +
+         static_cast<size_t>((y * shape.width + x) * rows.block + c % rows.block);
+}
+
+template <class Visit>
+void each_number(const Geometry& shape, int images, const Visit& visit) {
+  for (int b = 0; b < images; ++b) {
+    for (int c = 0; c < shape.channels; ++c) {
+      for (int y = 0; y < shape.height; ++y) {
+        for (int x = 0; x < shape.width; ++x) visit(b, c, y, x);
+      }
+    }
+  }
+}
+
+Floats in_layout(const Floats& plain, const Geometry& shape, Layout layout, int images) {
+  Floats values(floats_of(shape, layout) * static_cast<size_t>(images), kMeaningless);
+  each_number(shape, images, [&](int b, int c, int y, int x) {
+    values[index_of(shape, layout, b, c, y, x)] = plain[index_of(shape, Layout::kPlain, b, c, y, x)];
+  });
+  return values;
+}
+
+// `expected` is plain.
+double error_of(const Floats& found, const Geometry& shape, Layout layout, int images,
+                const std::vector<double>& expected) {
+  double difference = 0, largest = 0;
+  for (const float value : found) {
+    if (!std::isfinite(value)) return kInfinity;
+  }
+  each_number(shape, images, [&](int b, int c, int y, int x) {
+    const double wanted = expected[index_of(shape, Layout::kPlain, b, c, y, x)];
+    const double value = found[index_of(shape, layout, b, c, y, x)];
+    difference = std::max(difference, std::fabs(value - wanted));
+    largest = std::max(largest, std::fabs(wanted));
+  });
+  return largest > 0 ? difference / largest : kInfinity;
+}
+
+double error_of(const Floats& found, const std::vector<double>& expected) {
+  const Geometry row{static_cast<int>(expected.size()), 1, 1};
+  return error_of(found, row, Layout::kPlain, 1, expected);
+}
+
+// Calls visit(index in the input, in the weights, in the output) for every product; all plain.
+template <class Visit>
+void each_product(const ConvolutionShape& s, const Visit& visit) {
+  const int in = s.in.channels / s.groups, out = s.out.channels / s.groups;
+  each_number(s.out, s.piece, [&](int b, int f, int oy, int ox) {
+    const size_t to = index_of(s.out, Layout::kPlain, b, f, oy, ox);
+    for (int c = 0; c < in; ++c) {
+      for (int ky = 0; ky < s.size; ++ky) {
+        for (int kx = 0; kx < s.size; ++kx) {
+          const int y = oy * s.stride - s.padding + ky, x = ox * s.stride - s.padding + kx;
+          if (y < 0 || x < 0 || y >= s.in.height || x >= s.in.width) continue;
+          const int weight = ((f * in + c) * s.size + ky) * s.size + kx;
+          visit(index_of(s.in, Layout::kPlain, b, f / out * in + c, y, x), static_cast<size_t>(weight), to);
+        }
+      }
+    }
+  });
+}
+
+// One convolution and what belongs to it.
+struct Example {
+  explicit Example(const ConvolutionShape& s) : shape(s) {
+    const auto piece = static_cast<size_t>(s.piece);
+    weight_count = static_cast<size_t>(s.out.channels * (s.in.channels / s.groups) * s.size * s.size);
+    in = random_floats(piece * s.in.size(), 1);
+    out_gradient = random_floats(piece * s.out.size(), 2);
+    weights = random_floats(weight_count, 3);
+    stored_in = in_layout(in, s.in, s.in_layout, s.piece);
+    stored_gradient = in_layout(out_gradient, s.out, s.out_layout, s.piece);
+  }
+
+  std::vector<double> forward() const {
+    std::vector<double> out(out_gradient.size());
+    each_product(shape, [&](size_t i, size_t w, size_t o) { out[o] += double{in[i]} * double{weights[w]}; });
+    return out;
+  }
+  std::vector<double> backward_data() const {
+    std::vector<double> gradient(in.size());
+    each_product(shape,
+                 [&](size_t i, size_t w, size_t o) { gradient[i] += double{out_gradient[o]} * double{weights[w]}; });
+    return gradient;
+  }
+  std::vector<double> backward_weights() const {
+    std::vector<double> gradient(weight_count);
+    each_product(shape, [&](size_t i, size_t w, size_t o) { gradient[w] += double{out_gradient[o]} * double{in[i]}; });
+    return gradient;
+  }
+
+  ConvolutionShape shape;
+  size_t weight_count = 0;
+  Floats in, out_gradient, weights, stored_in, stored_gradient;
+};
+
+// What a convolution writes, from scratch memory that holds no numbers.
+struct Results {
+  Floats out, in_gradient, weights_gradient;
+  bool operator==(const Results& other) const {
+    return out == other.out && in_gradient == other.in_gradient && weights_gradient == other.weights_gradient;
+  }
+};
+
+void spoil(Scratch* scratch) {
+  const ScratchFrame frame(scratch);
+  constexpr size_t kCount = 4096;
+  for (int i = 0; i < 64; ++i) std::fill_n(scratch->take(kCount), kCount, kNan);
+}
+
+Results run(const Example& example, const TrainingConvolution& convolution) {
+  Scratch scratch;
+  spoil(&scratch);
+  Results results;
+  results.out.assign(example.stored_gradient.size(), kNan);
+  results.in_gradient.assign(example.stored_in.size(), kNan);
+  results.weights_gradient.assign(convolution.gradient_size(), kNan);
+  convolution.forward(example.stored_in.data(), results.out.data(), &scratch);
+  convolution.backward_data(example.stored_gradient.data(), results.in_gradient.data(), &scratch);
+  convolution.backward_weights(example.stored_in.data(), example.stored_gradient.data(),
+                               results.weights_gradient.data(), &scratch);
+  return results;
+}
+
+struct Errors {
+  double forward = 0, data = 0, weights = 0;
+  double largest() const { return std::max({forward, data, weights}); }
+};
+
+Errors errors_of(const ConvolutionShape& shape) {
+  const Example example(shape);
+  TrainingConvolution convolution(shape);
+  convolution.set_weights(example.weights.data());
+  Results results = run(example, convolution);
+  // It adds: what was there before stays.
+  Floats gradient(example.weight_count, 1.0f);
+  convolution.add_gradient(results.weights_gradient.data(), gradient.data());
+  std::vector<double> expected = example.backward_weights();
+  for (double& value : expected) value += 1;
+  return {error_of(results.out, shape.out, shape.out_layout, shape.piece, example.forward()),
+          error_of(results.in_gradient, shape.in, shape.in_layout, shape.piece, example.backward_data()),
+          error_of(gradient, expected)};
+}
+
+double inference_error(const ConvolutionShape& shape, bool relu, bool factors) {
+  const Example example(shape);
+  const auto filters = static_cast<size_t>(shape.out.channels);
+  const Floats factor = random_floats(filters, 4), shift = random_floats(filters, 5);
+  InferenceConvolution convolution(shape, relu);
+  convolution.set_weights(example.weights.data(), factors ? factor.data() : nullptr, shift.data());
+  Scratch scratch;
+  spoil(&scratch);
+  Floats out(example.stored_gradient.size(), kNan);
+  convolution.forward(example.stored_in.data(), out.data(), &scratch);
+  std::vector<double> expected = example.forward();
+  each_number(shape.out, shape.piece, [&](int b, int c, int y, int x) {
+    double& value = expected[index_of(shape.out, Layout::kPlain, b, c, y, x)];
+    if (factors) value *= factor[static_cast<size_t>(c)];
+    value += shift[static_cast<size_t>(c)];
+    if (relu) value = std::max(value, 0.0);
+  });
+  return error_of(out, shape.out, shape.out_layout, shape.piece, expected);
+}
+
+ConvolutionShape shape_of(int piece, const Geometry& in, int filters, int size, int stride, int padding) {
+  ConvolutionShape shape;
+  shape.piece = piece;
+  shape.in = in;
+  shape.out = {filters, (in.height + 2 * padding - size) / stride + 1, (in.width + 2 * padding - size) / stride + 1};
+  shape.size = size;
+  shape.stride = stride;
+  shape.padding = padding;
+  return shape;
+}
+
+std::string text_of(const ConvolutionShape& s) {
+  const auto letter = [](Layout layout) { return layout == Layout::kBlocked ? 'b' : 'p'; };
+  return format("%d x %dx%dx%d (%c) -> %d (%c), size %d, stride %d, padding %d, groups %d", s.piece, s.in.channels,
+                s.in.height, s.in.width, letter(s.in_layout), s.out.channels, letter(s.out_layout), s.size, s.stride,
+                s.padding, s.groups);
+}
+
+const std::vector<std::pair<Layout, Layout>> kLayouts = {{Layout::kPlain, Layout::kPlain},
+                                                         {Layout::kPlain, Layout::kBlocked},
+                                                         {Layout::kBlocked, Layout::kPlain},
+                                                         {Layout::kBlocked, Layout::kBlocked}};
+
+// Every size, stride, padding and pair of layouts, each with two of the channels in turn.
+std::vector<ConvolutionShape> shapes() {
+  const std::vector<std::pair<int, int>> channels = {{3, 16}, {16, 16}, {12, 24}, {13, 17}, {24, 12},
+                                                     {1, 5},  {32, 13}, {16, 3},  {40, 36}};
+  const std::vector<std::pair<int, int>> images = {{9, 7}, {7, 7}, {8, 8}, {7, 12}};
+  std::vector<ConvolutionShape> list;
+  for (const int size : {1, 3, 5, 7}) {
+    for (const int stride : {1, 2, 3}) {
+      for (int kind = 0; kind < (size == 1 ? 1 : 3); ++kind) {
+        const int padding = kind == 0 ? size / 2 : kind == 1 ? 0 : 1;
+        for (const auto& layouts : kLayouts) {
+          for (int i = 0; i < 2; ++i) {
+            const size_t n = list.size();
+            const auto& [from, to] = channels[n % channels.size()];
+            const auto& [height, width] = images[n / 2 % images.size()];
+            ConvolutionShape shape = shape_of(n % 3 == 0 ? 4 : 1, {from, height, width}, to, size, stride, padding);
+            shape.in_layout = layouts.first;
+            shape.out_layout = layouts.second;
+            list.push_back(shape);
+          }
+        }
+      }
+    }
+  }
+  return list;
+}
+
+// Groups: plain where blocks would hold channels of two of them.
+std::vector<ConvolutionShape> shapes_with_groups() {
+  std::vector<ConvolutionShape> list;
+  for (const int size : {1, 3, 5}) {
+    for (const int stride : {1, 2}) {
+      for (const auto& [from, to, groups] : std::vector<std::array<int, 3>>{
+               {4, 6, 2}, {9, 3, 3}, {8, 8, 8}, {12, 24, 4}, {32, 32, 2}, {32, 64, 2}, {16, 16, 16}}) {
+        for (const auto& layouts : kLayouts) {
+          const bool blocks = from % (kLanes * groups) == 0 && to % (kLanes * groups) == 0;
+          if (!blocks && (layouts.first == Layout::kBlocked || layouts.second == Layout::kBlocked)) continue;
+          ConvolutionShape shape = shape_of(list.size() % 2 == 0 ? 4 : 1, {from, 7, 6}, to, size, stride, size / 2);
+          shape.groups = groups;
+          shape.in_layout = layouts.first;
+          shape.out_layout = layouts.second;
+          list.push_back(shape);
+        }
+      }
+    }
+  }
+  return list;
+}
+
+void expect_exact(const std::vector<ConvolutionShape>& list) {
+  double worst = 0;
+  for (ConvolutionShape shape : list) {
+    shape.direct_only = true;
+    SCOPED_TRACE(text_of(shape));
+    const Errors errors = errors_of(shape);
+    EXPECT_LE(errors.forward, kDirect) << "forward";
+    EXPECT_LE(errors.data, kDirect) << "backward data";
+    EXPECT_LE(errors.weights, kDirect) << "backward weights";
+    worst = std::max(worst, errors.largest());
+  }
+  testing::Test::RecordProperty("error", format("%.2e", worst));
+}
+
+TEST(TrainingConvolutionTest, EveryShapeIsTheOneInDouble) { expect_exact(shapes()); }
+
+TEST(TrainingConvolutionTest, GroupsAreApart) { expect_exact(shapes_with_groups()); }
+
+TEST(InferenceConvolutionTest, BiasFactorsAndReluComeAlong) {
+  std::vector<ConvolutionShape> list = shapes();
+  for (const ConvolutionShape& shape : shapes_with_groups()) list.push_back(shape);
+  double worst = 0;
+  int number = 0;
+  for (ConvolutionShape shape : list) {
+    shape.direct_only = true;
+    SCOPED_TRACE(text_of(shape));
+    const double error = inference_error(shape, number % 2 == 0, number / 2 % 2 == 0);
+    EXPECT_LE(error, kDirect);
+    worst = std::max(worst, error);
+    ++number;
+  }
+  RecordProperty("error", format("%.2e", worst));
+}
+
+// The negative control: a weight that is one in a hundred off, of thousands, is found.
+TEST(TrainingConvolutionTest, AWrongWeightWouldBeFound) {
+  ConvolutionShape shape = shape_of(4, {16, 8, 8}, 16, 3, 1, 1);
+  shape.in_layout = shape.out_layout = Layout::kBlocked;
+  const Example example(shape);
+  Floats weights = example.weights;
+  weights[1000] += 0.01f;
+  TrainingConvolution convolution(shape);
+  convolution.set_weights(weights.data());
+  const Results results = run(example, convolution);
+  EXPECT_GT(error_of(results.out, shape.out, shape.out_layout, 4, example.forward()), 5 * kWinograd);
+  EXPECT_GT(error_of(results.in_gradient, shape.in, shape.in_layout, 4, example.backward_data()), 5 * kWinograd);
+}
+
+TEST(TrainingConvolutionTest, NewWeightsTakeEffect) {
+  for (const auto& layouts : kLayouts) {
+    ConvolutionShape shape = shape_of(1, {12, 6, 6}, 24, 3, 1, 1);
+    shape.in_layout = layouts.first;
+    shape.out_layout = layouts.second;
+    SCOPED_TRACE(text_of(shape));
+    const Example example(shape);
+    Floats weights(example.weight_count, 9.0f);
+    TrainingConvolution training(shape);
+    InferenceConvolution inference(shape, false);
+    const Floats shift(24, 0.0f);
+    Scratch scratch;
+    for (const Floats* now : {static_cast<const Floats*>(&weights), &example.weights}) {
+      training.set_weights(now->data());
+      inference.set_weights(now->data(), nullptr, shift.data());
+    }
+    EXPECT_LE(error_of(run(example, training).out, shape.out, shape.out_layout, 1, example.forward()), kDirect);
+    Floats out(example.stored_gradient.size(), kNan);
+    inference.forward(example.stored_in.data(), out.data(), &scratch);
+    EXPECT_LE(error_of(out, shape.out, shape.out_layout, 1, example.forward()), kDirect);
+  }
+}
+
+// Where the plan takes Winograd's way it differs from the direct one by rounding alone.
+TEST(WinogradTest, IsWithinItsBound) {
+  Errors worst;
+  double worst_inference = 0, worst_direct = 0;
+  int ways = 0;
+  for (const int channels : {16, 32, 64, 128}) {
+    for (const int side : {4, 7, 8, 14}) {
+      const int filters = channels == 32 ? 48 : channels;
+      // The reference takes its time: fewer images where there are many products.
+      const int piece = channels * side <= 512 ? 4 : channels * side <= 1024 ? 2 : 1;
+      ConvolutionShape shape = shape_of(piece, {channels, side, side}, filters, 3, 1, 1);
+      shape.in_layout = shape.out_layout = Layout::kBlocked;
+      SCOPED_TRACE(text_of(shape));
+      const Example example(shape);
+      const std::vector<double> out = example.forward(), in = example.backward_data(), w = example.backward_weights();
+      const auto errors = [&](bool direct, Results* results) {
+        ConvolutionShape chosen = shape;
+        chosen.direct_only = direct;
+        TrainingConvolution convolution(chosen);
+        convolution.set_weights(example.weights.data());
+        *results = run(example, convolution);
+        Floats gradient(example.weight_count, 0.0f), sums = results->weights_gradient;
+        convolution.add_gradient(sums.data(), gradient.data());
+        results->weights_gradient = gradient;
+        return Errors{error_of(results->out, shape.out, shape.out_layout, piece, out),
+                      error_of(results->in_gradient, shape.in, shape.in_layout, piece, in), error_of(gradient, w)};
+      };
+      Results fast, direct;
+      const Errors found = errors(false, &fast), plain = errors(true, &direct);
+      ways += (fast.out == direct.out ? 0 : 1) + (fast.in_gradient == direct.in_gradient ? 0 : 1) +
+              (fast.weights_gradient == direct.weights_gradient ? 0 : 1);
+      EXPECT_LE(found.forward, kWinograd);
+      EXPECT_LE(found.data, kWinograd);
+      EXPECT_LE(found.weights, kWinograd);
+      EXPECT_LE(plain.largest(), kDirect);
+      const double inference = inference_error(shape, false, true);
+      EXPECT_LE(inference, kWinograd);
+      worst = {std::max(worst.forward, found.forward), std::max(worst.data, found.data),
+               std::max(worst.weights, found.weights)};
+      worst_inference = std::max(worst_inference, inference);
+      worst_direct = std::max(worst_direct, plain.largest());
+    }
+  }
+  std::printf("errors: forward %.1e, data %.1e, weights %.1e, inference %.1e; direct %.1e; %d of 48 by Winograd\n",
+              worst.forward, worst.data, worst.weights, worst_inference, worst_direct, ways);
+  RecordProperty("winograd", format("%.2e", std::max(worst.largest(), worst_inference)));
+}
+
+// Threads share primitives and weights, not scratch memory.
+TEST(ConvolutionThreadsTest, ManyAtOnceGiveTheSameBits) {
+  constexpr int kThreads = 4, kRounds = 8;
+  std::vector<ConvolutionShape> list = {shape_of(4, {3, 9, 9}, 16, 3, 1, 1), shape_of(2, {32, 8, 8}, 32, 3, 1, 1),
+                                        shape_of(1, {12, 7, 7}, 24, 5, 2, 2), shape_of(4, {16, 8, 8}, 32, 1, 2, 0)};
+  for (size_t i = 0; i < list.size(); ++i) {
+    ConvolutionShape& shape = list[i];
+    if (i > 0) shape.in_layout = Layout::kBlocked;
+    if (i != 2) shape.out_layout = Layout::kBlocked;
+    SCOPED_TRACE(text_of(shape));
+    const Example example(shape);
+    TrainingConvolution training(shape);
+    training.set_weights(example.weights.data());
+    InferenceConvolution inference(shape, true);
+    const Floats shift = random_floats(static_cast<size_t>(shape.out.channels), 6);
+    inference.set_weights(example.weights.data(), nullptr, shift.data());
+    const auto infer = [&] {
+      Scratch scratch;
+      spoil(&scratch);
+      Floats out(example.stored_gradient.size(), kNan);
+      inference.forward(example.stored_in.data(), out.data(), &scratch);
+      return out;
+    };
+    const Results expected = run(example, training);
+    const Floats evaluated = infer();
+    std::vector<int> same(kThreads, 0);
+    std::vector<std::thread> threads;
+    for (size_t t = 0; t < kThreads; ++t) {
+      threads.emplace_back([&, t] {
+        for (int round = 0; round < kRounds; ++round) {
+          same[t] += run(example, training) == expected && infer() == evaluated ? 1 : 0;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(same, std::vector<int>(kThreads, kRounds));
+  }
+}
+
+// A primitive is made for one thread whatever the number of threads is when it runs: sums are cut the same way.
+TEST(ConvolutionThreadsTest, TheNumberOfThreadsChangesNoBit) {
+  ConvolutionShape shape = shape_of(4, {32, 14, 14}, 32, 3, 1, 1);
+  shape.in_layout = shape.out_layout = Layout::kBlocked;
+  const Example example(shape);
+  const int before = omp_get_max_threads();
+  std::vector<Results> results;
+  for (const int threads : {1, 2, 5}) {
+    omp_set_num_threads(threads);
+    TrainingConvolution convolution(shape);
+    convolution.set_weights(example.weights.data());
+    results.push_back(run(example, convolution));
+    EXPECT_EQ(omp_get_max_threads(), threads);
+  }
+  omp_set_num_threads(before);
+  EXPECT_TRUE(results[1] == results[0]);
+  EXPECT_TRUE(results[2] == results[0]);
+}
+
+}  // namespace
+}  // namespace dng::test
