@@ -183,7 +183,7 @@ void spoil_scratch() {
   {
     const ScratchFrame frame(&thread_scratch());
     constexpr size_t kCount = 4096;
-    for (int i = 0; i < 256; ++i) {
+    for (int i = 0; i < 512; ++i) {
       std::fill_n(thread_scratch().take(kCount), kCount, std::numeric_limits<float>::quiet_NaN());
     }
   }
