@@ -292,9 +292,18 @@ int Trainer::run() {
   if (valid_) std::printf("validation set: %s\n", valid_->description().c_str());
   std::printf("cost: %s\n", network_->describe_cost().c_str());
   if (teacher_) std::printf("teacher: %s\n", teacher_->description().c_str());
+  std::printf("host: %s, %d threads, seed %llu\n", host::traits().name, threads_,
+              static_cast<unsigned long long>(settings_.seed));
+  const double memory = static_cast<double>(network_->training_bytes()) / (1 << 20);
   const std::string on_host = network_->host_layers();
-  std::printf("host: %s, %d threads, seed %llu%s%s\n", host::traits().name, threads_,
-              static_cast<unsigned long long>(settings_.seed), on_host.empty() ? "" : "; ", on_host.c_str());
+  if (on_host.empty()) {
+    std::printf("activations and gradients: %.0f MiB\n", memory);
+  } else {
+    std::printf(
+        "%s: on one thread, and no layer of the network is fused with another; activations and gradients: %.0f MiB; "
+        "-profile FILE shows the time they take\n",
+        on_host.c_str(), memory);
+  }
   std::printf("Learning Rate: %g, Momentum: %g, Decay: %g\n", config_.net.real("learning_rate"),
               config_.net.real("momentum"), config_.net.real("decay"));
   std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(schedule_->iterations()),
