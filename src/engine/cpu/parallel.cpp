@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kPieceBytes = size_t{2} << 20;
 
 // Loops are watched for so long before a judgement, and a thread is let off for so long at first and at most.
-constexpr double kWatchSeconds = 0.1, kFirstRest = 1, kLongestRest = 30;
+constexpr double kWatchSeconds = 0.1, kFirstRest = 1, kLongestRest = 10;
 // One thread fewer would gain a little less than its number.
 constexpr double kGainOfOthers = 0.95;
 
