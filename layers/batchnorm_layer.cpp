@@ -31,7 +31,7 @@ class BatchnormKernel final : public Kernel {
     rows_ = Rows(node->config->out, node->layout);
     batchnorm_ = std::make_unique<BatchNorm>(node->host->blocks(node->index), rows_, node->batch,
                                              host::traits().batchnorm.rolling_rate);
-    piece_ = piece_of(node->batch, rows_.size() * sizeof(float));
+    piece_ = piece_of(node->batch, rows_.size() * sizeof(float), least_pieces(node->threads));
     if (node->before == nullptr) return;
     before_ = dynamic_cast<const BatchnormKernel*>(node->before->kernel.get());
     measured_ = before_ == nullptr ? 0 : node->before->config->out.channels;

@@ -57,7 +57,7 @@ class ConvolutionalKernel final : public Kernel {
     // Large weights come from memory anew for every piece, and their gradient goes there.
     large_ = static_cast<size_t>(weights_.count) > kLarge;
     piece_ = piece_of(node->batch, (node->in_size() + rows_.size()) * sizeof(float),
-                      large_ ? std::max(kGroupsOfLarge, node->threads) : kLeastPieces);
+                      large_ ? std::max(kGroupsOfLarge, node->threads) : least_pieces(node->threads));
     shape_.piece = piece_;
     if (batch_normalize_) {
       batchnorm_ = std::make_unique<BatchNorm>(blocks, rows_, node->batch, host::traits().batchnorm.rolling_rate);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/random.h"
+#include "engine/cpu/channels.h"
 #include "engine/cpu/parallel.h"
 #include "engine/kernel.h"
 
@@ -30,6 +31,7 @@ class DropoutKernel final : public Kernel {
       CounterRandom random(pass.seed, Stream::kDropout, static_cast<uint64_t>(pass.first_position + image.first),
                            static_cast<uint64_t>(node.index));
       const size_t first = image.offset(node.out_size());
+      clear_padding(node.output + first, node.config->out, node.layout);
       // In the order of the plain layout, so that the mask is the same in either.
       for (int c = 0; c < node.config->out.channels; ++c) {
         const size_t start = first + rows.offset(c / rows.block) + static_cast<size_t>(c % rows.block);

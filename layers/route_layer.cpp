@@ -110,6 +110,9 @@ class RouteKernel final : public Kernel {
                       {output + i * stride, Rows(node.config->out, node.layout), first}, channels, false);
       }
     });
+    for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
+      clear_padding(output + i * stride, node.config->out, node.layout);
+    }
   }
 
   int groups_, group_;

@@ -255,11 +255,11 @@ TEST(PieceTest, APieceDividesTheBatchAndLeavesEnoughOfThem) {
       }
     }
   }
-  EXPECT_EQ(piece_of(128, 1), 32);
+  EXPECT_EQ(piece_of(128, 1, 4), 32);
   EXPECT_EQ(piece_of(128, 1, 2), 64);
-  EXPECT_EQ(piece_of(127, 1), 1);
-  EXPECT_EQ(piece_of(3, 1), 1);
-  EXPECT_EQ(piece_of(128, size_t{1} << 30), 1);
+  EXPECT_EQ(piece_of(127, 1, 4), 1);
+  EXPECT_EQ(piece_of(3, 1, 4), 1);
+  EXPECT_EQ(piece_of(128, size_t{1} << 30, 4), 1);
 }
 
 // --- what a network takes --------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ void Network::make_memory(const NetworkSettings& settings) {
   const bool fused = !settings.reference && !any_host_;
   if (fused) wire(&nodes_);
   if (!settings.reference) choose_layouts(&nodes_);
-  inference_ = plan_inference(nodes_, batch());
+  inference_ = plan_inference(nodes_, batch(), thread_limit());
   for (const auto& node : nodes_) {
     node->inference_piece = inference_.piece;
     if (!node->bypassed) node->kernel->prepare(node.get());

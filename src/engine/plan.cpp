@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/cpu/parallel.h"
 #include "engine/kernel.h"
 
 namespace dng {
@@ -50,7 +51,9 @@ void find_predecessors(Nodes* nodes) {
     const Node* join = node->bypassed ? nullptr : node->sources[0].node;
     if (join == nullptr || join->bypassed || !join->sources[0].in_place) continue;
     const auto& before = readers[static_cast<size_t>(join->sources[0].node->index)];
-    if (before.size() == 2) node->before = before[0] == join ? before[1] : before[0];
+    for (const Node* other : before) {
+      if (other != join && other->index < node->index) node->before = other;
+    }
   }
 }
 
@@ -79,16 +82,22 @@ bool same_start(const Node& shorter, const Node& longer) {
                     [](const Source& a, const Source& b) { return a.node == b.node && a.node != nullptr; });
 }
 
-// A joined output that its readers take with gaps between the images, and that no two later ones continue.
+// A join may continue another in place where all readers take gaps between the images, no other join continues it, and
+// the shorter is read before the longer is there: forward it is then computed first, and backward the longer's gradient
+// is complete, in the place that both share, before anything else is added to the shorter's.
 void join_in_place(Nodes* nodes) {
   const auto readers = readers_of(*nodes);
   std::vector<Node*> joins;
   for (const auto& node : *nodes) {
     if (!node->bypassed && node->kernel->joins() && node->sources.size() > 1) joins.push_back(node.get());
   }
-  const auto takes_strides = [&](const Node* join) {
+  const auto readers_are = [&](const Node* join, const auto& fitting) {
     const auto& its = readers[static_cast<size_t>(join->index)];
-    return std::all_of(its.begin(), its.end(), [](const Node* r) { return r->kernel->role(*r).takes_strides; });
+    return !its.empty() && std::all_of(its.begin(), its.end(), fitting);
+  };
+  const auto takes_strides = [](const Node* reader) {
+    const Role role = reader->kernel->role(*reader);
+    return role.takes_strides && role.measures;
   };
   std::map<const Node*, Node*> next;
   // From the last to the first, because the sources of a route are shortened on the way.
@@ -96,7 +105,9 @@ void join_in_place(Nodes* nodes) {
     for (size_t k = i; k-- > 0;) {
       Node *longer = joins[i], *shorter = joins[k];
       if (!same_start(*shorter, *longer) || next.count(shorter) != 0) continue;
-      if (!takes_strides(longer) || !takes_strides(shorter)) continue;
+      const auto comes_before = [&](const Node* reader) { return reader->index < longer->index; };
+      if (!readers_are(longer, takes_strides) || !readers_are(shorter, takes_strides)) continue;
+      if (!readers_are(shorter, comes_before)) continue;
       std::vector<Source> sources(1);
       sources[0].node = shorter;
       sources[0].in_place = true;
@@ -444,13 +455,13 @@ void plan_training(Nodes* nodes, int first_trained, bool fused, Arena* arena) {
   TrainingPlanner(nodes, first_trained, fused).run(arena);
 }
 
-InferencePlan plan_inference(const Nodes& nodes, int batch) {
+InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
   InferencePlan plan;
   size_t largest = 1;
   for (const auto& node : nodes) {
     if (!node->bypassed) largest = std::max(largest, node->in_size() + node->out_size());
   }
-  for (int piece = 1; piece <= std::min(batch, kMostImages); ++piece) {
+  for (int piece = 1; piece <= std::min(batch / least_pieces(threads), kMostImages); ++piece) {
     if (batch % piece == 0 && (static_cast<size_t>(piece) * largest * sizeof(float) <= kBytes || piece <= 4)) {
       plan.piece = piece;
     }

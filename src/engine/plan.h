@@ -35,6 +35,6 @@ struct InferencePlan {
   std::vector<size_t> offset, stride;
   size_t total = 0;  // floats
 };
-InferencePlan plan_inference(const Nodes& nodes, int batch);
+InferencePlan plan_inference(const Nodes& nodes, int batch, int threads);
 
 }  // namespace dng

@@ -25,6 +25,14 @@ DNG_SIMD_CLONES void add_lanes(const float* from, float* to, size_t space, int c
 
 }  // namespace
 
+void clear_padding(float* image, const Geometry& shape, Layout layout) {
+  const Rows rows(shape, layout);
+  if (rows.channels == shape.channels) return;
+  const int lane = shape.channels % kLanes;
+  float* first = image + rows.offset(rows.count() - 1) + lane;
+  for (size_t i = 0; i < rows.space; ++i) std::fill_n(first + i * kLanes, kLanes - lane, 0.0f);
+}
+
 void copy_channels(const Channels& from, const Channels& to, int count, bool add) {
   const size_t space = from.rows.space;
   const bool aligned = from.first % from.rows.block == 0 && to.first % to.rows.block == 0 && count % to.rows.block == 0;

@@ -12,6 +12,9 @@ struct Channels {
   int first = 0;
 };
 
+// Zeroes the lanes behind the last channel: what padding added may be anything, and nothing times NaN is NaN.
+void clear_padding(float* image, const Geometry& shape, Layout layout);
+
 // to = from, or to += from where `add`, for `count` channels. Both have the same layout.
 void copy_channels(const Channels& from, const Channels& to, int count, bool add);
 

@@ -1,7 +1,7 @@
 // Work on the batch cut into pieces, which the threads take one after the other. A piece is a few images, so that what
-// one step writes is still in the cache when the next one reads it. What pieces there are depends on the shapes (of
-// large weights: and on the number of threads asked for) alone, and sums over pieces are added in their order, so that
-// results do not depend on who did what.
+// one step writes is still in the cache when the next one reads it. What pieces there are depends on the shapes alone
+// (for more than four threads, and for large weights, also on the number of threads asked for), and sums over pieces are
+// added in their order, so that results do not depend on who did what.
 //
 // That makes it possible to go on with fewer threads where another program holds one of them up: all wait for it at the
 // end of every loop, and two threads on one and a half cores can be slower than one.
@@ -72,8 +72,9 @@ void for_ranges(int count, int piece, const Task& task) {
 }
 
 // The largest divisor of batch for which `bytes` per image stay within what a piece is given, and that leaves so many
-// pieces at least.
-constexpr int kLeastPieces = 4;
-int piece_of(int batch, size_t bytes, int least_pieces = kLeastPieces);
+// pieces at least where the batch has so many images.
+int piece_of(int batch, size_t bytes, int least_pieces);
+// Work for every thread, and the same pieces for up to four.
+inline int least_pieces(int threads) { return std::max(4, threads); }
 
 }  // namespace dng
