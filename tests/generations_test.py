@@ -334,6 +334,31 @@ class ExperimentFile(Case):
         self.assertEqual(experiment.net, {"max_batches": "9"})
         self.assertEqual(list(experiment.patriarch), ["cost", "eta", "k", "primary", "warmup_epochs"])
 
+    def test_base_is_read_first_and_only_what_differs_is_said(self):
+        self.write("base.ini", EXPERIMENT)
+        self.write("a.ini", "[experiment]\nbase=base.ini\nseeds=9\n[patriarch]\neta=0.5\n")
+        experiment, base = self.experiment(), Experiment("base.ini", (), Program("./darknet"))
+        self.assertEqual((experiment.name, experiment.seeds), ("a", [9]))
+        self.assertEqual((experiment.net, experiment.student), (base.net, base.student))
+        self.assertEqual(experiment.patriarch["eta"], "0.5")
+        self.assertNotIn("confidence", experiment.patriarch)
+
+    def test_another_cost_drops_the_options_of_the_bases(self):
+        self.write("base.ini", EXPERIMENT + "cached=1\n")
+        self.write("middle.ini", "[experiment]\nbase=base.ini\n[patriarch]\ncost=label_smoothing\nepsilon=0.2\n")
+        self.write("a.ini", "[experiment]\nbase=middle.ini\n[student]\nlambda=0.9\n")
+        experiment = self.experiment()
+        self.assertEqual(experiment.patriarch, {"cost": "label_smoothing", "epsilon": "0.2"})
+        self.assertEqual(experiment.student["lambda"], "0.9")
+        self.assertTrue(experiment.cached)
+
+    def test_bases_are_checked(self):
+        self.write("base.ini", EXPERIMENT.replace("lambda=0.5", "lamda=0.5"))
+        self.refused("[experiment]\nbase=base.ini\n", "base.ini:16:", "'lambda'")
+        self.refused("[experiment]\nbase=bse.ini\n", "a.ini:2:", "no file", "relative to this file")
+        self.write("base.ini", "[experiment]\nbase=a.ini\n")
+        self.refused("[experiment]\nbase=base.ini\n", "base.ini:2:", "based on itself")
+
     def test_option_of_another_cost_is_refused(self):
         self.refused(EXPERIMENT.replace("cost=tsd", "cost=label_smoothing"), "a.ini:13:", "confidence=", "cost=tsd")
 

@@ -11,10 +11,12 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "engine/network.h"
 #include "tests/gradient_check.h"
 #include "tests/reference_network.h"
+#include "tests/sample_networks.h"
 #include "tests/test_util.h"
 
 namespace dng::test {
@@ -335,6 +337,25 @@ TEST_P(ExactDerivativeTest, IsClose) {
   const GradientCheckResult result = experiment.check(experiment.gradient(), 6, ReferenceNetwork::Derivative::kExact);
   EXPECT_TRUE(result.ok) << result.message;
   RecordProperty("exact", format("%.2e", result.max_relative_error));
+}
+
+// The networks as they are shipped, on small images: one coordinate of every tensor.
+void matches_in_double(const char* name, const std::string& layers) {
+  Experiment experiment({name, 4, 3, 8, 8, layers.c_str()});
+  const double loss = experiment.run(), expected = experiment.reference_loss();
+  EXPECT_NEAR(loss, expected, 1e-5 * std::fabs(expected));
+  const GradientCheckResult result = experiment.check(experiment.gradient(), 1);
+  EXPECT_TRUE(result.ok) << result.message;
+  testing::Test::RecordProperty("error", format("%.2e", result.max_relative_error));
+}
+
+TEST(WholeNetworkTest, ResNet20MatchesFiniteDifferences) {
+  const std::string text = read_file(source_path("cfg/cifar100-resnet20.cfg"), "the cfg");
+  matches_in_double("ResNet20", text.substr(text.find("[convolutional]")));
+}
+
+TEST(WholeNetworkTest, DenseNetMatchesFiniteDifferences) {
+  matches_in_double("DenseNet", dense_layers(12, 2, 3) + head() + "[softmax]\n");
 }
 
 std::vector<Example> examples_with_batch_norm() {

@@ -89,7 +89,7 @@ class Experiment:
     def __init__(self, path, overrides=(), program=None):
         self.path = path
         self.settings = {name: {} for name in SECTIONS}
-        self._read()
+        self._read(path, [])
         self._override(overrides)
         self._know_keys("experiment", EXPERIMENT_KEYS)
         stem = os.path.splitext(os.path.basename(path))[0]
@@ -113,17 +113,39 @@ class Experiment:
         self.net, self.patriarch, self.student = (self._texts(section) for section in SECTIONS[1:])
         self.student.pop("cached", None)
 
-    def _read(self):
+    def _read(self, path, derived):
+        """Reads a file on top of the one that its base= names; `derived`: the files that are based on it."""
+        found = {name: {} for name in SECTIONS}
         first_lines = {}
-        for section, line, entries in read_sections(self.path, read_text(self.path, "experiment file")):
-            where = f"{self.path}:{line}"
+        for section, line, entries in read_sections(path, read_text(path, "experiment file")):
+            where = f"{path}:{line}"
             self._know_section(section, where)
             if section in first_lines:
                 first = first_lines[section]
                 raise Failure(f"{where}: [{section}] is there twice, first in line {first}; keep one of them")
             first_lines[section] = line
             for key, value, number in entries:
-                self.settings[section][key] = Setting(section, key, value, f"{self.path}:{number}")
+                found[section][key] = Setting(section, key, value, f"{path}:{number}")
+        base = found["experiment"].pop("base", None)
+        if base:
+            base_path = os.path.join(os.path.dirname(path), base.value)
+            derived = [*derived, path]
+            if any(os.path.abspath(base_path) == os.path.abspath(other) for other in derived):
+                base.refuse(f"base={base.value} leads back to {base_path}; an experiment cannot be based on itself")
+            if not os.path.isfile(base_path):
+                base.refuse(f"base={base.value}: there is no file {base_path}; the path is relative to this file")
+            self._read(base_path, derived)
+            self.settings["experiment"].pop("name", None)  # a folder of its own
+        for section, settings in found.items():
+            self._add(section, settings)
+
+    def _add(self, section, settings):
+        """Puts the keys of a file in the place of its base's; another cost has other options."""
+        there = self.settings[section]
+        if "cost" in settings and "cost" in there and settings["cost"].value != there["cost"].value:
+            there = {key: there[key] for key in STUDENT_KEYS if key in there}
+        partners = {PARTNER.get(key) for key in settings}
+        self.settings[section] = {key: value for key, value in there.items() if key not in partners} | settings
 
     def _know_section(self, section, where, code=1):
         if section not in SECTIONS:

@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "engine/cpu/parallel.h"
+#include "engine/training_plan.h"
 
 namespace dng {
 namespace {

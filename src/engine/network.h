@@ -6,9 +6,10 @@
 #include <vector>
 
 #include "engine/arena.h"
+#include "engine/inference_plan.h"
 #include "engine/kernel.h"
 #include "engine/network_config.h"
-#include "engine/plan.h"
+#include "engine/wiring.h"
 
 namespace dng {
 

@@ -3,7 +3,7 @@
 // Nothing is stored that is cheap to compute again: the output of a batch norm, for instance, is made from its input
 // whenever a reader asks for some images of it, in the reader's own memory. And no delta is handed on in a pass of its
 // own: whoever computes the gradient of some images also runs the first step of the layer below on them (settle), while
-// they are in the cache. engine/plan.h decides who does what.
+// they are in the cache. engine/training_plan.h decides who does what.
 #pragma once
 
 #include <memory>

@@ -15,6 +15,8 @@ namespace dng {
 
 class Scratch;
 
+// Blocked tensors must lie at multiples of 64 bytes: Winograd writes them past the cache.
+
 struct ConvolutionShape {
   int piece = 1;  // images at a time
   Geometry in, out;

@@ -30,9 +30,7 @@ float* Scratch::take(size_t count) {
   }
   if (block_ == blocks_.size()) {
     const size_t size = std::max(count, kSmallestBlock);
-    Block block{
-        std::unique_ptr<float, FreeMemory>(static_cast<float*>(std::aligned_alloc(kAlignment, size * sizeof(float)))),
-        size};
+    Block block{allocate_large(size), size};
     if (!block.memory) throw std::bad_alloc();
     blocks_.push_back(std::move(block));
     used_ = 0;

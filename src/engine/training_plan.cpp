@@ -1,137 +1,13 @@
-#include "engine/plan.h"
+#include "engine/training_plan.h"
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
-#include "engine/cpu/parallel.h"
 #include "engine/kernel.h"
 
 namespace dng {
 namespace {
-
-std::vector<std::vector<Node*>> readers_of(const Nodes& nodes) {
-  std::vector<std::vector<Node*>> readers(nodes.size());
-  for (const auto& node : nodes) {
-    if (node->bypassed) continue;
-    for (const Source& source : node->sources) {
-      if (source.node != nullptr) readers[static_cast<size_t>(source.node->index)].push_back(node.get());
-    }
-  }
-  return readers;
-}
-
-void bypass_copies(Nodes* nodes) {
-  for (const auto& node : *nodes) {
-    for (Source& source : node->sources) {
-      if (source.node != nullptr && source.node->bypassed) source.node = source.node->sources[0].node;
-    }
-    node->bypassed = node->kernel->thins_by() == 1 && node != nodes->back();
-  }
-}
-
-// An activation of what nobody else reads becomes part of the layer that writes it.
-void bypass_activations(Nodes* nodes) {
-  for (const auto& node : *nodes) {
-    const Activation* activation = node->kernel->activation();
-    Node* source = node->sources[0].node;
-    if (activation == nullptr || source == nullptr || node == nodes->back()) continue;
-    const auto readers = readers_of(*nodes);
-    if (readers[static_cast<size_t>(source->index)].size() != 1 || !source->kernel->take_over(*activation)) continue;
-    for (Node* reader : readers[static_cast<size_t>(node->index)]) {
-      for (Source& edge : reader->sources) edge.node = edge.node == node.get() ? source : edge.node;
-    }
-    node->bypassed = true;
-  }
-}
-
-// Who reads the start of what another node reads: see Node::before.
-void find_predecessors(Nodes* nodes) {
-  const auto readers = readers_of(*nodes);
-  for (const auto& node : *nodes) {
-    const Node* join = node->bypassed ? nullptr : node->sources[0].node;
-    if (join == nullptr || join->bypassed || !join->sources[0].in_place) continue;
-    const auto& before = readers[static_cast<size_t>(join->sources[0].node->index)];
-    for (const Node* other : before) {
-      if (other != join && other->index < node->index) node->before = other;
-    }
-  }
-}
-
-void bypass_thinning(Nodes* nodes) {
-  const auto readers = readers_of(*nodes);
-  for (const auto& node : *nodes) {
-    const int step = node->kernel->thins_by();
-    const auto& its = readers[static_cast<size_t>(node->index)];
-    if (step <= 1 || its.empty()) continue;
-    const bool all = std::all_of(its.begin(), its.end(), [](const Node* reader) {
-      return reader->kernel->can_subsample() && reader->subsample == 1;
-    });
-    if (!all) continue;
-    for (Node* reader : its) {
-      reader->subsample = step;
-      reader->in = node->in;
-      reader->sources[0].node = node->sources[0].node;
-    }
-    node->bypassed = true;
-  }
-}
-
-bool same_start(const Node& shorter, const Node& longer) {
-  if (shorter.sources.size() >= longer.sources.size()) return false;
-  return std::equal(shorter.sources.begin(), shorter.sources.end(), longer.sources.begin(),
-                    [](const Source& a, const Source& b) { return a.node == b.node && a.node != nullptr; });
-}
-
-// A join may continue another in place where all readers take gaps between the images, no other join continues it, and
-// the shorter is read before the longer is there: forward it is then computed first, and backward the longer's gradient
-// is complete, in the place that both share, before anything else is added to the shorter's.
-void join_in_place(Nodes* nodes) {
-  const auto readers = readers_of(*nodes);
-  std::vector<Node*> joins;
-  for (const auto& node : *nodes) {
-    if (!node->bypassed && node->kernel->joins() && node->sources.size() > 1) joins.push_back(node.get());
-  }
-  const auto readers_are = [&](const Node* join, const auto& fitting) {
-    const auto& its = readers[static_cast<size_t>(join->index)];
-    return !its.empty() && std::all_of(its.begin(), its.end(), fitting);
-  };
-  const auto takes_strides = [](const Node* reader) {
-    const Role role = reader->kernel->role(*reader);
-    return role.takes_strides && role.measures;
-  };
-  std::map<const Node*, Node*> next;
-  // From the last to the first, because the sources of a route are shortened on the way.
-  for (size_t i = joins.size(); i-- > 0;) {
-    for (size_t k = i; k-- > 0;) {
-      Node *longer = joins[i], *shorter = joins[k];
-      if (!same_start(*shorter, *longer) || next.count(shorter) != 0) continue;
-      const auto comes_before = [&](const Node* reader) { return reader->index < longer->index; };
-      if (!readers_are(longer, takes_strides) || !readers_are(shorter, takes_strides)) continue;
-      if (!readers_are(shorter, comes_before)) continue;
-      std::vector<Source> sources(1);
-      sources[0].node = shorter;
-      sources[0].in_place = true;
-      sources.insert(sources.end(), longer->sources.begin() + static_cast<std::ptrdiff_t>(shorter->sources.size()),
-                     longer->sources.end());
-      longer->sources = std::move(sources);
-      next[shorter] = longer;
-      break;
-    }
-  }
-}
-
-// The node whose memory holds the output of `node`, and more behind it.
-std::vector<Node*> holders_of(const Nodes& nodes) {
-  std::vector<Node*> holder;
-  for (const auto& node : nodes) holder.push_back(node.get());
-  for (size_t i = nodes.size(); i-- > 0;) {
-    if (nodes[i]->bypassed) continue;
-    for (const Source& source : nodes[i]->sources) {
-      if (source.in_place) holder[static_cast<size_t>(source.node->index)] = holder[i];
-    }
-  }
-  return holder;
-}
 
 // Works out a training pass by going through it: tick i is the forward pass of node i, tick 2 n - 1 - i its backward
 // pass.
@@ -176,7 +52,6 @@ class TrainingPlanner {
 
   State& state(const Node& node) { return states_[static_cast<size_t>(node.index)]; }
   Node& holder(const Node& node) { return *holders_[static_cast<size_t>(node.index)]; }
-  bool is_last(const Node& node) const { return node.index == count_ - 1; }
   int backward_tick(const Node& node) const { return 2 * count_ - 1 - node.index; }
   bool eager(const Node& node) { return !state(node).role.hands_on; }
 
@@ -311,8 +186,8 @@ class TrainingPlanner {
   bool can_share(const Node& node, size_t slot) {
     const Source& source = node.sources[slot];
     if (!source.wanted) return false;
-    if (source.in_place) return true;
     State& target = state(*source.node);
+    if (source.in_place) return !target.any_given;
     if (target.any_given || source.node->out_size() != node.out_size() || source.node->layout != node.layout)
       return false;
     if (source.node->stride != node.stride || node.kernel->joins()) return false;
@@ -339,7 +214,6 @@ class TrainingPlanner {
   }
 
   void new_delta(Node* node, int tick) {
-    // All the nodes whose outputs lie in one another's share the delta, too.
     State& own = state(*node);
     own.delta = static_cast<int>(deltas_.size());
     deltas_.push_back({{tick, tick}, {node}});
@@ -407,89 +281,10 @@ class TrainingPlanner {
   std::vector<Node*> holders_;
 };
 
-// Measured: 16 images keep a layer of a CIFAR network in the cache; of larger images fewer.
-constexpr int kMostImages = 16;
-constexpr size_t kBytes = size_t{4} << 20;
-
 }  // namespace
-
-void wire(Nodes* nodes) {
-  bypass_copies(nodes);
-  bypass_activations(nodes);
-  bypass_thinning(nodes);
-  join_in_place(nodes);
-  find_predecessors(nodes);
-}
-
-void choose_layouts(Nodes* nodes) {
-  for (const auto& node : *nodes) {
-    const LayoutUse use = node->kernel->layout_use();
-    const bool writes = use == LayoutUse::kEach || use == LayoutUse::kSame;
-    if (writes && can_block(node->config->out)) node->layout = Layout::kBlocked;
-  }
-  for (bool changed = true; changed;) {
-    changed = false;
-    const auto make_plain = [&](Node* node) {
-      if (node->layout == Layout::kPlain) return;
-      node->layout = Layout::kPlain;
-      changed = true;
-    };
-    for (const auto& node : *nodes) {
-      if (node->bypassed) continue;
-      const LayoutUse use = node->kernel->layout_use();
-      bool alike = node->layout == Layout::kBlocked;
-      for (const Source& source : node->sources) {
-        alike = alike && source.node != nullptr && source.node->layout == Layout::kBlocked;
-      }
-      if (use == LayoutUse::kSame && !alike) make_plain(node.get());
-      for (const Source& source : node->sources) {
-        if (source.node != nullptr && (use == LayoutUse::kPlain || (use == LayoutUse::kSame && !alike))) {
-          make_plain(source.node);
-        }
-      }
-    }
-  }
-}
 
 void plan_training(Nodes* nodes, int first_trained, bool fused, Arena* arena) {
   TrainingPlanner(nodes, first_trained, fused).run(arena);
-}
-
-InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
-  InferencePlan plan;
-  size_t largest = 1;
-  for (const auto& node : nodes) {
-    if (!node->bypassed) largest = std::max(largest, node->in_size() + node->out_size());
-  }
-  for (int piece = 1; piece <= std::min(batch / least_pieces(threads), kMostImages); ++piece) {
-    if (batch % piece == 0 && (static_cast<size_t>(piece) * largest * sizeof(float) <= kBytes || piece <= 4)) {
-      plan.piece = piece;
-    }
-  }
-  const std::vector<Node*> holders = holders_of(nodes);
-  std::vector<Buffer> buffers(nodes.size());
-  for (const auto& node : nodes) {
-    const auto i = static_cast<size_t>(node->index);
-    const auto h = static_cast<size_t>(holders[i]->index);
-    plan.stride.push_back(holders[i]->out_size());
-    if (node->bypassed) continue;
-    if (h == i) {
-      buffers[i].size = node->out_size() * static_cast<size_t>(plan.piece);
-      if (buffers[i].birth == 0) buffers[i].birth = node->index;
-    } else {
-      buffers[h].birth = buffers[h].birth == 0 ? node->index : std::min(buffers[h].birth, node->index);
-    }
-    buffers[h].death = std::max(buffers[h].death, node->index);
-    for (const Source& source : node->sources) {
-      if (source.node == nullptr) continue;
-      Buffer& read = buffers[static_cast<size_t>(holders[static_cast<size_t>(source.node->index)]->index)];
-      read.death = std::max(read.death, node->index);
-    }
-  }
-  plan.total = place(&buffers);
-  for (size_t i = 0; i < nodes.size(); ++i)
-    plan.offset.push_back(buffers[static_cast<size_t>(holders[i]->index)].offset);
-  return plan;
 }
 
 }  // namespace dng

@@ -1,0 +1,54 @@
+#include "engine/inference_plan.h"
+
+#include <algorithm>
+
+#include "engine/arena.h"
+#include "engine/cpu/parallel.h"
+
+namespace dng {
+namespace {
+
+// Measured: 16 images keep a layer of a CIFAR network in the cache; of larger images fewer.
+constexpr int kMostImages = 16;
+constexpr size_t kBytes = size_t{4} << 20;
+
+}  // namespace
+
+InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
+  InferencePlan plan;
+  size_t largest = 1;
+  for (const auto& node : nodes) {
+    if (!node->bypassed) largest = std::max(largest, node->in_size() + node->out_size());
+  }
+  for (int piece = 1; piece <= std::min(batch / least_pieces(threads), kMostImages); ++piece) {
+    if (batch % piece == 0 && (static_cast<size_t>(piece) * largest * sizeof(float) <= kBytes || piece <= 4)) {
+      plan.piece = piece;
+    }
+  }
+  const std::vector<Node*> holders = holders_of(nodes);
+  std::vector<Buffer> buffers(nodes.size());
+  for (const auto& node : nodes) {
+    const auto i = static_cast<size_t>(node->index);
+    const auto h = static_cast<size_t>(holders[i]->index);
+    plan.stride.push_back(holders[i]->out_size());
+    if (node->bypassed) continue;
+    if (h == i) {
+      buffers[i].size = node->out_size() * static_cast<size_t>(plan.piece);
+      if (buffers[i].birth == 0) buffers[i].birth = node->index;
+    } else {
+      buffers[h].birth = buffers[h].birth == 0 ? node->index : std::min(buffers[h].birth, node->index);
+    }
+    buffers[h].death = std::max(buffers[h].death, node->index);
+    for (const Source& source : node->sources) {
+      if (source.node == nullptr) continue;
+      Buffer& read = buffers[static_cast<size_t>(holders[static_cast<size_t>(source.node->index)]->index)];
+      read.death = std::max(read.death, node->index);
+    }
+  }
+  plan.total = place(&buffers);
+  for (size_t i = 0; i < nodes.size(); ++i)
+    plan.offset.push_back(buffers[static_cast<size_t>(holders[i]->index)].offset);
+  return plan;
+}
+
+}  // namespace dng
