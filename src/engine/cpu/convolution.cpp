@@ -47,7 +47,7 @@ auto choose(const ConvolutionShape& shape, bool winograd, const Make& make) {
   if (winograd) algorithms.insert(algorithms.begin(), algorithm::convolution_winograd);
   for (const algorithm how : algorithms) {
     try {
-      const auto made = make(how, ours);
+      auto made = make(how, ours);
       if (!is_reference(made.impl_info_str())) return made;
     } catch (const dnnl::error& error) {
       if (error.status != dnnl_unimplemented) throw;

@@ -13,8 +13,8 @@ constexpr float kLowest = -std::numeric_limits<float>::max();
 typedef float Vector __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float)), may_alias));
 typedef int Indices __attribute__((vector_size(kLanes * sizeof(int)), aligned(sizeof(int)), may_alias));
 
-// T and I: one lane, or all of them. A macro for the reason given in row_math.cpp.
-#define DNG_MAX_POOL(T, I, block)                                                      \
+// The caller says what T and I are: one lane, or all of them. A macro for the reason given in row_math.cpp.
+#define DNG_MAX_POOL(block)                                                            \
   for (int oy = 0; oy < shape.out.height; ++oy) {                                      \
     const int y = shape.offset + oy * shape.stride;                                    \
     const int y0 = std::max(y, 0), y1 = std::min(y + shape.size, shape.in.height);     \
@@ -38,11 +38,15 @@ typedef int Indices __attribute__((vector_size(kLanes * sizeof(int)), aligned(si
 
 DNG_SIMD_CLONES void blocked(const float* __restrict input, const PoolShape& shape, float* __restrict output,
                              int* __restrict best) {
-  DNG_MAX_POOL(Vector, Indices, kLanes)
+  using T = Vector;
+  using I = Indices;
+  DNG_MAX_POOL(kLanes)
 }
 
 void plain(const float* __restrict input, const PoolShape& shape, float* __restrict output, int* __restrict best) {
-  DNG_MAX_POOL(float, int, 1)
+  using T = float;
+  using I = int;
+  DNG_MAX_POOL(1)
 }
 
 }  // namespace
