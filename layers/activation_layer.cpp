@@ -18,7 +18,7 @@ class ActivationKernel final : public Kernel {
   const Activation* activation() const override { return &activation_; }
   Role role(const Node&) const override {
     Role role;
-    role.by_range = role.lazy = role.hands_on = true;
+    role.by_range = role.lazy = role.hands_on = role.hands_on_as_is = true;
     role.changes_delta = activation_ != Activation::kLinear;
     role.reads_output = false;
     return role;

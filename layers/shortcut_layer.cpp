@@ -57,7 +57,7 @@ class ShortcutKernel final : public Kernel {
 
   Role role(const Node&) const override {
     Role role;
-    role.by_range = role.lazy = role.costly = role.hands_on = true;
+    role.by_range = role.lazy = role.costly = role.hands_on = role.hands_on_as_is = true;
     role.changes_delta = role.reads_output = activation_ != Activation::kLinear;
     role.reads_input = false;
     return role;

@@ -24,17 +24,18 @@ enum class LayoutUse {
 
 // How a kernel takes part in training.
 struct Role {
-  bool by_range = false;       // uses Node::read and Node::give; else the whole buffers of its sources
-  bool lazy = false;           // once forward() ran, compute() gives any range of the output, any number of times
-  bool costly = false;         // lazy: computed once and stored, instead of again for every reader
-  bool hands_on = false;       // has no backward(): settle() hands the delta on
-  bool changes_delta = false;  // settle() writes to the delta
-  bool reads_input = true;     // backward() or settle() does
-  bool reads_output = true;    // the same of its own output
-  bool measures = false;       // lazy, yet forward() reads the sources
-  bool takes_strides = false;  // reads sources through Node::view
-  size_t kept = 0;             // floats an image, kept from forward to backward
-  size_t workspace = 0;        // floats, during backward()
+  bool by_range = false;        // uses Node::read and Node::give; else the whole buffers of its sources
+  bool lazy = false;            // once forward() ran, compute() gives any range of the output, any number of times
+  bool costly = false;          // lazy: computed once and stored, instead of again for every reader
+  bool hands_on = false;        // has no backward(): settle() hands the delta on
+  bool hands_on_as_is = false;  // hands_on: every source gets the whole delta
+  bool changes_delta = false;   // settle() writes to the delta
+  bool reads_input = true;      // backward() or settle() does
+  bool reads_output = true;     // the same of its own output
+  bool measures = false;        // lazy, yet forward() reads the sources
+  bool takes_strides = false;   // reads sources through Node::view
+  size_t kept = 0;              // floats an image, kept from forward to backward
+  size_t workspace = 0;         // floats, during backward()
 };
 
 class Kernel {

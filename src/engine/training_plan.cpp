@@ -190,7 +190,7 @@ class TrainingPlanner {
     if (source.in_place) return !target.any_given;
     if (target.any_given || source.node->out_size() != node.out_size() || source.node->layout != node.layout)
       return false;
-    if (source.node->stride != node.stride || node.kernel->joins()) return false;
+    if (source.node->stride != node.stride || !state(node).role.hands_on_as_is) return false;
     for (size_t other = 0; other < node.sources.size(); ++other) {
       if (other != slot && node.sources[other].node == source.node) return false;
     }
