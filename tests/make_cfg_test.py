@@ -74,6 +74,7 @@ def densenet(m, k, classes=100):
 # name: (parameters, channels of batch norm), what the formulas give
 EXPECTED = {
     "cifar100-resnet8": (83892, 336),
+    "cifar100-resnet8-stride2": (83892, 336),
     "cifar100-resnet20": (278324, 784),
     "cifar100-resnet56": (861620, 2128),
     "cifar100-resnet110": (1736564, 4144),
@@ -85,9 +86,9 @@ EXPECTED = {
 }
 NAMES = list(EXPECTED)
 # Weighted layers from the image to the classes, as the names count them (a projection lies beside the way).
-DEPTH = {"cifar100-resnet8": 8, "cifar100-resnet20": 20, "cifar100-resnet56": 56, "cifar100-resnet110": 110,
-         "cifar100-densenet100": 100, "cifar100-densenet190": 190, "ilsvrc2012-resnet18": 18, "fashion-resnet": 8,
-         "fashion-small": 4}
+DEPTH = {"cifar100-resnet8": 8, "cifar100-resnet8-stride2": 8, "cifar100-resnet20": 20, "cifar100-resnet56": 56,
+         "cifar100-resnet110": 110, "cifar100-densenet100": 100, "cifar100-densenet190": 190, "ilsvrc2012-resnet18": 18,
+         "fashion-resnet": 8, "fashion-small": 4}
 # The paper's recipes: batch, subdivisions (ours), epochs, the epochs at which the rate falls to a tenth.
 RECIPES = {"cifar100-resnet20": ("128", "1", "164", "81,122"), "cifar100-resnet56": ("128", "1", "164", "81,122"),
            "cifar100-resnet110": ("128", "1", "164", "81,122"), "cifar100-densenet100": ("64", "1", "300", "150,225"),
@@ -368,7 +369,8 @@ class NetworkTest(unittest.TestCase):
         data = name.split("-")[0]
         self.assertEqual([layer.kind for layer in net.layers[-3:]], ["avgpool", "connected", "softmax"])
         self.assertEqual(net.layers[-1].shape(), ({"cifar100": 100, "ilsvrc2012": 1000, "fashion": 10}[data], 1))
-        self.assertEqual(net.layers[-4].side, {"cifar100": 8, "ilsvrc2012": 7, "fashion": 4}[data])
+        stride = net.layers[0].number("stride") if data == "cifar100" else 1  # of the first convolution
+        self.assertEqual(net.layers[-4].side, {"cifar100": 8, "ilsvrc2012": 7, "fashion": 4}[data] // stride)
         self.assertEqual(net.layers[-2].options["activation"], "linear")
 
     @on_each()
