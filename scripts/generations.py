@@ -24,6 +24,7 @@ from generations_driver.folder import Folder
 from generations_driver.lock import is_locked
 from generations_driver.program import Program
 from generations_driver.report import print_outputs, write_outputs
+from generations_driver.reuse import Reuse
 from generations_driver.summary import shown
 
 
@@ -33,7 +34,8 @@ def command_run(options, command):
     folder = Folder(options.out or os.path.join("runs", experiment.name), experiment)
     folder.prepare()
     experiment.check_costs(program, folder.classes)
-    driver = Driver(folder, program, options.jobs or experiment.jobs, command, options.verbose)
+    reuse = Reuse(os.path.dirname(os.path.abspath(folder.path))) if experiment.reuse else None
+    driver = Driver(folder, program, options.jobs or experiment.jobs, command, options.verbose, reuse)
     for generation in folder.generations:
         generation.check()
     folder.write(shlex.join(command))

@@ -61,8 +61,8 @@ OPTIONS = {
     "layers": {},
 }
 
-# Honours the command line of `./darknet`: an epoch after the first takes FAKE_SECONDS, accuracies follow from
-# seed and name.
+# Honours the command line of `./darknet`: an epoch after the first takes FAKE_SECONDS, weights follow from seed, cfg and
+# teacher, accuracies from the weights.
 FAKE = r"""
 import hashlib, json, os, signal, sys, time
 
@@ -123,6 +123,10 @@ elif verb == "train":
         assert os.path.exists(cost["teacher"]) and os.path.exists(cost["teacher_weights"]), cost
     if "targets" in cost:
         assert os.path.exists(cost["targets"]), cost
+    learned = [line for line in open(cfg_path) if line.strip() and line[0] != "#" and "/" not in line]
+    for key in ("teacher_weights", "targets"):
+        learned += [open(cost[key]).read()] if key in cost else []
+    learned = hashlib.sha256("".join(learned).encode()).hexdigest()[:8]
     prefix = os.path.join(data["backup"], base)
     epochs, begun = int(net["epochs"]), 0
     if os.path.exists(prefix + ".state"):
@@ -153,8 +157,8 @@ elif verb == "train":
             epoch, top1, top1 + .2))
         open(prefix + ".state", "w").write(str(epoch))
         for kind in ("last", "best"):
-            open("%s_%s.weights" % (prefix, kind), "w").write("%s %s %s" % (seed, base, kind))
-    open(prefix + "_final.weights", "w").write("%s %s final" % (seed, base))
+            open("%s_%s.weights" % (prefix, kind), "w").write("%s %s %s" % (seed, learned, kind))
+    open(prefix + "_final.weights", "w").write("%s %s final" % (seed, learned))
 else:
     assert keys(cfg_path)["last section"] == "softmax"
     weights = [word for word in rest if word.endswith(".weights")]
@@ -593,6 +597,139 @@ class Runs(Case):
         self.assertNotIn("| baseline", self.read("runs/trial/report.md"))
 
 
+class Reuse(Case):
+    """Trainings that a run beside this one has finished."""
+
+    ON = (*ONE_SEED, "--set", "experiment.reuse=1")
+    BORN_AGAIN = ("--set", "patriarch.cost=softmax", "--set", "patriarch.confidence=")
+
+    def trained_by(self, *arguments, code=0, **environment):
+        """The names of what a run trains."""
+        if os.path.exists("calls"):
+            os.unlink("calls")
+        self.run_driver("run", "a.ini", *self.ON, *arguments, code=code, **environment)
+        calls = self.calls() if os.path.exists("calls") else []
+        return [os.path.splitext(os.path.basename(call[3]))[0] for call in calls if call[1] == "train"]
+
+    def seconds(self, run):
+        return [entry["wall_seconds"] for entry in json.loads(self.read(f"runs/{run}/summary.json"))["runs"]]
+
+    def test_rows_with_the_same_patriarch_train_it_and_the_baseline_once(self):
+        self.assertEqual(self.trained_by(), ["baseline", "patriarch", "student1", "student2"])
+        trained = self.trained_by("--out", "runs/other", "--set", "student.lambda=0.9")
+        self.assertEqual(trained, ["student1", "student2"])
+        for name in ("baseline", "patriarch"):
+            for suffix in ("_final.weights", "_last.weights", "_best.weights", ".csv"):
+                first, second = (f"runs/{run}/seed1/{name}{suffix}" for run in ("trial", "other"))
+                self.assertEqual(self.read(second), self.read(first))
+            self.assertEqual(os.stat(f"runs/trial/seed1/{name}_final.weights").st_nlink, 2)
+            self.assertEqual(weights_record("runs/other/seed1", name)["taken_from"], f"runs/trial/seed1/{name}")
+        summary = json.loads(self.read("runs/other/summary.json"))
+        self.assertTrue(summary["complete"])
+        taken = [entry["taken_from"] for entry in summary["runs"]]
+        self.assertEqual(taken, ["runs/trial/seed1/baseline", "runs/trial/seed1/patriarch", None, None])
+        report = self.read("runs/other/report.md")
+        self.assertIn("seed 1 patriarch from `runs/trial/seed1/patriarch`", report)
+        self.assertEqual(report.count("| taken over |"), 2)
+        self.assertNotIn("taken over", self.read("runs/trial/report.md"))
+
+    def test_whole_chains_are_taken_over_generation_by_generation(self):
+        self.trained_by("--set", "experiment.generations=1")
+        self.assertEqual(self.trained_by("--out", "runs/longer"), ["student2"])
+        self.assertEqual(self.trained_by("--out", "runs/third"), [], "from the two, whichever has it")
+        origins = [weights_record("runs/third/seed1", name)["taken_from"] for name in ("student1", "student2")]
+        self.assertEqual(origins, ["runs/trial/seed1/student1", "runs/longer/seed1/student2"], "where it was trained")
+
+    def test_plain_patriarch_and_baseline_stand_for_each_other(self):
+        self.assertEqual(self.trained_by(*self.BORN_AGAIN)[0], "patriarch")
+        self.assertEqual(self.trained_by("--out", "runs/other"), ["patriarch", "student1", "student2"])
+        self.assertEqual(
+            weights_record("runs/other/seed1", "baseline")["taken_from"], "runs/trial/seed1/patriarch")
+        shutil.rmtree("runs/trial")
+        trained = self.trained_by("--out", "runs/back", *self.BORN_AGAIN, "--set", "experiment.generations=0")
+        self.assertEqual(trained, [])
+
+    def test_anything_that_changes_the_weights_is_trained(self):
+        self.trained_by()
+        self.write("b.data", self.read("a.data").replace("train.bin", "other.bin"))
+        everything = ["baseline", "patriarch", "student1", "student2"]
+        self.write("a.ini", EXPERIMENT.replace("seeds=1 2", "seeds=1\nreuse=1"))
+        for number, (override, trained) in enumerate((
+            ("student.lambda=0.9", everything[2:]),
+            ("patriarch.k=4", everything[1:]),
+            ("network.epochs=2", everything),
+            ("experiment.seeds=2", everything),
+            ("experiment.data=b.data", everything),
+            ("student.cached=1", everything[2:]),
+            ("experiment.reuse=0", everything),
+        )):
+            with self.subTest(override):
+                shutil.copytree("runs/trial", f"runs-{number}/trial")  # alone there
+                os.unlink("calls")
+                self.run_driver("run", "a.ini", "--out", f"runs-{number}/other", "--set", override)
+                names = [os.path.basename(call[3])[:-4] for call in self.calls() if call[1] == "train"]
+                self.assertEqual(names, trained)
+
+    def test_other_teacher_weights_are_another_training(self):
+        self.trained_by("--set", "experiment.generations=1")
+        record = weights_record("runs/trial/seed1", "student1")
+        files.write_json("runs/trial/seed1/student1.json", {**record, "teacher_sha256": "0" * 64})
+        self.assertEqual(self.trained_by("--out", "runs/b", "--set", "experiment.generations=1"), ["student1"])
+
+    def test_unfinished_and_spoiled_trainings_are_left_alone(self):
+        self.trained_by()
+        record = weights_record("runs/trial/seed1", "baseline")
+        del record["finished"]
+        files.write_json("runs/trial/seed1/baseline.json", record)
+        self.write("runs/trial/seed1/patriarch.cfg", self.read("runs/trial/seed1/patriarch.cfg") + "\n")
+        os.unlink("runs/trial/seed1/student1_final.weights")
+        self.assertEqual(self.trained_by("--out", "runs/other"), ["baseline", "patriarch", "student1"])
+
+    def test_take_over_that_was_cut_off_is_made_good(self):
+        self.trained_by("--set", "experiment.generations=0")
+        self.trained_by("--out", "runs/other", "--set", "experiment.generations=0")
+        record = weights_record("runs/other/seed1", "patriarch")
+        del record["finished"]
+        files.write_json("runs/other/seed1/patriarch.json", record)
+        os.unlink("runs/other/seed1/patriarch_final.weights")
+        self.assertEqual(self.trained_by("--out", "runs/other", "--set", "experiment.generations=0"), [])
+        files.write_json("runs/other/seed1/patriarch.json", record)
+        os.unlink("runs/other/seed1/patriarch_final.weights")
+        shutil.rmtree("runs/trial")
+        trained = self.trained_by("--out", "runs/other", "--set", "experiment.generations=0")
+        self.assertEqual(trained, ["patriarch"])
+        self.assertNotIn("taken_from", weights_record("runs/other/seed1", "patriarch"))
+
+    def test_training_that_was_begun_goes_on(self):
+        self.trained_by("--set", "experiment.generations=0")
+        self.write("b.ini", EXPERIMENT.replace("generations=2\nseeds=1 2", "generations=0\nseeds=1"))
+        driver = self.start_driver("run", "b.ini", "--out", "runs/b", FAKE_SECONDS="1")
+        self.wait_for(lambda: os.path.exists("runs/b/seed1/baseline.state"))
+        driver.send_signal(signal.SIGINT)
+        driver.communicate(timeout=30)
+        self.run_driver("run", "b.ini", "--out", "runs/b", "--set", "experiment.reuse=1")
+        self.assertIn("resumed at iteration", self.read("runs/b/seed1/baseline.log"))
+        self.assertNotIn("taken_from", weights_record("runs/b/seed1", "baseline"))
+        self.assertIn("taken_from", weights_record("runs/b/seed1", "patriarch"))
+
+    def test_log_of_the_first_run_is_not_written_on(self):
+        self.trained_by("--set", "experiment.generations=0")
+        before = self.read("runs/trial/seed1/patriarch.log")
+        self.trained_by("--out", "runs/other", "--set", "experiment.generations=0")
+        self.assertEqual(self.read("runs/trial/seed1/patriarch.log"), before)
+        self.assertTrue(self.read("runs/other/seed1/patriarch.log").startswith(before.split("\n# ")[0]))
+
+    def test_run_beside_an_active_one_takes_what_that_one_has_finished(self):
+        driver = self.start_driver("run", "a.ini", *ONE_SEED, FAKE_SECONDS="1")
+        self.wait_for(lambda: os.path.exists("runs/trial/seed1/patriarch.state"))
+        self.run_driver("run", "a.ini", *self.ON, "--out", "runs/other", "--set", "experiment.generations=0")
+        self.assertEqual(
+            weights_record("runs/other/seed1", "baseline")["taken_from"], "runs/trial/seed1/baseline")
+        self.assertNotIn("taken_from", weights_record("runs/other/seed1", "patriarch"))
+        driver.send_signal(signal.SIGINT)
+        driver.communicate(timeout=30)
+
+
 class Interruptions(Case):
     STATE = "runs/trial/seed1/patriarch.state"
     ARGUMENTS = (
@@ -920,6 +1057,16 @@ class RealProgram(Case):
                 self.assertIsNotNone(ensemble["result"]["top1"])
             again = self.run_driver("run", *arguments, "--darknet", program)
             self.assertNotIn("training, log", again.stdout)
+        reuse = ("--set", "experiment.reuse=1", "--set", "experiment.generations=1")
+        for out, where in (("runs/reused", reuse), ("elsewhere/anew", reuse)):
+            self.run_driver("run", "a.ini", *where, "--out", out, "--darknet", program)
+        for name, origin in (("baseline", "trial"), ("patriarch", "trial"), ("student1", "trial")):
+            self.assertEqual(
+                weights_record("runs/reused/seed1", name)["taken_from"], f"runs/{origin}/seed1/{name}")
+            self.assertNotIn("taken_from", weights_record("elsewhere/anew/seed1", name))
+            for suffix in ("_final.weights", "_last.weights", "_best.weights"):
+                same = files.sha256_file(f"elsewhere/anew/seed1/{name}{suffix}")
+                self.assertEqual(files.sha256_file(f"runs/reused/seed1/{name}{suffix}"), same, "the same bytes")
         done = self.run_driver("run", "a.ini", "--set", "student.lambda=1.5", "--darknet", program, code=1)
         self.assertIn("a.ini: [student] is refused: [distill] lambda=1.5: found '1.5', allowed is", done.stderr)
 

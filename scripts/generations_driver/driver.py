@@ -21,8 +21,8 @@ POLL = 0.2  # seconds between two looks at the logs
 
 
 class Driver:
-    def __init__(self, folder, program, jobs, command, verbose):
-        self.folder, self.command, self.verbose = folder, command, verbose
+    def __init__(self, folder, program, jobs, command, verbose, reuse=None):
+        self.folder, self.command, self.verbose, self.reuse = folder, command, verbose, reuse
         wanted, cores = folder.experiment.threads, len(os.sched_getaffinity(0))
         if wanted and wanted > cores:
             warn(f"threads={wanted}, but there are {cores} cores: using {cores}")
@@ -68,6 +68,7 @@ class Driver:
             "generation": generation.name, "seed": generation.seed, **generation.identity(),
             "teacher_sha256": sha256_file(teacher.final) if teacher else None, "begun": now(), "wall_seconds": 0.0,
         }
+        record.pop("taken_from", None)  # it was to be taken over, but that was cut off
         record["command"] = [self.children.program, *arguments]
         generation.write_record(record)
         started = time.monotonic()
@@ -92,9 +93,17 @@ class Driver:
             raise Failure(f"{generation.final}: the training ended without writing it; log: {generation.log}")
         generation.write_record({**record, "finished": now()})
 
+    def take_over(self, generation):
+        """Takes it over from another run, unless its own training was begun."""
+        begun = generation.traces() and not (generation.record() or {}).get("taken_from")
+        origin = None if begun or self.reuse is None else self.reuse.take(generation)
+        if origin:
+            self.say(f"{generation.title}: taken over from {origin}")
+        return bool(origin)
+
     def advance(self, generation):
         """Trains and evaluates a generation, as far as that is not done yet."""
-        if not generation.is_done():
+        if not generation.is_done() and not self.take_over(generation):
             self.train(generation)
         if generation.cached and os.path.exists(generation.targets):
             os.unlink(generation.targets)

@@ -59,6 +59,7 @@ EXPERIMENT_KEYS = {
     "seeds": Key(seed_list, "1", "different whole numbers from 0 to 2000000"),
     "ensemble": flag("1"),
     "baseline": flag("1"),
+    "reuse": flag("0"),
     "threads": count(None, 1, 1024),
     "jobs": count("1", 1, 1024),
 }
@@ -97,7 +98,8 @@ class Experiment:
         own = self._own("experiment", EXPERIMENT_KEYS)
         self.name, self.data, self.network = own["name"], own["data"], own["network"]
         self.generations, self.seeds, self.baseline = own["generations"], own["seeds"], own["baseline"]
-        self.ensemble, self.threads, self.jobs = own["ensemble"], own["threads"], own["jobs"]
+        self.ensemble, self.reuse = own["ensemble"], own["reuse"]
+        self.threads, self.jobs = own["threads"], own["jobs"]
         self.cached = self._own("student", STUDENT_KEYS)["cached"]
         for settings in self.settings.values():
             for key, setting in settings.items():

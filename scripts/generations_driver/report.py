@@ -172,13 +172,29 @@ def inspect_section(summary):
     return ["## Secondary information", "", head, "", *table(["", *map(label_of, inspected)], rows)]
 
 
+def time_text(run):
+    if run.get("taken_from"):
+        return "taken over"
+    return "-" if run["wall_seconds"] is None else clock(run["wall_seconds"])
+
+
+def taken_text(summary):
+    """Which trainings are another run's, whose time is not this run's."""
+    taken = [run for run in summary["runs"] if run.get("taken_from")]
+    if not taken:
+        return []
+    names = (f"seed {run['seed']} {label_of(run['generation'])} from `{run['taken_from']}`" for run in taken)
+    text = "Taken over, because another run had trained with the same cfg, data, seed and teacher: "
+    return [f"{text}{', '.join(names)}.", ""]
+
+
 def run_rows(summary):
     for run in summary["runs"]:
         epoch = f" ({run['best_epoch']})" if run["best"] and run["best_epoch"] is not None else ""
         yield [
             str(run["seed"]), label_of(run["generation"]), str(run["training_seed"]), str(run["epochs"]),
             shown(top1(run["last"])), shown(top_k(run["last"])), shown(top1(run["best"])) + epoch,
-            "-" if run["wall_seconds"] is None else clock(run["wall_seconds"]),
+            time_text(run),
         ]
 
 
@@ -204,7 +220,7 @@ def report_text(summary, chart):
         "seed", "generation", "-seed", "epochs", "top-1 %, last", f"top-{k} %, last", "top-1 %, best (epoch)",
         "wall time",
     ]
-    lines += table(header, run_rows(summary))
+    lines += table(header, run_rows(summary)) + taken_text(summary)
     if summary["command"]:
         lines += [f"Command: `{shlex.join(summary['command'])}`", ""]
     return "\n".join(lines)

@@ -50,6 +50,7 @@ def run_entry(generation):
         "training_seed": generation.training_seed, "cfg": generation.cfg, "weights": generation.final,
         "epochs": len(generation.curve()), "best_epoch": generation.best_epoch() if done else None,
         "train_seconds": generation.train_seconds(), "wall_seconds": record.get("wall_seconds"),
+        "taken_from": record.get("taken_from"),
         "command": record.get("command"),
         **{kind: generation.look_at(kind).result() if done else None for kind in ("last", "best", "inspect")},
     }
