@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
@@ -150,7 +151,8 @@ TEST(Accuracy, SinkSeesEveryImageOnceInOrder) {
   make_direct(&network, 8);
   const Rows wanted = outputs_of(set, 8);
   int64_t next = 0;
-  evaluate(&network, set, 5, 2, "test", [&](const Batch& batch, const float* probabilities) {
+  evaluate(&network, set, 5, 2, "test", [&](const Batch& batch, const Pass&) {
+    const float* probabilities = network.probabilities();
     for (int b = 0; b < batch.count; ++b, ++next) {
       EXPECT_EQ(batch.samples[static_cast<size_t>(b)], next);
       for (int j = 0; j < kClasses; ++j) {
@@ -246,7 +248,8 @@ TEST_F(Ensemble, RefusesWeightsOfAnotherNetwork) {
 // ---- inspect ----
 
 struct Direct {
-  double primary = 0, rank_2_k = 0, entropy = 0, inside = 0, between = 0, within = 0, all = 0, calibration = 0;
+  double primary = 0, truth = 0, rank_2_k = 0, entropy = 0, inside = 0, between = 0, within = 0, all = 0,
+         calibration = 0;
   std::vector<double> by_rank;
 };
 
@@ -278,6 +281,7 @@ Direct inspect_directly(const Rows& rows, const MemorySet& set, const std::vecto
       outside += f[j];
       if (superclass_of[j] == superclass_of[label]) inside += f[j];
     }
+    d.truth += f[label] / images;
     const double confidence = f[static_cast<size_t>(order[0])];
     const auto bin = static_cast<size_t>(confidence * 15);
     bin_count[bin] += 1;
@@ -316,11 +320,13 @@ TEST(Inspect, EqualsADirectComputation) {
   for (const float slope : {8.0f, 1.0f, 20.0f}) {
     Network network(config_of(direct_cfg(4)));
     make_direct(&network, slope);
-    const Inspection found = inspect(&network, set, superclass_of, 5, 1);
+    const Inspection found = inspect(&network, set, {superclass_of, 5, 1});
     const Direct wanted = inspect_directly(outputs_of(set, slope), set, superclass_of, 5);
     expect_equal(found.accuracy, accuracy_of(outputs_of(set, slope), set, 5));
     EXPECT_NEAR(found.mean_primary, wanted.primary, 1e-6);
     EXPECT_NEAR(found.mean_rank_2_k, wanted.rank_2_k, 1e-6);
+    EXPECT_NEAR(found.mean_true, wanted.truth, 1e-6);
+    EXPECT_GT(std::fabs(found.mean_true - found.mean_primary), 1e-2);
     ASSERT_EQ(found.mean_by_rank.size(), 5U);
     for (size_t r = 0; r < 5; ++r) EXPECT_NEAR(found.mean_by_rank[r], wanted.by_rank[r], 1e-6);
     EXPECT_NEAR(found.entropy, wanted.entropy, 1e-5);
@@ -342,7 +348,7 @@ TEST(Inspect, CertainAndRightIsPerfectlyCalibrated) {
   const MemorySet set = set_of({{255, 0, 0, 0, 0, 0}, {0, 255, 0, 0, 0, 0}}, {0, 1});
   Network network(config_of(direct_cfg(2)));
   make_direct(&network, 500);
-  const Inspection found = inspect(&network, set, {0, 1, 2, 3, 4, 5}, 5, 1);
+  const Inspection found = inspect(&network, set, {{0, 1, 2, 3, 4, 5}, 5, 1});
   EXPECT_EQ(found.mean_primary, 1);
   EXPECT_EQ(found.mean_rank_2_k, 0);
   EXPECT_EQ(found.entropy, 0);
@@ -358,7 +364,7 @@ TEST(Inspect, WithoutSuperclassesTheirMeasuresAreUnknown) {
   const MemorySet set = crafted();
   Network network(config_of(direct_cfg(4)));
   make_direct(&network, 8);
-  const Inspection found = inspect(&network, set, {}, 5, 1);
+  const Inspection found = inspect(&network, set, {{}, 5, 1});
   EXPECT_TRUE(std::isnan(found.dist_between));
   EXPECT_TRUE(std::isnan(found.dist_within));
   EXPECT_TRUE(std::isnan(found.inside_superclass));
@@ -369,10 +375,81 @@ TEST(Inspect, RanksAreAsManyAsThereAreClasses) {
   const MemorySet set = crafted();
   Network network(config_of(direct_cfg(4)));
   make_direct(&network, 8);
-  const Inspection all = inspect(&network, set, {}, 50, 1);
+  const Inspection all = inspect(&network, set, {{}, 50, 1});
   ASSERT_EQ(all.mean_by_rank.size(), 6U);
   EXPECT_NEAR(std::accumulate(all.mean_by_rank.begin(), all.mean_by_rank.end(), 0.0), 1, 1e-6);
-  EXPECT_EQ(inspect(&network, set, {}, 1, 1).mean_by_rank.size(), 2U);
+  EXPECT_EQ(inspect(&network, set, {{}, 1, 1}).mean_by_rank.size(), 2U);
+}
+
+// The share of equal top classes and the mean of sum t (log t - log f), from the outputs in double precision.
+std::pair<double, double> agreement_of(const Rows& student, const Rows& teacher) {
+  double agreed = 0, divergence = 0;
+  for (size_t i = 0; i < student.size(); ++i) {
+    agreed += order_of(student[i])[0] == order_of(teacher[i])[0] ? 1 : 0;
+    for (size_t j = 0; j < kClasses; ++j) {
+      divergence += teacher[i][j] * (std::log(teacher[i][j]) - std::log(student[i][j]));
+    }
+  }
+  const auto images = static_cast<double>(student.size());
+  return {agreed / images, divergence / images};
+}
+
+TEST(Inspect, ComparesWithATeacher) {
+  const MemorySet set = crafted();
+  // 10 images in batches of 4: the last is not whole.
+  Network network(config_of(direct_cfg(4))), teacher(config_of(direct_cfg(4)));
+  for (const auto& [slope, its_slope] : {std::pair(8.0f, 1.0f), std::pair(1.0f, 8.0f), std::pair(8.0f, -3.0f)}) {
+    make_direct(&network, slope);
+    make_direct(&teacher, its_slope);
+    const Inspection found = inspect(&network, set, {{}, 5, 1, &teacher});
+    const auto [agreed, divergence] = agreement_of(outputs_of(set, slope), outputs_of(set, its_slope));
+    EXPECT_NEAR(found.teacher_agreement, agreed, 1e-12);
+    EXPECT_NEAR(found.teacher_kl, divergence, 1e-5 * divergence);
+    EXPECT_GT(divergence, 0.1);
+    // With opposite slopes the two agree where all pixels are equal, and nowhere else.
+    EXPECT_EQ(found.teacher_agreement, its_slope < 0 ? 0.2 : 1.0);
+    // The other figures are the network's own.
+    EXPECT_EQ(found.accuracy.loss, inspect(&network, set, {{}, 5, 1}).accuracy.loss);
+  }
+}
+
+TEST(Inspect, ATeacherWithTheSameWeightsAgreesInAll) {
+  const MemorySet set = crafted();
+  Network network(config_of(direct_cfg(3))), teacher(config_of(direct_cfg(3)));
+  make_direct(&network, 8);
+  make_direct(&teacher, 8);
+  const Inspection found = inspect(&network, set, {{}, 5, 1, &teacher});
+  EXPECT_EQ(found.teacher_agreement, 1);
+  EXPECT_EQ(found.teacher_kl, 0);
+}
+
+TEST(Inspect, WithoutATeacherNothingIsSaidAboutOne) {
+  const MemorySet set = crafted();
+  Network network(config_of(direct_cfg(4)));
+  make_direct(&network, 8);
+  const Inspection found = inspect(&network, set, {{}, 5, 1});
+  EXPECT_TRUE(std::isnan(found.teacher_agreement));
+  EXPECT_TRUE(std::isnan(found.teacher_kl));
+}
+
+// float32 probabilities of 0 must not make the divergence infinite.
+TEST(Inspect, DivergenceIsFiniteForCertainNetworks) {
+  const MemorySet set = set_of({{255, 0, 0, 0, 0, 0}}, {0});
+  Network network(config_of(direct_cfg(1))), teacher(config_of(direct_cfg(1)));
+  make_direct(&network, 1000);
+  make_direct(&teacher, -1000);
+  EXPECT_NEAR(inspect(&network, set, {{}, 5, 1, &teacher}).teacher_kl, 1000 - std::log(5.0), 1e-2);
+}
+
+// ---- the first classes ----
+
+TEST(TopClasses, FollowTheRanks) {
+  const std::vector<float> scores = {0.1f, 0.4f, 0.1f, 0.4f, 0.0f};
+  for (int k = 0; k <= 7; ++k) {
+    const std::vector<int> top = top_classes(scores.data(), 5, k);
+    ASSERT_EQ(top.size(), static_cast<size_t>(std::min(k, 5)));
+    for (size_t r = 0; r < top.size(); ++r) EXPECT_EQ(rank_of(scores.data(), 5, top[r]), static_cast<int>(r));
+  }
 }
 
 // ---- JSON ----

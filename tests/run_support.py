@@ -219,6 +219,22 @@ class RunTest(unittest.TestCase):
         self.assertEqual(left, [], folder)
 
 
+class MadeOnceTest(RunTest):
+    """All tests share a folder, which make() fills once; they read, and write under names of their own."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        maker = cls("make")
+        RunTest.setUp(maker)
+        cls.shared = maker.folder
+        cls.addClassCleanup(shutil.rmtree, cls.shared, ignore_errors=True)
+        maker.make()
+
+    def setUp(self):
+        self.folder = self.shared
+
+
 def iteration_of(line):
     """The number of the iteration that a line of the log is about, or None."""
     head = line.split(",", 1)[0]

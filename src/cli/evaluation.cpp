@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "cli/verbs.h"
 
 namespace dng {
@@ -24,26 +25,33 @@ void check_devices(const Arguments& arguments) {
   }
 }
 
-Evaluation open_evaluation(const Arguments& arguments, bool with_images) {
+Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& needs) {
   check_devices(arguments);
   Evaluation e;
   e.threads = threads_of(arguments);
+  e.set = arguments.text("-set", "valid");
+  if (e.set != "valid" && e.set != "train") {
+    fail_usage("-set %s: allowed is valid or train%s", e.set.c_str(), did_you_mean(e.set, {"valid", "train"}).c_str());
+  }
   omp_set_num_threads(e.threads);
   e.data = read_data_file(arguments.positional()[0]);
   const NetworkConfig config = read_network_config(arguments.positional()[1]);
-  if (config.classes() != e.data.classes) {
+  if (needs.same_classes && config.classes() != e.data.classes) {
     fail("%s: the network has %d outputs, %s says classes=%d; they must agree", config.cost().options.where().c_str(),
          config.classes(), e.data.path.c_str(), e.data.classes);
   }
   config.require_image_channels();
   if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "the -json file");
-  if (with_images) {
-    if (e.data.valid.empty()) {
-      fail("%s: valid= is missing; name a packed set or a list of images", e.data.path.c_str());
+  NetworkSettings settings = NetworkSettings::evaluation(arguments.has("-v"));
+  if (needs.watched_layer) settings.watched_layer = needs.watched_layer(config);
+  if (needs.images) {
+    const std::string& path = e.set == "train" ? e.data.train : e.data.valid;
+    if (path.empty()) {
+      fail("%s: %s= is missing; name a packed set or a list of images", e.data.path.c_str(), e.set.c_str());
     }
-    e.images = open_dataset(e.data, e.data.valid, "valid");
+    e.images = open_dataset(e.data, path, e.set);
   }
-  e.network = std::make_unique<Network>(config, NetworkSettings::evaluation(arguments.has("-v")));
+  e.network = std::make_unique<Network>(config, settings);
   return e;
 }
 

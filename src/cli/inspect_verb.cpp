@@ -1,9 +1,11 @@
 #include "eval/inspect.h"
 
+#include "base/error.h"
 #include "base/file.h"
 #include "cli/verbs.h"
 #include "engine/weights.h"
 #include "eval/accuracy_json.h"
+#include "eval/examples.h"
 
 namespace dng {
 namespace {
@@ -21,27 +23,64 @@ Json to_json(const Inspection& i) {
   json.set("mean_primary", Json::number(i.mean_primary))
       .set("mean_rank_2_k", Json::number(i.mean_rank_2_k))
       .set("mean_by_rank", ranks)
+      .set("mean_true", Json::number(i.mean_true))
       .set("entropy", Json::number(i.entropy))
       .set("dist_between", Json::number(i.dist_between))
       .set("dist_within", Json::number(i.dist_within))
       .set("dist_all", Json::number(i.dist_all))
       .set("inside_superclass", Json::number(i.inside_superclass))
       .set("ece", Json::number(i.calibration_error))
-      .set("calibration_bins", bins);
+      .set("calibration_bins", bins)
+      .set("teacher_agreement", Json::number(i.teacher_agreement))
+      .set("teacher_kl", Json::number(i.teacher_kl));
   return json;
+}
+
+// Null where the command line names none. Every generation has the same architecture, so it is of the same cfg.
+std::unique_ptr<Network> teacher_of(const Arguments& arguments, const Network& network) {
+  if (!arguments.has("-teacher")) return nullptr;
+  auto teacher = std::make_unique<Network>(network.config(), NetworkSettings::evaluation());
+  load_weights(arguments.text("-teacher", ""), teacher.get());
+  teacher->freeze();
+  return teacher;
 }
 
 }  // namespace
 
 int inspect_verb(const Words& words) {
-  const Arguments arguments(words, evaluation_flags(), 3, 3,
-                            "darknet classifier inspect DATA CFG WEIGHTS [-json FILE] [-threads N]");
+  std::vector<FlagSpec> flags = evaluation_flags();
+  flags.insert(flags.end(), {{"-set", true}, {"-teacher", true}, {"-examples", true}, {"-count", true}});
+  const Arguments arguments(words, flags, 3, 3,
+                            "darknet classifier inspect DATA CFG WEIGHTS [-json FILE] [-set valid|train] "
+                            "[-teacher WEIGHTS] [-examples DIR [-count N]] [-threads N]");
+  if (arguments.has("-count") && !arguments.has("-examples")) {
+    fail_usage("-count is the number of examples; name the folder for them with -examples DIR");
+  }
+  const int64_t count = arguments.integer("-count", 20, 1, 1000000);
   const Evaluation e = open_evaluation(arguments);
-  load_weights(arguments.positional()[2], e.network.get());
+  const std::string &cfg = arguments.positional()[1], &weights = arguments.positional()[2];
+  const std::string folder = arguments.text("-examples", "");
+  if (arguments.has("-examples")) require_writable_folder(folder, "the folder for the examples");
+  load_weights(weights, e.network.get());
   e.network->freeze();
-  const Inspection i = inspect(e.network.get(), *e.images, e.data.superclass_of, e.data.top, e.threads);
-  if (arguments.has("-json")) write_file(arguments.text("-json", ""), to_json(i).dump() + "\n");
+  const std::unique_ptr<Network> teacher = teacher_of(arguments, *e.network);
+  Examples examples(*e.images, e.data.classes, arguments.has("-examples") ? count : 0, e.data.top);
+  const auto look = [&](const Batch& batch, const Pass&) { examples.see(batch, e.network->probabilities()); };
+  const Inspection i =
+      inspect(e.network.get(), *e.images, {e.data.superclass_of, e.data.top, e.threads, teacher.get(), look});
+  if (arguments.has("-examples")) {
+    examples.write(folder, e.data, e.network->config(),
+                   Json::object()
+                       .set("set", Json::text(e.set))
+                       .set("data", Json::text(e.images->description()))
+                       .set("cfg", Json::text(cfg))
+                       .set("weights", Json::text(weights)));
+  }
+  if (arguments.has("-json")) {
+    write_file(arguments.text("-json", ""), to_json(i).set("set", Json::text(e.set)).dump() + "\n");
+  }
   std::printf("mean confidence of the primary class  %.4f\n", i.mean_primary);
+  std::printf("mean confidence of the true class     %.4f\n", i.mean_true);
   std::printf("mean probability of ranks 2 to %zu     %.5f\n", i.mean_by_rank.size(), i.mean_rank_2_k);
   std::printf("mean entropy                          %.4f nats\n", i.entropy);
   if (!e.data.superclass_of.empty()) {
@@ -51,6 +90,10 @@ int inspect_verb(const Words& words) {
     std::printf("distance of class means               %.4f (superclasses= in the .data file adds more)\n", i.dist_all);
   }
   std::printf("expected calibration error            %.4f\n", i.calibration_error);
+  if (teacher != nullptr) {
+    std::printf("same top class as the teacher         %.4f\n", i.teacher_agreement);
+    std::printf("divergence from the teacher           %.4f nats\n", i.teacher_kl);
+  }
   std::printf("%s\n", i.accuracy.line().c_str());
   return 0;
 }

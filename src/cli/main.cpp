@@ -20,9 +20,9 @@ namespace {
 using Verb = int (*)(const Words&);
 
 const std::map<std::string, Verb>& classifier_verbs() {
-  static const std::map<std::string, Verb> verbs = {{"train", train_verb},     {"valid", valid_verb},
-                                                    {"predict", predict_verb}, {"ensemble", ensemble_verb},
-                                                    {"targets", targets_verb}, {"inspect", inspect_verb}};
+  static const std::map<std::string, Verb> verbs = {
+      {"train", train_verb},     {"valid", valid_verb},     {"predict", predict_verb},  {"ensemble", ensemble_verb},
+      {"targets", targets_verb}, {"inspect", inspect_verb}, {"features", features_verb}};
   return verbs;
 }
 
@@ -33,7 +33,9 @@ const char* const kUsage =
     "darknet classifier predict  DATA CFG WEIGHTS [IMAGE] [-t N]\n"
     "darknet classifier ensemble DATA CFG WEIGHTS WEIGHTS... [-json FILE]\n"
     "darknet classifier targets  DATA STUDENT_CFG -out FILE [-seed N]\n"
-    "darknet classifier inspect  DATA CFG WEIGHTS [-json FILE]\n"
+    "darknet classifier inspect  DATA CFG WEIGHTS [-json FILE] [-set valid|train] [-teacher WEIGHTS] "
+    "[-examples DIR [-count N]]\n"
+    "darknet classifier features DATA CFG WEIGHTS -out FILE [-layer N] [-set valid|train]\n"
     "darknet layer NAME [option=value]... FILE.csv\n"
     "darknet options\n"
     "-v shows the host's layer table. Other verbs are handed to the host's own darknet.\n";

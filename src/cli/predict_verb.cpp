@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
-#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -11,6 +10,7 @@
 #include "cli/verbs.h"
 #include "data/image_file.h"
 #include "engine/weights.h"
+#include "eval/accuracy.h"
 
 namespace dng {
 namespace {
@@ -26,12 +26,8 @@ void predict(const std::string& path, const Evaluation& e, int top) {
   pass.count = 1;
   e.network->forward(&pass);
   const float* scores = e.network->probabilities();
-  std::vector<int> order(static_cast<size_t>(e.network->classes()));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return scores[a] > scores[b]; });
-  for (int i = 0; i < top; ++i) {
-    std::printf("%5.2f%%: %s\n", 100 * scores[order[static_cast<size_t>(i)]],
-                e.data.display_names[static_cast<size_t>(order[static_cast<size_t>(i)])].c_str());
+  for (const int c : top_classes(scores, e.network->classes(), top)) {
+    std::printf("%5.2f%%: %s\n", 100 * scores[c], e.data.display_names[static_cast<size_t>(c)].c_str());
   }
   std::fflush(stdout);
 }
@@ -42,7 +38,7 @@ int predict_verb(const Words& words) {
   const Arguments arguments(words,
                             {{"-t", true}, {"-threads", true}, {"-v", false}, {"-nogpu", false}, {"-gpus", true}}, 3, 4,
                             "darknet classifier predict DATA CFG WEIGHTS [IMAGE] [-t N]");
-  const Evaluation e = open_evaluation(arguments, false);
+  const Evaluation e = open_evaluation(arguments, {/*images=*/false});
   load_weights(arguments.positional()[2], e.network.get());
   e.network->freeze();
   const int classes = e.network->classes();

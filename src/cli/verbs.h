@@ -1,6 +1,8 @@
 // The verbs we provide; one file each. A verb gets the words behind its name and returns the exit code.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,7 @@ int predict_verb(const Words& words);
 int ensemble_verb(const Words& words);
 int targets_verb(const Words& words);
 int inspect_verb(const Words& words);
+int features_verb(const Words& words);
 int layer_verb(const Words& words);
 int options_verb(const Words& words);
 
@@ -29,11 +32,18 @@ void check_devices(const Arguments& arguments);
 
 struct Evaluation {
   DataFile data;
-  std::unique_ptr<Dataset> images;   // the validation set
+  std::string set;                   // "valid", or what -set says where the verb has it
+  std::unique_ptr<Dataset> images;   // of that set
   std::unique_ptr<Network> network;  // without weights yet
   int threads = 1;
 };
-// Reads the .data file and the cfg, and opens the validation set.
-Evaluation open_evaluation(const Arguments& arguments, bool with_images = true);
+struct EvaluationNeeds {
+  bool images = true;
+  bool same_classes = true;  // the network's outputs are the classes of the .data file
+  // Which layer's output is wanted beside the last one's; null: none.
+  std::function<int(const NetworkConfig&)> watched_layer = nullptr;
+};
+// Reads the .data file and the cfg, and opens the set.
+Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& needs = {});
 
 }  // namespace dng

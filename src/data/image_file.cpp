@@ -172,4 +172,19 @@ void decode_image_file(const std::string& path, Image* image) {
   cv::split(decoded, planes);
 }
 
+std::string encode_png(const Image& image) {
+  const int height = image.shape.height, width = image.shape.width;
+  const size_t plane = static_cast<size_t>(height) * width;
+  std::vector<cv::Mat> planes;
+  // OpenCV has blue first.
+  for (size_t c = static_cast<size_t>(image.shape.channels); c-- > 0;) {
+    planes.emplace_back(height, width, CV_8UC1, const_cast<uint8_t*>(image.planes.data() + c * plane));
+  }
+  cv::Mat pixels;
+  cv::merge(planes, pixels);
+  std::vector<unsigned char> png;
+  cv::imencode(".png", pixels, png);
+  return {png.begin(), png.end()};
+}
+
 }  // namespace dng

@@ -12,6 +12,9 @@ namespace dng {
 // would fill the rest with grey and say so on stderr only. What they write there goes into the error instead.
 void decode_image_file(const std::string& path, Image* image);
 
+// The bytes of a PNG file of the image: grey for one plane, RGB for three.
+std::string encode_png(const Image& image);
+
 // Keeps OpenCV quiet and single-threaded: the streams' workers are the parallelism, and a second pool below them would
 // only fight for the same cores. Does its work once.
 void prepare_opencv();

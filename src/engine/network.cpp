@@ -68,6 +68,8 @@ void Network::make_nodes(const NetworkSettings& settings) {
     node->in = layer.in;
     node->trains = settings.trains;
     node->reference = settings.reference;
+    node->watched = layer.index == settings.watched_layer;
+    if (node->watched) watched_.resize(layer.out.size() * static_cast<size_t>(config_.mini_batch));
     node->threads = thread_limit();
     const Geometry made = host_->output_shape(layer.index);
     if (made.size() != layer.out.size()) {
@@ -228,6 +230,7 @@ void Network::infer(Pass* pass) {
       if (node.get() == &last) break;
       if (!node->kernel->can_infer()) {
         node->kernel->forward(*node, *pass);
+        watch(*node, {0, batch()}, node->output, node->out_size());
         continue;
       }
       for_ranges(batch(), inference_.piece, [&](const Range& range, Scratch& scratch) {
@@ -238,7 +241,9 @@ void Network::infer(Pass* pass) {
           inputs.push_back({from + range.offset(size), size});
         }
         const size_t size = node->out_size();
-        node->kernel->infer(*node, *pass, range, inputs.data(), node->output + range.offset(size), size, &scratch);
+        float* output = node->output + range.offset(size);
+        node->kernel->infer(*node, *pass, range, inputs.data(), output, size, &scratch);
+        watch(*node, range, output, size);
       });
     }
   }
@@ -265,6 +270,22 @@ void Network::infer_piece(Pass* pass, const Range& range, Scratch* scratch) {
     float* output = kept ? node->output + range.offset(node->out_size()) : memory + inference_.offset[i];
     const ScratchFrame frame(scratch);
     node->kernel->infer(*node, *pass, range, inputs.data(), output, inference_.stride[i], scratch);
+    watch(*node, range, output, inference_.stride[i]);
+  }
+}
+
+// Out of the memory that the next layers and images will use, into the plain layout.
+void Network::watch(const Node& node, const Range& range, const float* output, size_t stride) {
+  if (!node.watched) return;
+  const Geometry& shape = node.config->out;
+  const Rows rows(shape, node.layout);
+  for (int i = 0; i < range.count; ++i) {
+    const float* image = output + static_cast<size_t>(i) * stride;
+    float* to = watched_.data() + static_cast<size_t>(range.first + i) * shape.size();
+    for (int c = 0; c < shape.channels; ++c) {
+      const float* from = image + rows.offset(c / rows.block) + c % rows.block;
+      for (size_t p = 0; p < rows.space; ++p) *to++ = from[p * static_cast<size_t>(rows.block)];
+    }
   }
 }
 

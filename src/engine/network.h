@@ -18,6 +18,7 @@ struct NetworkSettings {
   bool verbose = false;    // shows the host's layer table
   bool trains = true;      // false: no memory for training passes
   bool reference = false;  // the plain way: plain layouts, every output stored, nothing fused, no Winograd; slower
+  int watched_layer = -1;  // whose output in evaluation passes is kept for Network::watched(); -1: none
 
   static NetworkSettings evaluation(bool verbose = false) {
     NetworkSettings settings;
@@ -60,6 +61,9 @@ class Network {
   const float* probabilities() const { return nodes_.back()->output; }
   const float* logits(const Pass& pass) const { return nodes_.back()->input(pass); }
 
+  // The output of settings.watched_layer, [batch][channels][height][width], after an evaluation pass.
+  const float* watched() const { return watched_.data(); }
+
   std::vector<Parameter>& parameters() { return parameters_; }
   // All numbers of the network in the order of the .weights file, layer by layer.
   const std::vector<std::vector<host::Block>>& blocks() const { return blocks_; }
@@ -86,6 +90,7 @@ class Network {
   void train_forward(Pass* pass);
   void infer(Pass* pass);
   void infer_piece(Pass* pass, const Range& range, Scratch* scratch);
+  void watch(const Node& node, const Range& range, const float* output, size_t stride);
   bool runs_on_host(const Node& node) const;
 
   NetworkConfig config_;
@@ -98,7 +103,7 @@ class Network {
   bool frozen_ = false, prepared_ = false;
   Arena arena_;
   InferencePlan inference_;
-  std::vector<float> logits_, probabilities_;
+  std::vector<float> logits_, probabilities_, watched_;
   std::vector<LayerTime> times_;
 };
 

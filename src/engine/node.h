@@ -55,6 +55,7 @@ struct Node {
   int subsample = 1;             // of which every n-th row and column is read
   const Node* before = nullptr;  // has read the first channels of what this node reads, in the same place
   bool bypassed = false;         // its readers read what it would have read: it never runs
+  bool watched = false;          // its output is looked at from outside: it stays a layer of its own
   bool trains = true;            // training passes will come
   bool reference = false;        // the plain way: no approximation that is faster
   int threads = 1;

@@ -14,7 +14,7 @@ void bypass_copies(Nodes* nodes) {
     for (Source& source : node->sources) {
       if (source.node != nullptr && source.node->bypassed) source.node = source.node->sources[0].node;
     }
-    node->bypassed = node->kernel->thins_by() == 1 && node != nodes->back();
+    node->bypassed = node->kernel->thins_by() == 1 && node != nodes->back() && !node->watched;
   }
 }
 
@@ -24,6 +24,7 @@ void bypass_activations(Nodes* nodes) {
     const Activation* activation = node->kernel->activation();
     Node* source = node->sources[0].node;
     if (activation == nullptr || source == nullptr || node == nodes->back()) continue;
+    if (node->watched || source->watched) continue;
     const auto readers = readers_of(*nodes);
     if (readers[static_cast<size_t>(source->index)].size() != 1 || !source->kernel->take_over(*activation)) continue;
     for (Node* reader : readers[static_cast<size_t>(node->index)]) {
@@ -39,7 +40,7 @@ void bypass_thinning(Nodes* nodes) {
   for (const auto& node : *nodes) {
     const int step = node->kernel->thins_by();
     const auto& its = readers[static_cast<size_t>(node->index)];
-    if (step <= 1 || its.empty()) continue;
+    if (step <= 1 || its.empty() || node->watched) continue;
     const bool all = std::all_of(its.begin(), its.end(), [](const Node* reader) {
       return reader->kernel->can_subsample() && reader->subsample == 1;
     });

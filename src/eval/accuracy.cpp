@@ -1,6 +1,7 @@
 #include "eval/accuracy.h"
 
-#include <cmath>
+#include <algorithm>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -12,46 +13,68 @@ std::string Accuracy::line() const {
   return format("top1 %.4f top%d %.4f loss %.4f images %lld", top1(), k, topk(), loss, static_cast<long long>(images));
 }
 
-Accuracy evaluate(Network* network, const Dataset& data, int k, int threads, const std::string& label,
-                  const ProbabilitySink& sink) {
-  const int classes = network->classes();
+std::vector<int> top_classes(const float* scores, int classes, int k) {
+  std::vector<int> order(static_cast<size_t>(classes));
+  std::iota(order.begin(), order.end(), 0);
+  const auto kept = static_cast<size_t>(std::clamp(k, 0, classes));
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
+                    [&](int a, int b) { return scores[a] > scores[b] || (scores[a] == scores[b] && a < b); });
+  order.resize(kept);
+  return order;
+}
+
+void LogSoftmax::compute(const float* logits) {
+  std::copy(logits, logits + z.size(), z.begin());
+  log_softmax(static_cast<int>(z.size()), z.data(), log_f.data(), f.data());
+}
+
+void run_over(Network* network, const Dataset& data, int threads, const std::string& label, const BatchSink& sink) {
   const NetworkConfig& config = network->config();
   EvaluationStream stream(data, config.augmentation(), config.input, network->batch(), threads);
   Progress progress(label, data.size(), "images");
-  Accuracy accuracy;
-  accuracy.k = k;
-  double loss = 0;
+  const size_t full = config.input.size() * static_cast<size_t>(network->batch());
   std::vector<float> padded;
-  std::vector<double> z(static_cast<size_t>(classes)), log_f(z.size()), f(z.size());
+  int64_t images = 0;
   while (const Batch* batch = stream.next()) {
     Pass pass;
     pass.count = batch->count;
     pass.input = batch->images.data();
-    const size_t full = config.input.size() * static_cast<size_t>(network->batch());
     if (batch->images.size() < full) {
       padded = batch->images;
       padded.resize(full);
       pass.input = padded.data();
     }
     network->forward(&pass);
-    const float* logits = network->logits(pass);
-    const float* probabilities = network->probabilities();
-    for (int b = 0; b < batch->count; ++b) {
-      const size_t row = static_cast<size_t>(b) * classes;
-      const int true_class = batch->labels[static_cast<size_t>(b)];
-      const int rank = rank_of(probabilities + row, classes, true_class);
-      accuracy.top1_count += rank < 1 ? 1 : 0;
-      accuracy.topk_count += rank < k ? 1 : 0;
-      for (int j = 0; j < classes; ++j) z[static_cast<size_t>(j)] = logits[row + j];
-      log_softmax(classes, z.data(), log_f.data(), f.data());
-      loss -= log_f[static_cast<size_t>(true_class)];
-    }
-    if (sink) sink(*batch, probabilities);
-    accuracy.images += batch->count;
-    progress.advance(accuracy.images);
+    sink(*batch, pass);
+    images += batch->count;
+    progress.advance(images);
     if (interrupted() != 0) throw Interrupted("stopped during the evaluation", interrupted());
   }
   progress.finish();
+}
+
+Accuracy evaluate(Network* network, const Dataset& data, int k, int threads, const std::string& label,
+                  const BatchSink& sink) {
+  const int classes = network->classes();
+  Accuracy accuracy;
+  accuracy.k = k;
+  double loss = 0;
+  LogSoftmax softmax(classes);
+  run_over(network, data, threads, label, [&](const Batch& batch, const Pass& pass) {
+    const float* logits = network->logits(pass);
+    const float* probabilities = network->probabilities();
+    for (int b = 0; b < batch.count; ++b) {
+      const size_t row = static_cast<size_t>(b) * classes;
+      const int true_class = batch.labels[static_cast<size_t>(b)];
+      const int rank = rank_of(probabilities + row, classes, true_class);
+      accuracy.top1_count += rank < 1 ? 1 : 0;
+      accuracy.topk_count += rank < k ? 1 : 0;
+      softmax.compute(logits + row);
+      loss -= softmax.log_f[static_cast<size_t>(true_class)];
+    }
+    accuracy.images += batch.count;
+    if (sink) sink(batch, pass);
+  });
   accuracy.loss = accuracy.images > 0 ? loss / static_cast<double>(accuracy.images) : 0;
   return accuracy;
 }

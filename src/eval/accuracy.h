@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "data/stream.h"
 #include "engine/network.h"
@@ -32,11 +33,26 @@ int rank_of(const Real* scores, int classes, int label) {
   return rank;
 }
 
-// Sees every batch with its probabilities [count][classes].
-using ProbabilitySink = std::function<void(const Batch&, const float*)>;
+// The first k classes by their scores, most probable first; ties as in rank_of.
+std::vector<int> top_classes(const float* scores, int classes, int k);
 
-// Runs the whole set once; `label` heads the progress line. Throws Interrupted after Ctrl-C.
+// log f and f of a row of logits, in double precision.
+struct LogSoftmax {
+  explicit LogSoftmax(int classes)
+      : z(static_cast<size_t>(classes)), log_f(static_cast<size_t>(classes)), f(static_cast<size_t>(classes)) {}
+  void compute(const float* logits);
+  std::vector<double> z, log_f, f;
+};
+
+// Sees every batch after it went through the network.
+using BatchSink = std::function<void(const Batch&, const Pass&)>;
+
+// Runs the whole set through the network once, in order; `label` heads the progress line. Throws Interrupted after
+// Ctrl-C.
+void run_over(Network* network, const Dataset& data, int threads, const std::string& label, const BatchSink& sink);
+
+// The same, and counts.
 Accuracy evaluate(Network* network, const Dataset& data, int k, int threads, const std::string& label,
-                  const ProbabilitySink& sink = nullptr);
+                  const BatchSink& sink = nullptr);
 
 }  // namespace dng

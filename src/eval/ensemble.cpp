@@ -20,7 +20,8 @@ EnsembleResult evaluate_ensemble(Network* network, const std::vector<std::string
     load_weights(weights[m], network);
     network->freeze();
     size_t row = 0;
-    const auto add = [&](const Batch& batch, const float* probabilities) {
+    const auto add = [&](const Batch& batch, const Pass&) {
+      const float* probabilities = network->probabilities();
       for (int b = 0; b < batch.count; ++b, ++row) {
         labels[row] = batch.labels[static_cast<size_t>(b)];
         for (size_t j = 0; j < classes; ++j)

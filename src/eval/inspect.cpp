@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <optional>
 
 namespace dng {
 namespace {
@@ -17,24 +18,61 @@ double distance(const double* a, const double* b, size_t n) {
 
 double ratio(double sum, double count) { return count > 0 ? sum / count : std::nan(""); }
 
+size_t top_of(const float* f, size_t classes) { return static_cast<size_t>(std::max_element(f, f + classes) - f); }
+
+// What the network makes of its teacher, image by image.
+class Agreement {
+ public:
+  Agreement(const Network* network, Network* teacher)
+      : network_(network), teacher_(teacher), student_row_(network->classes()), teacher_row_(network->classes()) {}
+
+  void see(const Batch& batch, const Pass& pass) {
+    Pass its_pass = pass;
+    teacher_->forward(&its_pass);
+    const auto classes = static_cast<size_t>(network_->classes());
+    for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
+      const size_t row = b * classes;
+      agreed_ += top_of(network_->probabilities() + row, classes) == top_of(teacher_->probabilities() + row, classes);
+      student_row_.compute(network_->logits(pass) + row);
+      teacher_row_.compute(teacher_->logits(its_pass) + row);
+      for (size_t j = 0; j < classes; ++j) {
+        divergence_ += teacher_row_.f[j] * (teacher_row_.log_f[j] - student_row_.log_f[j]);
+      }
+    }
+  }
+  double agreed() const { return agreed_; }
+  double divergence() const { return divergence_; }
+
+ private:
+  const Network* network_;
+  Network* teacher_;
+  LogSoftmax student_row_, teacher_row_;
+  double agreed_ = 0, divergence_ = 0;
+};
+
 }  // namespace
 
-Inspection inspect(Network* network, const Dataset& data, const std::vector<int>& superclass_of, int k, int threads) {
+Inspection inspect(Network* network, const Dataset& data, const InspectSettings& settings) {
+  const std::vector<int>& superclass_of = settings.superclass_of;
   const auto classes = static_cast<size_t>(network->classes());
-  const size_t ranks = std::min(static_cast<size_t>(std::max(k, 2)), classes);
+  const size_t ranks = std::min(static_cast<size_t>(std::max(settings.k, 2)), classes);
   Inspection result;
   result.mean_by_rank.assign(ranks, 0);
   result.bins.resize(kBins);
   std::vector<double> mu(classes * classes, 0), images_of(classes, 0);
   std::vector<float> sorted;
   double inside = 0, outside_primary = 0;
+  std::optional<Agreement> agreement;
+  if (settings.teacher != nullptr) agreement.emplace(network, settings.teacher);
 
-  const auto see = [&](const Batch& batch, const float* probabilities) {
+  const auto see = [&](const Batch& batch, const Pass& pass) {
+    const float* probabilities = network->probabilities();
     for (int b = 0; b < batch.count; ++b) {
       const float* f = probabilities + static_cast<size_t>(b) * classes;
       const auto label = static_cast<size_t>(batch.labels[static_cast<size_t>(b)]);
-      const auto primary = static_cast<size_t>(std::max_element(f, f + classes) - f);
+      const size_t primary = top_of(f, classes);
       images_of[label] += 1;
+      result.mean_true += f[label];
       for (size_t j = 0; j < classes; ++j) {
         mu[label * classes + j] += f[j];
         if (f[j] > 0) result.entropy -= static_cast<double>(f[j]) * std::log(static_cast<double>(f[j]));
@@ -51,15 +89,20 @@ Inspection inspect(Network* network, const Dataset& data, const std::vector<int>
       bin.confidence += f[primary];
       bin.accuracy += primary == label ? 1 : 0;
     }
+    if (agreement) agreement->see(batch, pass);
+    if (settings.sink) settings.sink(batch, pass);
   };
-  result.accuracy = evaluate(network, data, k, threads, "inspect", see);
+  result.accuracy = evaluate(network, data, settings.k, settings.threads, "inspect", see);
 
   const auto images = static_cast<double>(result.accuracy.images);
   for (double& mean : result.mean_by_rank) mean /= images;
   result.mean_primary = result.mean_by_rank[0];
   for (size_t r = 1; r < ranks; ++r) result.mean_rank_2_k += result.mean_by_rank[r];
   result.mean_rank_2_k /= static_cast<double>(ranks - 1);
+  result.mean_true /= images;
   result.entropy /= images;
+  result.teacher_agreement = agreement ? agreement->agreed() / images : std::nan("");
+  result.teacher_kl = agreement ? agreement->divergence() / images : std::nan("");
   result.inside_superclass = superclass_of.empty() ? std::nan("") : ratio(inside, outside_primary);
   for (Inspection::Bin& bin : result.bins) {
     if (bin.images == 0) continue;

@@ -14,6 +14,7 @@ struct Inspection {
   double mean_primary = 0;           // mean of f_(1)
   double mean_rank_2_k = 0;          // mean of the mean of f_(2)..f_(k)
   std::vector<double> mean_by_rank;  // mean of f_(1)..f_(k)
+  double mean_true = 0;              // mean of f_y
   double entropy = 0;                // mean of -sum f log f, in nats
   // With mu_c the mean output over the images of class c: mean Euclidean distance between mu of classes in different
   // superclasses, and of the same one. NaN without superclasses. Ours, named so that nobody takes them for the paper's
@@ -30,9 +31,18 @@ struct Inspection {
     double confidence = 0, accuracy = 0;  // means
   };
   std::vector<Bin> bins;
+  // Share of the images whose top class is the teacher's, too, and the mean of KL[f_T || f] in nats, both outputs at
+  // temperature 1 and in double precision from the logits. NaN without a teacher.
+  double teacher_agreement = 0, teacher_kl = 0;
 };
 
-// superclass_of may be empty.
-Inspection inspect(Network* network, const Dataset& data, const std::vector<int>& superclass_of, int k, int threads);
+struct InspectSettings {
+  std::vector<int> superclass_of;  // may be empty
+  int k = 5;
+  int threads = 1;
+  Network* teacher = nullptr;  // of the same input, classes and batch; or null
+  BatchSink sink = nullptr;    // sees every batch, too
+};
+Inspection inspect(Network* network, const Dataset& data, const InspectSettings& settings);
 
 }  // namespace dng

@@ -1,0 +1,57 @@
+#include "eval/features.h"
+
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "eval/accuracy.h"
+
+namespace dng {
+namespace {
+
+// Version 1.0 of numpy's format: magic, version, length of the text, the text; in all a multiple of 64 bytes.
+std::string npy_header(int64_t records, size_t numbers) {
+  std::string text =
+      format("{'descr': [('label', '<i4'), ('features', '<f4', (%zu,))], 'fortran_order': False, 'shape': (%lld,), }",
+             numbers, static_cast<long long>(records));
+  constexpr size_t kPrefix = 10, kMultiple = 64;
+  text.append(kMultiple - 1 - (kPrefix + text.size()) % kMultiple, ' ');
+  text += '\n';
+  std::string header("\x93NUMPY\x01\x00", 8);
+  header += static_cast<char>(text.size() & 0xff);
+  header += static_cast<char>(text.size() >> 8);
+  return header + text;
+}
+
+}  // namespace
+
+int default_feature_layer(const NetworkConfig& config) {
+  for (size_t i = config.layers.size(); i-- > 0;) {
+    const LayerConfig& layer = config.layers[i];
+    if (layer.op->section == "connected" && layer.sources[0] >= 0) return layer.sources[0];
+  }
+  fail(
+      "%s: no [connected] reads a layer, so there is no last one before it; name the layer of the features with "
+      "-layer N",
+      config.path.c_str());
+}
+
+void write_features(const std::string& path, Network* network, size_t numbers, const Dataset& data, int threads) {
+  const size_t bytes = numbers * sizeof(float);
+  AtomicFile file(path);
+  file.write(npy_header(data.size(), numbers));
+  std::string records;
+  run_over(network, data, threads, "features", [&](const Batch& batch, const Pass&) {
+    records.clear();
+    for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
+      const int32_t label = batch.labels[b];
+      records.append(reinterpret_cast<const char*>(&label), sizeof label);
+      records.append(reinterpret_cast<const char*>(network->watched() + b * numbers), bytes);
+    }
+    file.write(records);
+  });
+  file.commit();
+}
+
+}  // namespace dng
