@@ -88,15 +88,16 @@ def run_trainer(*arguments):
 
 
 def search_c(numpy, labels, rows, path):
-    """(C with the best accuracy in cross-validation, that accuracy, on how many rows)."""
+    """(C with the best accuracy in cross-validation, that accuracy)."""
     count = min(len(rows), SEARCH_ROWS)
     chosen = numpy.arange(count) * len(rows) // count
+    print(f"{FOLDS}-fold cross-validation on {count} training images ...", flush=True)
     write_rows(path, labels[chosen], rows[chosen])
     answer = run_trainer("-C", "-v", str(FOLDS), path)
     found = re.search(r"Best C = (\S+)\s+CV accuracy = (\S+)%", answer)
     if not found:
         raise Failure(f"{TRAINER} -C: its answer names no best C; give one with -c")
-    return float(found[1]), float(found[2]) / 100, count
+    return float(found[1]), float(found[2]) / 100
 
 
 class Model:
@@ -136,8 +137,9 @@ def probe(options, numpy, folder):
         raise Failure(f"{options.data}: all training images have one label; a classifier needs two classes at least")
     c, cv_top1 = options.c, None
     if c is None:
-        c, cv_top1, count = search_c(numpy, labels, rows, os.path.join(folder, "search"))
-        print(f"C = {c:g}: {cv_top1:.4f} in cross-validation on {count} training images", flush=True)
+        c, cv_top1 = search_c(numpy, labels, rows, os.path.join(folder, "search"))
+        print(f"C = {c:g}: top1 {cv_top1:.4f} in cross-validation", flush=True)
+    print(f"training on {len(rows)} images ...", flush=True)
     write_rows(os.path.join(folder, "train"), labels, rows)
     run_trainer("-q", "-c", f"{c!r}", os.path.join(folder, "train"), os.path.join(folder, "model"))
     model = Model(numpy, os.path.join(folder, "model"))

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -80,6 +81,8 @@ double error_of_values(const std::vector<double>& found, const std::vector<doubl
 struct Sample {
   std::string name, layers;
 };
+
+std::ostream& operator<<(std::ostream& stream, const Sample& sample) { return stream << sample.name; }
 
 std::vector<Sample> samples() {
   const auto c = convolution;
