@@ -9,6 +9,7 @@ liblinear trains a support vector machine on the training rows (one class agains
 regularisation, with a bias), and the last line says what it does with the validation rows.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ import sys
 import tempfile
 
 from generations_driver.errors import Failure, OneLineParser
-from generations_driver.files import write_json
+from generations_driver.files import number_or_none, write_json
 
 TRAINER = "liblinear-train"
 # L2-regularised, L2 loss, in the primal: the only kind of SVM that -C searches for. Measured: with liblinear's own
@@ -156,9 +157,9 @@ def probe(options, numpy, folder):
 
 
 def positive(text):
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
+    value = number_or_none(text)
+    if value is None or value <= 0:
+        raise argparse.ArgumentTypeError(f"found '{text}', allowed is a number above 0")
     return value
 
 

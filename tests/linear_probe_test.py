@@ -188,7 +188,7 @@ class FeaturesTest(ProbeRuns, MadeOnceTest):
 
     def test_probe_mistakes_are_one_line(self):
         self.assert_one_line_of(self.probe("fashion.data", "net.cfg", "no.weights", code=1), "no.weights")
-        self.assert_one_line_of(self.probe("fashion.data", "net.cfg", NET, "-c", 0, code=2), "-c")
+        self.assert_one_line_of(self.probe("fashion.data", "net.cfg", NET, "-c", 0, code=2), "-c: found '0', allowed")
         self.assert_one_probe_line(self.probe("fashion.data", "net.cfg", NET, "--json", "no/p.json", code=1),
                                    "no/p.json", "cannot write")
         nowhere = dict(os.environ, PATH=self.path("nowhere"))
