@@ -11,6 +11,7 @@ from .children import Children
 from .errors import Failure, Stopped, warn
 from .files import now, sha256_file
 from .lock import Lock
+from .measures import INSPECTIONS
 from .network import epochs_of
 from .progress import Display, Progress, time_left
 from .report import write_outputs
@@ -40,6 +41,9 @@ class Driver:
         self.done = {}  # title -> seconds of training, of those that are trained and evaluated
         self.signals, self.failures = [], []
         self.children = Children(program.path, Lock(folder.path), self.say if verbose else lambda text: None)
+
+    def close(self):
+        self.children.lock.close()
 
     def say(self, text):
         with self.mutex:
@@ -112,15 +116,15 @@ class Driver:
         if os.path.exists(generation.best):
             best = self.evaluate(generation, generation.look_at("best"))
             text += f", {shown(top1(best))} % best epoch ({generation.best_epoch()})"
+        for kind in INSPECTIONS:
+            self.evaluate(generation, generation.look_at(kind))
         with self.mutex:
             self.done[generation.title] = generation.train_seconds()
             self.display.line(text)
             write_outputs(self.folder, self.command, quiet=True)
 
     def finish(self, chain):
-        """Secondary information of both ends of a chain, and its ensembles."""
-        for generation in chain[:: max(1, len(chain) - 1)]:
-            self.evaluate(generation, generation.look_at("inspect"))
+        """The ensembles of a chain."""
         for ensemble in self.folder.ensembles(chain):
             self.evaluate(chain[-1], ensemble.evaluation)
 

@@ -13,6 +13,9 @@ class Evaluation:
     network: str
     data: str
     weights: list
+    options: list = dataclasses.field(default_factory=list)  # more of the command line
+    also: dict = dataclasses.field(default_factory=dict)  # more of what the result depends on: name -> text, or a file
+    makes: str | None = None  # a file that it writes besides
 
     @property
     def answer(self):
@@ -21,18 +24,19 @@ class Evaluation:
 
     @property
     def arguments(self):
-        return ["classifier", self.verb, self.data, self.network, *self.weights, "-json", self.answer]
+        return ["classifier", self.verb, self.data, self.network, *self.weights, *self.options, "-json", self.answer]
 
     def key(self):
         return {
             "network_sha256": sha256_file(self.network),
             "data_sha256": sha256_file(self.data),
             "weights": {os.path.basename(path): sha256_file(path) for path in self.weights},
+            **{name: sha256_file(value) if os.path.exists(value) else value for name, value in self.also.items()},
         }
 
     def result(self):
         """The kept result, or None where there is none for these very weights."""
-        if not all(os.path.exists(needed) for needed in (self.path, self.network, self.data, *self.weights)):
+        if not all(os.path.exists(needed) for needed in (self.path, self.network, self.data, *self.weights, *filter(None, [self.makes]))):
             return None
         kept = read_json(self.path, "remove it and run again")
         return kept.get("result") if kept.get("key") == self.key() else None

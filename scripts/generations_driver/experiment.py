@@ -11,6 +11,7 @@ from .files import read_text
 from .network import PARTNER
 
 SECTIONS = ("experiment", "network", "patriarch", "student")
+FILE_SECTIONS = (*SECTIONS, "sweep")  # sweep.py makes several experiments of a file with the last one
 SEEDS_APART = 1000  # a seed's generations take the numbers from seed * 1000 on
 
 
@@ -80,17 +81,68 @@ class Setting:
         raise Failure(f"{self.where}: [{self.section}] {text}", self.code)
 
 
+def know_section(section, where, code=1, sections=FILE_SECTIONS):
+    if section not in sections:
+        text = f"no section [{section}] in an experiment file; there are {', '.join(sections)}"
+        raise Failure(f"{where}: {text}{nearest(section, sections)}", code)
+
+
+def read_file(path):
+    """{section: {key: Setting}} of one experiment file."""
+    found = {name: {} for name in FILE_SECTIONS}
+    first_lines = {}
+    for section, line, entries in read_sections(path, read_text(path, "experiment file")):
+        where = f"{path}:{line}"
+        know_section(section, where)
+        if section in first_lines:
+            first = first_lines[section]
+            raise Failure(f"{where}: [{section}] is there twice, first in line {first}; keep one of them")
+        first_lines[section] = line
+        for key, value, number in entries:
+            found[section][key] = Setting(section, key, value, f"{path}:{number}")
+    return found
+
+
+def files_of(path, base=None):
+    """The contents of a file, of the one that its base= names, and so on; `base` takes the place of the first base=."""
+    chain, paths = [], []
+    while True:
+        chain.append(read_file(path))
+        paths.append(path)
+        base = base or chain[-1]["experiment"].get("base")
+        if not base:
+            return chain
+        path = os.path.join(os.path.dirname(path), base.value)
+        if any(os.path.abspath(path) == os.path.abspath(other) for other in paths):
+            base.refuse(f"base={base.value} leads back to {path}; an experiment cannot be based on itself")
+        if not os.path.isfile(path):
+            base.refuse(f"base={base.value}: there is no file {path}; the path is relative to this file")
+        base = None
+
+
 class Experiment:
     """The checked contents of an experiment file with its overrides.
 
     `program` knows the names of [net] and of the costs, and their defaults; their values are for ./darknet to check.
-    Without it, for an experiment that a run has written with all defaults, they are taken as they are.
+    Without it, for an experiment that a run has written with all defaults, they are taken as they are. `combination`:
+    the settings that a sweep has chosen, and the name that it gives to them.
     """
 
-    def __init__(self, path, overrides=(), program=None):
+    def __init__(self, path, overrides=(), program=None, combination=None):
         self.path = path
         self.settings = {name: {} for name in SECTIONS}
-        self._read(path, [])
+        name, chosen = combination or (None, [])
+        chain = files_of(path, next((setting for setting in chosen if setting.key == "base"), None))
+        for found in reversed(chain):
+            self.settings["experiment"].pop("name", None)  # a folder of its own
+            for section in SECTIONS:
+                self._add(section, {key: value for key, value in found[section].items() if key != "base"})
+        for setting in (setting for setting in chosen if setting.key != "base"):
+            know_section(setting.section, setting.where, setting.code, SECTIONS)
+            self._add(setting.section, {setting.key: setting})
+        if combination:
+            self.settings["experiment"]["name"] = Setting("experiment", "name", name, path)
+            self.settings["experiment"].setdefault("reuse", Setting("experiment", "reuse", "1", path))
         self._override(overrides)
         self._know_keys("experiment", EXPERIMENT_KEYS)
         stem = os.path.splitext(os.path.basename(path))[0]
@@ -115,32 +167,6 @@ class Experiment:
         self.net, self.patriarch, self.student = (self._texts(section) for section in SECTIONS[1:])
         self.student.pop("cached", None)
 
-    def _read(self, path, derived):
-        """Reads a file on top of the one that its base= names; `derived`: the files that are based on it."""
-        found = {name: {} for name in SECTIONS}
-        first_lines = {}
-        for section, line, entries in read_sections(path, read_text(path, "experiment file")):
-            where = f"{path}:{line}"
-            self._know_section(section, where)
-            if section in first_lines:
-                first = first_lines[section]
-                raise Failure(f"{where}: [{section}] is there twice, first in line {first}; keep one of them")
-            first_lines[section] = line
-            for key, value, number in entries:
-                found[section][key] = Setting(section, key, value, f"{path}:{number}")
-        base = found["experiment"].pop("base", None)
-        if base:
-            base_path = os.path.join(os.path.dirname(path), base.value)
-            derived = [*derived, path]
-            if any(os.path.abspath(base_path) == os.path.abspath(other) for other in derived):
-                base.refuse(f"base={base.value} leads back to {base_path}; an experiment cannot be based on itself")
-            if not os.path.isfile(base_path):
-                base.refuse(f"base={base.value}: there is no file {base_path}; the path is relative to this file")
-            self._read(base_path, derived)
-            self.settings["experiment"].pop("name", None)  # a folder of its own
-        for section, settings in found.items():
-            self._add(section, settings)
-
     def _add(self, section, settings):
         """Puts the keys of a file in the place of its base's; another cost has other options."""
         there = self.settings[section]
@@ -149,11 +175,6 @@ class Experiment:
         partners = {PARTNER.get(key) for key in settings}
         self.settings[section] = {key: value for key, value in there.items() if key not in partners} | settings
 
-    def _know_section(self, section, where, code=1):
-        if section not in SECTIONS:
-            text = f"no section [{section}] in an experiment file; there are {', '.join(SECTIONS)}"
-            raise Failure(f"{where}: {text}{nearest(section, SECTIONS)}", code)
-
     def _override(self, overrides):
         seen = set()
         for text in overrides:
@@ -161,7 +182,7 @@ class Experiment:
             section, dot, key = name.partition(".")
             if not equals or not dot or not key:
                 raise Failure(f"--set {text}: not section.key=value", 2)
-            self._know_section(section, f"--set {text}", 2)
+            know_section(section, f"--set {text}", 2, SECTIONS)
             if (section, key) in seen:
                 raise Failure(f"--set {text}: {name} is set twice; keep one of them", 2)
             seen.add((section, key))

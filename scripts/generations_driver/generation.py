@@ -8,6 +8,7 @@ from .errors import Failure
 from .evaluation import Evaluation
 from .experiment import SEEDS_APART, options_of
 from .files import read_csv, read_json, read_text, sha256_file, sha256_text, write_json, write_text
+from .measures import EXAMPLES, INSPECTIONS
 
 TRACES = (".targets", ".state", "_last.weights", "_best.weights", "_final.weights", ".csv")
 
@@ -116,14 +117,29 @@ class Generation:
             advice = f"remove {self.path('[._-]*')} to train it again with this teacher, or choose another --out"
             raise Failure(f"{self.teacher.final}: not the weights that {self.title} was begun with; {advice}")
 
-    def evaluation(self, verb, name, weights):
+    def evaluation(self, verb, name, weights, **more):
         path = os.path.join(self.folder, "evaluations", f"{name}.json")
-        return Evaluation(verb, path, self.network, self.data, weights)
+        return Evaluation(verb, path, self.network, self.data, weights, **more)
 
     def look_at(self, kind):
-        """The evaluation of its own weights: last, best or inspect."""
-        verb = "inspect" if kind == "inspect" else "valid"
-        return self.evaluation(verb, f"{self.name}-{kind}", [self.best if kind == "best" else self.final])
+        """The evaluation of its own weights: last, best, or one of INSPECTIONS."""
+        name = f"{self.name}-{kind}"
+        if kind not in INSPECTIONS:
+            return self.evaluation("valid", name, [self.best if kind == "best" else self.final])
+        images, teacher, makes = INSPECTIONS[kind], self.teacher, None
+        options, also = ["-set", images], {"set": images}
+        if teacher:
+            options += ["-teacher", teacher.final]
+            also["teacher_sha256"] = teacher.final
+        if images == "valid":
+            makes, also["examples"] = self.examples, str(EXAMPLES)
+            options += ["-examples", os.path.dirname(makes), "-count", str(EXAMPLES)]
+        return self.evaluation("inspect", name, [self.final], options=options, also=also, makes=makes)
+
+    @property
+    def examples(self):
+        """Images with the network's top classes."""
+        return os.path.join(self.folder, "examples", self.name, "examples.json")
 
     def curve(self):
         return read_csv(self.path(".csv"))

@@ -29,6 +29,9 @@ class Lock:
         os.ftruncate(self.file, 0)
         self.note(os.getpid())
 
+    def close(self):
+        os.close(self.file)
+
     def note(self, pid):
         """Names a process that holds the lock."""
         os.lseek(self.file, 0, os.SEEK_END)

@@ -1,46 +1,23 @@
-"""The summary as words: report.md, the table that a run ends with; and the files of both, with the chart."""
+"""The summary as words: report.md, the table that a run ends with; and the files of both, with the figures."""
 
 import os
-import re
 import shlex
-
-import plot_generations
 
 from .errors import Failure, warn
 from .experiment import options_of
+from .figures import accuracy, confidence, examples, measures
+from .figures.style import KINDS
 from .files import finite, read_json, write_json, write_text
+from .measures import INSPECTIONS, MEASURES
 from .progress import clock
-from .summary import collect, shown, shown_spread, spread, top1, top_k
-
-INSPECT_LABELS = {
-    "mean_primary": "mean confidence of the primary class",
-    "mean_rank_2_k": "mean probability of ranks 2 to k",
-    "inside_superclass": "share of the other probability inside the superclass",
-    "dist_between": "distance between classes of different superclasses",
-    "dist_within": "distance between classes of the same superclass",
-    "dist_all": "distance between classes",
-    "entropy": "mean entropy (nats)",
-    "ece": "expected calibration error",
-}
-
-
-def label_of(name):
-    return re.sub(r"^student(\d+)$", r"student \1", name)
-
-
-def counted(number, noun):
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+from .summary import collect, groups, shown, shown_spread, top1, top_k
+from .tables import accuracy_cells, count_of, counted, k_of, label_of, measure_cell, measure_name, picture, table
 
 
 def differ(value, reference):
     """'0.52 points above' and the like, from two fractions."""
     points = 100 * (value - reference)
     return "the same as" if abs(points) < 0.005 else f"{abs(points):.2f} points {'above' if points > 0 else 'below'}"
-
-
-def k_of(summary):
-    results = (run[kind] for run in summary["runs"] for kind in ("last", "best") if run.get(kind))
-    return next((int(result["k"]) for result in results if result.get("k")), 5)
 
 
 def facts(summary):
@@ -98,23 +75,12 @@ def student_facts(summary, means, chain, students):
     return text
 
 
-def table(header, rows):
-    ruler = ["---" if i == 0 else "---:" for i in range(len(header))]
-    return [f"| {' | '.join(row)} |" for row in (header, ruler, *rows)] + [""]
-
-
-def figures(entry):
-    """The cells of a mean over seeds: top-1, top-k, loss."""
-    return [shown_spread(entry["top1"]), shown_spread(entry["topk"]), shown_spread(entry["loss"], 1, 4)]
-
-
-def count_of(entry):
-    return str(entry["top1"]["n"] if entry["top1"] else 0)
-
-
 def accuracy_rows(summary):
     return [
-        [label_of(entry["generation"]), *figures(entry["last"]), *figures(entry["best"])[:2], count_of(entry["last"])]
+        [
+            label_of(entry["generation"]), *accuracy_cells(entry["last"]), *accuracy_cells(entry["best"])[:2],
+            count_of(entry["last"]),
+        ]
         for entry in summary["mean"]
     ]
 
@@ -156,20 +122,43 @@ def opening(summary):
     ]
 
 
-def inspect_section(summary):
-    inspected = {}
-    for run in summary["runs"]:
-        if run["inspect"]:
-            inspected.setdefault(run["generation"], []).append(run["inspect"])
-    rows = []
-    for key, label in INSPECT_LABELS.items():
-        spreads = [spread([result.get(key) for result in results]) for results in inspected.values()]
-        if any(spreads):
-            rows.append([label, *(shown_spread(entry, 1, 4) for entry in spreads)])
-    if not rows:
+def measure_table(summary, kind):
+    """A row per measure, a column per generation; empty where there is none."""
+    columns = [entry for entry in summary["mean"] if entry.get(kind)]
+    keys = [key for key in MEASURES if any(entry[kind].get(key) for entry in columns)]
+    rows = [[measure_name(key), *(measure_cell(key, entry[kind].get(key)) for entry in columns)] for key in keys]
+    return table(["", *(label_of(entry["generation"]) for entry in columns)], rows) if rows else []
+
+
+def mildness(summary):
+    """Whether the patriarch is milder than the baseline, in one sentence."""
+    means = {entry["generation"]: entry.get("inspect_train") or {} for entry in summary["mean"]}
+    baseline, patriarch = (means.get(name, {}).get("mean_primary") for name in ("baseline", "patriarch"))
+    if not baseline or not patriarch:
         return []
-    head = "Last epoch, validation images; `classifier inspect` says how each is measured."
-    return ["## Secondary information", "", head, "", *table(["", *map(label_of, inspected)], rows)]
+    text = "On training images, without augmentation, the mean confidence of the primary class is"
+    return [f"{text} {measure_cell('', patriarch)} for the patriarch and {measure_cell('', baseline)} for the baseline.", ""]
+
+
+def inspect_section(summary, drawn):
+    valid, train = (measure_table(summary, kind) for kind in INSPECTIONS)
+    if not valid and not train:
+        return []
+    lines = ["## Secondary information", "", *mildness(summary)]
+    if "measures" in drawn:
+        lines += picture("measures.png", "measures over generations")
+    for text, rows in (("Validation", valid), ("Training", train)):
+        head = f"{text} images, last epoch; `classifier inspect` says how each is measured. Top and KL of the teacher: "
+        lines += [head + "the generation before.", "", *rows] if rows else []
+    if "confidence" in drawn:
+        lines += ["## Confidence", "", "How many images each network is how sure of, mean over the seeds.", ""]
+        lines += picture("confidence.png", "histograms of the primary class's confidence")
+    if "examples" in drawn:
+        shown_networks = " and ".join(label for label, _ in example_networks(summary))
+        text = f"Validation images, chosen by their place in the set alone, with the five most probable classes in %: {shown_networks}"
+        lines += ["## Examples", "", f"{text}, seed {example_seed(summary)}. The label's class is green.", ""]
+        lines += picture("examples.png", "images with the most probable classes")
+    return lines
 
 
 def time_text(run):
@@ -198,24 +187,24 @@ def run_rows(summary):
         ]
 
 
-def report_text(summary, chart):
+def report_text(summary, drawn):
     k = k_of(summary)
     lines = [f"# {summary['name']}", "", *opening(summary)]
     if summary["missing"]:
         lines += [f"**Not complete.** Still missing: {', '.join(summary['missing'])}.", ""]
     lines += ["## Accuracy over generations", ""]
-    if chart:
-        lines += [f"![top-1 accuracy over generations]({chart})", ""]
+    if "accuracy" in drawn:
+        lines += picture("accuracy.png", "top-1 accuracy over generations")
     header = [
         "generation", "top-1 %, last epoch", f"top-{k} %, last epoch", "loss, last epoch", "top-1 %, best epoch",
         f"top-{k} %, best epoch", "n",
     ]
     lines += table(header, accuracy_rows(summary)) + ["At the last epoch: " + " ".join(facts(summary)), ""]
     if summary["ensemble_mean"]:
-        rows = [[entry["name"], *figures(entry), count_of(entry)] for entry in summary["ensemble_mean"]]
+        rows = [[entry["name"], *accuracy_cells(entry), count_of(entry)] for entry in summary["ensemble_mean"]]
         lines += ["## Ensembles", "", "Mean of the members' probabilities, last epoch.", ""]
         lines += table(["ensemble", "top-1 %", f"top-{k} %", "loss", "n"], rows)
-    lines += [*inspect_section(summary), "## Every run", ""]
+    lines += [*inspect_section(summary, drawn), "## Every run", ""]
     header = [
         "seed", "generation", "-seed", "epochs", "top-1 %, last", f"top-{k} %, last", "top-1 %, best (epoch)",
         "wall time",
@@ -226,33 +215,73 @@ def report_text(summary, chart):
     return "\n".join(lines)
 
 
+def example_seed(summary):
+    return next((run["seed"] for run in summary["runs"] if run.get("examples")), None)
+
+
+def example_networks(summary):
+    """[(label, examples.json)] of the patriarch and what it is to be compared with, from the first seed that has them."""
+    seed = example_seed(summary)
+    found = {run["generation"]: run["examples"] for run in summary["runs"] if run["seed"] == seed and run["examples"]}
+    others = [name for name in found if name not in ("baseline", "patriarch")]
+    names = ["patriarch", "baseline"] if "baseline" in found else ["patriarch", *others[-1:]]
+    return [(label_of(name), found[name]) for name in names if name in found]
+
+
+def confidence_panels(summary):
+    return [
+        (label_of(keys["generation"]), *([run.get(kind) for run in same] for kind in INSPECTIONS))
+        for keys, same in groups(summary["runs"], "generation")
+    ]
+
+
 def write_outputs(folder, command, quiet=False):
-    """Writes summary.json, report.md and, with matplotlib, accuracy.png; returns the summary, and the chart or None."""
-    path, chart = (os.path.join(folder.path, name) for name in ("summary.json", "accuracy.png"))
+    """Writes summary.json, report.md and, with matplotlib, the figures; returns the summary and the figures' paths."""
+    path = os.path.join(folder.path, "summary.json")
     before = read_json(path, "remove it and ask for the report again") if os.path.exists(path) else {}
     summary = finite(collect(folder, before.get("command") if command is None else command))
-    try:
-        drawn = plot_generations.draw([summary], chart)
-    except Failure as failure:
-        # A chart of the very same numbers is still good.
-        drawn = os.path.exists(chart) and {**before, "written": summary["written"]} == summary
-        if not quiet:
-            warn(failure)
+    subjects = {
+        "accuracy": lambda *paths: accuracy.draw([summary], *paths),
+        "measures": lambda *paths: measures.draw([summary], [summary["name"]], *paths),
+        "confidence": lambda *paths: confidence.draw(confidence_panels(summary), *paths),
+        "examples": lambda *paths: examples.draw(example_networks(summary), *paths),
+    }
+    same = {**before, "written": summary["written"]} == summary  # figures of the very same numbers are still good
+    if quiet:  # between two generations: what takes a moment only
+        subjects = {"accuracy": subjects["accuracy"]}
+    drawn = draw_all(folder.path, subjects, same, quiet)
     write_json(path, summary)
-    write_text(os.path.join(folder.path, "report.md"), report_text(summary, os.path.basename(chart) if drawn else None))
-    return summary, chart if drawn else None
+    write_text(os.path.join(folder.path, "report.md"), report_text(summary, drawn))
+    return summary, drawn
 
 
-def print_outputs(folder, summary, chart):
+def draw_all(folder, subjects, same=False, quiet=False):
+    """Draws {subject: function of the paths} as PNG and SVG; returns {subject: path of the PNG} of what is there."""
+    drawn = {}
+    for subject, draw in subjects.items():
+        paths = [os.path.join(folder, f"{subject}.{kind}") for kind in KINDS]
+        try:
+            there = draw(*paths)
+        except Failure as failure:
+            there = same and all(map(os.path.exists, paths))
+            if not quiet:
+                warn(failure)
+            quiet = True  # one line is enough
+        if there:
+            drawn[subject] = paths[0]
+    return drawn
+
+
+def print_outputs(folder, summary, drawn):
     k = k_of(summary)
     rows = [["generation", "top-1 last", f"top-{k} last", "loss last", "top-1 best", f"top-{k} best", "n"]]
     rows += accuracy_rows(summary)
     for entry in summary["ensemble_mean"]:
-        rows.append([f"ensemble of {entry['name']}", *figures(entry), "", "", count_of(entry)])
+        rows.append([f"ensemble of {entry['name']}", *accuracy_cells(entry), "", "", count_of(entry)])
     widths = [max(map(len, column)) for column in zip(*rows)]
     for first, *others in rows:
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:]))]
         print("  ".join(cells))
     print(f"report: {os.path.join(folder.path, 'report.md')}")
-    if chart:
-        print(f"chart: {chart}")
+    if drawn:
+        print(f"figures: {', '.join(drawn.values())}")

@@ -11,6 +11,7 @@ from .cfg_files import read_sections
 from .errors import Failure
 from .files import read_json, read_text, replacing, sha256_file, tidy
 from .program import TEACHER_KEYS
+from .sweep import MARK
 
 # The final weights come last: they say that all is there.
 WEIGHTS = ("_best.weights", "_last.weights", "_final.weights")
@@ -39,7 +40,7 @@ def run_folders(root):
     for entry in sorted(os.scandir(root), key=lambda entry: entry.name) if os.path.isdir(root) else []:
         if os.path.isfile(os.path.join(entry.path, "experiment.ini")):
             yield entry.path
-        elif os.path.isfile(os.path.join(entry.path, "sweep.ini")):
+        elif os.path.isfile(os.path.join(entry.path, MARK)):
             yield from run_folders(entry.path)
 
 

@@ -3,7 +3,16 @@
 import os
 import statistics
 
-from .files import now, sha256_file
+from .errors import Failure
+from .files import now, read_json, sha256_file
+from .measures import INSPECTIONS, MEASURES
+
+
+def load_summary(path):
+    summary = read_json(path, "generations.py report DIR writes a new one")
+    if not isinstance(summary.get("runs"), list):
+        raise Failure(f'{path}: not a summary.json of generations.py: no list "runs"')
+    return summary
 
 
 def top1(result):
@@ -35,6 +44,12 @@ def spreads(results):
     }
 
 
+def measure_spreads(results):
+    """Of each measure of `classifier inspect`; empty where there is no result."""
+    found = {key: spread([(result or {}).get(key) for result in results]) for key in MEASURES}
+    return {key: entry for key, entry in found.items() if entry}
+
+
 def shown_spread(entry, scale=100, digits=2):
     if not entry:
         return "-"
@@ -52,7 +67,8 @@ def run_entry(generation):
         "train_seconds": generation.train_seconds(), "wall_seconds": record.get("wall_seconds"),
         "taken_from": record.get("taken_from"),
         "command": record.get("command"),
-        **{kind: generation.look_at(kind).result() if done else None for kind in ("last", "best", "inspect")},
+        **{kind: generation.look_at(kind).result() if done else None for kind in ("last", "best", *INSPECTIONS)},
+        "examples": generation.examples if done and os.path.exists(generation.examples) else None,
     }
 
 
@@ -84,7 +100,8 @@ def collect(folder, command):
             missing.append(generation.title + (" (accuracy)" if run["done"] else ""))
     missing += [f"seed {entry['seed']} ensemble of {entry['name']}" for entry in ensembles if entry["result"] is None]
     means = [
-        {**keys, **{kind: spreads([run[kind] for run in same]) for kind in ("last", "best")}}
+        {**keys, **{kind: spreads([run[kind] for run in same]) for kind in ("last", "best")},
+         **{kind: measure_spreads([run[kind] for run in same]) for kind in INSPECTIONS}}
         for keys, same in groups(runs, "generation", "index")
     ]
     ensemble_means = [

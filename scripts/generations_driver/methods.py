@@ -1,0 +1,65 @@
+"""What a run is called beside others: D(eta, lambda) as in the paper, with the reading of the first number."""
+
+import os
+
+from .files import number_or_none
+
+# Keys whose usual values are not worth a word.
+USUAL = {
+    "tsd": {"k": "5", "primary": "top", "warmup_epochs": "0"},
+    "softmax": {}, "label_smoothing": {}, "confidence_penalty": {},
+    "distill": {"temperature": "1"},
+}
+SIGNS = {"k": "K", "warmup_epochs": "warmup", "eta": "eta"}
+
+
+def decimal(text):
+    """1 as 1.0, 0.60 as 0.6."""
+    number = number_or_none(text)
+    return text if number is None else f"{number:.1f}" if number == round(number, 1) else f"{number:g}"
+
+
+def unusual(values, named):
+    """', K 10' and the like: the options that the name does not hold and that are not as usual."""
+    usual = USUAL.get(values["cost"], {})
+    others = ((key, value) for key, value in values.items() if key != "cost" and key not in named)
+    return "".join(
+        f", {SIGNS.get(key, key)} {value}" for key, value in others
+        if number_or_none(value) is None or number_or_none(value) != number_or_none(usual.get(key))
+        if value != usual.get(key)
+    )
+
+
+def method_of(configuration):
+    """'D(0.6, 0.6) confidence', 'D(1.0, 0.5)', 'label smoothing 0.1, lambda 0.6'."""
+    patriarch, student = configuration["patriarch"], dict(configuration["student"])
+    student.pop("cached", None)
+    weight = decimal(student.get("lambda", "")) if configuration["generations"] else "0.0"
+    more = unusual(student, ("lambda",)) if configuration["generations"] else ""
+    cost = patriarch["cost"]
+    if cost == "softmax":
+        return f"D(1.0, {weight}){more}"
+    if cost == "tsd":
+        reading = "confidence" if "confidence" in patriarch else "eta"
+        named = f"D({decimal(patriarch.get(reading, ''))}, {weight}) {reading}"
+        return named + unusual(patriarch, (reading,)) + more
+    options = [key for key in patriarch if key != "cost"]
+    first = f" {patriarch[options[0]]}" if options else ""
+    return f"{cost.replace('_', ' ')}{first}{unusual(patriarch, options[:1])}, lambda {weight}{more}"
+
+
+def stem(path):
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def labels_of(summaries):
+    """A name for each run: its method; with network and data where these differ, and the run's name where all else fails."""
+    configurations = [summary["configuration"] for summary in summaries]
+    labels = [method_of(configuration) for configuration in configurations]
+    for key in ("network", "data"):
+        if len({configuration[key] for configuration in configurations}) > 1:
+            labels = [f"{stem(configuration[key])}: {label}" for configuration, label in zip(configurations, labels)]
+    return [
+        f"{label} ({summary['name']})" if labels.count(label) > 1 else label
+        for label, summary in zip(labels, summaries)
+    ]

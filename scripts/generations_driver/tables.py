@@ -1,0 +1,48 @@
+"""The tables of the reports: markdown, and the cells of their figures."""
+
+import re
+
+from .measures import MEASURES
+from .summary import shown_spread
+
+PERCENT = ("teacher_agreement",)  # measures that are shown in %
+
+
+def label_of(name):
+    return re.sub(r"^student(\d+)$", r"student \1", name)
+
+
+def counted(number, noun):
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def k_of(summary):
+    results = (run[kind] for run in summary["runs"] for kind in ("last", "best") if run.get(kind))
+    return next((int(result["k"]) for result in results if result.get("k")), 5)
+
+
+def table(header, rows):
+    ruler = ["---" if i == 0 else "---:" for i in range(len(header))]
+    return [f"| {' | '.join(row)} |" for row in (header, ruler, *rows)] + [""]
+
+
+def accuracy_cells(entry):
+    """The cells of a mean over seeds: top-1, top-k, loss."""
+    return [shown_spread(entry["top1"]), shown_spread(entry["topk"]), shown_spread(entry["loss"], 1, 4)]
+
+
+def count_of(entry):
+    return str(entry["top1"]["n"] if entry["top1"] else 0)
+
+
+def measure_cell(key, spread):
+    """100 and 2 digits for what is a share of images, else 4 digits."""
+    return shown_spread(spread, *((100, 2) if key in PERCENT else (1, 4)))
+
+
+def measure_name(key):
+    return MEASURES[key] + (" (%)" if key in PERCENT else "")
+
+
+def picture(file, text):
+    return [f"![{text}]({file})", ""]
