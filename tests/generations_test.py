@@ -31,7 +31,9 @@ from generations_driver.figures.style import load_matplotlib  # noqa: E402
 from generations_driver.folder import Folder  # noqa: E402
 from generations_driver.program import Program  # noqa: E402
 from generations_driver.report import facts  # noqa: E402
+from generations_driver.methods import labels_of, method_of  # noqa: E402
 from generations_driver.summary import spread  # noqa: E402
+from generations_driver.sweep import read_sweep  # noqa: E402
 
 SCRIPT = os.path.join(ROOT, "scripts", "generations.py")
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # without a disk, syncing is quick
@@ -943,9 +945,59 @@ class ProjectFiles(unittest.TestCase):
         names = sorted(os.listdir("cfg/generations"))
         self.assertIn("fashion-demo.ini", names)
         for name in names:
+            path = os.path.join("cfg/generations", name)
+            sweep = read_sweep(path, [], None)
+            for experiment in sweep.experiments if sweep else [Experiment(path)]:
+                with self.subTest(name, experiment=experiment.name):
+                    if name.startswith("ilsvrc2012") and not os.path.exists(experiment.data):
+                        self.skipTest(f"{experiment.data} is not there")
+                    Folder(os.path.join("runs", experiment.name), experiment).prepare()
+
+    def test_every_row_is_what_its_name_says(self):
+        rows = r"(cifar100-(?:resnet|densenet)\d+(?:-stride2)?|ilsvrc2012-resnet\d+)(?:-(.*))?\.ini"
+        seen = set()
+        for name in sorted(os.listdir("cfg/generations")):
+            match = re.fullmatch(rows, name)
+            if not match:
+                self.assertEqual(name, "fashion-demo.ini")
+                continue
+            network, row = match.groups(default="")
+            if row in ("paper", "sweep"):
+                continue
             with self.subTest(name):
                 experiment = Experiment(os.path.join("cfg/generations", name))
-                Folder(os.path.join("runs", experiment.name), experiment).prepare()
+                self.assertEqual(experiment.network, f"cfg/{network}.cfg")
+                self.assertEqual(experiment.data, f"cfg/{network.split('-')[0]}.data")
+                self.check_row(row, experiment)
+                seen.add((network, re.sub(r"[-0-9.]+(half)?$", "", row)))
+        kinds = {"", "baseline", "born-again", "confidence", "eta", "label-smoothing", "confidence-penalty"}
+        self.assertLessEqual({("cifar100-resnet20", kind) for kind in kinds}, seen)
+
+    def check_row(self, row, experiment):
+        patriarch, weight = dict(experiment.patriarch), experiment.student["lambda"]
+        kind, number, half = re.fullmatch(r"([a-z-]*?)-?([0-9.]*)(-half)?", row).groups()
+        cost = {"label-smoothing": "label_smoothing", "confidence-penalty": "confidence_penalty"}.get(kind, "tsd")
+        if kind in ("baseline", "born-again"):
+            self.assertEqual(patriarch, {"cost": "softmax"})
+            self.assertEqual(experiment.generations == 0, kind == "baseline")
+            self.assertIn(number, ("", weight))
+            return
+        self.assertEqual(patriarch.pop("cost"), cost)
+        self.assertGreater(experiment.generations, 0)
+        self.assertEqual(weight, "0.5" if half else "0.6")
+        if cost == "tsd":
+            self.assertEqual(patriarch, {kind or "confidence": number or "0.6", "k": "5"})
+
+    def test_papers_rows_are_the_recipes_themselves(self):
+        for network in ("resnet20", "resnet56", "densenet100"):
+            rows = read_sweep(f"cfg/generations/cifar100-{network}-paper.ini", [], None).experiments
+            self.assertEqual(len(rows), 13)
+            for experiment in rows:
+                own = Experiment(f"cfg/generations/cifar100-resnet20-{experiment.name}.ini")
+                self.assertEqual((experiment.patriarch, experiment.student), (own.patriarch, own.student))
+                self.assertEqual(experiment.network, f"cfg/cifar100-{network}.cfg")
+                self.assertTrue(experiment.reuse)
+        self.assertEqual(len(read_sweep("cfg/generations/cifar100-resnet20-sweep.ini", [], None).experiments), 27)
 
     def test_names_and_superclasses_fit_the_classes(self):
         for name in ("cfg/cifar100.data", "cfg/fashion.data"):

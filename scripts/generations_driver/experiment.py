@@ -103,13 +103,15 @@ def read_file(path):
     return found
 
 
-def files_of(path, base=None):
-    """The contents of a file, of the one that its base= names, and so on; `base` takes the place of the first base=."""
+def files_of(path, last=None):
+    """The contents of a file, of the one that its base= names, and so on; `last` is the base= of the last of them."""
     chain, paths = [], []
     while True:
         chain.append(read_file(path))
         paths.append(path)
-        base = base or chain[-1]["experiment"].get("base")
+        base = chain[-1]["experiment"].get("base")
+        if not base:
+            base, last = last, None
         if not base:
             return chain
         path = os.path.join(os.path.dirname(path), base.value)
@@ -117,7 +119,6 @@ def files_of(path, base=None):
             base.refuse(f"base={base.value} leads back to {path}; an experiment cannot be based on itself")
         if not os.path.isfile(path):
             base.refuse(f"base={base.value}: there is no file {path}; the path is relative to this file")
-        base = None
 
 
 class Experiment:

@@ -15,6 +15,9 @@ MARK = "sweep.json"  # in a sweep's folder: names the folders of its runs
 PATHS = ("base", "data", "network")  # keys of [experiment] whose values are named by their files
 
 
+BOTH = "experiment.base= and base= of [experiment] exclude each other; keep one of them"
+
+
 @dataclasses.dataclass
 class Sweep:
     name: str
@@ -24,9 +27,9 @@ class Sweep:
 def sweep_settings(path, overrides):
     """{key: Setting} of [sweep], with what the bases say."""
     chain = files_of(path)
-    own = next((found["sweep"]["experiment.base"] for found in chain if "experiment.base" in found["sweep"]), None)
-    if own and "base" in chain[0]["experiment"]:
-        own.refuse(f"{own.key}= and base= of [experiment] exclude each other; keep one of them")
+    for found in chain:
+        if "experiment.base" in found["sweep"] and "base" in found["experiment"]:
+            found["sweep"]["experiment.base"].refuse(BOTH)
     settings = {}
     for found in reversed(chain):
         settings |= found["sweep"]
@@ -37,6 +40,8 @@ def sweep_settings(path, overrides):
         if not value and key not in settings:
             raise Failure(f"--set {text}: an empty value takes a key out, but {key}= is not there", 2)
         settings[key] = Setting("sweep", key, value, f"--set {text}", 2)
+        if key == "experiment.base" and any("base" in found["experiment"] for found in chain):
+            settings[key].refuse(BOTH)
     return {key: setting for key, setting in settings.items() if setting.value}
 
 
@@ -54,12 +59,15 @@ def values_of(setting):
     return [Setting(section, key, value, setting.where, setting.code) for value in values]
 
 
-def part_of_name(setting):
-    """What a value adds to the name of a run's folder."""
-    value = setting.value
-    if setting.section == "experiment" and setting.key in PATHS:
-        return re.sub(r"[^A-Za-z0-9._-]", "_", os.path.splitext(os.path.basename(value))[0])
-    return setting.key + re.sub(r"[^A-Za-z0-9._-]", "_", value)
+def parts_of_names(settings):
+    """What each value of a line adds to the names of the runs' folders."""
+    if settings[0].section == "experiment" and settings[0].key in PATHS:
+        stems = [os.path.splitext(os.path.basename(setting.value))[0] for setting in settings]
+        common = os.path.commonprefix(stems).rpartition("-")  # what all begin with says nothing
+        parts = [stem[len(common[0] + common[1]):] for stem in stems] if len(stems) > 1 else stems
+    else:
+        parts = [setting.key + setting.value for setting in settings]
+    return [re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in parts]
 
 
 def read_sweep(path, overrides, program):
@@ -73,12 +81,14 @@ def read_sweep(path, overrides, program):
         key = text.partition("=")[0].strip()
         if key in settings:
             raise Failure(f"--set {text}: the sweep goes through {key}=; use --set sweep.{key}=", 2)
+    lines = [values_of(setting) for setting in settings.values()]
+    parts = itertools.product(*map(parts_of_names, lines))
     experiments = {}
-    for chosen in itertools.product(*map(values_of, settings.values())):
+    for chosen, names in zip(itertools.product(*lines), parts):
         base = next((setting for setting in chosen if setting.key == "base"), None)
-        if base and any(found["sweep"] for found in files_of(path, base)[1:]):
+        if base and any(found["sweep"] for found in files_of(path, base)[len(files_of(path)):]):
             base.refuse(f"{base.value} is a sweep itself; name experiments")
-        name = "-".join(map(part_of_name, chosen))
+        name = "-".join(names)
         if name in experiments:
             chosen[0].refuse(f"two combinations would have the folder {name}; give the files different names")
         experiments[name] = Experiment(path, others, program, (name, chosen))
