@@ -8,8 +8,8 @@ from .figures import comparison, confidence, examples, measures
 from .files import finite, write_text
 from .measures import INSPECTIONS, MEASURES
 from .methods import labels_of, stem
-from .report import confidence_panels, draw_all, example_networks
-from .summary import collect, shown_spread, spread, top1
+from .report import draw_all, example_networks
+from .summary import collect, groups, shown_spread, spread, top1
 from .tables import counted, k_of, label_of, measure_cell, measure_name, picture, table
 
 
@@ -103,21 +103,15 @@ def measure_tables(summaries, labels):
     return lines
 
 
-def panels_of(summaries, labels):
-    """The baseline once, and for each run the patriarch and the last student."""
-    panels, seen = [], set()
+CONFIDENCE_LAYERS = ("patriarch", "last student", "baseline")
+
+
+def confidence_panels(summaries, labels):
+    """(label, results on validation images of the patriarch, the last student and the baseline) for each run."""
     for summary, label in zip(summaries, labels):
-        for title, valid, train in confidence_panels(summary):
-            if title == "baseline" or (title == "patriarch" and summary["patriarch_is_baseline"]):
-                shown, key = "baseline", "baseline"
-            elif title in ("patriarch", label_of(last_student(summary) or "")):
-                shown, key = f"{label}\n{title}", None
-            else:
-                continue
-            if key not in seen or key is None:
-                panels.append((shown, valid, train))
-            seen.add(key)
-    return panels
+        found = {keys["generation"]: [run.get("inspect") for run in same]
+                 for keys, same in groups(summary["runs"], "generation")}
+        yield label.replace(", lambda", ",\nlambda"), *(found.get(name, []) for name in ("patriarch", last_student(summary), "baseline"))
 
 
 def networks_of(summaries, labels):
@@ -189,7 +183,7 @@ def report_text(summaries, folders, labels, drawn, out, command):
         lines += picture("measures.png", "measures over generations, a line for each run")
     lines += measure_tables(summaries, labels)
     if "confidence" in drawn:
-        lines += ["## Confidence", "", "How many images each network is how sure of, mean over the seeds.", ""]
+        lines += ["## Confidence", "", "How many validation images each network is how sure of, last epoch, mean over the seeds.", ""]
         lines += picture("confidence.png", "histograms of the primary class's confidence")
     if "examples" in drawn:
         text = "Validation images, chosen by their place in the set alone, with the most probable classes in %."
@@ -218,7 +212,7 @@ def write_comparison(folders, out, command):
     drawn = draw_all(out, {
         "accuracy": lambda *paths: comparison.draw(summaries, labels, *paths),
         "measures": lambda *paths: measures.draw(summaries, labels, *paths),
-        "confidence": lambda *paths: confidence.draw(panels_of(summaries, labels), *paths),
+        "confidence": lambda *paths: confidence.draw(confidence_panels(summaries, labels), CONFIDENCE_LAYERS, *paths),
         "examples": lambda *paths: examples.draw(networks_of(summaries, labels), *paths),
     })
     path = os.path.join(out, "report.md")

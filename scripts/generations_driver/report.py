@@ -228,6 +228,9 @@ def example_networks(summary):
     return [(label_of(name), found[name]) for name in names if name in found]
 
 
+CONFIDENCE_LAYERS = ("validation images", "training images")
+
+
 def confidence_panels(summary):
     return [
         (label_of(keys["generation"]), *([run.get(kind) for run in same] for kind in INSPECTIONS))
@@ -243,7 +246,7 @@ def write_outputs(folder, command, quiet=False):
     subjects = {
         "accuracy": lambda *paths: accuracy.draw([summary], *paths),
         "measures": lambda *paths: measures.draw([summary], [summary["name"]], *paths),
-        "confidence": lambda *paths: confidence.draw(confidence_panels(summary), *paths),
+        "confidence": lambda *paths: confidence.draw(confidence_panels(summary), CONFIDENCE_LAYERS, *paths),
         "examples": lambda *paths: examples.draw(example_networks(summary), *paths),
     }
     same = {**before, "written": summary["written"]} == summary  # figures of the very same numbers are still good

@@ -1,11 +1,10 @@
 """Top-1 accuracy over the generations of several runs in one figure, a line for each D(eta, lambda), as in the paper."""
 
 from .accuracy import LEAST_RANGE
-from .measures import accuracy_of, baseline_mean, points_of
+from .measures import APART, accuracy_of, baseline_mean, points_of
 from .style import BASELINE, PALETTE, colour_of, figure_of, legend_below, marker_of, save
 
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))  # once the colours are used up
-APART = 0.035  # between the error bars of two runs
 
 
 def draw(summaries, labels, *paths):

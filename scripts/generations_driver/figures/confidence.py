@@ -5,6 +5,8 @@ import math
 from .style import PALETTE, figure_of, save
 
 COLUMNS = 4
+BARS = PALETTE[5]
+OUTLINES = ((PALETTE[1], "-"), ("#333333", (0, (3, 1.5))))
 
 
 def shares(results):
@@ -18,24 +20,28 @@ def shares(results):
     return [i / number for i in range(number + 1)], means
 
 
-def draw_panel(axes, title, valid, train):
-    if valid:
-        edges, heights = valid
-        axes.bar(edges[:-1], heights, width=edges[1], align="edge", color=PALETTE[5], edgecolor="white", linewidth=0.5,
-                 label="validation images")
-    if train:
-        edges, heights = train
-        axes.stairs(heights, edges, color=PALETTE[1], linewidth=1.6, label="training images")
+def draw_panel(axes, title, layers, found):
+    """The first layer as bars, the others as outlines."""
+    for number, (label, histogram) in enumerate(zip(layers, found)):
+        if not histogram:
+            continue
+        edges, heights = histogram
+        if number == 0:
+            axes.bar(edges[:-1], heights, width=edges[1], align="edge", color=BARS, edgecolor="white", linewidth=0.5,
+                     label=label)
+        else:
+            colour, style = OUTLINES[number - 1]
+            axes.stairs(heights, edges, color=colour, linestyle=style, linewidth=1.6, label=label)
     axes.set_title(title, fontsize=10.5, loc="left")
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.8)
 
 
-def draw(panels, *paths):
-    """`panels`: [(title, results on validation images, results on training images)]; False where there is nothing."""
-    found = [(title, shares(valid), shares(train)) for title, valid, train in panels]
-    found = [panel for panel in found if panel[1] or panel[2]]
+def draw(panels, layers, *paths):
+    """`panels`: [(title, the results of each layer)]; `layers`: their names. False where there is nothing."""
+    found = [(title, [shares(results) for results in layered]) for title, *layered in panels]
+    found = [(title, layered) for title, layered in found if any(layered)]
     if not found:
         return False
     columns = min(COLUMNS, len(found))
@@ -43,13 +49,17 @@ def draw(panels, *paths):
     size = (1.2 + 1.9 * columns, 0.8 + 1.9 * rows)
     with figure_of(rows, columns, figsize=size, squeeze=False, sharey=True, layout="constrained") as (figure, grid):
         flat = list(grid.flat)
-        for axes, panel in zip(flat, found):
-            draw_panel(axes, *panel)
+        for axes, (title, layered) in zip(flat, found):
+            draw_panel(axes, title, layers, layered)
         for axes in flat[len(found):]:
             axes.set_axis_off()
         figure.supylabel("share of the images (%)", fontsize=11)
         figure.supxlabel("confidence of the primary class", fontsize=11)
-        handles, labels = flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncol=2, frameon=False)
+        legend = {}  # a layer may be missing in some panels
+        for axes in flat:
+            legend |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels())}
+        names = [name for name in layers if name in legend]
+        figure.legend([legend[name] for name in names], names, loc="upper center", bbox_to_anchor=(0.5, 0),
+                      ncol=len(names), frameon=False)
         save(figure, *paths)
     return True

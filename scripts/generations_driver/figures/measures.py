@@ -15,6 +15,7 @@ PANELS = {
     "teacher_agreement": "agreement with the teacher",
 }
 COLUMNS = 3
+APART = 0.035  # between the error bars of two runs
 SETS = (("inspect", "validation", "-"), ("inspect_train", "training", ":"))
 
 
@@ -35,11 +36,12 @@ def baseline_mean(summary, read, kind):
     return values[0]["mean"] if values and values[0] else None
 
 
-def draw_run(axes, summary, read, kind, number, style, label, filled):
+def draw_run(axes, summary, read, kind, number, style, label, filled, shift):
     points = points_of(summary["mean"], read, kind)
     if not points:
         return
     x, y, deviation = zip(*points)
+    x = [place + shift for place in x]
     axes.errorbar(
         x, y, yerr=deviation if any(deviation) else None, color=colour_of(number), marker=marker_of(number),
         markersize=5, linestyle=style, linewidth=1.6, capsize=2.5, elinewidth=1, label=label,
@@ -55,6 +57,7 @@ def draw(summaries, labels, *paths):
     keys = [key for key in PANELS if key in there and not (key == "dist_all" and "dist_between" in there)]
     if not keys:
         return False
+    several = any(len(summary["configuration"]["seeds"]) > 1 for summary in summaries)
     rows = (len(keys) + COLUMNS) // COLUMNS
     size = (9.6, 0.9 + 2.25 * rows)
     with figure_of(rows, COLUMNS, figsize=size, squeeze=False, layout="constrained") as (figure, grid):
@@ -65,9 +68,10 @@ def draw(summaries, labels, *paths):
         for axes, key in zip(flat, [None, *keys]):
             read = accuracy_of if key is None else lambda entry, kind, key=key: (entry.get(kind) or {}).get(key)
             for number, (summary, label) in enumerate(zip(summaries, labels)):
+                shift = APART * (number - (len(summaries) - 1) / 2) if several else 0
                 for kind, images, style in SETS[:1] if key is None or not single else SETS:
                     name = label if not single else f"{images} images"
-                    draw_run(axes, summary, read, kind, number, style, name, kind == "inspect")
+                    draw_run(axes, summary, read, kind, number, style, name, kind == "inspect", shift)
             baseline = baseline_mean(summaries[0], read, "inspect")
             if baseline is not None:
                 axes.axhline(baseline, color=BASELINE, linestyle=(0, (5, 3)), linewidth=1.2, zorder=1,
