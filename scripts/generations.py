@@ -96,8 +96,8 @@ def folders_of(path):
     mark = os.path.join(path, MARK)
     if not os.path.isfile(mark):
         return [path]
-    names = read_json(mark, "run the sweep again").get("runs", [])
-    return [inside for name in names if os.path.isfile(os.path.join(inside := os.path.join(path, name), "experiment.ini"))]
+    insides = [os.path.join(path, name) for name in read_json(mark, "run the sweep again").get("runs", [])]
+    return [inside for inside in insides if os.path.isfile(os.path.join(inside, "experiment.ini"))]
 
 
 def command_compare(options, command):
@@ -159,9 +159,9 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.verb == "run" and options.jobs is not None and options.jobs < 1:
         run.error(f"--jobs {options.jobs} is not allowed: a whole number from 1 on")
-    command = {"run": command_run, "compare": command_compare, "report": command_report, "status": command_status}[options.verb]
+    commands = {"run": command_run, "compare": command_compare, "report": command_report, "status": command_status}
     try:
-        command(options, ["scripts/generations.py", *arguments])
+        commands[options.verb](options, ["scripts/generations.py", *arguments])
         return 0
     except Failure as failure:
         warn(failure)

@@ -64,8 +64,8 @@ OPTIONS = {
     "layers": {},
 }
 
-# Honours the command line of `./darknet`: an epoch after the first takes FAKE_SECONDS, weights follow from seed, cfg and
-# teacher, accuracies from the weights.
+# Honours the command line of `./darknet`: an epoch after the first takes FAKE_SECONDS, weights follow from seed, cfg
+# and teacher, accuracies from the weights.
 FAKE = r"""
 import hashlib, json, os, signal, struct, sys, time, zlib
 
@@ -785,7 +785,8 @@ class Sweeps(Case):
     def test_experiments_can_be_gone_through_and_named_without_what_all_begin_with(self):
         for name, patriarch in (("row-born-again", "cost=softmax"), ("row-mild", "confidence=0.4")):
             self.write(f"{name}.ini", f"[experiment]\nbase=a.ini\n[patriarch]\n{patriarch}\n")
-        self.write("s.ini", "[experiment]\nname=rows\nseeds=7\n[sweep]\nexperiment.base=row-born-again.ini row-mild.ini\n")
+        bases = "experiment.base=row-born-again.ini row-mild.ini"
+        self.write("s.ini", f"[experiment]\nname=rows\nseeds=7\n[sweep]\n{bases}\n")
         sweep = self.sweep()
         self.assertEqual((sweep.name, [entry.name for entry in sweep.experiments]), ("rows", ["born-again", "mild"]))
         self.assertEqual([entry.seeds for entry in sweep.experiments], [[7], [7]])
@@ -812,7 +813,8 @@ class Sweeps(Case):
 
     def test_set_reaches_the_sweep_and_every_experiment(self):
         self.write_sweep("patriarch.k=2 5\nstudent.lambda=0.5 0.6")
-        experiments = self.sweep("sweep.patriarch.k=", "sweep.student.lambda=0.1 0.2 0.3", "network.epochs=9").experiments
+        overrides = ("sweep.patriarch.k=", "sweep.student.lambda=0.1 0.2 0.3", "network.epochs=9")
+        experiments = self.sweep(*overrides).experiments
         self.assertEqual([entry.name for entry in experiments], ["lambda0.1", "lambda0.2", "lambda0.3"])
         self.assertEqual({entry.net["epochs"] for entry in experiments}, {"9"})
         self.refused("--set sweep.student.lambda=", overrides=["student.lambda=1"], code=2)

@@ -97,7 +97,8 @@ def measure_tables(summaries, labels):
             found = [(entry or {}).get(kind) or {} for entry in entries]
             keys = [key for key in MEASURES if any(found_one.get(key) for found_one in found)]
             if keys:
-                rows = [[label, *(measure_cell(key, one.get(key)) for key in keys)] for label, one in zip(labels, found)]
+                cells = [[measure_cell(key, one.get(key)) for key in keys] for one in found]
+                rows = [[label, *row] for label, row in zip(labels, cells)]
                 word = {"valid": "validation", "train": "training"}[images]
                 lines += [f"{what}, {word} images:", "", *table(["", *map(measure_name, keys)], rows)]
     return lines
@@ -111,7 +112,8 @@ def confidence_panels(summaries, labels):
     for summary, label in zip(summaries, labels):
         found = {keys["generation"]: [run.get("inspect") for run in same]
                  for keys, same in groups(summary["runs"], "generation")}
-        yield label.replace(", lambda", ",\nlambda"), *(found.get(name, []) for name in ("patriarch", last_student(summary), "baseline"))
+        names = ("patriarch", last_student(summary), "baseline")
+        yield label.replace(", lambda", ",\nlambda"), *(found.get(name, []) for name in names)
 
 
 def networks_of(summaries, labels):
@@ -145,11 +147,11 @@ def opening(summaries):
     seeds = list(dict.fromkeys(" ".join(map(str, configuration["seeds"])) for configuration in configurations))
     parts.append(f"seeds {'; '.join(seeds)}")
     text = f"{counted(len(summaries), 'run')}: {'; '.join(parts)}."
-    deviation = "Every figure is the mean over the seeds, ± the sample deviation where there are several."
+    deviation = "Every number is the mean over the seeds, ± the sample deviation where there are several."
     reading = (
-        "In D(eta, lambda), *confidence* means that the first number is the confidence wanted on the primary class, *eta* "
-        "that it weighs the cross entropy literally. The *best epoch* is chosen on the validation images that it is "
-        "reported on, so it is optimistic."
+        "In D(eta, lambda), *confidence* means that the first number is the confidence wanted on the primary class, "
+        "*eta* that it weighs the cross entropy literally. The *best epoch* is chosen on the validation images that it "
+        "is reported on, so it is optimistic."
     )
     return [text[0].upper() + text[1:] + f" {deviation}", "", reading, ""]
 
@@ -172,7 +174,8 @@ def report_text(summaries, folders, labels, drawn, out, command):
     ):
         lines += [f"{text}:", "", *table(header, list(accuracy_rows(summaries, labels, names, kind, key)))]
     lines += ["## Against the baseline of the same seed", ""]
-    head = ["points of top-1, last epoch", "patriarch", "last student", "ensemble of all students", "seeds with the last student above"]
+    head = ["points of top-1, last epoch", "patriarch", "last student", "ensemble of all students"]
+    head.append("seeds with the last student above")
     lines += table(head, list(gain_rows(summaries, labels)))
     ensembles = columns_of(summaries, "ensemble_mean")
     if ensembles:
@@ -183,11 +186,13 @@ def report_text(summaries, folders, labels, drawn, out, command):
         lines += picture("measures.png", "measures over generations, a line for each run")
     lines += measure_tables(summaries, labels)
     if "confidence" in drawn:
-        lines += ["## Confidence", "", "How many validation images each network is how sure of, last epoch, mean over the seeds.", ""]
+        text = "How many validation images each network is how sure of, last epoch, mean over the seeds."
+        lines += ["## Confidence", "", text, ""]
         lines += picture("confidence.png", "histograms of the primary class's confidence")
     if "examples" in drawn:
         text = "Validation images, chosen by their place in the set alone, with the most probable classes in %."
-        lines += ["## Examples", "", f"{text} The label's class is green.", "", *picture("examples.png", "images with the most probable classes")]
+        lines += ["## Examples", "", f"{text} The label's class is green.", ""]
+        lines += picture("examples.png", "images with the most probable classes")
     lines += ["## Runs", ""]
     rows = []
     for summary, folder, label in zip(summaries, folders, labels):

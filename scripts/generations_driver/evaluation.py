@@ -36,7 +36,8 @@ class Evaluation:
 
     def result(self):
         """The kept result, or None where there is none for these very weights."""
-        if not all(os.path.exists(needed) for needed in (self.path, self.network, self.data, *self.weights, *filter(None, [self.makes]))):
+        needed = [self.path, self.network, self.data, *self.weights] + ([self.makes] if self.makes else [])
+        if not all(map(os.path.exists, needed)):
             return None
         kept = read_json(self.path, "remove it and run again")
         return kept.get("result") if kept.get("key") == self.key() else None

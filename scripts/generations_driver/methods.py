@@ -53,7 +53,7 @@ def stem(path):
 
 
 def labels_of(summaries):
-    """A name for each run: its method; with network and data where these differ, and the run's name where all else fails."""
+    """A name for each run: its method, with network and data where these differ, and the run's name if need be."""
     configurations = [summary["configuration"] for summary in summaries]
     labels = [method_of(configuration) for configuration in configurations]
     for key in ("network", "data"):

@@ -136,8 +136,8 @@ def mildness(summary):
     baseline, patriarch = (means.get(name, {}).get("mean_primary") for name in ("baseline", "patriarch"))
     if not baseline or not patriarch:
         return []
-    text = "On training images, without augmentation, the mean confidence of the primary class is"
-    return [f"{text} {measure_cell('', patriarch)} for the patriarch and {measure_cell('', baseline)} for the baseline.", ""]
+    text = f"the mean confidence of the primary class is {measure_cell('mean_primary', patriarch)} for the patriarch"
+    return [f"On training images, {text} and {measure_cell('mean_primary', baseline)} for the baseline.", ""]
 
 
 def inspect_section(summary, drawn):
@@ -148,15 +148,16 @@ def inspect_section(summary, drawn):
     if "measures" in drawn:
         lines += picture("measures.png", "measures over generations")
     for text, rows in (("Validation", valid), ("Training", train)):
-        head = f"{text} images, last epoch; `classifier inspect` says how each is measured. Top and KL of the teacher: "
-        lines += [head + "the generation before.", "", *rows] if rows else []
+        head = f"{text} images, last epoch; the teacher is the generation before:"
+        lines += [head, "", *rows] if rows else []
     if "confidence" in drawn:
         lines += ["## Confidence", "", "How many images each network is how sure of, mean over the seeds.", ""]
         lines += picture("confidence.png", "histograms of the primary class's confidence")
     if "examples" in drawn:
-        shown_networks = " and ".join(label for label, _ in example_networks(summary))
-        text = f"Validation images, chosen by their place in the set alone, with the five most probable classes in %: {shown_networks}"
-        lines += ["## Examples", "", f"{text}, seed {example_seed(summary)}. The label's class is green.", ""]
+        networks = " and ".join(label for label, _ in example_networks(summary))
+        text = "Validation images, chosen by their place in the set alone, with the most probable classes in %: "
+        text += f"{networks}, seed {example_seed(summary)}. The label's class is green."
+        lines += ["## Examples", "", text, ""]
         lines += picture("examples.png", "images with the most probable classes")
     return lines
 
@@ -220,7 +221,7 @@ def example_seed(summary):
 
 
 def example_networks(summary):
-    """[(label, examples.json)] of the patriarch and what it is to be compared with, from the first seed that has them."""
+    """[(label, examples.json)] of the patriarch and what to compare it with, from the first seed that has them."""
     seed = example_seed(summary)
     found = {run["generation"]: run["examples"] for run in summary["runs"] if run["seed"] == seed and run["examples"]}
     others = [name for name in found if name not in ("baseline", "patriarch")]

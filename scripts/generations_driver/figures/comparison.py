@@ -1,4 +1,4 @@
-"""Top-1 accuracy over the generations of several runs in one figure, a line for each D(eta, lambda), as in the paper."""
+"""Top-1 accuracy over the generations of several runs, a line for each D(eta, lambda), as in the paper."""
 
 from .accuracy import LEAST_RANGE
 from .measures import APART, accuracy_of, baseline_mean, points_of

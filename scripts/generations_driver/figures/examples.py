@@ -1,4 +1,4 @@
-"""Images with the top classes of one or several networks beside their labels: what a network knows besides the label."""
+"""Images with the top classes of one or several networks: what a network knows besides the label."""
 
 import os
 

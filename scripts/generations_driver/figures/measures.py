@@ -21,7 +21,12 @@ SETS = (("inspect", "validation", "-"), ("inspect_train", "training", ":"))
 
 def accuracy_of(entry, _kind):
     value = entry["last"]["top1"]
-    return value and {**value, "mean": 100 * value["mean"], "deviation": value["deviation"] and 100 * value["deviation"]}
+    return value and {**value, **{key: value[key] and 100 * value[key] for key in ("mean", "deviation")}}
+
+
+def reader(key):
+    """What reads a measure of a generation's means; the accuracy where there is no key."""
+    return (lambda entry, kind: (entry.get(kind) or {}).get(key)) if key else accuracy_of
 
 
 def points_of(means, read, kind):
@@ -66,7 +71,7 @@ def draw(summaries, labels, *paths):
         flat = list(grid.flat)
         last = max([1, *(entry["index"] or 0 for entry in entries)])
         for axes, key in zip(flat, [None, *keys]):
-            read = accuracy_of if key is None else lambda entry, kind, key=key: (entry.get(kind) or {}).get(key)
+            read = reader(key)
             for number, (summary, label) in enumerate(zip(summaries, labels)):
                 shift = APART * (number - (len(summaries) - 1) / 2) if several else 0
                 for kind, images, style in SETS[:1] if key is None or not single else SETS:
@@ -86,7 +91,8 @@ def draw(summaries, labels, *paths):
             axes.set_axis_off()
         figure.supxlabel("generation (0: the patriarch)", fontsize=11)
         handles, names = flat[1].get_legend_handles_labels()
-        figure.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, 0), ncol=min(3, len(names)), frameon=False)
+        columns = min(3, len(names))
+        figure.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, 0), ncol=columns, frameon=False)
         save(figure, *paths)
     return True
 
