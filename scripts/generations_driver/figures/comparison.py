@@ -1,8 +1,8 @@
 """Top-1 accuracy over the generations of several runs, a line for each D(eta, lambda), as in the paper."""
 
 from .accuracy import LEAST_RANGE
-from .measures import APART, accuracy_of, baseline_mean, points_of
-from .style import BASELINE, PALETTE, colour_of, figure_of, legend_below, marker_of, save
+from .measures import accuracy_of, baseline_mean, points_of
+from .style import BASELINE, PALETTE, colour_of, figure_of, legend_below, marker_of, save, shift_of
 
 STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))  # once the colours are used up
 
@@ -21,7 +21,7 @@ def draw(summaries, labels, *paths):
         for number, (points, label) in enumerate(zip(curves, labels)):
             if not points:
                 continue
-            shift = APART * (number - (len(curves) - 1) / 2) if any(error for _, _, error in points) else 0
+            shift = shift_of(number, len(curves)) if any(error for _, _, error in points) else 0
             x, y, deviation = zip(*points)
             axes.errorbar(
                 [place + shift for place in x], y, yerr=deviation if any(deviation) else None, color=colour_of(number),

@@ -1,6 +1,6 @@
 """How the measures of `classifier inspect` move beside the accuracy, over the generations."""
 
-from .style import BASELINE, colour_of, figure_of, marker_of, save
+from .style import BASELINE, colour_of, figure_of, marker_of, save, shift_of
 
 # The panels beside the accuracy, with titles that fit.
 PANELS = {
@@ -15,7 +15,6 @@ PANELS = {
     "teacher_agreement": "agreement with the teacher",
 }
 COLUMNS = 3
-APART = 0.035  # between the error bars of two runs
 SETS = (("inspect", "validation", "-"), ("inspect_train", "training", ":"))
 
 
@@ -73,7 +72,7 @@ def draw(summaries, labels, *paths):
         for axes, key in zip(flat, [None, *keys]):
             read = reader(key)
             for number, (summary, label) in enumerate(zip(summaries, labels)):
-                shift = APART * (number - (len(summaries) - 1) / 2) if several else 0
+                shift = shift_of(number, len(summaries)) if several else 0
                 for kind, images, style in SETS[:1] if key is None or not single else SETS:
                     name = label if not single else f"{images} images"
                     draw_run(axes, summary, read, kind, number, style, name, kind == "inspect", shift)

@@ -40,6 +40,11 @@ def marker_of(number):
     return MARKERS[number % len(MARKERS)]
 
 
+def shift_of(number, count):
+    """How far a run's points move aside, in generations, lest the error bars of several runs cover each other."""
+    return min(0.035, 0.4 / count) * (number - (count - 1) / 2)
+
+
 @contextlib.contextmanager
 def figure_of(rows=1, columns=1, **more):
     """(figure, axes) in the common style; closed at the end."""
