@@ -7,6 +7,7 @@ from .style import PALETTE, figure_of, save
 
 TRUE, OTHER = PALETTE[2], "#BBD7E8"  # the label's class; the others, light enough for a name on top
 MOST = 4  # networks side by side
+GAP = 0.2  # between two blocks; a panel of bars is 1.5
 
 
 def images_of(networks):
@@ -18,18 +19,24 @@ def images_of(networks):
     return [[table[index] for table in tables] for index in tables[0] if all(index in table for table in tables)]
 
 
+def short(name, most):
+    """The first of a class's names, as ILSVRC2012 has several, so that it fits."""
+    name = name.partition(",")[0].replace("_", " ")
+    return name if len(name) <= most else name[: most - 1] + "\u2026"
+
+
 def draw_image(axes, entry, imread):
     pixels = imread(os.path.join(entry["folder"], entry["file"]))
     axes.imshow(pixels, cmap="gray" if pixels.ndim == 2 else None, interpolation="nearest")
     axes.set_axis_off()
-    axes.set_title(entry["label_name"].replace("_", " "), fontsize=8.5, pad=3, fontweight="bold")
+    axes.set_title(short(entry["label_name"], 14), fontsize=8.5, pad=3, fontweight="bold")
 
 
 def draw_bars(axes, entry, title):
     for place, one in enumerate(entry["top"]):
         true = one["class"] == entry["label"]
         axes.barh(place, one["probability"], height=0.86, color=TRUE if true else OTHER, alpha=0.55 if true else 1)
-        axes.text(0.015, place, one["name"].replace("_", " "), va="center", ha="left", fontsize=7.5,
+        axes.text(0.015, place, short(one["name"], 22), va="center", ha="left", fontsize=7.5,
                   fontweight="bold" if true else "normal")
         axes.text(1.0, place, f"{100 * one['probability']:.1f}", va="center", ha="right", fontsize=7, color="#333333")
     axes.set_xlim(0, 1)
@@ -47,7 +54,8 @@ def draw(networks, *paths):
         return False
     blocks = 2 if len(networks) <= 2 else 1
     rows = -(-len(images) // blocks)
-    widths = [0.62, *[1.5] * len(networks)] * blocks
+    block = [0.62, *[1.5] * len(networks)]
+    widths = block if blocks == 1 else [*block, GAP, *block]
     size = (9.6 if blocks == 2 else 1.2 + 2.1 * len(networks), 0.5 + 1.02 * rows)
     with figure_of(rows, len(widths), figsize=size, squeeze=False, layout="constrained", width_ratios=widths) as (
         figure, grid,
@@ -57,7 +65,7 @@ def draw(networks, *paths):
         for axes in grid.flat:
             axes.set_axis_off()
         for number, entries in enumerate(images):
-            row, first = number % rows, number // rows * (1 + len(networks))
+            row, first = number % rows, number // rows * (len(block) + 1)
             draw_image(grid[row][first], entries[0], imread)
             for column, ((title, _), entry) in enumerate(zip(networks, entries), first + 1):
                 draw_bars(grid[row][column], entry, title if row == 0 else None)

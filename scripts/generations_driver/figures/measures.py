@@ -16,6 +16,7 @@ PANELS = {
 }
 COLUMNS = 3
 SETS = (("inspect", "validation", "-"), ("inspect_train", "training", ":"))
+BASELINE_STYLES = {"inspect": (0, (5, 3)), "inspect_train": (0, (1, 2))}
 
 
 def accuracy_of(entry, _kind):
@@ -53,6 +54,23 @@ def draw_run(axes, summary, read, kind, number, style, label, filled, shift):
     )
 
 
+def draw_panel(axes, summaries, labels, key):
+    """A measure, or the accuracy where there is no key; with one run on both sets of images."""
+    single, read = len(summaries) == 1, reader(key)
+    several = any(len(summary["configuration"]["seeds"]) > 1 for summary in summaries)
+    for kind, images, style in SETS if single and key else SETS[:1]:
+        for number, (summary, label) in enumerate(zip(summaries, labels)):
+            shift = shift_of(number, len(summaries)) if several else 0
+            name = f"{images} images" if single else label
+            draw_run(axes, summary, read, kind, number, style, name, kind == "inspect", shift)
+        name = f"baseline, {images} images" if single else "baseline"
+        for value in dict.fromkeys(baseline_mean(summary, read, kind) for summary in summaries):
+            if value is not None:
+                style = BASELINE_STYLES[kind]
+                axes.axhline(value, color=BASELINE, linestyle=style, linewidth=1.2, zorder=1, label=name)
+                name = None  # once in the legend
+
+
 def draw(summaries, labels, *paths):
     """One run: validation and training images; several: a colour each, validation images. False without measures."""
     single = len(summaries) == 1
@@ -61,7 +79,6 @@ def draw(summaries, labels, *paths):
     keys = [key for key in PANELS if key in there and not (key == "dist_all" and "dist_between" in there)]
     if not keys:
         return False
-    several = any(len(summary["configuration"]["seeds"]) > 1 for summary in summaries)
     rows = (len(keys) + COLUMNS) // COLUMNS
     size = (9.6, 0.9 + 2.25 * rows)
     with figure_of(rows, COLUMNS, figsize=size, squeeze=False, layout="constrained") as (figure, grid):
@@ -70,16 +87,7 @@ def draw(summaries, labels, *paths):
         flat = list(grid.flat)
         last = max([1, *(entry["index"] or 0 for entry in entries)])
         for axes, key in zip(flat, [None, *keys]):
-            read = reader(key)
-            for number, (summary, label) in enumerate(zip(summaries, labels)):
-                shift = shift_of(number, len(summaries)) if several else 0
-                for kind, images, style in SETS[:1] if key is None or not single else SETS:
-                    name = label if not single else f"{images} images"
-                    draw_run(axes, summary, read, kind, number, style, name, kind == "inspect", shift)
-            baseline = baseline_mean(summaries[0], read, "inspect")
-            if baseline is not None:
-                axes.axhline(baseline, color=BASELINE, linestyle=(0, (5, 3)), linewidth=1.2, zorder=1,
-                             label="baseline, validation images" if single else "baseline")
+            draw_panel(axes, summaries, labels, key)
             axes.set_title("top-1 accuracy (%)" if key is None else PANELS[key], fontsize=10.5, loc="left")
             axes.set_xlim(-0.3, last + 0.3)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -90,7 +98,7 @@ def draw(summaries, labels, *paths):
             axes.set_axis_off()
         figure.supxlabel("generation (0: the patriarch)", fontsize=11)
         handles, names = flat[1].get_legend_handles_labels()
-        columns = min(3, len(names))
+        columns = min(2 if single else 3, len(names))
         figure.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, 0), ncol=columns, frameon=False)
         save(figure, *paths)
     return True
