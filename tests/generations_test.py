@@ -1061,7 +1061,7 @@ class Reports(Case):
                     "kind": "cumulative",
                     "index": 2,
                     "name": "students 1 to 2",
-                    "top1": {"mean": 0.74, "deviation": None, "n": 1},
+                    "top1": {"mean": 0.74, "deviation": None, "n": 2},
                 }
             ],
         }
@@ -1075,6 +1075,9 @@ class Reports(Case):
             "reaches 74.00 %, 3.00 points above student 2 alone",
         ):
             self.assertIn(words, text)
+        summary["mean"][2]["last"]["top1"]["n"] = 1
+        text = " ".join(facts(summary))
+        self.assertNotIn("student 1", text, "the mean of fewer seeds is not compared with that of more")
 
     def test_deviation_of_one_value_is_none(self):
         self.assertEqual(spread([0.5, None]), {"mean": 0.5, "deviation": None, "n": 1})

@@ -21,10 +21,12 @@ def differ(value, reference):
 
 
 def facts(summary):
-    """Sentences that say what the numbers say, and nothing else."""
+    """Sentences that say what the numbers say, and nothing else: means over the same seeds are compared, no others."""
     means = {entry["generation"]: entry["last"]["top1"] for entry in summary["mean"] if entry["last"]["top1"]}
     if not means:
         return ["No generation is finished yet."]
+    seeds = max(entry["n"] for entry in means.values())
+    means = {name: entry for name, entry in means.items() if entry["n"] == seeds}
     text = []
     baseline, patriarch = means.get("baseline"), means.get("patriarch")
     if baseline:
@@ -39,7 +41,8 @@ def facts(summary):
     if students:
         text += student_facts(summary, means, chain, students)
     for entry in summary["ensemble_mean"]:
-        if entry["top1"] and entry["index"] == summary["configuration"]["generations"] and students:
+        whole = entry["top1"] and entry["top1"]["n"] == seeds
+        if whole and entry["index"] == summary["configuration"]["generations"] and students:
             against = differ(entry["top1"]["mean"], means[students[-1]]["mean"])
             text.append(
                 f"The ensemble of {entry['name']} reaches {shown_spread(entry['top1'])} %, {against} "
