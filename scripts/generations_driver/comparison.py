@@ -7,7 +7,7 @@ from .errors import Failure
 from .figures import comparison, confidence, examples, measures
 from .files import finite, write_text
 from .measures import INSPECTIONS, MEASURES
-from .methods import labels_of, stem
+from .methods import labels_of, patriarch_of, stem
 from .report import draw_all, example_networks
 from .summary import collect, groups, shown_spread, spread, top1
 from .tables import counted, k_of, label_of, measure_cell, measure_name, picture, table
@@ -116,23 +116,16 @@ def confidence_panels(summaries, labels):
         yield label.replace(", lambda", ",\nlambda"), *(found.get(name, []) for name in names)
 
 
-def networks_of(summaries, labels):
-    """Baseline and patriarchs that differ, for the picture grid."""
+def networks_of(summaries):
+    """Baseline and the first patriarchs that differ, for the picture grid."""
     found = {}
-    for summary, label in zip(summaries, labels):
+    for summary in summaries:
         for title, path in example_networks(summary):
             if title not in ("baseline", "patriarch"):
                 continue
             plain = title == "baseline" or summary["patriarch_is_baseline"]
-            found.setdefault("baseline" if plain else patriarch_name(summary, label), path)
-    return sorted(found.items(), key=lambda item: item[0] != "baseline")
-
-
-def patriarch_name(summary, label):
-    """Without lambda, which is the students'."""
-    values = summary["configuration"]["patriarch"]
-    first = next((f"{key} {values[key]}" for key in ("confidence", "eta", "epsilon", "beta") if key in values), label)
-    return f"{values['cost']}, {first}"
+            found.setdefault("baseline" if plain else patriarch_of(summary["configuration"]["patriarch"]), path)
+    return sorted(found.items(), key=lambda item: item[0] != "baseline")[: examples.MOST]
 
 
 def opening(summaries):
@@ -190,8 +183,9 @@ def report_text(summaries, folders, labels, drawn, out, command):
         lines += ["## Confidence", "", text, ""]
         lines += picture("confidence.png", "histograms of the primary class's confidence")
     if "examples" in drawn:
-        text = "Validation images, chosen by their place in the set alone, with the most probable classes in %."
-        lines += ["## Examples", "", f"{text} The label's class is green.", ""]
+        text = "Validation images, chosen by their place in the set alone, with the most probable classes in %: "
+        text += f"{', '.join(name for name, _ in networks_of(summaries))}. The label's class is green."
+        lines += ["## Examples", "", text, ""]
         lines += picture("examples.png", "images with the most probable classes")
     lines += ["## Runs", ""]
     rows = []
@@ -218,7 +212,7 @@ def write_comparison(folders, out, command):
         "accuracy": lambda *paths: comparison.draw(summaries, labels, *paths),
         "measures": lambda *paths: measures.draw(summaries, labels, *paths),
         "confidence": lambda *paths: confidence.draw(confidence_panels(summaries, labels), CONFIDENCE_LAYERS, *paths),
-        "examples": lambda *paths: examples.draw(networks_of(summaries, labels), *paths),
+        "examples": lambda *paths: examples.draw(networks_of(summaries), *paths),
     })
     path = os.path.join(out, "report.md")
     write_text(path, report_text(summaries, folders, labels, drawn, out, command))

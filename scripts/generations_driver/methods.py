@@ -2,6 +2,7 @@
 
 import os
 
+from .experiment import options_of
 from .files import number_or_none
 
 # Keys whose usual values are not worth a word.
@@ -10,7 +11,7 @@ USUAL = {
     "softmax": {}, "label_smoothing": {}, "confidence_penalty": {},
     "distill": {"temperature": "1"},
 }
-SIGNS = {"k": "K", "warmup_epochs": "warmup", "eta": "eta"}
+SIGNS = {"k": "K", "warmup_epochs": "warmup"}
 
 
 def decimal(text):
@@ -22,11 +23,9 @@ def decimal(text):
 def unusual(values, named):
     """', K 10' and the like: the options that the name does not hold and that are not as usual."""
     usual = USUAL.get(values["cost"], {})
-    others = ((key, value) for key, value in values.items() if key != "cost" and key not in named)
     return "".join(
-        f", {SIGNS.get(key, key)} {value}" for key, value in others
-        if number_or_none(value) is None or number_or_none(value) != number_or_none(usual.get(key))
-        if value != usual.get(key)
+        f", {SIGNS.get(key, key)} {value}" for key, value in options_of(values).items()
+        if key not in named and decimal(value) != decimal(usual.get(key))
     )
 
 
@@ -40,12 +39,21 @@ def method_of(configuration):
     if cost == "softmax":
         return f"D(1.0, {weight}){more}"
     if cost == "tsd":
-        reading = "confidence" if "confidence" in patriarch else "eta"
+        reading = reading_of(patriarch)
         named = f"D({decimal(patriarch.get(reading, ''))}, {weight}) {reading}"
         return named + unusual(patriarch, (reading,)) + more
-    options = [key for key in patriarch if key != "cost"]
-    first = f" {patriarch[options[0]]}" if options else ""
-    return f"{cost.replace('_', ' ')}{first}{unusual(patriarch, options[:1])}, lambda {weight}{more}"
+    return f"{patriarch_of(patriarch)}, lambda {weight}{more}"
+
+
+def reading_of(patriarch):
+    return "confidence" if "confidence" in patriarch else "eta"
+
+
+def patriarch_of(patriarch):
+    """'confidence 0.6', 'label smoothing 0.1': the patriarch alone."""
+    first = reading_of(patriarch) if patriarch["cost"] == "tsd" else next(iter(options_of(patriarch)), "")
+    name = first if patriarch["cost"] == "tsd" else patriarch["cost"].replace("_", " ")
+    return f"{name} {patriarch.get(first, '')}".rstrip() + unusual(patriarch, (first,))
 
 
 def stem(path):

@@ -6,7 +6,7 @@ from ..files import read_json
 from .style import PALETTE, figure_of, save
 
 TRUE, OTHER = PALETTE[2], "#BBD7E8"  # the label's class; the others, light enough for a name on top
-MOST = 4  # networks side by side
+MOST, ROWS = 4, 8  # networks side by side; images below each other
 GAP = 0.2  # between two blocks; a panel of bars is 1.5
 
 
@@ -53,6 +53,7 @@ def draw(networks, *paths):
     if not images:
         return False
     blocks = 2 if len(networks) <= 2 else 1
+    images = images[:: -(-len(images) // (blocks * ROWS))]
     rows = -(-len(images) // blocks)
     block = [0.62, *[1.5] * len(networks)]
     widths = block if blocks == 1 else [*block, GAP, *block]
