@@ -10,7 +10,7 @@ BUILD        := build/$(PRESET)$(if $(DARKNET_ROOT),-fork)
 CONFIGURE    := cmake --preset $(PRESET) -B $(BUILD) -DDARKNET_ROOT=$(abspath $(DARKNET_ROOT)) $(CMAKE_FLAGS)
 PYTHON       := /usr/bin/python3
 PACKAGES     := cmake g++ pkg-config darknet libdnnl-dev libopencv-core-dev libopencv-imgproc-dev \
-                libopencv-imgcodecs-dev libgtest-dev dataset-fashion-mnist zlib1g-dev python3 python3-matplotlib \
+                libopencv-imgcodecs-dev libjpeg-dev libgtest-dev dataset-fashion-mnist zlib1g-dev python3 python3-matplotlib \
                 liblinear-tools
 LINT_PACKAGES := clang-format clang-tidy
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -42,7 +42,7 @@ test: all
 
 # BENCH='--quick' or other options of scripts/bench.py.
 bench: all
-	cmake --build $(BUILD) -j $(JOBS) --target onednn_chain
+	cmake --build $(BUILD) -j $(JOBS) --target onednn_chain image_pipeline
 	$(PYTHON) scripts/bench.py --darknet ./darknet --chain $(BUILD)/onednn_chain $(BENCH)
 
 lint:

@@ -3,6 +3,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -172,17 +173,26 @@ bool has_cifar100(const std::string& folder) {
 
 // Unpacking takes seconds and every test may run in a process of its own, so the files stay for the next one. They get
 // their final name by one rename, so that tests may run at the same time.
-std::string unpack_cifar100(const std::string& archive) {
+std::string unpack(const std::string& archive, const std::string& inner, const std::string& name,
+                   const std::function<bool(const std::string&)>& complete) {
   std::string kept =
-      (std::filesystem::temp_directory_path() / ("dng_test_cifar100_" + std::to_string(getuid()))).string();
-  if (has_cifar100(kept)) return kept;
+      (std::filesystem::temp_directory_path() / ("dng_test_" + name + "_" + std::to_string(getuid()))).string();
+  if (complete(kept)) return kept;
   const TemporaryFolder folder;
   const std::string command = "tar -xJf '" + archive + "' -C '" + folder.path() + "'";
   if (std::system(command.c_str()) != 0) throw std::runtime_error(archive + ": cannot be unpacked");
   std::error_code lost_the_race;
-  std::filesystem::rename(folder.path() + "/cifar-100-binary", kept, lost_the_race);
-  if (!has_cifar100(kept)) throw std::runtime_error(kept + ": has not CIFAR100's files; remove the folder");
+  std::filesystem::rename(folder.path() + "/" + inner, kept, lost_the_race);
+  if (!complete(kept)) throw std::runtime_error(kept + ": has not all files; remove the folder");
   return kept;
+}
+
+std::vector<std::string> files_in(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code missing;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, missing)) files.push_back(entry.path().string());
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 }  // namespace
@@ -191,9 +201,19 @@ std::string cifar100_folder() {
   std::string fetched = source_path("data/cifar-100");
   if (has_cifar100(fetched)) return fetched;
   const std::string archive = source_path("../shared/data/cifar-100-binary.tar.xz");
-  if (file_exists(archive)) return unpack_cifar100(archive);
+  if (file_exists(archive)) return unpack(archive, "cifar-100-binary", "cifar100", has_cifar100);
   std::cout << fetched << ", " << archive << ": are not there; tests on the real CIFAR100 are skipped\n";
   return "";
+}
+
+std::vector<std::string> photographs() {
+  const std::string archive = source_path("../shared/data/ilsvrc2012-1300.tar.xz");
+  if (!file_exists(archive)) {
+    std::cout << archive << ": is not there; tests on real photographs are skipped\n";
+    return {};
+  }
+  const auto complete = [](const std::string& folder) { return files_in(folder + "/images").size() == 1300; };
+  return files_in(unpack(archive, "ilsvrc2012-1300", "photographs", complete) + "/images");
 }
 
 std::string fashion_mnist_folder() {

@@ -56,6 +56,9 @@ std::string source_path(const std::string& name);
 // The folder with CIFAR100's train.bin and test.bin: data/cifar-100 (scripts/get_cifar100.sh), or unpacked from the
 // archive beside the checkout; empty where neither is there.
 std::string cifar100_folder();
+// The paths of 1,300 real photographs of 227x227 pixels (JPEG), in order; none where their archive is not beside the
+// checkout.
+std::vector<std::string> photographs();
 // Where Debian's dataset-fashion-mnist lies; empty where it is not installed.
 std::string fashion_mnist_folder();
 

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "data/host_augment.h"
 #include "data/pixels.h"
-#include "data/resize.h"
+#include "data/resample.h"
 
 namespace dng {
 namespace {
@@ -19,37 +19,12 @@ int draw_below(int bound, CounterRandom* random) {
   return static_cast<int>(random->below(static_cast<uint32_t>(bound)));
 }
 
-// torchvision's RandomResizedCrop.
-Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random) {
-  const int height = shape.height, width = shape.width;
-  for (int i = 0; i < kCropTries; ++i) {
-    const double area = random->uniform(kSmallestArea, 1) * height * width;
-    const double aspect = std::exp(random->uniform(std::log(kNarrowest), std::log(kWidest)));
-    const auto w = static_cast<int>(std::lround(std::sqrt(area * aspect)));
-    const auto h = static_cast<int>(std::lround(std::sqrt(area / aspect)));
-    if (w < 1 || h < 1 || w > width || h > height) continue;
-    const int y = draw_below(height - h + 1, random);
-    return {draw_below(width - w + 1, random), y, w, h};
-  }
-  Rectangle part = {0, 0, width, height};
-  if (width < kNarrowest * height) part.height = std::max(1, static_cast<int>(std::lround(width / kNarrowest)));
-  if (width > kWidest * height) part.width = std::max(1, static_cast<int>(std::lround(height * kWidest)));
-  part.x = (width - part.width) / 2;
-  part.y = (height - part.height) / 2;
-  return part;
-}
-
 void augment_own_way(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
                      CounterRandom* random, float* out) {
-  const PixelTable table(augmentation, geometry.channels);
   if (augmentation.random_resized_crop) {
-    const Rectangle part = draw_rectangle(image.shape, random);
-    const bool mirror = augmentation.mirror && random->below(2) != 0;
-    if (part.width == geometry.width && part.height == geometry.height) {
-      copy_window(image, {part.x, part.y, mirror}, table, geometry, out);
-    } else {
-      copy_window(resize_rectangle(image, part, geometry.height, geometry.width), {0, 0, mirror}, table, geometry, out);
-    }
+    Part part;
+    cut_part(image, draw_rectangle(image.shape, random), &part);
+    augment_part(part, augmentation, geometry, random, out);
     return;
   }
   const int pad = augmentation.pad;
@@ -65,7 +40,7 @@ void augment_own_way(const Image& image, const Augmentation& augmentation, const
   window.y = draw_below(free_rows + 1, random) - pad;
   window.x = draw_below(free_columns + 1, random) - pad;
   window.mirror = augmentation.mirror && random->below(2) != 0;
-  copy_window(image, window, table, geometry, out);
+  copy_window(image, window, PixelTable(augmentation, geometry.channels), geometry, out);
 }
 
 std::string values_text(const std::vector<float>& values) {
@@ -141,6 +116,37 @@ void check_augmentation(const Augmentation& augmentation, const Geometry& geomet
     fail("[net] valid_resize = %d; allowed: 0 (off), or at least the network's size, %d", augmentation.valid_resize,
          larger);
   }
+}
+
+// torchvision's RandomResizedCrop.
+Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random) {
+  const int height = shape.height, width = shape.width;
+  for (int i = 0; i < kCropTries; ++i) {
+    const double area = random->uniform(kSmallestArea, 1) * height * width;
+    const double aspect = std::exp(random->uniform(std::log(kNarrowest), std::log(kWidest)));
+    const auto w = static_cast<int>(std::lround(std::sqrt(area * aspect)));
+    const auto h = static_cast<int>(std::lround(std::sqrt(area / aspect)));
+    if (w < 1 || h < 1 || w > width || h > height) continue;
+    const int y = draw_below(height - h + 1, random);
+    return {draw_below(width - w + 1, random), y, w, h};
+  }
+  Rectangle part = {0, 0, width, height};
+  if (width < kNarrowest * height) part.height = std::max(1, static_cast<int>(std::lround(width / kNarrowest)));
+  if (width > kWidest * height) part.width = std::max(1, static_cast<int>(std::lround(height * kWidest)));
+  part.x = (width - part.width) / 2;
+  part.y = (height - part.height) / 2;
+  return part;
+}
+
+bool takes_a_part(const Augmentation& augmentation, const Geometry& geometry) {
+  return augmentation.own && augmentation.random_resized_crop && geometry.channels == 3;
+}
+
+void augment_part(const Part& part, const Augmentation& augmentation, const Geometry& geometry, CounterRandom* random,
+                  float* out) {
+  const bool mirror = augmentation.mirror && random->below(2) != 0;
+  resample(part, mirror, geometry, out);
+  normalise(augmentation, geometry, out);
 }
 
 void augment_for_training(const Image& original, const Augmentation& augmentation, const Geometry& geometry,

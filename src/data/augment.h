@@ -48,6 +48,15 @@ struct Augmentation {
 // lengths in order, valid_resize not below the network's size. The streams call it; augment_for_training relies on it.
 void check_augmentation(const Augmentation& augmentation, const Geometry& geometry);
 
+// Whether a training sample comes from a rectangle that can be drawn before the image is decoded: with
+// random_resized_crop, unless colours must be turned to grey first.
+bool takes_a_part(const Augmentation& augmentation, const Geometry& geometry);
+// The rectangle of a random resized crop.
+Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random);
+// What remains to be done with it, the generator as draw_rectangle left it.
+void augment_part(const Part& part, const Augmentation& augmentation, const Geometry& geometry, CounterRandom* random,
+                  float* out);
+
 // Writes one augmented sample to `out` (geometry.size() floats, planes, 0..1 before mean and std).
 void augment_for_training(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
                           CounterRandom* random, float* out);

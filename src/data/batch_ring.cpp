@@ -70,12 +70,12 @@ struct BatchRing::State {
   std::vector<std::thread> threads;
 
   void work();
-  void make(Slot* slot, int first, int last, Image* scratch);
+  void make(Slot* slot, int first, int last, Scratch* scratch);
   void finish();
 };
 
 void BatchRing::State::work() {
-  Image scratch;
+  Scratch scratch;
   std::unique_lock<std::mutex> lock(mutex);
   for (;;) {
     room.wait(lock, [&] { return stop || making == batches || making < taken + kDepth; });
@@ -109,7 +109,7 @@ void BatchRing::State::work() {
   }
 }
 
-void BatchRing::State::make(Slot* slot, int first, int last, Image* scratch) {
+void BatchRing::State::make(Slot* slot, int first, int last, Scratch* scratch) {
   std::exception_ptr error;
   int i = first;
   try {

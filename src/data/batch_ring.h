@@ -9,12 +9,18 @@
 
 namespace dng {
 
+// A worker's own memory, so that it is not taken anew for every sample.
+struct Scratch {
+  Image image;
+  Part part;
+};
+
 class BatchRing {
  public:
   // Called once a batch, in order, one call at a time: sets position, count, samples, and the sizes of the rest.
   using Begin = std::function<void(int64_t number, Batch* batch)>;
   // Called for every sample of a batch, on any worker, several at once: fills images and labels of sample `i`.
-  using Fill = std::function<void(Batch* batch, int i, Image* scratch)>;
+  using Fill = std::function<void(Batch* batch, int i, Scratch* scratch)>;
 
   BatchRing(int64_t batches, int threads, int samples_per_turn, Begin begin, Fill fill);
   // Stops after the samples that are being made at the moment.

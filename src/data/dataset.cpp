@@ -11,9 +11,16 @@
 #include "data/image_file.h"
 #include "data/image_list.h"
 #include "data/packed_set.h"
+#include "data/pixels.h"
 #include "data/text_file.h"
 
 namespace dng {
+
+void Dataset::decode_part(int64_t index, const ChooseRectangle& choose, Part* part) const {
+  Image image;
+  decode(index, &image);
+  cut_part(image, choose(image.shape), part);
+}
 
 std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role) {
   prepare_opencv();

@@ -20,6 +20,8 @@ class Dataset {
   // Decodes one image. Safe to call from several threads at once. Throws Error naming the file where it cannot be
   // decoded.
   virtual void decode(int64_t index, Image* image) const = 0;
+  // Decodes the chosen rectangle of one image, and more of the image only where that is simpler. Otherwise as decode.
+  virtual void decode_part(int64_t index, const ChooseRectangle& choose, Part* part) const;
   // How errors and the prediction table name a sample: an image's path, or "test.bin record 17".
   virtual std::string sample_name(int64_t index) const = 0;
   // "CIFAR100 binary, 50000 images of 3x32x32".

@@ -9,15 +9,18 @@
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
 #include <streambuf>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "data/jpeg_part.h"
 
 namespace dng {
 namespace {
 
+const char* const kJpegSignature = "\xff\xd8";
 const char* const kPngSignature = "\x89PNG\r\n\x1a\n";
 
 uint32_t byte_at(const std::string& bytes, size_t at) { return static_cast<unsigned char>(bytes[at]); }
@@ -69,7 +72,7 @@ std::string png_problem(const std::string& bytes) {
 
 std::string file_problem(const std::string& bytes) {
   if (bytes.empty()) return "empty file (0 bytes)";
-  if (starts_with(bytes, "\xff\xd8") && !jpeg_is_complete(bytes)) {
+  if (starts_with(bytes, kJpegSignature) && !jpeg_is_complete(bytes)) {
     return format("truncated JPEG (%zu bytes, no end of image)", bytes.size());
   }
   if (starts_with(bytes, kPngSignature)) return png_problem(bytes);
@@ -121,24 +124,8 @@ bool tells_of_damaged_jpeg(const std::string& words) {
   return false;
 }
 
-}  // namespace
-
-void prepare_opencv() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    listen_to_decoders();
-    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
-    cv::setNumThreads(0);
-  });
-}
-
-void decode_image_file(const std::string& path, Image* image) {
-  const std::string bytes = read_file(path, "image");
-  const std::string problem = file_problem(bytes);
-  if (!problem.empty()) {
-    fail("%s: image cannot be decoded: %s; get the file again or take it out of the list", path.c_str(),
-         problem.c_str());
-  }
+// Blue, green, red. Throws Error where the bytes are no image.
+cv::Mat decode_with_opencv(const std::string& path, const std::string& bytes) {
   cv::Mat decoded;
   std::string words;
   try {
@@ -151,7 +138,7 @@ void decode_image_file(const std::string& path, Image* image) {
   // OpenCV's own words name its source lines only.
   const bool reason = !words.empty() && !starts_with(words, "imdecode");
   const std::string first_words = reason ? ": " + quoted(trim(words.substr(0, words.find('\n')))) : "";
-  if (starts_with(bytes, "\xff\xd8") && tells_of_damaged_jpeg(words)) {
+  if (starts_with(bytes, kJpegSignature) && tells_of_damaged_jpeg(words)) {
     fail("%s: image cannot be decoded: damaged JPEG%s; get the file again or take it out of the list", path.c_str(),
          first_words.c_str());
   }
@@ -161,6 +148,32 @@ void decode_image_file(const std::string& path, Image* image) {
         "it out of the list",
         path.c_str(), bytes.size(), first_words.c_str());
   }
+  return decoded;
+}
+
+std::string read_image_file(const std::string& path) {
+  std::string bytes = read_file(path, "image");
+  const std::string problem = file_problem(bytes);
+  if (!problem.empty()) {
+    fail("%s: image cannot be decoded: %s; get the file again or take it out of the list", path.c_str(),
+         problem.c_str());
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void prepare_opencv() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    listen_to_decoders();
+    cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+    cv::setNumThreads(0);
+  });
+}
+
+void decode_image_file(const std::string& path, Image* image) {
+  const cv::Mat decoded = decode_with_opencv(path, read_image_file(path));
   image->shape = {3, decoded.rows, decoded.cols};
   image->planes.resize(image->shape.size());
   // OpenCV has blue first.
@@ -185,6 +198,24 @@ std::string encode_png(const Image& image) {
   std::vector<unsigned char> png;
   cv::imencode(".png", pixels, png);
   return {png.begin(), png.end()};
+}
+
+void decode_image_part(const std::string& path, const ChooseRectangle& choose, Part* part) {
+  const std::string bytes = read_image_file(path);
+  Rectangle rectangle;  // drawn at random: whichever way decodes, the choice is made once
+  const auto choose_once = [&](const Geometry& shape) {
+    if (rectangle.width == 0) rectangle = choose(shape);
+    return rectangle;
+  };
+  if (starts_with(bytes, kJpegSignature) && decode_jpeg_part(bytes, choose_once, part)) return;
+  const cv::Mat decoded = decode_with_opencv(path, bytes);
+  choose_once({3, decoded.rows, decoded.cols});
+  part->reserve(rectangle.height, rectangle.width);
+  part->height = rectangle.height;
+  part->width = rectangle.width;
+  cv::Mat pixels(rectangle.height, rectangle.width, CV_8UC4, part->bytes.data());
+  cv::cvtColor(decoded(cv::Rect(rectangle.x, rectangle.y, rectangle.width, rectangle.height)), pixels,
+               cv::COLOR_BGR2RGBA);
 }
 
 }  // namespace dng

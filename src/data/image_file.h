@@ -15,6 +15,10 @@ void decode_image_file(const std::string& path, Image* image);
 // The bytes of a PNG file of the image: grey for one plane, RGB for three.
 std::string encode_png(const Image& image);
 
+// The chosen rectangle of the same pixels. Of an ordinary JPEG only what it needs is decoded (data/jpeg_part.h); what
+// is refused, and in which words, is the same.
+void decode_image_part(const std::string& path, const ChooseRectangle& choose, Part* part);
+
 // Keeps OpenCV quiet and single-threaded: the streams' workers are the parallelism, and a second pool below them would
 // only fight for the same cores. Does its work once.
 void prepare_opencv();

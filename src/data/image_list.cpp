@@ -31,6 +31,9 @@ class ImageList : public Dataset {
   void decode(int64_t index, Image* image) const override {
     decode_image_file(entries_.at(static_cast<size_t>(index)).path, image);
   }
+  void decode_part(int64_t index, const ChooseRectangle& choose, Part* part) const override {
+    decode_image_part(entries_.at(static_cast<size_t>(index)).path, choose, part);
+  }
   std::string sample_name(int64_t index) const override { return entries_.at(static_cast<size_t>(index)).path; }
   std::string description() const override { return format("image list, %zu images", entries_.size()); }
   uint64_t hash() const override { return hash_; }

@@ -81,6 +81,21 @@ const Image& with_channels(const Image& image, int channels, Image* scratch) {
   return *scratch;
 }
 
+void cut_part(const Image& image, const Rectangle& rectangle, Part* part) {
+  part->reserve(rectangle.height, rectangle.width);
+  part->height = rectangle.height;
+  part->width = rectangle.width;
+  for (size_t c = 0; c < 3; ++c) {
+    const size_t plane = image.shape.channels == 3 ? c : 0;
+    for (int y = 0; y < rectangle.height; ++y) {
+      const size_t row = plane * image.shape.height + static_cast<size_t>(rectangle.y + y);
+      const uint8_t* in = image.planes.data() + row * image.shape.width + rectangle.x;
+      uint8_t* out = part->bytes.data() + part->stride * static_cast<size_t>(y) + c;
+      for (int x = 0; x < rectangle.width; ++x) out[4 * x] = in[x];
+    }
+  }
+}
+
 void copy_window(const Image& image, const Window& window, const PixelTable& table, const Geometry& geometry,
                  float* out) {
   const int width = geometry.width;

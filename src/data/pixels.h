@@ -25,6 +25,9 @@ class PixelTable {
 // The image with the network's number of channels: itself, or `scratch` with 3 channels turned to grey or 1 repeated.
 const Image& with_channels(const Image& image, int channels, Image* scratch);
 
+// The rectangle of an image of 1 (grey) or 3 channels.
+void cut_part(const Image& image, const Rectangle& rectangle, Part* part);
+
 // Where a window of the network's size lies in an image (it may reach over the edges), and whether it is mirrored.
 struct Window {
   int x = 0, y = 0;

@@ -10,11 +10,6 @@ namespace dng {
 // before the last pixel, which it then forgets to add: the row comes out black (228 rows to 224, for one). Not here.
 void resize_aligned(const float* in, int in_height, int in_width, float* out, int out_height, int out_width);
 
-// A rectangle of an image.
-struct Rectangle {
-  int x = 0, y = 0, width = 0, height = 0;
-};
-
 // The rectangle of every plane resized to height x width: by area where both sides shrink, else bilinear.
 Image resize_rectangle(const Image& image, const Rectangle& rectangle, int height, int width);
 

@@ -59,7 +59,7 @@ struct TrainingStream::State {
   std::unique_ptr<BatchRing> ring;  // last: its threads use what stands above
 
   void begin(int64_t position, int count, Batch* batch);
-  void fill(Batch* batch, int i, Image* scratch) const;
+  void fill(Batch* batch, int i, Scratch* scratch) const;
 };
 
 void TrainingStream::State::begin(int64_t position, int count, Batch* batch) {
@@ -74,11 +74,19 @@ void TrainingStream::State::begin(int64_t position, int count, Batch* batch) {
   }
 }
 
-void TrainingStream::State::fill(Batch* batch, int i, Image* scratch) const {
+void TrainingStream::State::fill(Batch* batch, int i, Scratch* scratch) const {
   const auto sample = static_cast<uint64_t>(batch->samples[static_cast<size_t>(i)]);
   const auto its_epoch = static_cast<uint64_t>((batch->position + i) / size);
-  fill_sample(data, geometry, batch, i, scratch, [&](const Image& image, float* out) {
-    CounterRandom random(seed, Stream::kAugment, its_epoch, sample);
+  CounterRandom random(seed, Stream::kAugment, its_epoch, sample);
+  if (takes_a_part(augmentation, geometry)) {
+    const auto index = static_cast<size_t>(i);
+    data.decode_part(
+        batch->samples[index], [&](const Geometry& shape) { return draw_rectangle(shape, &random); }, &scratch->part);
+    augment_part(scratch->part, augmentation, geometry, &random, batch->images.data() + index * geometry.size());
+    batch->labels[index] = data.label(batch->samples[index]);
+    return;
+  }
+  fill_sample(data, geometry, batch, i, &scratch->image, [&](const Image& image, float* out) {
     augment_for_training(image, augmentation, geometry, &random, out);
   });
 }
@@ -102,7 +110,7 @@ TrainingStream::TrainingStream(const Dataset& data, const Augmentation& augmenta
   state->ring = std::make_unique<BatchRing>(
       batches, threads, samples_per_turn(batch, threads),
       [=](int64_t number, Batch* into) { state->begin(first + number * batch, batch, into); },
-      [=](Batch* into, int i, Image* scratch) { state->fill(into, i, scratch); });
+      [=](Batch* into, int i, Scratch* scratch) { state->fill(into, i, scratch); });
 }
 
 TrainingStream::~TrainingStream() = default;
@@ -133,8 +141,8 @@ EvaluationStream::EvaluationStream(const Dataset& data, const Augmentation& augm
         resize_batch(static_cast<int>(std::min<int64_t>(batch, size - into->position)), geometry, into);
         for (int i = 0; i < into->count; ++i) into->samples[static_cast<size_t>(i)] = into->position + i;
       },
-      [&data, augmentation, geometry](Batch* into, int i, Image* scratch) {
-        fill_sample(data, geometry, into, i, scratch, [&](const Image& image, float* out) {
+      [&data, augmentation, geometry](Batch* into, int i, Scratch* scratch) {
+        fill_sample(data, geometry, into, i, &scratch->image, [&](const Image& image, float* out) {
           prepare_for_evaluation(image, augmentation, geometry, out);
         });
       });

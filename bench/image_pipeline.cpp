@@ -1,0 +1,194 @@
+// The way of image lists to the network's input, beside the limit: libjpeg-turbo that does nothing but decode. Both go
+// through the same images in turns. Ours is the training stream of the program: file read and checked, random resized
+// crop, mirror, values. The limit decodes whole images to RGB from memory, with the defaults of the library.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <thread>
+// After cstdio, which it needs and does not include.
+#include <jpeglib.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/arguments.h"
+#include "data/data_file.h"
+#include "data/stream.h"
+
+namespace dng::bench {
+namespace {
+
+const char* const kUsage =
+    "image_pipeline DATA [-enlarge WIDTHxHEIGHT] [-count N] [-threads T] [-rounds N] [-seconds S]";
+constexpr int kBatch = 16;
+constexpr int kQuality = 90;  // of enlarged images
+const Geometry kNetwork = {3, 224, 224};
+
+double seconds_of(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// The training set, and its files as they are listed.
+struct ImageSet {
+  std::unique_ptr<Dataset> data;
+  std::vector<std::string> files;  // their bytes
+};
+
+ImageSet open_set(const DataFile& data) {
+  ImageSet set;
+  set.data = open_dataset(data, data.train, "train");
+  for (int64_t i = 0; i < set.data->size(); ++i) {
+    set.files.push_back(read_file(set.data->sample_name(i), "image"));
+    if (!starts_with(set.files.back(), "\xff\xd8")) {
+      fail("%s: is no JPEG; the limit is that of JPEGs alone", set.data->sample_name(i).c_str());
+    }
+  }
+  return set;
+}
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    path_ = (std::filesystem::temp_directory_path() / "image_pipeline_XXXXXX").string();
+    if (mkdtemp(path_.data()) == nullptr) fail("%s: cannot be made", path_.c_str());
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// The first `count` images brought to another size, in a folder of their own.
+ImageSet enlarge(const ImageSet& set, size_t count, int width, int height, const std::string& folder) {
+  DataFile data;
+  data.path = folder + "/enlarged.data";
+  data.classes = 2;
+  data.train = folder + "/list.txt";
+  std::string list;
+  for (size_t i = 0; i < std::min(count, set.files.size()); ++i) {
+    const std::string& bytes = set.files[i];
+    const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
+    cv::Mat enlarged;
+    cv::resize(cv::imdecode(raw, cv::IMREAD_COLOR), enlarged, {width, height}, 0, 0, cv::INTER_CUBIC);
+    const std::string path = format("%s/%zu.jpg", folder.c_str(), i);
+    if (!cv::imwrite(path, enlarged, {cv::IMWRITE_JPEG_QUALITY, kQuality})) fail("%s: cannot be written", path.c_str());
+    list += path + " 0\n";
+  }
+  write_file(data.train, list);
+  return open_set(data);
+}
+
+void decode(const std::string& bytes, std::vector<uint8_t>* pixels) {
+  jpeg_decompress_struct info = {};
+  jpeg_error_mgr errors = {};
+  info.err = jpeg_std_error(&errors);
+  jpeg_create_decompress(&info);
+  jpeg_mem_src(&info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  jpeg_read_header(&info, TRUE);
+  info.out_color_space = JCS_RGB;
+  jpeg_start_decompress(&info);
+  const size_t stride = 3 * static_cast<size_t>(info.output_width);
+  pixels->resize(std::max(pixels->size(), stride * info.output_height));
+  while (info.output_scanline < info.output_height) {
+    JSAMPROW row = pixels->data() + stride * info.output_scanline;
+    jpeg_read_scanlines(&info, &row, 1);
+  }
+  jpeg_finish_decompress(&info);
+  jpeg_destroy_decompress(&info);
+}
+
+// Every thread decodes its share of `images` images.
+void run_limit(const ImageSet& set, int64_t images, int threads) {
+  std::vector<std::thread> workers;
+  for (int t = 0; t < threads; ++t) {
+    workers.emplace_back([&, t] {
+      std::vector<uint8_t> pixels;
+      for (int64_t i = t; i < images; i += threads) {
+        decode(set.files[static_cast<size_t>(i) % set.files.size()], &pixels);
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+}
+
+void run_ours(const ImageSet& set, int64_t images, int threads) {
+  Augmentation augmentation;
+  augmentation.own = augmentation.random_resized_crop = augmentation.mirror = true;
+  TrainingStream stream(*set.data, augmentation, kNetwork, 0, kBatch, 0, images, threads);
+  for (int64_t i = 0; i < images; i += kBatch) stream.next();
+}
+
+void measure(const ImageSet& set, const std::string& name, int threads, int rounds, double seconds) {
+  const auto count = static_cast<int64_t>(set.files.size());
+  // Warms up both, and tells how many images fill the time.
+  run_ours(set, count, threads);
+  const double once = seconds_of([&] { run_limit(set, count, threads); });
+  const int64_t images = std::max<int64_t>(count, static_cast<int64_t>(static_cast<double>(count) * seconds / once));
+  std::vector<double> ours, limit, ratios;
+  for (int round = 0; round < rounds; ++round) {
+    const double our_time = seconds_of([&] { run_ours(set, images, threads); });
+    const double limit_time = seconds_of([&] { run_limit(set, images, threads); });
+    ours.push_back(static_cast<double>(images) / our_time);
+    limit.push_back(static_cast<double>(images) / limit_time);
+    ratios.push_back(our_time / limit_time);
+  }
+  std::printf("%-24s %7d %10.0f %10.0f %8.2f\n", name.c_str(), threads, median(ours), median(limit), median(ratios));
+  std::fflush(stdout);
+}
+
+int run(int argc, char** argv) {
+  const Arguments arguments(
+      std::vector<std::string>(argv + 1, argv + argc),
+      {{"-enlarge", true}, {"-count", true}, {"-threads", true}, {"-rounds", true}, {"-seconds", true}}, 1, 1, kUsage);
+  const std::string size = arguments.text("-enlarge", "500x375");
+  const std::vector<std::string> sides = split(size, 'x');
+  int64_t width = 0, height = 0;
+  if (sides.size() != 2 || !parse_integer(sides[0], &width) || !parse_integer(sides[1], &height) || width < 1 ||
+      height < 1 || width > 8192 || height > 8192) {
+    fail_usage("-enlarge %s: allowed is WIDTHxHEIGHT, each from 1 to 8192; usage: %s", quoted(size).c_str(), kUsage);
+  }
+  const auto count = static_cast<size_t>(arguments.integer("-count", 400, 1, 1 << 20));
+  const int threads = static_cast<int>(arguments.integer("-threads", 1, 1, 1024));
+  const int rounds = static_cast<int>(arguments.integer("-rounds", 5, 1, 1000));
+  const double seconds = arguments.real("-seconds", 2, 0, 1e6);
+  const ImageSet listed = open_set(read_data_file(arguments.positional()[0]));
+  std::printf("%-24s %7s %10s %10s %8s\n", "images per second of", "threads", "ours", "decoding", "ratio");
+  measure(listed, format("%zu as listed", listed.files.size()), threads, rounds, seconds);
+  const TemporaryFolder folder;
+  const ImageSet enlarged = enlarge(listed, count, static_cast<int>(width), static_cast<int>(height), folder.path());
+  measure(enlarged, format("%zu of %s", enlarged.files.size(), size.c_str()), threads, rounds, seconds);
+  return 0;
+}
+
+}  // namespace
+}  // namespace dng::bench
+
+int main(int argc, char** argv) {
+  try {
+    return dng::bench::run(argc, argv);
+  } catch (const dng::Error& error) {
+    std::fprintf(stderr, "image_pipeline: %s\n", error.what());
+    return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "image_pipeline: %s\n", error.what());
+    return 1;
+  }
+}
