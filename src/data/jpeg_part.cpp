@@ -12,7 +12,7 @@ namespace {
 
 // Chroma is stored at a lower resolution and interpolated: at the edge of what is decoded it would lack its neighbours.
 // So many columns on both sides keep the rectangle away from there, at any sampling that JPEG has.
-constexpr int kMargin = 16;
+constexpr int kMargin = 8;
 // Larger ones are left to OpenCV, which has limits and words for them.
 constexpr int64_t kMostPixels = int64_t{1} << 26;
 
