@@ -175,7 +175,7 @@ TEST_F(Photographs, EvaluationBringsTheShorterSideTo256AndTakesTheCentre) {
     }
   }
   EXPECT_EQ(stream.next(), nullptr);
-  EXPECT_GT(static_cast<double>(equal), .95 * static_cast<double>(values));
+  EXPECT_GT(static_cast<double>(equal), .9 * static_cast<double>(values));
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ DARKNET = os.path.abspath(os.environ.get("DNG_DARKNET") or os.path.join(ROOT, "d
 HOST = os.environ.get("DNG_HOST") or "packaged"
 FASHION = "/usr/share/datasets/fashion-mnist"
 CIFAR100_ARCHIVE = os.path.join(os.path.dirname(ROOT), "shared", "data", "cifar-100-binary.tar.xz")
+PHOTOGRAPHS_ARCHIVE = os.path.join(os.path.dirname(ROOT), "shared", "data", "ilsvrc2012-1300.tar.xz")
 CIFAR100_RECORD = 2 + 3 * 32 * 32
 # No single run of these tests lasts longer, however busy the machine is.
 RUN_SECONDS = 300
@@ -100,6 +101,20 @@ def write_cifar100(folder, train, valid):
             if not counts:
                 return
     raise AssertionError("%s lacks %s" % (CIFAR100_ARCHIVE, " and ".join(counts)))
+
+
+def unpack_photographs(folder):
+    """1,300 images of ILSVRC2012's validation set: [(path, class, synset)], in order. Raises SkipTest where the archive
+    is missing.
+    """
+    if not os.path.exists(PHOTOGRAPHS_ARCHIVE):
+        raise unittest.SkipTest("not tested, there are no images at %s" % PHOTOGRAPHS_ARCHIVE)
+    with tarfile.open(PHOTOGRAPHS_ARCHIVE, "r:xz") as archive:
+        archive.extractall(folder)
+    folder = os.path.join(folder, "ilsvrc2012-1300")
+    rows = [line.split() for line in read(os.path.join(folder, "labels.txt")).decode().splitlines()]
+    assert len(rows) == 1300
+    return [(os.path.join(folder, "images", name), int(index), synset) for name, index, synset in rows]
 
 
 def write_png(path, rows, channels):
