@@ -143,14 +143,15 @@ class Reuse(Case):
         self.assertTrue(self.read("runs/other/seed1/patriarch.log").startswith(before.split("\n# ")[0]))
 
     def test_run_beside_an_active_one_takes_what_that_one_has_finished(self):
-        driver = self.start_driver("run", "a.ini", *ONE_SEED, FAKE_SECONDS="1")
+        self.run_driver("run", "a.ini", *ONE_SEED, code=1, FAKE_FAIL="patriarch")
+        driver = self.start_driver("run", "a.ini", *ONE_SEED, FAKE_SECONDS="30")  # a minute for the patriarch
+        self.addCleanup(driver.communicate, timeout=60)
+        self.addCleanup(driver.send_signal, signal.SIGINT)
         self.wait_for(lambda: os.path.exists("runs/trial/seed1/patriarch.state"))
         self.run_driver("run", "a.ini", *self.ON, "--out", "runs/other", "--set", "experiment.generations=0")
         self.assertEqual(
             weights_record("runs/other/seed1", "baseline")["taken_from"], "runs/trial/seed1/baseline")
         self.assertNotIn("taken_from", weights_record("runs/other/seed1", "patriarch"))
-        driver.send_signal(signal.SIGINT)
-        driver.communicate(timeout=30)
 
 
 class Sweeps(Case):
