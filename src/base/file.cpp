@@ -93,8 +93,10 @@ void AtomicFile::fail_write() {
   std::fclose(file_);
   file_ = nullptr;
   unlink(temporary_.c_str());
-  fail("%s: cannot be written: %s; the previous file, if any, is untouched; free some space and go on with -resume",
-       path_.c_str(), std::strerror(reason));
+  fail(
+      "%s: cannot be written: %s; the previous file, if any, is untouched; free some space and run it again, a "
+      "training with -resume",
+      path_.c_str(), std::strerror(reason));
 }
 
 void AtomicFile::write(const void* data, size_t size) {
