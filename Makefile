@@ -14,9 +14,12 @@ PACKAGES     := cmake g++ pkg-config darknet libdnnl-dev libopencv-core-dev libo
                 liblinear-tools
 LINT_PACKAGES := clang-format clang-tidy
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
-SOURCES       = $(shell git ls-files 'src/*.cpp' 'src/*.h' 'layers/*.cpp' 'layers/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'bench/*.h')
+SOURCES       = $(shell git ls-files 'src/*.cpp' 'src/*.h' 'src/*.cu' 'layers/*.cpp' 'layers/*.h' 'layers/*.cu' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'bench/*.h')
 
-.PHONY: all deps demo test bench lint format install clean configure
+# What clang-tidy cannot read where CUDA is not built.
+UNBUILT       = $(shell grep -qs GENERATIONS_CUDA:BOOL=ON $(BUILD)/CMakeCache.txt || echo src/gpu/cuda/%)
+
+.PHONY: all deps demo test gpu-check bench bench-gpu lint format install clean configure
 
 all: configure
 	cmake --build $(BUILD) -j $(JOBS)
@@ -40,6 +43,15 @@ demo: deps all
 test: all
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
+# All that needs a GPU: tests, sanitizers, runs of the program, benchmark.
+gpu-check:
+	$(MAKE) all PRESET=cuda
+	PYTHON=$(PYTHON) scripts/gpu_check.sh build/cuda$(if $(DARKNET_ROOT),-fork)
+
+# BENCH='--pytorch' or other options of scripts/bench_gpu.py.
+bench-gpu: all
+	$(PYTHON) scripts/bench_gpu.py --darknet ./darknet $(BENCH)
+
 # BENCH='--quick' or other options of scripts/bench.py.
 bench: all
 	cmake --build $(BUILD) -j $(JOBS) --target onednn_chain image_pipeline
@@ -50,7 +62,7 @@ lint:
 	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(LINT_PACKAGES); }
 	clang-format --dry-run --Werror $(SOURCES)
 	@$(CONFIGURE) > /dev/null
-	clang-tidy -p $(BUILD) --quiet $(filter %.cpp,$(filter-out src/host/$(if $(DARKNET_ROOT),packaged,alexeyab).cpp,$(SOURCES)))
+	clang-tidy -p $(BUILD) --quiet $(filter %.cpp,$(filter-out src/host/$(if $(DARKNET_ROOT),packaged,alexeyab).cpp $(UNBUILT),$(SOURCES)))
 
 format:
 	clang-format -i $(SOURCES)

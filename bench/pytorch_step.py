@@ -1,13 +1,15 @@
 #!/usr/bin/python3
-"""Images per second of a network's step in PyTorch on the CPU: the peer that ours is compared with.
+"""Images per second of a network's step in PyTorch: the peer that ours is compared with.
 
 usage: pytorch_step.py NETWORK MODE [--threads N] [--batch N] [--format contiguous|channels_last] [--seconds S]
+                       [--device cpu|cuda] [--precision fp32|tf32|bf16] [--compile]
 
 NETWORK: resnet20, resnet56, resnet110, densenet100 (32x32, 100 classes) or resnet18 (224x224, 1000 classes).
 MODE: train (forward, backward, SGD with momentum and weight decay), distill (the same with a frozen network of the same
 shape as teacher), infer, or infer_jit (traced, frozen, optimized for inference).
 The batch is made beforehand: no data pipeline is counted. Prints one line of JSON: medians over at least 10 steps after
-3 that warm up. One measurement for each process, so that the peak memory is its own.
+3 that warm up (on a GPU 10). One measurement for each process, so that the peak memory is its own. bf16 is autocast;
+--compile is torch.compile with max-autotune, which records CUDA graphs.
 """
 import argparse
 import json
@@ -29,6 +31,9 @@ def read_arguments():
     parser.add_argument("--batch", type=int, help="default: 128, and 16 for resnet18")
     parser.add_argument("--format", choices=["contiguous", "channels_last"], default="contiguous")
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", choices=["fp32", "tf32", "bf16"], default="fp32")
+    parser.add_argument("--compile", action="store_true")
     return parser.parse_args()
 
 
@@ -119,30 +124,49 @@ def make_step(network, images, labels):
             with torch.no_grad():
                 network = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(network, images)))
 
+        network = compiled(network)
+
         def infer():
-            with torch.no_grad():
+            with torch.no_grad(), autocast():
                 network(images)
 
         return infer
 
     teacher = None
     if mode == "distill":
-        teacher = make_network(ARGUMENTS.network).to(memory_format=getattr(torch, memory_format())).eval()
+        teacher = make_network(ARGUMENTS.network).to(ARGUMENTS.device, memory_format=getattr(torch, memory_format()))
+        teacher = compiled(teacher.eval())
     network.train()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
 
+    forward = compiled(network)
+
     def train():
-        logits = network(images)
-        loss = functional.cross_entropy(logits, labels)
-        if teacher is not None:
-            with torch.no_grad():
-                targets = functional.softmax(teacher(images), 1)
-            loss = 0.4 * loss + 0.6 * functional.cross_entropy(logits, targets)
+        with autocast():
+            logits = forward(images)
+            loss = functional.cross_entropy(logits, labels)
+            if teacher is not None:
+                with torch.no_grad():
+                    targets = functional.softmax(teacher(images), 1)
+                loss = 0.4 * loss + 0.6 * functional.cross_entropy(logits, targets)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
 
     return train
+
+
+def compiled(network):
+    return torch.compile(network, mode="max-autotune") if ARGUMENTS.compile else network
+
+
+def autocast():
+    return torch.autocast(ARGUMENTS.device, torch.bfloat16, enabled=ARGUMENTS.precision == "bf16")
+
+
+def finish():
+    if ARGUMENTS.device == "cuda":
+        torch.cuda.synchronize()
 
 
 def memory_format():
@@ -151,13 +175,19 @@ def memory_format():
 
 def measure(step):
     """Seconds of each step."""
-    for _ in range(WARM_UP):
+    on_gpu = ARGUMENTS.device == "cuda"
+    for _ in range(10 if on_gpu else WARM_UP):
         step()
+    finish()
+    # A GPU is given several steps before the host waits, as a training does that looks at its loss now and then.
+    together = 10 if on_gpu else 1
     times, end = [], time.perf_counter() + ARGUMENTS.seconds
     while len(times) < LEAST or time.perf_counter() < end:
         start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
+        for _ in range(together):
+            step()
+        finish()
+        times.append((time.perf_counter() - start) / together)
     return times
 
 
@@ -170,14 +200,18 @@ def main():
     batch = ARGUMENTS.batch or (16 if large else 128)
     size, classes = (224, 1000) if large else (32, 100)
     layout = getattr(torch, memory_format())
-    network = make_network(ARGUMENTS.network).to(memory_format=layout)
-    images = torch.randn(batch, 3, size, size).to(memory_format=layout)
-    labels = torch.randint(0, classes, (batch,))
+    if ARGUMENTS.device == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = ARGUMENTS.precision != "fp32"
+    network = make_network(ARGUMENTS.network).to(ARGUMENTS.device, memory_format=layout)
+    images = torch.randn(batch, 3, size, size).to(ARGUMENTS.device, memory_format=layout)
+    labels = torch.randint(0, classes, (batch,)).to(ARGUMENTS.device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     times = measure(make_step(network, images, labels))
     print(json.dumps({
         "network": ARGUMENTS.network, "mode": ARGUMENTS.mode, "threads": ARGUMENTS.threads, "batch": batch,
-        "format": ARGUMENTS.format, "images_per_second": batch / statistics.median(times),
+        "format": ARGUMENTS.format, "device": ARGUMENTS.device, "precision": ARGUMENTS.precision,
+        "compile": ARGUMENTS.compile, "images_per_second": batch / statistics.median(times),
         "best_images_per_second": batch / min(times), "steps": len(times), "parameters": parameters,
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "pytorch": torch.__version__}))
 

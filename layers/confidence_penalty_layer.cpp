@@ -8,18 +8,20 @@ namespace {
 
 class ConfidencePenaltyCost final : public Cost {
  public:
-  explicit ConfidencePenaltyCost(const LayerConfig& layer) : beta_(layer.options.real("beta")) {}
+  explicit ConfidencePenaltyCost(const LayerConfig& layer) : formula_(confidence_penalty_formula(layer)) {}
 
   double evaluate(const CostRow<double>& row, double, double* gradient) override {
-    return confidence_penalty(row, beta_, gradient);
+    return formula_(row, 0, {}, gradient, OneLane());
   }
-  std::string describe() const override { return format("cross entropy - %g x entropy", beta_); }
+  std::string describe() const override { return format("cross entropy - %g x entropy", formula_.beta); }
 
  private:
-  double beta_;
+  ConfidencePenaltyFormula formula_;
 };
 
 }  // namespace
+
+ConfidencePenaltyFormula confidence_penalty_formula(const LayerConfig& layer) { return {layer.options.real("beta")}; }
 
 Op confidence_penalty_op() {
   Op op = cost_op("confidence_penalty", "cross entropy minus entropy",

@@ -6,9 +6,11 @@
 #pragma once
 
 #include "engine/op.h"
+#include "layers/cost_formulas.h"
 
 namespace dng {
 
 Op confidence_penalty_op();
+ConfidencePenaltyFormula confidence_penalty_formula(const LayerConfig& layer);
 
 }  // namespace dng

@@ -10,26 +10,30 @@ namespace {
 
 class DistillCost final : public Cost {
  public:
-  explicit DistillCost(const LayerConfig& layer)
-      : lambda_(layer.options.real("lambda")), temperature_(layer.options.real("temperature")) {}
+  explicit DistillCost(const LayerConfig& layer) : formula_(distill_formula(layer)) {}
 
   double evaluate(const CostRow<double>& row, double, double* gradient) override {
     if (row.teacher == nullptr) fail("[distill]: there are no teacher probabilities for this batch");
     // Samples are evaluated by several threads at once.
     static thread_local std::vector<double> scratch;
     scratch.resize(3 * static_cast<size_t>(row.classes));
-    return distillation(row, lambda_, temperature_, scratch.data(), gradient);
+    return formula_(row, 0, {scratch.data(), nullptr}, gradient, OneLane());
   }
 
   std::string describe() const override {
-    return format("labels x %g + teacher x %g, temperature %g", 1 - lambda_, lambda_, temperature_);
+    return format("labels x %g + teacher x %g, temperature %g", 1 - formula_.lambda, formula_.lambda,
+                  formula_.temperature);
   }
 
  private:
-  double lambda_, temperature_;
+  DistillFormula formula_;
 };
 
 }  // namespace
+
+DistillFormula distill_formula(const LayerConfig& layer) {
+  return {layer.options.real("lambda"), layer.options.real("temperature")};
+}
 
 Op distill_op() {
   Op op = cost_op("distill", "labels and a frozen teacher: the student",

@@ -13,9 +13,11 @@
 #pragma once
 
 #include "engine/op.h"
+#include "layers/cost_formulas.h"
 
 namespace dng {
 
 Op distill_op();
+DistillFormula distill_formula(const LayerConfig& layer);
 
 }  // namespace dng

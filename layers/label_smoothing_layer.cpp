@@ -8,18 +8,22 @@ namespace {
 
 class LabelSmoothingCost final : public Cost {
  public:
-  explicit LabelSmoothingCost(const LayerConfig& layer) : epsilon_(layer.options.real("epsilon")) {}
+  explicit LabelSmoothingCost(const LayerConfig& layer) : formula_(label_smoothing_formula(layer)) {}
 
   double evaluate(const CostRow<double>& row, double, double* gradient) override {
-    return label_smoothing(row, epsilon_, gradient);
+    return formula_(row, 0, {}, gradient, OneLane());
   }
-  std::string describe() const override { return format("labels x %g + uniform x %g", 1 - epsilon_, epsilon_); }
+  std::string describe() const override {
+    return format("labels x %g + uniform x %g", 1 - formula_.epsilon, formula_.epsilon);
+  }
 
  private:
-  double epsilon_;
+  LabelSmoothingFormula formula_;
 };
 
 }  // namespace
+
+LabelSmoothingFormula label_smoothing_formula(const LayerConfig& layer) { return {layer.options.real("epsilon")}; }
 
 Op label_smoothing_op() {
   Op op = cost_op("label_smoothing", "cross entropy with smoothed labels",

@@ -6,9 +6,11 @@
 #pragma once
 
 #include "engine/op.h"
+#include "layers/cost_formulas.h"
 
 namespace dng {
 
 Op label_smoothing_op();
+LabelSmoothingFormula label_smoothing_formula(const LayerConfig& layer);
 
 }  // namespace dng

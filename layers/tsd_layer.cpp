@@ -1,6 +1,5 @@
 #include "layers/tsd_layer.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "base/error.h"
@@ -12,39 +11,27 @@ namespace {
 class TsdCost final : public Cost {
  public:
   explicit TsdCost(const LayerConfig& layer)
-      : k_(layer.options.integer("k")),
-        truth_(layer.options.text("primary") == "truth"),
-        warmup_(layer.options.real("warmup_epochs")) {
-    const Options& o = layer.options;
-    if (o.given("confidence")) {
-      confidence_ = o.real("confidence");
-      eta_ = eta_of_confidence(confidence_, k_);
-    } else {
-      eta_ = o.real("eta");
-    }
-  }
+      : formula_(tsd_formula(layer)),
+        confidence_(layer.options.given("confidence") ? layer.options.real("confidence") : 0) {}
 
   double evaluate(const CostRow<double>& row, double epoch, double* gradient) override {
-    const double progress = warmup_ > 0 ? std::min(1.0, epoch / warmup_) : 1.0;
-    const double eta = progress < 1 ? 1 + (eta_ - 1) * progress : eta_;
     // Samples are evaluated by several threads at once.
     static thread_local std::vector<unsigned char> rank;
     rank.resize(static_cast<size_t>(row.classes));
-    return top_score_difference(row, eta, k_, truth_, rank.data(), gradient);
+    return formula_(row, epoch, {nullptr, rank.data()}, gradient, OneLane());
   }
 
   std::string describe() const override {
-    std::string text = format("cross entropy x %.6g + top-score difference x %.6g", eta_, 1 - eta_);
+    std::string text = format("cross entropy x %.6g + top-score difference x %.6g", formula_.eta, 1 - formula_.eta);
     if (confidence_ > 0) text += format(" (confidence %g)", confidence_);
-    text += format(", k %d, primary %s", k_, truth_ ? "truth" : "top");
-    if (warmup_ > 0) text += format(", from plain cross entropy over %g epochs", warmup_);
+    text += format(", k %d, primary %s", formula_.k, formula_.truth ? "truth" : "top");
+    if (formula_.warmup > 0) text += format(", from plain cross entropy over %g epochs", formula_.warmup);
     return text;
   }
 
  private:
-  int k_;
-  bool truth_;
-  double warmup_, eta_ = 1, confidence_ = 0;
+  TsdFormula formula_;
+  double confidence_;
 };
 
 void check(const LayerConfig& layer, const ShapeContext&) {
@@ -70,6 +57,13 @@ void check(const LayerConfig& layer, const ShapeContext&) {
 double eta_of_confidence(double confidence, int k) {
   // At u = 1 the optimum is one-hot from eta = k / (2k - 1) on; D(1.0, .) is the baseline, so plain cross entropy.
   return confidence >= 1 ? 1 : confidence * k / (k - 1 + confidence * k);
+}
+
+TsdFormula tsd_formula(const LayerConfig& layer) {
+  const Options& o = layer.options;
+  const int k = o.integer("k");
+  const double eta = o.given("confidence") ? eta_of_confidence(o.real("confidence"), k) : o.real("eta");
+  return {eta, o.real("warmup_epochs"), k, o.text("primary") == "truth"};
 }
 
 Op tsd_op() {

@@ -14,10 +14,12 @@
 #pragma once
 
 #include "engine/op.h"
+#include "layers/cost_formulas.h"
 
 namespace dng {
 
 Op tsd_op();
+TsdFormula tsd_formula(const LayerConfig& layer);
 
 // eta for a wanted confidence u on the primary class; u in (1/k, 1], and u = 1 gives 1.
 double eta_of_confidence(double confidence, int k);

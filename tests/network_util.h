@@ -32,7 +32,9 @@ class MemorySet final : public Dataset {
   std::string sample_name(int64_t index) const override { return "sample " + std::to_string(index); }
   std::string description() const override { return "in memory"; }
   uint64_t hash() const override { return identity; }
+  Geometry fixed_shape() const override { return packed ? images[0].shape : Geometry{}; }
 
+  bool packed = false;  // all images have one shape, and say so
   std::vector<Image> images;
   uint64_t identity;
 

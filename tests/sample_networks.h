@@ -133,6 +133,7 @@ inline void start_from(uint64_t seed, Network* network) {
       if (name == "scales") p.value[i] = static_cast<float>(random.uniform(0.6, 1.4));
     }
   }
+  network->push();
 }
 
 // Forward and backward; the mean loss of an image.
@@ -140,6 +141,7 @@ inline double train_once(const RandomBatch& batch, int64_t steps, Network* netwo
   Pass pass = batch.pass(true, steps);
   network->forward(&pass);
   network->backward(&pass);
+  network->pull();
   return pass.loss / pass.count;
 }
 

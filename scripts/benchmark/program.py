@@ -20,8 +20,8 @@ EVALUATION_FACTOR = 3
 
 
 class Program:
-    def __init__(self, path, seconds):
-        self.path, self.seconds = os.path.abspath(path), seconds
+    def __init__(self, path, seconds, device=("-nogpu",)):
+        self.path, self.seconds, self.device = os.path.abspath(path), seconds, device
         if not os.access(self.path, os.X_OK):
             raise Failure(f"{path}: no such program; run `make` first, or name it with --darknet")
         self.evaluations = {}
@@ -34,7 +34,7 @@ class Program:
 
     def train(self, data, cfg, batch, threads, flags=()):
         """{"images_per_second", "steps", "peak_bytes"}: the median over the steps after the first ones."""
-        words = ["classifier", "train", data, cfg, "-seed", "1", "-threads", str(threads), *NO_STATES, *flags]
+        words = ["classifier", "train", data, cfg, "-seed", "1", "-threads", str(threads), *self.device, *NO_STATES, *flags]
         with Child([self.path, *words]) as child:
             seconds, end = [], None
             for line in child.process.stdout:
@@ -77,7 +77,8 @@ class Program:
     def valid_seconds(self, workload, images, threads):
         data = workload.few_images(images)
         start = time.monotonic()
-        words = ["classifier", "valid", data, workload.cfg, workload.weights, "-threads", str(threads)]
+        words = ["classifier", "valid", data, workload.cfg, workload.weights, "-threads", str(threads),
+                 *self.device]
         with Child([self.path, *words]) as child:
             if child.finish() != 0:
                 raise Failure(f"{workload.cfg}: {child.message()}")

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/verbs.h"
+#include "gpu/open.h"
 
 namespace dng {
 
@@ -19,15 +20,27 @@ int threads_of(const Arguments& arguments) {
   return static_cast<int>(arguments.integer("-threads", cores, 1, 1024));
 }
 
-void check_devices(const Arguments& arguments) {
-  if (arguments.has("-gpus")) {
-    fail_usage("-gpus %s: this build computes on the CPU only; leave -gpus out", arguments.text("-gpus", "").c_str());
+std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments) {
+  if (!arguments.has("-gpus")) return arguments.has("-nogpu") || gpu::count() == 0 ? nullptr : gpu::open(0);
+  const std::string text = arguments.text("-gpus", "");
+  if (arguments.has("-nogpu")) fail_usage("-gpus %s and -nogpu exclude each other; keep one", text.c_str());
+  int64_t number = 0;
+  if (text.find(',') != std::string::npos) {
+    fail_usage("-gpus %s: one training uses one GPU so far; give one number", text.c_str());
   }
+  if (!parse_integer(text, &number) || number < 0 || number > 1023) {
+    fail_usage("-gpus %s: allowed is the number of a GPU, from 0 on (see nvidia-smi)", text.c_str());
+  }
+  if (!gpu::built_in()) {
+    fail_usage("-gpus %s: this build computes on the CPU only; leave -gpus out, or build where nvcc and cuDNN are",
+               text.c_str());
+  }
+  return gpu::open(static_cast<int>(number));
 }
 
 Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& needs) {
-  check_devices(arguments);
   Evaluation e;
+  e.gpu = open_device(arguments);
   e.threads = threads_of(arguments);
   e.set = arguments.text("-set", "valid");
   if (e.set != "valid" && e.set != "train") {
@@ -42,7 +55,7 @@ Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& ne
   }
   config.require_image_channels();
   if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "the -json file");
-  NetworkSettings settings = NetworkSettings::evaluation(arguments.has("-v"));
+  NetworkSettings settings = NetworkSettings::evaluation(arguments.has("-v"), e.gpu);
   if (needs.watched_layer) settings.watched_layer = needs.watched_layer(config);
   if (needs.images) {
     const std::string& path = e.set == "train" ? e.data.train : e.data.valid;

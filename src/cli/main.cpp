@@ -27,8 +27,8 @@ const std::map<std::string, Verb>& classifier_verbs() {
 }
 
 const char* const kUsage =
-    "darknet classifier train    DATA CFG [WEIGHTS] [-clear] [-seed N] [-threads N] [-resume] [-state_seconds N] "
-    "[-profile FILE]\n"
+    "darknet classifier train    DATA CFG [WEIGHTS] [-clear] [-seed N] [-threads N] [-nogpu | -gpus N] "
+    "[-resume] [-state_seconds N] [-profile FILE]\n"
     "darknet classifier valid    DATA CFG WEIGHTS [-json FILE]\n"
     "darknet classifier predict  DATA CFG WEIGHTS [IMAGE] [-t N]\n"
     "darknet classifier ensemble DATA CFG WEIGHTS WEIGHTS... [-json FILE]\n"

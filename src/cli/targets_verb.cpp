@@ -12,7 +12,7 @@ int targets_verb(const Words& words) {
   const Arguments arguments(
       words, {{"-out", true}, {"-seed", true}, {"-threads", true}, {"-v", false}, {"-nogpu", false}, {"-gpus", true}},
       2, 2, "darknet classifier targets DATA STUDENT_CFG -out FILE [-seed N] [-threads N]");
-  check_devices(arguments);
+  const std::shared_ptr<gpu::Gpu> gpu = open_device(arguments);
   if (!arguments.has("-out")) fail_usage("-out is missing: name the file that the targets are written to");
   const std::string path = arguments.text("-out", "");
   const auto seed = static_cast<uint64_t>(arguments.integer("-seed", 0, 0, 9223372036854775807LL));
@@ -35,7 +35,7 @@ int targets_verb(const Words& words) {
   if (data.train.empty()) fail("%s: train= is missing; name a packed set or a list of images", data.path.c_str());
   const auto images = open_dataset(data, data.train, "train");
   const Schedule schedule(student.net, images->size(), student.batch);
-  LiveTeacher teacher(o, student);
+  LiveTeacher teacher(o, student, gpu);
   write_targets(path, make_targets_key(student, *images, seed),
                 teacher_hash(o.text("teacher"), o.text("teacher_weights")), schedule.iterations() * student.batch,
                 student.classes(), student, *images, seed, threads, &teacher);

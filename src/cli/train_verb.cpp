@@ -18,10 +18,10 @@ int train_verb(const Words& words) {
        {"-profile", true},
        {"-v", false}},
       2, 3,
-      "darknet classifier train DATA CFG [WEIGHTS] [-clear] [-seed N] [-threads N] [-nogpu | -gpus 0] [-topk] "
+      "darknet classifier train DATA CFG [WEIGHTS] [-clear] [-seed N] [-threads N] [-nogpu | -gpus N] [-topk] "
       "[-dont_show] [-resume] [-state_seconds N] [-profile FILE] [-v]");
-  check_devices(arguments);
   TrainSettings settings;
+  settings.gpu = open_device(arguments);
   settings.data = arguments.positional()[0];
   settings.cfg = arguments.positional()[1];
   if (arguments.positional().size() > 2) settings.weights = arguments.positional()[2];

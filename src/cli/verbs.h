@@ -9,6 +9,7 @@
 #include "cli/arguments.h"
 #include "data/dataset.h"
 #include "engine/network.h"
+#include "gpu/gpu.h"
 
 namespace dng {
 
@@ -27,10 +28,12 @@ int options_verb(const Words& words);
 // What the evaluating verbs share: DATA CFG WEIGHTS..., -json, -threads, -v, -nogpu, -gpus.
 std::vector<FlagSpec> evaluation_flags();
 int threads_of(const Arguments& arguments);
-// -nogpu and -gpus are Darknet's; this build computes on the CPU.
-void check_devices(const Arguments& arguments);
+// What -nogpu and -gpus N say: the GPU, or null for the CPU. Without either: the first GPU where there is one and the
+// build can use it.
+std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments);
 
 struct Evaluation {
+  std::shared_ptr<gpu::Gpu> gpu;  // null: the CPU
   DataFile data;
   std::string set;                   // "valid", or what -set says where the verb has it
   std::unique_ptr<Dataset> images;   // of that set

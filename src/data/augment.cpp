@@ -36,10 +36,7 @@ void augment_own_way(const Image& image, const Augmentation& augmentation, const
         "1, or give larger images",
         image.shape.height, image.shape.width, pad, geometry.height, geometry.width);
   }
-  Window window;
-  window.y = draw_below(free_rows + 1, random) - pad;
-  window.x = draw_below(free_columns + 1, random) - pad;
-  window.mirror = augmentation.mirror && random->below(2) != 0;
+  const Window window = draw_window(image.shape, geometry, pad, augmentation.mirror, random);
   copy_window(image, window, PixelTable(augmentation, geometry.channels), geometry, out);
 }
 

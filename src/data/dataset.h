@@ -26,6 +26,8 @@ class Dataset {
   virtual std::string sample_name(int64_t index) const = 0;
   // "CIFAR100 binary, 50000 images of 3x32x32".
   virtual std::string description() const = 0;
+  // Of a packed set: the shape that all its images have, which then lie in memory. Of others: 0x0x0.
+  virtual Geometry fixed_shape() const { return {}; }
   // Identity of the content (packed sets: all bytes; lists: paths, labels and file sizes), for .targets and .state.
   virtual uint64_t hash() const = 0;
 };

@@ -62,6 +62,7 @@ class PackedSet : public Dataset {
     return format("%s, %zu images of %dx%dx%d", format_name_.c_str(), labels_.size(), layout_.shape.channels,
                   layout_.shape.height, layout_.shape.width);
   }
+  Geometry fixed_shape() const override { return layout_.shape; }
   uint64_t hash() const override { return hash_; }
 
  private:

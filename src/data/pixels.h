@@ -6,6 +6,7 @@
 
 #include "data/augment.h"
 #include "data/image.h"
+#include "data/window.h"
 
 namespace dng {
 
@@ -27,12 +28,6 @@ const Image& with_channels(const Image& image, int channels, Image* scratch);
 
 // The rectangle of an image of 1 (grey) or 3 channels.
 void cut_part(const Image& image, const Rectangle& rectangle, Part* part);
-
-// Where a window of the network's size lies in an image (it may reach over the edges), and whether it is mirrored.
-struct Window {
-  int x = 0, y = 0;
-  bool mirror = false;
-};
 
 // Copies the window to `out`, one table look-up a value. Outside the image a byte is 0.
 void copy_window(const Image& image, const Window& window, const PixelTable& table, const Geometry& geometry,

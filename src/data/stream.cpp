@@ -44,18 +44,27 @@ void fill_sample(const Dataset& data, const Geometry& geometry, Batch* batch, in
 
 }  // namespace
 
+void StreamOrder::go_to(int64_t epoch) {
+  if (epoch == epoch_) return;
+  epoch_ = epoch;
+  order_ = epoch_order(seed_, static_cast<uint64_t>(epoch), static_cast<uint32_t>(size_));
+}
+
 struct TrainingStream::State {
   State(const Dataset& dataset, const Augmentation& keys, const Geometry& shape, uint64_t run_seed)
-      : data(dataset), augmentation(keys), geometry(shape), seed(run_seed), size(dataset.size()) {}
+      : data(dataset),
+        augmentation(keys),
+        geometry(shape),
+        seed(run_seed),
+        size(dataset.size()),
+        order(run_seed, dataset.size()) {}
 
   const Dataset& data;
   const Augmentation augmentation;
   const Geometry geometry;
   const uint64_t seed;
   const int64_t size;
-  // The current epoch's order; used by Begin alone, which the ring never calls twice at once.
-  int64_t epoch = -1;
-  std::vector<uint32_t> order;
+  StreamOrder order;                // used by Begin alone, which the ring never calls twice at once
   std::unique_ptr<BatchRing> ring;  // last: its threads use what stands above
 
   void begin(int64_t position, int count, Batch* batch);
@@ -65,13 +74,7 @@ struct TrainingStream::State {
 void TrainingStream::State::begin(int64_t position, int count, Batch* batch) {
   batch->position = position;
   resize_batch(count, geometry, batch);
-  for (int i = 0; i < count; ++i) {
-    if ((position + i) / size != epoch) {
-      epoch = (position + i) / size;
-      order = epoch_order(seed, static_cast<uint64_t>(epoch), static_cast<uint32_t>(size));
-    }
-    batch->samples[static_cast<size_t>(i)] = order[static_cast<size_t>((position + i) % size)];
-  }
+  order.fill(position, count, batch->samples.data());
 }
 
 void TrainingStream::State::fill(Batch* batch, int i, Scratch* scratch) const {

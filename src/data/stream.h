@@ -38,6 +38,28 @@ class TrainingStream {
   std::unique_ptr<State> state_;
 };
 
+// The order of the training stream, for whoever makes its images elsewhere.
+class StreamOrder {
+ public:
+  StreamOrder(uint64_t seed, int64_t size) : seed_(seed), size_(size) {}
+  // Of the positions from `position` on: the sample, and its epoch.
+  template <class Index>
+  void fill(int64_t position, int count, Index* samples, uint32_t* epochs = nullptr) {
+    for (int i = 0; i < count; ++i) {
+      go_to((position + i) / size_);
+      samples[i] = static_cast<Index>(order_[static_cast<size_t>((position + i) % size_)]);
+      if (epochs != nullptr) epochs[i] = static_cast<uint32_t>(epoch_);
+    }
+  }
+
+ private:
+  void go_to(int64_t epoch);
+
+  uint64_t seed_;
+  int64_t size_, epoch_ = -1;
+  std::vector<uint32_t> order_;  // of the epoch
+};
+
 // The whole set once, in order, without augmentation; the last batch may be shorter.
 class EvaluationStream {
  public:

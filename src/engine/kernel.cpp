@@ -25,11 +25,15 @@ std::unique_ptr<Kernel> make_kernel(const LayerConfig& config, Device device) {
   const auto found = config.op->kernels.find(device);
   if (found != config.op->kernels.end()) return found->second(config);
   if (device == Device::kCpu) return std::make_unique<HostKernel>();
+  fail_no_kernel(config, device);
+}
+
+void fail_no_kernel(const LayerConfig& config, Device device) {
   std::vector<std::string> devices;
   for (const auto& entry : config.op->kernels) devices.emplace_back(device_name(entry.first));
   if (devices.empty()) devices.emplace_back("cpu (the host's own code)");
-  fail("%s: layer %d has no kernel for %s; there is one for %s", config.options.where().c_str(), config.index,
-       device_name(device), join(devices, ", ").c_str());
+  fail("%s: layer %d has no kernel for %s; there is one for %s%s", config.options.where().c_str(), config.index,
+       device_name(device), join(devices, ", ").c_str(), device == Device::kCuda ? ": give -nogpu" : "");
 }
 
 }  // namespace dng

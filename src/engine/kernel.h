@@ -90,5 +90,7 @@ class HostKernel final : public Kernel {
 // The kernel that the op has for the device, or the host's own code on the CPU. Throws Error naming the layer, the
 // device asked for and the devices there are.
 std::unique_ptr<Kernel> make_kernel(const LayerConfig& config, Device device);
+// The Error for a layer that has no kernel for the device.
+[[noreturn]] void fail_no_kernel(const LayerConfig& config, Device device);
 
 }  // namespace dng

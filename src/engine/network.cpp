@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "engine/cpu/parallel.h"
 #include "engine/training_plan.h"
+#include "gpu/network.h"
+#include "layers/cost.h"
 
 namespace dng {
 namespace {
@@ -48,15 +50,45 @@ class Stopwatch {
 }  // namespace
 
 Network::Network(NetworkConfig config, const NetworkSettings& settings) : config_(std::move(config)) {
-  host_ = std::make_unique<host::Network>(config_.host_text(), settings.verbose);
+  // On a GPU the host's layers own parameters and nothing else that is used.
+  const NetworkConfig hosts = settings.gpu != nullptr ? with_mini_batch(config_, 1) : config_;
+  host_ = std::make_unique<host::Network>(hosts.host_text(), settings.verbose);
   if (host_->size() != static_cast<int>(config_.layers.size())) {
     fail("%s: the host made %d layers of %zu; this is a mistake of this program, please report it",
          config_.path.c_str(), host_->size(), config_.layers.size());
   }
   make_nodes(settings);
-  make_memory(settings);
+  if (settings.gpu == nullptr) make_memory(settings);
   collect_parameters();
+  if (settings.gpu == nullptr) return;
+  gpu::NetworkOptions options;
+  options.trains = settings.trains;
+  options.fused = !settings.reference;
+  options.first_trained = first_trained_;
+  options.precision = gpu::precision_of(settings.precision_of != nullptr ? *settings.precision_of : config_);
+  device_ = std::make_unique<gpu::Network>(settings.gpu, config_, blocks_, options);
 }
+
+Network::~Network() = default;
+
+void Network::push() {
+  prepared_ = false;
+  if (device_) device_->push();
+}
+
+void Network::pull() const {
+  if (device_) device_->pull();
+}
+
+const float* Network::probabilities() const { return device_ ? device_->probabilities() : nodes_.back()->output; }
+
+const float* Network::logits(const Pass& pass) const {
+  return device_ ? device_->logits() : nodes_.back()->input(pass);
+}
+
+size_t Network::training_bytes() const { return device_ ? device_->activation_bytes() : arena_.size() * sizeof(float); }
+
+std::string Network::describe_cost() const { return config_.cost().op->cost(config_.cost())->describe(); }
 
 void Network::make_nodes(const NetworkSettings& settings) {
   for (const LayerConfig& layer : config_.layers) {
@@ -83,7 +115,7 @@ void Network::make_nodes(const NetworkSettings& settings) {
       source.node = number < 0 ? nullptr : nodes_[static_cast<size_t>(number)].get();
       node->sources.push_back(source);
     }
-    node->kernel = make_kernel(layer, settings.device);
+    if (settings.gpu == nullptr) node->kernel = make_kernel(layer, Device::kCpu);
     any_host_ = any_host_ || runs_on_host(*node);
     nodes_.push_back(std::move(node));
     if (layer.options.has("stopbackward") && layer.options.flag("stopbackward")) first_trained_ = layer.index + 1;
@@ -167,10 +199,13 @@ void Network::initialize(uint64_t seed) {
       }
     }
   }
+  push();
 }
 
 void Network::forward(Pass* pass) {
-  if (pass->training) {
+  if (device_) {
+    device_->forward(pass);
+  } else if (pass->training) {
     train_forward(pass);
   } else {
     infer(pass);
@@ -194,6 +229,7 @@ void Network::train_forward(Pass* pass) {
 }
 
 void Network::backward(Pass* pass) {
+  if (device_) return device_->backward();
   for (size_t i = nodes_.size(); i-- > static_cast<size_t>(first_trained_);) {
     Node& node = *nodes_[i];
     if (node.bypassed || !node.reached) continue;
@@ -290,6 +326,7 @@ void Network::watch(const Node& node, const Range& range, const float* output, s
 }
 
 bool Network::parameters_finite() const {
+  pull();
   for (const auto& layer : blocks_) {
     for (const host::Block& block : layer) {
       if (!all_finite(block.value, static_cast<size_t>(block.count))) return false;
@@ -299,8 +336,9 @@ bool Network::parameters_finite() const {
 }
 
 std::string Network::first_non_finite() const {
+  pull();
   for (const auto& node : nodes_) {
-    if (node->bypassed) continue;
+    if (device_ || node->bypassed) continue;
     const auto images = static_cast<size_t>(node->batch);
     const Role role = node->kernel->role(*node);
     const bool fine = role.kept > 0 ? all_finite(node->kept, role.kept * images)

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/arena.h"
@@ -13,15 +14,23 @@
 
 namespace dng {
 
+namespace gpu {
+class Gpu;
+class Network;
+}  // namespace gpu
+
 struct NetworkSettings {
-  Device device = Device::kCpu;
-  bool verbose = false;    // shows the host's layer table
-  bool trains = true;      // false: no memory for training passes
+  std::shared_ptr<gpu::Gpu> gpu;  // null: runs on the CPU
+  bool verbose = false;           // shows the host's layer table
+  bool trains = true;             // false: no memory for training passes
   bool reference = false;  // the plain way: plain layouts, every output stored, nothing fused, no Winograd; slower
   int watched_layer = -1;  // whose output in evaluation passes is kept for Network::watched(); -1: none
 
-  static NetworkSettings evaluation(bool verbose = false) {
+  const NetworkConfig* precision_of = nullptr;  // on a GPU: whose precision= counts; null: the network's own
+
+  static NetworkSettings evaluation(bool verbose = false, std::shared_ptr<gpu::Gpu> gpu = nullptr) {
     NetworkSettings settings;
+    settings.gpu = std::move(gpu);
     settings.verbose = verbose;
     settings.trains = false;
     return settings;
@@ -39,6 +48,7 @@ class Network {
   // Lets the host parse the rewritten cfg, binds a kernel to every layer, checks that the host's shapes are ours, and
   // plans layouts and memory.
   explicit Network(NetworkConfig config, const NetworkSettings& settings = {});
+  ~Network();
 
   const NetworkConfig& config() const { return config_; }
   int batch() const { return config_.mini_batch; }
@@ -46,6 +56,12 @@ class Network {
 
   // Fresh parameters from the counter-based generator; zero momentum and rolling statistics.
   void initialize(uint64_t seed);
+  // Where the network runs on a GPU, the numbers there are copies of the host's: push() after the host's have changed,
+  // pull() before they are read. On the CPU there is nothing to do.
+  void push();
+  void pull() const;
+  // Null: the network runs on the CPU.
+  gpu::Network* device() const { return device_.get(); }
   // From now on nobody changes the parameters: what evaluation makes of them is made once.
   void freeze() {
     frozen_ = true;
@@ -58,8 +74,8 @@ class Network {
   void backward(Pass* pass);
 
   // [batch][classes], after forward.
-  const float* probabilities() const { return nodes_.back()->output; }
-  const float* logits(const Pass& pass) const { return nodes_.back()->input(pass); }
+  const float* probabilities() const;
+  const float* logits(const Pass& pass) const;
 
   // The output of settings.watched_layer, [batch][channels][height][width], after an evaluation pass.
   const float* watched() const { return watched_.data(); }
@@ -71,15 +87,16 @@ class Network {
   int size() const { return static_cast<int>(nodes_.size()); }
   // Of training passes.
   const std::vector<LayerTime>& times() const { return times_; }
+  std::vector<LayerTime>& times() { return times_; }
   // Bytes for activations and gradients in training passes.
-  size_t training_bytes() const { return arena_.size() * sizeof(float); }
+  size_t training_bytes() const;
 
   // After a training pass's forward: "layer 3 [convolutional]", the first whose numbers, or else whose parameters, are
   // not finite; "" where all are.
   std::string first_non_finite() const;
   bool parameters_finite() const;
   // What the cost's options amount to.
-  std::string describe_cost() const { return nodes_.back()->kernel->describe(); }
+  std::string describe_cost() const;
   // "layers 0-3, 7 run on the host's code", or "" where none does.
   std::string host_layers() const;
 
@@ -105,6 +122,7 @@ class Network {
   InferencePlan inference_;
   std::vector<float> logits_, probabilities_, watched_;
   std::vector<LayerTime> times_;
+  std::unique_ptr<gpu::Network> device_;
 };
 
 }  // namespace dng

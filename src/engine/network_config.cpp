@@ -138,6 +138,8 @@ const std::vector<OptionSpec>& net_options() {
       integer_option("width", "", 1, 1 << 14, "of the input"),
       integer_option("channels", "", 1, 1 << 14, "of the input"),
       real_option("learning_rate", "0.001", 0, kLarge, "before the policy"),
+      ours(choice_option("precision", "fp32", {"fp32", "tf32", "bf16"},
+                         "on a GPU: what activations and products are in")),
       open_high(real_option("momentum", "0.9", 0, 1, "share of the last update that is kept")),
       real_option("decay", "0.0001", 0, kLarge, "weight decay (weights only, not biases and scales)"),
       ours(flag_option("nesterov", "0", "1: Nesterov's momentum")),

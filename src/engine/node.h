@@ -17,6 +17,7 @@ namespace dng {
 
 class Kernel;
 class Scratch;
+struct Node;
 namespace host {
 class Network;
 }

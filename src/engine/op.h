@@ -15,7 +15,6 @@ namespace dng {
 
 class Cost;
 class Kernel;
-struct Node;
 struct Op;
 
 enum class Device { kCpu, kCuda };

@@ -111,11 +111,13 @@ uint64_t load_weights(const std::string& path, Network* network, Prefix prefix, 
       offset += bytes;
     }
   }
+  network->push();
   if (loaded_layers != nullptr) *loaded_layers = found == needed ? network->size() : layers;
   return header.seen;
 }
 
 void save_weights(const std::string& path, const Network& network, uint64_t seen) {
+  network.pull();
   AtomicFile file(path);
   const host::Traits& t = host::traits();
   const int32_t version[3] = {t.weights_major, t.weights_minor, t.weights_revision};

@@ -5,7 +5,6 @@
 // of the summed cost, not divided by the batch.
 #pragma once
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,6 +13,7 @@
 
 #include "data/augment.h"
 #include "data/image.h"
+#include "host/batchnorm_rules.h"
 
 namespace dng::host {
 
@@ -26,20 +26,6 @@ struct Block {
   float* value = nullptr;
   float* update = nullptr;
   int64_t count = 0;
-};
-
-// How the host normalises: forward (x - mean) / divisor(variance) * scale + bias; the variance is the unbiased one.
-struct BatchNormRules {
-  bool epsilon_inside = false;  // sqrt(v + epsilon), else sqrt(v) + epsilon
-  float forward_epsilon = 0;
-  float backward_epsilon = 0;   // sqrt(v + epsilon)
-  bool direct_outside = false;  // the direct term of the gradient has sqrt(v) + backward_epsilon instead
-  float rolling_rate = 0;       // share of the new batch in the rolling statistics
-  float rolling_rate_connected = 0;
-
-  double divisor(double variance) const {
-    return epsilon_inside ? std::sqrt(variance + forward_epsilon) : std::sqrt(variance) + forward_epsilon;
-  }
 };
 
 // What differs between the hosts and matters outside.

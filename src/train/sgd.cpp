@@ -4,6 +4,7 @@
 
 #include "base/simd.h"
 #include "engine/cpu/parallel.h"
+#include "train/sgd_math.h"
 
 namespace dng {
 namespace {
@@ -11,24 +12,16 @@ namespace {
 // Small enough that the threads share large parameters, large enough that taking one costs nothing.
 constexpr int64_t kSlice = int64_t{1} << 15;
 
-struct Rates {
-  float factor, pull, momentum;
-};
-
-DNG_SIMD_CLONES void plain_step(float* __restrict value, float* __restrict update, int64_t count, Rates rates) {
+DNG_SIMD_CLONES void plain_step(float* __restrict value, float* __restrict update, int64_t count, SgdRates rates) {
   for (int64_t i = 0; i < count; ++i) {
-    const float v = update[i] - rates.pull * value[i];
-    value[i] += rates.factor * v;
-    update[i] = rates.momentum * v;
+    plain_sgd(rates, value + i, update + i);
   }
 }
 
 DNG_SIMD_CLONES void nesterov_step(float* __restrict value, float* __restrict update, const float* __restrict before,
-                                   int64_t count, Rates rates) {
+                                   int64_t count, SgdRates rates) {
   for (int64_t i = 0; i < count; ++i) {
-    const float v = update[i] - rates.pull * value[i];
-    value[i] += rates.factor * ((1 + rates.momentum) * v - before[i]);
-    update[i] = rates.momentum * v;
+    nesterov_sgd(rates, before[i], value + i, update + i);
   }
 }
 
@@ -60,9 +53,9 @@ void Sgd::step(double rate, int batch) {
     const Slice& slice = slices[static_cast<size_t>(i)];
     const Parameter& p = (*parameters_)[slice.parameter];
     const int64_t count = std::min(kSlice, p.count - slice.first);
-    const Rates rates{static_cast<float>(rate) * p.rate_factor / static_cast<float>(batch),
-                      p.decays ? static_cast<float>(settings_.decay) * static_cast<float>(batch) : 0.0f,
-                      static_cast<float>(settings_.momentum)};
+    const SgdRates rates =
+        sgd_rates(static_cast<float>(rate), p.rate_factor, batch, p.decays ? static_cast<float>(settings_.decay) : 0.0f,
+                  static_cast<float>(settings_.momentum));
     float *value = p.value + slice.first, *update = p.update + slice.first;
     if (settings_.nesterov) {
       nesterov_step(value, update, before_[slice.parameter].data() + slice.first, count, rates);

@@ -69,6 +69,7 @@ void parse_header(const std::string& path, const std::string& text, TrainingStat
 }  // namespace
 
 void save_state(const std::string& path, const TrainingState& state, const Network& network) {
+  network.pull();
   AtomicFile file(path);
   Hash hash;
   const auto put = [&](const void* data, size_t size) {
@@ -136,10 +137,16 @@ std::string load_state(const std::string& path, TrainingState* state, Network* n
       offset += bytes;
     }
   }
+  network->push();
   *state = read;
+  // States of before there were GPUs do not name the device.
+  found.machine.emplace("device", "cpu");
   std::vector<std::string> differences;
   for (const auto& [name, value] : state->machine) {
-    if (found.machine[name] != value) differences.push_back(name + " " + found.machine[name] + " -> " + value);
+    const auto was = found.machine.find(name);
+    if (was != found.machine.end() && was->second != value) {
+      differences.push_back(name + " " + was->second + " -> " + value);
+    }
   }
   return join(differences, ", ");
 }

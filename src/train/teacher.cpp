@@ -22,6 +22,13 @@ NetworkConfig read_teacher(const Options& distill, const NetworkConfig& student)
   return with_mini_batch(teacher, student.mini_batch);
 }
 
+// On a GPU a teacher reads the student's images, so it has its precision.
+NetworkSettings evaluation_settings(std::shared_ptr<gpu::Gpu> gpu, const NetworkConfig& student) {
+  NetworkSettings settings = NetworkSettings::evaluation(false, std::move(gpu));
+  settings.precision_of = &student;
+  return settings;
+}
+
 }  // namespace
 
 uint64_t teacher_hash(const std::string& cfg, const std::string& weights) {
@@ -31,8 +38,8 @@ uint64_t teacher_hash(const std::string& cfg, const std::string& weights) {
   return hash.value();
 }
 
-LiveTeacher::LiveTeacher(const Options& distill, const NetworkConfig& student)
-    : network_(read_teacher(distill, student), NetworkSettings::evaluation()) {
+LiveTeacher::LiveTeacher(const Options& distill, const NetworkConfig& student, std::shared_ptr<gpu::Gpu> gpu)
+    : network_(read_teacher(distill, student), evaluation_settings(std::move(gpu), student)) {
   const std::string weights = distill.text("teacher_weights");
   load_weights(weights, &network_);
   network_.freeze();

@@ -18,6 +18,8 @@ class TeacherSource {
   virtual std::string description() const = 0;
   // teacher_hash() in 16 hex digits: the same for a live teacher and a cache made with it.
   virtual std::string identity() const = 0;
+  // A network on the GPU, which may read the student's images there; null: it is none.
+  virtual gpu::Network* device() { return nullptr; }
 };
 
 // Identity of a teacher: its layers and the bytes of its weights.
@@ -27,11 +29,13 @@ uint64_t teacher_hash(const std::string& cfg, const std::string& weights);
 class LiveTeacher final : public TeacherSource {
  public:
   // Throws Error where the teacher cannot be read, has another number of classes, or another input size than `student`.
-  LiveTeacher(const Options& distill, const NetworkConfig& student);
+  // `gpu`: what it runs on; null: the CPU.
+  LiveTeacher(const Options& distill, const NetworkConfig& student, std::shared_ptr<gpu::Gpu> gpu = nullptr);
   const float* probabilities(const Batch& batch) override;
   std::string description() const override { return description_; }
   std::string identity() const override { return identity_; }
   const Network& network() const { return network_; }
+  gpu::Network* device() override { return network_.device(); }
 
  private:
   Network network_;

@@ -14,16 +14,20 @@
 #include "base/text.h"
 #include "engine/weights.h"
 #include "eval/accuracy.h"
+#include "gpu/gpu.h"
 #include "train/chart.h"
 #include "train/profile.h"
 #include "train/schedule.h"
-#include "train/sgd.h"
 #include "train/state.h"
+#include "train/steps.h"
 #include "train/targets.h"
 #include "train/teacher.h"
 
 namespace dng {
 namespace {
+
+// Seconds of updates between two looks at the clock, files and signals, on a GPU.
+constexpr double kLongestRun = 0.2;
 
 const char* instruction_set() {
   if (__builtin_cpu_supports("avx512f")) return "avx512f";
@@ -67,7 +71,7 @@ class Trainer {
     require_writable_folder(data_.backup, "backup=");
     if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
     base_ = data_.backup + "/" + base_name(settings.cfg);
-    network_ = std::make_unique<Network>(config_, NetworkSettings{Device::kCpu, settings.verbose});
+    network_ = std::make_unique<Network>(config_, NetworkSettings{settings.gpu, settings.verbose});
     open_teacher();
     start();
   }
@@ -78,7 +82,8 @@ class Trainer {
   void check_data() const;
   void open_teacher();
   void start();
-  double iterate(TrainingStream* stream);
+  int64_t next_count(int64_t wished) const;
+  void count_update(const StepResult& result);
   void end_epoch();
   void save();
   int stop(int signal);
@@ -128,7 +133,7 @@ void Trainer::open_teacher() {
   }
   o.require("teacher", "name the teacher's cfg and its teacher_weights=, or cached targets=");
   o.require("teacher_weights", "name the weights of the teacher");
-  teacher_ = std::make_unique<LiveTeacher>(o, config_);
+  teacher_ = std::make_unique<LiveTeacher>(o, config_, settings_.gpu);
 }
 
 void Trainer::start() {
@@ -140,7 +145,13 @@ void Trainer::start() {
                      {"augmentation", config_.augmentation().training_text()},
                      {"network", hex_hash(network_text(config_))}};
   if (teacher_) state_.identity["teacher"] = teacher_->identity();
-  state_.machine = {{"threads", std::to_string(threads_)}, {"instructions", instruction_set()}};
+  if (settings_.gpu != nullptr) {
+    state_.machine = {{"device", settings_.gpu->name()},
+                      {"libraries", settings_.gpu->libraries()},
+                      {"precision", config_.net.text("precision")}};
+  } else {
+    state_.machine = {{"device", "cpu"}, {"threads", std::to_string(threads_)}, {"instructions", instruction_set()}};
+  }
   const std::string path = base_ + ".state";
   if (settings_.resume && file_exists(path)) {
     const std::string differences = load_state(path, &state_, network_.get());
@@ -181,44 +192,22 @@ void Trainer::check_loss(double loss) const {
       config_.net.real("learning_rate"), data_.backup.c_str());
 }
 
-double Trainer::iterate(TrainingStream* stream) {
-  Sgd sgd(&network_->parameters(),
-          {config_.net.real("momentum"), config_.net.real("decay"), config_.net.flag("nesterov")});
-  sgd.begin();
-  double loss = 0;
-  for (int part = 0; part < config_.subdivisions; ++part) {
-    double before = now_seconds();
-    const Batch& batch = stream->next();
-    profile_.data += now_seconds() - before;
-    Pass pass;
-    pass.training = true;
-    pass.input = batch.images.data();
-    pass.labels = batch.labels.data();
-    pass.count = batch.count;
-    pass.seed = settings_.seed;
-    pass.first_position = batch.position;
-    pass.steps = state_.iteration * config_.subdivisions + part;
-    pass.epoch = epochs_at(state_.iteration);
-    before = now_seconds();
-    if (teacher_) pass.teacher = teacher_->probabilities(batch);
-    profile_.teacher += now_seconds() - before;
-    network_->forward(&pass);
-    check_loss(pass.loss);
-    loss += pass.loss;
-    const float* probabilities = network_->probabilities();
-    for (int b = 0; b < batch.count; ++b) {
-      const int rank = rank_of(probabilities + static_cast<size_t>(b) * config_.classes(), config_.classes(),
-                               batch.labels[static_cast<size_t>(b)]);
-      state_.epoch_correct += rank == 0 ? 1 : 0;
-    }
-    state_.epoch_images += batch.count;
-    network_->backward(&pass);
-  }
-  const double before = now_seconds();
-  sgd.step(schedule_->rate(state_.iteration), config_.batch);
-  profile_.update += now_seconds() - before;
-  state_.epoch_loss += loss;
-  return loss / config_.batch;
+// Updates that may be made before the next look at the clock, files and signals: to the end of the epoch at most.
+int64_t Trainer::next_count(int64_t wished) const {
+  const int64_t size = train_->size(), batch = config_.batch;
+  const int64_t epoch = state_.iteration * batch / size;
+  const int64_t end = ((epoch + 1) * size + batch - 1) / batch;
+  return std::max<int64_t>(1, std::min({wished, end - state_.iteration, schedule_->iterations() - state_.iteration}));
+}
+
+void Trainer::count_update(const StepResult& result) {
+  check_loss(result.loss);
+  state_.epoch_loss += result.loss;
+  state_.epoch_images += result.images;
+  state_.epoch_correct += result.correct;
+  ++state_.iteration;
+  const double loss = result.loss / config_.batch;
+  state_.average_loss = state_.average_loss < 0 ? loss : 0.9 * state_.average_loss + 0.1 * loss;
 }
 
 void Trainer::end_epoch() {
@@ -294,6 +283,10 @@ int Trainer::run() {
   if (teacher_) std::printf("teacher: %s\n", teacher_->description().c_str());
   std::printf("host: %s, %d threads, seed %llu\n", host::traits().name, threads_,
               static_cast<unsigned long long>(settings_.seed));
+  if (settings_.gpu != nullptr) {
+    std::printf("GPU: %s, %s, precision %s\n", settings_.gpu->name().c_str(), settings_.gpu->libraries().c_str(),
+                config_.net.text("precision").c_str());
+  }
   const double memory = static_cast<double>(network_->training_bytes()) / (1 << 20);
   const std::string on_host = network_->host_layers();
   if (on_host.empty()) {
@@ -319,23 +312,36 @@ int Trainer::run() {
   }
   std::fflush(stdout);
 
-  TrainingStream stream(*train_, config_.augmentation(), config_.input, settings_.seed, config_.mini_batch,
-                        state_.iteration * config_.batch, schedule_->iterations() * config_.batch, threads_);
+  StepsSettings settings{*train_, network_.get(), teacher_.get(), *schedule_};
+  settings.seed = settings_.seed;
+  settings.threads = threads_;
+  settings.first = state_.iteration;
+  settings.profile = &profile_;
+  settings.profiles_layers = !settings_.profile.empty();
+  const std::unique_ptr<Steps> steps = make_steps(settings);
   Progress progress("training", schedule_->iterations() - first_iteration_, "batches");
   started_ = now_seconds();
   double saved = started_;
+  int64_t wished = 1;
+  std::vector<StepResult> results;
   try {
     if (state_.pending_epoch > 0) end_epoch();
     while (state_.iteration < schedule_->iterations()) {
       const double before = now_seconds();
       const auto epoch_before = state_.iteration * config_.batch / train_->size();
-      const double loss = iterate(&stream);
-      ++state_.iteration;
-      state_.average_loss = state_.average_loss < 0 ? loss : 0.9 * state_.average_loss + 0.1 * loss;
-      const double seconds = now_seconds() - before;
-      state_.epoch_seconds += seconds;
-      profile_.seconds += seconds;
-      ++profile_.steps;
+      const int64_t count = next_count(wished);
+      results.clear();
+      steps->run(state_.iteration, count, &results);
+      const double elapsed = now_seconds() - before, seconds = elapsed / static_cast<double>(count);
+      if (elapsed < kLongestRun / 2 && count == wished) wished = std::min(2 * wished, steps->most());
+      if (elapsed > kLongestRun) wished = std::max<int64_t>(1, wished / 2);
+      state_.epoch_seconds += elapsed;
+      profile_.seconds += elapsed;
+      profile_.steps += count;
+      for (const StepResult& result : results) {
+        count_update(result);
+        if (!terminal) log_iteration(result.loss / config_.batch, seconds);
+      }
       const int64_t epoch = state_.iteration * config_.batch / train_->size();
       const bool epoch_done = epoch > epoch_before || state_.iteration == schedule_->iterations();
       if (epoch_done) state_.pending_epoch = epoch > epoch_before ? epoch : epoch + 1;
@@ -343,8 +349,6 @@ int Trainer::run() {
         progress.advance(state_.iteration - first_iteration_,
                          format("epoch %.2f, loss %.4f, rate %g", epochs_at(state_.iteration), state_.average_loss,
                                 schedule_->rate(state_.iteration - 1)));
-      } else {
-        log_iteration(loss, seconds);
       }
       if (interrupted() != 0) throw Interrupted("", interrupted());
       const bool due = now_seconds() - saved >= settings_.state_seconds;
@@ -368,7 +372,7 @@ int Trainer::run() {
   if (valid_)
     std::printf(", best top1 %.4f in epoch %lld", state_.best_top1, static_cast<long long>(state_.best_epoch));
   std::printf("; waited %.1f %% of the time for data\n",
-              100 * stream.waited() / std::max(1e-9, now_seconds() - started_));
+              100 * steps->waited() / std::max(1e-9, now_seconds() - started_));
   return 0;
 }
 

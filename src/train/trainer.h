@@ -2,9 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace dng {
+
+namespace gpu {
+class Gpu;
+}
 
 struct TrainSettings {
   std::string data, cfg;
@@ -14,8 +19,9 @@ struct TrainSettings {
   int threads = 0;  // 0: as many as there are cores
   bool resume = false;
   double state_seconds = 30;
-  std::string profile;  // file for the times of the layers; empty: none
-  bool verbose = false;  // the host's layer table
+  std::string profile;            // file for the times of the layers; empty: none
+  bool verbose = false;           // the host's layer table
+  std::shared_ptr<gpu::Gpu> gpu;  // null: trains on the CPU
 };
 
 // Trains as the cfg says and writes into the .data file's backup folder, with `base` the cfg's name:

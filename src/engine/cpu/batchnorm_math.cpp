@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/batchnorm_formulas.h"
 #include "engine/cpu/scratch.h"
 
 namespace dng {
@@ -72,7 +73,7 @@ void BatchNorm::finish(int64_t steps, const BatchNorm* before, int first_channel
   const host::BatchNormRules& rules = host::traits().batchnorm;
   const auto space = static_cast<double>(rows_.space);
   const double count = space * batch_;
-  const double rate = std::max(rolling_rate_, 1.0 / static_cast<double>(steps + 1));
+  const double rate = batchnorm_rate(rolling_rate_, steps);
   const int first = before != nullptr ? first_channel / rows_.block * rows_.block : 0;
   const std::vector<double> sums = sum_over_images(partial_, batch_, rows_.channels, first);
   std::vector<double> squares = sum_over_images(partial2_, batch_, rows_.channels, first);
@@ -94,9 +95,9 @@ void BatchNorm::finish(int64_t steps, const BatchNorm* before, int first_channel
       mean_[i] = static_cast<float>(sums[i] / count);
       variance_[i] = static_cast<float>(squares[i] / (count - 1));
     }
-    rolling_mean_[i] = static_cast<float>((1 - rate) * rolling_mean_[i] + rate * mean_[i]);
-    rolling_variance_[i] = static_cast<float>((1 - rate) * rolling_variance_[i] + rate * variance_[i]);
-    factor_[i] = static_cast<float>(scale_.value[i] / rules.divisor(variance_[i]));
+    rolling_mean_[i] = batchnorm_rolled(rolling_mean_[i], rate, mean_[i]);
+    rolling_variance_[i] = batchnorm_rolled(rolling_variance_[i], rate, static_cast<float>(variance_[i]));
+    factor_[i] = static_cast<float>(batchnorm_factor(rules, scale_.value[i], variance_[i]));
     shift_[i] = bias_.value[i];
   }
 }
@@ -149,14 +150,12 @@ void BatchNorm::finish_gradient() {
   const std::vector<double> products = sum_over_images(partial2_, batch_, rows_.channels, 0);
   for (int c = 0; c < real_channels_; ++c) {
     const auto i = static_cast<size_t>(c);
-    const double scale = scale_.value[i];
-    const double inverse = 1.0 / std::sqrt(variance_[i] + rules.backward_epsilon);
-    const double direct = rules.direct_outside ? 1.0 / (std::sqrt(variance_[i]) + rules.backward_epsilon) : inverse;
-    bias_.update[i] += static_cast<float>(sums[i]);
-    scale_.update[i] += static_cast<float>(products[i] / rules.divisor(variance_[i]));
-    direct_[i] = static_cast<float>(scale * direct);
-    slope_[i] = static_cast<float>(-scale * products[i] * inverse * inverse * inverse / count);
-    constant_[i] = static_cast<float>(-scale * sums[i] * inverse / count);
+    const BatchNormGradient g = batchnorm_gradient(rules, scale_.value[i], variance_[i], sums[i], products[i], count);
+    bias_.update[i] += g.bias;
+    scale_.update[i] += g.scale;
+    direct_[i] = g.direct;
+    slope_[i] = g.slope;
+    constant_[i] = g.constant;
   }
 }
 
@@ -180,7 +179,7 @@ void BatchNorm::fold(std::vector<float>* factor, std::vector<float>* shift) cons
   shift->assign(static_cast<size_t>(rows_.channels), 0.0f);
   for (int c = 0; c < real_channels_; ++c) {
     const auto i = static_cast<size_t>(c);
-    const double f = scale_.value[i] / host::traits().batchnorm.divisor(rolling_variance_[i]);
+    const double f = batchnorm_factor(host::traits().batchnorm, scale_.value[i], rolling_variance_[i]);
     (*factor)[i] = static_cast<float>(f);
     (*shift)[i] = static_cast<float>(bias_.value[i] - rolling_mean_[i] * f);
   }

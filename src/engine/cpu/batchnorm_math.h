@@ -1,10 +1,5 @@
 // Batch norm on the CPU for [batchnorm] and for the batch norm inside [convolutional] and [connected]: one formula, any
-// layout, range by range of the batch.
-//   training    y = f((x - mean) / divisor(v) * scale + bias), with the batch's mean and its unbiased variance v
-//   evaluation  the same with the rolling statistics; divisor(v) is the host's, see host::BatchNormRules
-// The rolling statistics move by max(host's rate, 1 / (steps + 1)) of each batch.
-// Backward is the host's formula: 1 / sqrt(v + 1e-5), and sums divided by N rather than N - 1, which differs from the
-// exact derivative by O(1/N).
+// layout, range by range of the batch. The formulas: engine/batchnorm_formulas.h.
 //
 // Sums are kept image by image and added in the order of the images, so that they do not depend on how the batch is cut
 // or on the number of threads.

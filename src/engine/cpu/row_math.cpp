@@ -1,8 +1,6 @@
 #include "engine/cpu/row_math.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 
 #include "base/simd.h"
 
@@ -49,53 +47,13 @@ DNG_SIMD_CLONES void affine_relu(const float* x, size_t n, const float* DNG_APAR
                   })}
 
 DNG_SIMD_CLONES void affine_leaky(const float* x, size_t n, const float* DNG_APART mean, const float* DNG_APART factor,
-                                  const float* DNG_APART shift, float* y) {
-  DNG_FOR_LANES(n, {
-    const T value = (DNG_IN(x) - DNG_LANE(mean)) * DNG_LANE(factor) + DNG_LANE(shift);
-    const T zero = {};
-    DNG_OUT(y) = value > zero ? value : 0.1f * value;
-  })
-}
-
-float activate(float x, Activation activation) {
-  switch (activation) {
-    case Activation::kLogistic:
-      return 1 / (1 + std::exp(-x));
-    case Activation::kTanh:
-      return std::tanh(x);
-    case Activation::kElu:
-      return x >= 0 ? x : std::exp(x) - 1;
-    case Activation::kRelu6:
-      return x < 0 ? 0 : x > 6 ? 6 : x;
-    case Activation::kRelu:
-      return x < 0 ? 0 : x;
-    case Activation::kLeaky:
-      return x > 0 ? x : 0.1f * x;
-    case Activation::kLinear:
-      break;
-  }
-  return x;
-}
-
-float gradient(float y, Activation activation) {
-  switch (activation) {
-    case Activation::kLogistic:
-      return (1 - y) * y;
-    case Activation::kTanh:
-      return 1 - y * y;
-    case Activation::kElu:
-      return y >= 0 ? 1 : y + 1;
-    case Activation::kRelu6:
-      return y > 0 && y < 6 ? 1 : 0;
-    case Activation::kRelu:
-      return y > 0 ? 1 : 0;
-    case Activation::kLeaky:
-      return y > 0 ? 1 : 0.1f;
-    case Activation::kLinear:
-      break;
-  }
-  return 1;
-}
+                                  const float* DNG_APART shift, float* y){
+    DNG_FOR_LANES(n,
+                  {
+                    const T value = (DNG_IN(x) - DNG_LANE(mean)) * DNG_LANE(factor) + DNG_LANE(shift);
+                    const T zero = {};
+                    DNG_OUT(y) = value > zero ? value : 0.1f * value;
+                  })}
 
 DNG_SIMD_CLONES void below_zero_gradient(const float* DNG_APART y, size_t n, float below, float* DNG_APART delta){
     DNG_FOR_LANES(n,
@@ -133,17 +91,6 @@ DNG_SIMD_CLONES
 
 }  // namespace
 
-bool find_activation(const std::string& name, Activation* activation) {
-  static const std::map<std::string, Activation> known = {
-      {"linear", Activation::kLinear},     {"relu", Activation::kRelu}, {"leaky", Activation::kLeaky},
-      {"logistic", Activation::kLogistic}, {"tanh", Activation::kTanh}, {"elu", Activation::kElu},
-      {"relu6", Activation::kRelu6}};
-  const auto found = known.find(name);
-  if (found == known.end()) return false;
-  *activation = found->second;
-  return true;
-}
-
 DNG_SIMD_CLONES void row_sum(const float* DNG_APART x, size_t n,
                              float* DNG_APART acc){DNG_FOR_LANES(n, { DNG_SUM(acc) += DNG_IN(x); })}
 
@@ -168,7 +115,7 @@ void row_activation_gradient(const float* y, size_t n, Activation activation, fl
   if (activation == Activation::kLinear) return;
   if (activation == Activation::kRelu) return below_zero_gradient(y, n, 0, delta);
   if (activation == Activation::kLeaky) return below_zero_gradient(y, n, 0.1f, delta);
-  for (size_t i = 0; i < n; ++i) delta[i] *= gradient(y[i], activation);
+  for (size_t i = 0; i < n; ++i) delta[i] *= activation_gradient(y[i], activation);
 }
 
 DNG_SIMD_CLONES void row_gradient_sums(const float* DNG_APART delta, const float* DNG_APART x, size_t n,

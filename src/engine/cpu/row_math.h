@@ -6,17 +6,12 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 #include <vector>
 
+#include "engine/activation.h"
 #include "engine/layout.h"
 
 namespace dng {
-
-// Activations whose gradient follows from their output, as Darknet computes it.
-enum class Activation { kLinear, kRelu, kLeaky, kLogistic, kTanh, kElu, kRelu6 };
-// False for those we leave to the host.
-bool find_activation(const std::string& name, Activation* activation);
 
 // acc[l] += x over the lane.
 void row_sum(const float* x, size_t n, float* acc);

@@ -1,0 +1,45 @@
+#include "gpu/batchnorm.h"
+#include "layers/device_kernels.h"
+
+namespace dng::DNG_GPU {
+namespace {
+
+class BatchnormKernel final : public gpu::Kernel {
+ public:
+  bool take_over(Activation activation) override {
+    if (activation_ != Activation::kLinear) return false;
+    activation_ = activation;
+    return true;
+  }
+
+  gpu::Needs needs(const gpu::Node& node) const override {
+    gpu::Needs needs;
+    needs.reads_output = false;
+    needs.constants = BatchNorm::constants(node);
+    return needs;
+  }
+  void prepare(gpu::Node* node) override { batchnorm_ = BatchNorm(*node, host::traits().batchnorm.rolling_rate); }
+
+  void forward(gpu::Node& node, const gpu::Pass& pass) override {
+    batchnorm_.measure(node, pass, node.input());
+    batchnorm_.apply(node, node.input(), nullptr, activation_);
+  }
+  void backward(gpu::Node& node, const gpu::Pass&) override {
+    batchnorm_.gradient_sums(node, node.input(), activation_, false, nullptr, false);
+    if (node.input_delta() == nullptr) return;
+    batchnorm_.gradient(node, node.input(), activation_, node.input_delta(), node.sources[0].add);
+  }
+
+  void prepare_inference(gpu::Node& node) override { batchnorm_.fold(node); }
+  void infer(gpu::Node& node, const gpu::Pass&) override { batchnorm_.infer(node, node.input(), nullptr, activation_); }
+
+ private:
+  Activation activation_ = Activation::kLinear;
+  BatchNorm batchnorm_;
+};
+
+}  // namespace
+
+std::unique_ptr<gpu::Kernel> make_batchnorm(const LayerConfig&) { return std::make_unique<BatchnormKernel>(); }
+
+}  // namespace dng::DNG_GPU

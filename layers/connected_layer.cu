@@ -1,0 +1,145 @@
+// The GPU kernel of [connected]: cuBLAS multiplies, into float; the rest is ours. Weights are [output][y][x][channel],
+// as the input lies.
+#include "gpu/batchnorm.h"
+#include "gpu/elementwise.h"
+#include "layers/device_kernels.h"
+
+namespace dng::DNG_GPU {
+namespace {
+
+class ConnectedKernel final : public gpu::Kernel {
+ public:
+  ConnectedKernel(const LayerConfig& layer, Activation activation)
+      : activation_(activation), batch_normalize_(layer.options.flag("batch_normalize")) {}
+
+  gpu::Needs needs(const gpu::Node& node) const override {
+    const size_t outputs = node.size(), inputs = static_cast<size_t>(node.batch) * node.in.size();
+    gpu::Needs needs;
+    needs.float_output = true;
+    needs.reads_output = activation_ != Activation::kLinear;
+    needs.kept = batch_normalize_ ? outputs * gpu::bytes_of(node.type) : 0;
+    needs.constants = batch_normalize_ ? BatchNorm::constants(node) : 0;
+    // A product in float, and delta in the type of the input.
+    needs.workspace = sizeof(float) * (std::max(outputs, inputs) + outputs);
+    return needs;
+  }
+  void prepare(gpu::Node* node) override {
+    if (batch_normalize_) batchnorm_ = BatchNorm(*node, host::traits().batchnorm.rolling_rate_connected);
+  }
+
+  void forward(gpu::Node& node, const gpu::Pass& pass) override {
+    if (!batch_normalize_) return plain_forward(node);
+    product(node, node.kept);
+    batchnorm_.measure(node, pass, node.kept);
+    batchnorm_.apply(node, node.kept, nullptr, activation_);
+  }
+
+  void backward(gpu::Node& node, const gpu::Pass&) override {
+    if (batch_normalize_) {
+      batchnorm_.gradient_sums(node, node.kept, activation_, false, nullptr, false);
+      batchnorm_.gradient(node, node.kept, activation_, node.delta, false);
+    } else {
+      bias_gradient(node);
+    }
+    gpu::Gpu& gpu = *node.gpu;
+    const int inputs = static_cast<int>(node.in.size()), outputs = node.out().channels;
+    const gpu::Type type = node.type_of(0);
+    const void* delta = node.delta;
+    float* workspace = static_cast<float*>(node.workspace);
+    if (node.type != type) {
+      void* converted = workspace + std::max(node.size(), static_cast<size_t>(node.batch) * node.in.size());
+      convert(gpu, static_cast<const float*>(node.delta), converted, type, node.size(), false);
+      delta = converted;
+    }
+    gpu::Product p;
+    p.type = type;
+    p.precision = node.precision;
+    if (node.learns) {
+      p.transpose_a = true;
+      p.m = outputs;
+      p.n = inputs;
+      p.k = node.batch;
+      p.a = delta;
+      p.b = node.input();
+      p.c = node.weights.gradient;
+      p.add = true;
+      gpu.multiply(p);
+    }
+    void* to = node.input_delta();
+    if (to == nullptr) return;
+    const bool straight = type == gpu::Type::kFloat;
+    p.transpose_a = false;
+    p.m = node.batch;
+    p.n = inputs;
+    p.k = outputs;
+    p.a = delta;
+    p.b = node.weights.copy;
+    p.c = straight ? static_cast<float*>(to) : workspace;
+    p.add = straight && node.sources[0].add;
+    gpu.multiply(p);
+    if (!straight) {
+      convert(gpu, workspace, to, type, static_cast<size_t>(node.batch) * node.in.size(), node.sources[0].add);
+    }
+  }
+
+  void prepare_inference(gpu::Node& node) override {
+    if (batch_normalize_) batchnorm_.fold(node);
+  }
+  void infer(gpu::Node& node, const gpu::Pass&) override {
+    if (!batch_normalize_) return plain_forward(node);
+    product(node, node.output);
+    batchnorm_.infer(node, node.output, nullptr, activation_);
+  }
+
+ private:
+  // The product alone, in the type of the node.
+  void product(gpu::Node& node, void* x) const {
+    const bool straight = node.type == gpu::Type::kFloat;
+    gpu::Product p;
+    p.transpose_b = true;
+    p.m = node.batch;
+    p.n = node.out().channels;
+    p.k = static_cast<int>(node.in.size());
+    p.type = node.type_of(0);
+    p.precision = node.precision;
+    p.a = node.input();
+    p.b = node.weights.copy;
+    p.c = straight ? static_cast<float*>(x) : static_cast<float*>(node.workspace);
+    node.gpu->multiply(p);
+    if (!straight) convert(*node.gpu, static_cast<const float*>(node.workspace), x, node.type, node.size(), false);
+  }
+
+  void plain_forward(gpu::Node& node) const {
+    product(node, node.output);
+    gpu::with_type(node.type, [&](auto zero) {
+      using T = decltype(zero);
+      each(*node.gpu, node.size(),
+           BiasBody<T>{static_cast<T*>(node.output), node.bias.value, static_cast<uint32_t>(node.out().channels),
+                       activation_});
+    });
+  }
+
+  void bias_gradient(gpu::Node& node) const {
+    gpu::with_type(node.type, [&](auto zero) {
+      using T = decltype(zero);
+      const T* y = activation_ == Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
+      sum_columns<1>(*node.gpu, node.rows(), node.out().channels, node.partial, node.counters,
+                     BiasGradientBody<T, 1>{static_cast<T*>(node.delta), y, activation_, node.out().channels,
+                                            node.learns ? node.bias.gradient : nullptr});
+    });
+  }
+
+  Activation activation_;
+  bool batch_normalize_;
+  BatchNorm batchnorm_;
+};
+
+}  // namespace
+
+std::unique_ptr<gpu::Kernel> make_connected(const LayerConfig& layer) {
+  Activation activation{};
+  if (!find_activation(layer.options.text("activation"), &activation)) return nullptr;
+  return std::make_unique<ConnectedKernel>(layer, activation);
+}
+
+}  // namespace dng::DNG_GPU

@@ -1,0 +1,12 @@
+#include "layers/label_smoothing_layer.h"
+
+#include "layers/cost_device.h"
+#include "layers/device_kernels.h"
+
+namespace dng::DNG_GPU {
+
+std::unique_ptr<gpu::Kernel> make_label_smoothing(const LayerConfig& layer) {
+  return make_cost(label_smoothing_formula(layer));
+}
+
+}  // namespace dng::DNG_GPU

@@ -1,0 +1,10 @@
+#include "layers/tsd_layer.h"
+
+#include "layers/cost_device.h"
+#include "layers/device_kernels.h"
+
+namespace dng::DNG_GPU {
+
+std::unique_ptr<gpu::Kernel> make_tsd(const LayerConfig& layer) { return make_cost(tsd_formula(layer)); }
+
+}  // namespace dng::DNG_GPU

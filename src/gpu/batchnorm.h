@@ -1,0 +1,338 @@
+// Batch norm on the GPU for [batchnorm] and for the batch norm inside [convolutional] and [connected]; formulas in
+// engine/batchnorm_formulas.h. Activation, and the addition of a shortcut, happen in the same pass over the numbers:
+//   training   measure: mean and variance of x;  apply: y = f((x - mean) * factor + bias [+ addend])
+//   backward   gradient_sums: d = f' * delta, its sums, and d for the addend;  gradient: dx from d and x
+// The variance is summed about the first value of each channel, which costs no second pass and loses no digits.
+#pragma once
+
+#include "engine/batchnorm_formulas.h"
+#include "gpu/columns.h"
+#include "gpu/dispatch.h"
+#include "gpu/kernel.h"
+
+namespace dng::DNG_GPU {
+
+// Per channel, in this order in Node::constants.
+struct NormConstants {
+  float *mean, *variance, *factor;   // of the batch
+  float *direct, *slope, *constant;  // of the gradient
+  float* inference_factor;           // from the rolling statistics
+  static constexpr size_t kCount = 7;
+  NormConstants(float* memory, int channels) {
+    float** all[kCount] = {&mean, &variance, &factor, &direct, &slope, &constant, &inference_factor};
+    for (size_t i = 0; i < kCount; ++i) *all[i] = memory + i * static_cast<size_t>(channels);
+  }
+};
+
+template <class T, int V>
+struct MeasureBody {
+  const T* x;
+  int channels;
+  float *mean, *variance, *factor;
+  const float* scale;
+  float *rolling_mean, *rolling_variance;
+  const gpu::StepInput* step;
+  host::BatchNormRules rules;
+  float host_rate;
+  double count;
+
+  struct Column {
+    float pivot[V];
+  };
+  DNG_DEVICE Column column(int channel) const {
+    Column c;
+    gpu::load<T, V>(x + channel, c.pivot);
+    return c;
+  }
+  DNG_DEVICE void add(uint32_t row, int channel, const Column& c, float* a, float* b) const {
+    float values[V];
+    gpu::load<T, V>(x + static_cast<size_t>(row) * static_cast<size_t>(channels) + channel, values);
+    for (int v = 0; v < V; ++v) {
+      const float distance = values[v] - c.pivot[v];
+      a[v] += distance;
+      b[v] += distance * distance;
+    }
+  }
+  DNG_DEVICE void finish(int channel, double a, double b) const {
+    const double pivot = gpu::to_float(x[channel]);
+    // Written so that NaN stays NaN and is noticed.
+    const double squares = b - a * a / count;
+    const auto batch_mean = static_cast<float>(pivot + a / count);
+    const auto batch_variance = static_cast<float>(squares < 0 ? 0 : squares / (count - 1));
+    const double rate = batchnorm_rate(static_cast<double>(host_rate), step->steps);
+    mean[channel] = batch_mean;
+    variance[channel] = batch_variance;
+    factor[channel] = static_cast<float>(
+        batchnorm_factor(rules, static_cast<double>(scale[channel]), static_cast<double>(batch_variance)));
+    rolling_mean[channel] = batchnorm_rolled(rolling_mean[channel], rate, batch_mean);
+    rolling_variance[channel] = batchnorm_rolled(rolling_variance[channel], rate, batch_variance);
+  }
+};
+
+// y = f((x - mean) * factor + bias [+ addend]); y may be x or the addend.
+template <class T, int V>
+struct ApplyBody {
+  const T* x;
+  const T* addend;
+  T* y;
+  const float *mean, *factor, *bias;
+  uint32_t groups;  // channels / V
+  Activation activation;
+
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const uint32_t channel = i % groups * V;
+    const size_t at = static_cast<size_t>(i) * V;
+    float values[V], sum[V] = {};
+    gpu::load<T, V>(x + at, values);
+    if (addend != nullptr) gpu::load<T, V>(addend + at, sum);
+    for (int v = 0; v < V; ++v) {
+      float value = (values[v] - mean[channel + v]) * factor[channel + v] + bias[channel + v];
+      if (addend != nullptr) value += sum[v];
+      values[v] = activate(value, activation);
+    }
+    gpu::store<T, V>(values, y + at);
+  }
+};
+
+// How d = f' * delta comes about.
+enum class Slope {
+  kGiven,       // delta is d already
+  kFromInput,   // f' from x
+  kFromOutput,  // f' from y
+};
+
+template <class T, int V>
+struct GradientSumsBody {
+  const T* x;
+  const T* y;  // kFromOutput
+  T* delta;
+  bool keep;  // writes d where delta was
+  T* addend;  // the addend's delta; null: nobody wants it
+  bool addend_adds;
+  Slope slope_from;
+  Activation activation;
+  int channels;
+  NormConstants constants;
+  const float *scale, *bias;
+  float *scale_gradient, *bias_gradient;  // null: frozen
+  host::BatchNormRules rules;
+  double count;
+
+  struct Column {
+    float mean[V], factor[V], bias[V];
+  };
+  DNG_DEVICE Column column(int channel) const {
+    Column c;
+    for (int v = 0; v < V; ++v) {
+      c.mean[v] = constants.mean[channel + v];
+      c.factor[v] = constants.factor[channel + v];
+      c.bias[v] = bias[channel + v];
+    }
+    return c;
+  }
+  DNG_DEVICE void add(uint32_t row, int channel, const Column& c, float* a, float* b) const {
+    const size_t at = static_cast<size_t>(row) * static_cast<size_t>(channels) + static_cast<size_t>(channel);
+    float values[V], d[V];
+    gpu::load<T, V>(x + at, values);
+    gpu::load<T, V>(delta + at, d);
+    if (slope_from == Slope::kFromOutput) {
+      float outputs[V];
+      gpu::load<T, V>(y + at, outputs);
+      for (int v = 0; v < V; ++v) d[v] *= activation_gradient(outputs[v], activation);
+    }
+    for (int v = 0; v < V; ++v) {
+      const float centred = values[v] - c.mean[v];
+      if (slope_from == Slope::kFromInput) {
+        d[v] *= activation_gradient(activate(centred * c.factor[v] + c.bias[v], activation), activation);
+      }
+      a[v] += d[v];
+      b[v] += d[v] * centred;
+    }
+    if (keep) gpu::store<T, V>(d, delta + at);
+    if (addend == nullptr) return;
+    if (addend_adds) {
+      float before[V];
+      gpu::load<T, V>(addend + at, before);
+      for (int v = 0; v < V; ++v) d[v] += before[v];
+    }
+    gpu::store<T, V>(d, addend + at);
+  }
+  DNG_DEVICE void finish(int channel, double a, double b) const {
+    const BatchNormGradient g = batchnorm_gradient(rules, static_cast<double>(scale[channel]),
+                                                   static_cast<double>(constants.variance[channel]), a, b, count);
+    if (bias_gradient != nullptr) {
+      bias_gradient[channel] += g.bias;
+      scale_gradient[channel] += g.scale;
+    }
+    constants.direct[channel] = g.direct;
+    constants.slope[channel] = g.slope;
+    constants.constant[channel] = g.constant;
+  }
+};
+
+// dx = d * direct + (x - mean) * slope + constant; dx may be delta.
+template <class T, int V>
+struct GradientBody {
+  const T* x;
+  const T* delta;
+  T* dx;
+  bool adds;  // to dx
+  Slope slope_from;
+  Activation activation;
+  uint32_t groups;  // channels / V
+  NormConstants constants;
+  const float* bias;
+
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const uint32_t channel = i % groups * V;
+    const size_t at = static_cast<size_t>(i) * V;
+    float values[V], d[V], before[V] = {};
+    gpu::load<T, V>(x + at, values);
+    gpu::load<T, V>(delta + at, d);
+    if (adds) gpu::load<T, V>(dx + at, before);
+    for (int v = 0; v < V; ++v) {
+      const uint32_t c = channel + static_cast<uint32_t>(v);
+      const float centred = values[v] - constants.mean[c];
+      if (slope_from == Slope::kFromInput) {
+        d[v] *= activation_gradient(activate(centred * constants.factor[c] + bias[c], activation), activation);
+      }
+      d[v] = d[v] * constants.direct[c] + centred * constants.slope[c] + constants.constant[c];
+      if (adds) d[v] += before[v];
+    }
+    gpu::store<T, V>(d, dx + at);
+  }
+};
+
+struct FoldBody {
+  const float *scale, *rolling_variance;
+  float* factor;
+  host::BatchNormRules rules;
+  DNG_DEVICE void operator()(uint32_t c) const {
+    factor[c] = static_cast<float>(
+        batchnorm_factor(rules, static_cast<double>(scale[c]), static_cast<double>(rolling_variance[c])));
+  }
+};
+
+// A convolution's weights and bias with batch norm in them, for a network that never trains.
+template <class T>
+struct FoldWeightsBody {
+  const float *weights, *factor;
+  T* folded;
+  uint32_t filter;  // weights of a filter
+  DNG_DEVICE void operator()(uint32_t i) const { folded[i] = gpu::from_float<T>(weights[i] * factor[i / filter]); }
+};
+
+template <class T>
+struct FoldBiasBody {
+  const float *bias, *rolling_mean, *factor;
+  T* folded;
+  DNG_DEVICE void operator()(uint32_t c) const {
+    folded[c] = gpu::from_float<T>(static_cast<float>(
+        static_cast<double>(bias[c]) - static_cast<double>(rolling_mean[c]) * static_cast<double>(factor[c])));
+  }
+};
+
+// The batch norm of one node. `x` is what is normalised; all tensors have the node's output shape and type.
+class BatchNorm {
+ public:
+  BatchNorm() = default;
+  BatchNorm(const gpu::Node& node, float rolling_rate)
+      : rules_(host::traits().batchnorm), rolling_rate_(rolling_rate), channels_(node.out().channels) {}
+
+  // Floats of Node::constants.
+  static size_t constants(const gpu::Node& node) {
+    return NormConstants::kCount * static_cast<size_t>(node.out().channels);
+  }
+
+  void measure(gpu::Node& node, const gpu::Pass& pass, const void* x) const {
+    const NormConstants c(node.constants, channels_);
+    gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
+      using T = decltype(zero);
+      constexpr int V = decltype(vector)::value;
+      sum_columns<V>(*node.gpu, node.rows(), channels_, node.partial, node.counters,
+                     MeasureBody<T, V>{static_cast<const T*>(x), channels_, c.mean, c.variance, c.factor,
+                                       node.scale.value, node.mean.value, node.variance.value, pass.step, rules_,
+                                       rolling_rate_, static_cast<double>(node.rows())});
+    });
+  }
+
+  void apply(gpu::Node& node, const void* x, const void* addend, Activation activation) const {
+    const NormConstants c(node.constants, channels_);
+    affine(node, x, addend, activation, c.mean, c.factor);
+  }
+
+  // delta becomes d where nothing else remembers it: pass `slope_of_gradient` to gradient().
+  void gradient_sums(gpu::Node& node, const void* x, Activation activation, bool has_addend, void* addend_delta,
+                     bool addend_adds) {
+    const Slope from = activation == Activation::kLinear ? Slope::kGiven
+                       : has_addend                      ? Slope::kFromOutput
+                                                         : Slope::kFromInput;
+    slope_of_gradient_ = from == Slope::kFromOutput ? Slope::kGiven : from;
+    gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
+      using T = decltype(zero);
+      constexpr int V = decltype(vector)::value;
+      sum_columns<V>(
+          *node.gpu, node.rows(), channels_, node.partial, node.counters,
+          GradientSumsBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(node.output),
+                                 static_cast<T*>(node.delta), from == Slope::kFromOutput, static_cast<T*>(addend_delta),
+                                 addend_adds, from, activation, channels_, NormConstants(node.constants, channels_),
+                                 node.scale.value, node.bias.value, node.learns ? node.scale.gradient : nullptr,
+                                 node.learns ? node.bias.gradient : nullptr, rules_, static_cast<double>(node.rows())});
+    });
+  }
+
+  // After gradient_sums with the same activation.
+  void gradient(gpu::Node& node, const void* x, Activation activation, void* dx, bool adds) const {
+    gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
+      using T = decltype(zero);
+      constexpr int V = decltype(vector)::value;
+      each(*node.gpu, node.size() / V,
+           GradientBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(node.delta), static_cast<T*>(dx), adds,
+                              slope_of_gradient_, activation, static_cast<uint32_t>(channels_ / V),
+                              NormConstants(node.constants, channels_), node.bias.value});
+    });
+  }
+
+  // Evaluation: fold wherever the statistics may have changed, then infer.
+  void fold(gpu::Node& node) const {
+    const NormConstants c(node.constants, channels_);
+    each(*node.gpu, static_cast<size_t>(channels_),
+         FoldBody{node.scale.value, node.variance.value, c.inference_factor, rules_});
+  }
+  // After fold: the weights times the factor, and the bias that goes with them, in the type of the activations.
+  void fold_into(gpu::Node& node, void* weights, void* bias) const {
+    const NormConstants c(node.constants, channels_);
+    gpu::with_type(node.type, [&](auto zero) {
+      using T = decltype(zero);
+      const auto count = static_cast<size_t>(node.weights.count);
+      each(*node.gpu, count,
+           FoldWeightsBody<T>{node.weights.value, c.inference_factor, static_cast<T*>(weights),
+                              static_cast<uint32_t>(count / static_cast<size_t>(channels_))});
+      each(*node.gpu, static_cast<size_t>(channels_),
+           FoldBiasBody<T>{node.bias.value, node.mean.value, c.inference_factor, static_cast<T*>(bias)});
+    });
+  }
+  void infer(gpu::Node& node, const void* x, const void* addend, Activation activation) const {
+    const NormConstants c(node.constants, channels_);
+    affine(node, x, addend, activation, node.mean.value, c.inference_factor);
+  }
+
+ private:
+  void affine(gpu::Node& node, const void* x, const void* addend, Activation activation, const float* mean,
+              const float* factor) const {
+    gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
+      using T = decltype(zero);
+      constexpr int V = decltype(vector)::value;
+      each(*node.gpu, node.size() / V,
+           ApplyBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(addend), static_cast<T*>(node.output), mean,
+                           factor, node.bias.value, static_cast<uint32_t>(channels_ / V), activation});
+    });
+  }
+
+  host::BatchNormRules rules_;
+  float rolling_rate_ = 0;
+  int channels_ = 0;
+  Slope slope_of_gradient_ = Slope::kGiven;
+};
+
+}  // namespace dng::DNG_GPU

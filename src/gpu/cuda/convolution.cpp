@@ -1,0 +1,343 @@
+#include "gpu/cuda/convolution.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+
+namespace dng::cuda {
+namespace {
+
+// More than this an algorithm may not ask for.
+constexpr size_t kMostWorkspace = size_t{1} << 30;
+
+struct TensorDescriptor {
+  TensorDescriptor() { check_cudnn(cudnnCreateTensorDescriptor(&value), "making a tensor descriptor"); }
+  ~TensorDescriptor() { cudnnDestroyTensorDescriptor(value); }
+  TensorDescriptor(const TensorDescriptor&) = delete;
+  TensorDescriptor& operator=(const TensorDescriptor&) = delete;
+  void set(cudnnDataType_t type, int batch, const Geometry& shape) {
+    check_cudnn(
+        cudnnSetTensor4dDescriptor(value, CUDNN_TENSOR_NHWC, type, batch, shape.channels, shape.height, shape.width),
+        "describing a tensor");
+  }
+  cudnnTensorDescriptor_t value = nullptr;
+};
+
+struct FilterDescriptor {
+  FilterDescriptor() { check_cudnn(cudnnCreateFilterDescriptor(&value), "making a filter descriptor"); }
+  ~FilterDescriptor() { cudnnDestroyFilterDescriptor(value); }
+  FilterDescriptor(const FilterDescriptor&) = delete;
+  FilterDescriptor& operator=(const FilterDescriptor&) = delete;
+  cudnnFilterDescriptor_t value = nullptr;
+};
+
+struct ConvolutionDescriptor {
+  ConvolutionDescriptor() { check_cudnn(cudnnCreateConvolutionDescriptor(&value), "making a descriptor"); }
+  ~ConvolutionDescriptor() { cudnnDestroyConvolutionDescriptor(value); }
+  ConvolutionDescriptor(const ConvolutionDescriptor&) = delete;
+  ConvolutionDescriptor& operator=(const ConvolutionDescriptor&) = delete;
+  cudnnConvolutionDescriptor_t value = nullptr;
+};
+
+struct ActivationDescriptor {
+  ActivationDescriptor() { check_cudnn(cudnnCreateActivationDescriptor(&value), "making a descriptor"); }
+  ~ActivationDescriptor() { cudnnDestroyActivationDescriptor(value); }
+  ActivationDescriptor(const ActivationDescriptor&) = delete;
+  ActivationDescriptor& operator=(const ActivationDescriptor&) = delete;
+  cudnnActivationDescriptor_t value = nullptr;
+};
+
+std::string cache_folder() {
+  const char* cache = std::getenv("XDG_CACHE_HOME");
+  if (cache != nullptr && cache[0] == '/') return std::string(cache) + "/darknet-generations";
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || home[0] != '/') return "";
+  const std::string base = std::string(home) + "/.cache";
+  mkdir(base.c_str(), 0755);
+  return base + "/darknet-generations";
+}
+
+class CudnnConvolution final : public gpu::Convolution {
+ public:
+  CudnnConvolution(gpu::Gpu* gpu, cudnnHandle_t handle, SharedWorkspace* workspace, Choices* choices,
+                   const gpu::ConvolutionShape& shape, bool trains)
+      : gpu_(gpu), handle_(handle), workspace_(workspace), choices_(choices), shape_(shape) {
+    const bool narrow = gpu::activation_type(shape.precision) == gpu::Type::kBFloat16;
+    const cudnnDataType_t type = narrow ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+    x_.set(type, shape.batch, shape.in);
+    y_.set(type, shape.batch, shape.out);
+    check_cudnn(cudnnSetFilter4dDescriptor(w_.value, type, CUDNN_TENSOR_NHWC, shape.out.channels,
+                                           shape.in.channels / shape.groups, shape.size_y, shape.size_x),
+                "describing the weights");
+    math_ = shape.precision == gpu::Precision::kFp32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
+    for (ConvolutionDescriptor& c : convolution_) {
+      check_cudnn(cudnnSetConvolution2dDescriptor(c.value, shape.padding, shape.padding, shape.stride, shape.stride, 1,
+                                                  1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+                  "describing a convolution");
+      check_cudnn(cudnnSetConvolutionGroupCount(c.value, shape.groups), "setting the groups");
+      check_cudnn(cudnnSetConvolutionMathType(c.value, math_), "setting the precision");
+    }
+    const size_t bytes = gpu::bytes_of(narrow ? gpu::Type::kBFloat16 : gpu::Type::kFloat);
+    const auto batch = static_cast<size_t>(shape.batch);
+    gpu::Memory x, y, w;
+    // Where there is no room for a trial, cuDNN is asked instead of the clock.
+    const bool room = x.allocate(gpu, batch * shape.in.size() * bytes) &&
+                      y.allocate(gpu, batch * shape.out.size() * bytes) && w.allocate(gpu, shape.weights() * bytes);
+    for (int direction = 0; direction < (trains ? 3 : 1); ++direction) {
+      choose(direction, room ? x.data() : nullptr, w.data(), y.data());
+      if (choice_[direction].algorithm >= 0) continue;
+      std::printf("cuDNN has nothing for a convolution (%s): plain loops stand in, slowly\n",
+                  key_of(direction).c_str());
+      if (plain_ == nullptr) plain_ = make_plain_convolution(gpu, shape);
+    }
+  }
+
+  void forward(const void* x, const void* weights, void* y) override {
+    if (choice_[kForward].algorithm < 0) return plain_->forward(x, weights, y);
+    check_cudnn(run_forward(choice_[kForward], x, weights, y), "a convolution");
+  }
+  bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend, bool relu,
+                     void* y) override {
+    // cuDNN fuses with this algorithm in any case, with others only now and then.
+    if (!fuses_ || choice_[kForward].algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM) return false;
+    if (bias_ == nullptr) {
+      bias_ = std::make_unique<TensorDescriptor>();
+      bias_->set(
+          gpu::activation_type(shape_.precision) == gpu::Type::kBFloat16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT, 1,
+          {shape_.out.channels, 1, 1});
+      ending_ = std::make_unique<ActivationDescriptor>();
+    }
+    check_cudnn(cudnnSetActivationDescriptor(ending_->value, relu ? CUDNN_ACTIVATION_RELU : CUDNN_ACTIVATION_IDENTITY,
+                                             CUDNN_PROPAGATE_NAN, 0),
+                "describing an activation");
+    const float one = 1, other = addend != nullptr ? 1.0f : 0.0f;
+    const cudnnStatus_t status = cudnnConvolutionBiasActivationForward(
+        handle_, &one, x_.value, x, w_.value, weights, convolution_[kForward].value,
+        static_cast<cudnnConvolutionFwdAlgo_t>(choice_[kForward].algorithm), workspace_->data(), workspace_->bytes(),
+        &other, y_.value, addend != nullptr ? addend : y, bias_->value, bias, ending_->value, y_.value, y);
+    fuses_ = status == CUDNN_STATUS_SUCCESS;
+    return fuses_;
+  }
+  void backward_data(const void* weights, const void* dy, void* dx, bool add) override {
+    if (choice_[kData].algorithm < 0) return plain_->backward_data(weights, dy, dx, add);
+    check_cudnn(run_data(choice_[kData], weights, dy, dx, add), "the gradient of a convolution's input");
+  }
+  void backward_weights(const void* x, const void* dy, void* dweights, bool add) override {
+    if (choice_[kWeights].algorithm < 0) return plain_->backward_weights(x, dy, dweights, add);
+    check_cudnn(run_weights(choice_[kWeights], x, dy, dweights, add), "the gradient of a convolution's weights");
+  }
+
+ private:
+  enum Direction { kForward = 0, kData = 1, kWeights = 2 };
+
+  cudnnStatus_t run_forward(const Choice& c, const void* x, const void* w, void* y) {
+    const float one = 1, zero = 0;
+    return cudnnConvolutionForward(handle_, &one, x_.value, x, w_.value, w, convolution_[kForward].value,
+                                   static_cast<cudnnConvolutionFwdAlgo_t>(c.algorithm), workspace_->data(),
+                                   workspace_->bytes(), &zero, y_.value, y);
+  }
+  cudnnStatus_t run_data(const Choice& c, const void* w, const void* dy, void* dx, bool add) {
+    const float one = 1, beta = add ? 1.0f : 0.0f;
+    return cudnnConvolutionBackwardData(handle_, &one, w_.value, w, y_.value, dy, convolution_[kData].value,
+                                        static_cast<cudnnConvolutionBwdDataAlgo_t>(c.algorithm), workspace_->data(),
+                                        workspace_->bytes(), &beta, x_.value, dx);
+  }
+  cudnnStatus_t run_weights(const Choice& c, const void* x, const void* dy, void* dw, bool add) {
+    const float one = 1, beta = add ? 1.0f : 0.0f;
+    return cudnnConvolutionBackwardFilter(handle_, &one, x_.value, x, y_.value, dy, convolution_[kWeights].value,
+                                          static_cast<cudnnConvolutionBwdFilterAlgo_t>(c.algorithm), workspace_->data(),
+                                          workspace_->bytes(), &beta, w_.value, dw);
+  }
+
+  // Whether the choice works, with sums as without.
+  bool works(int direction, const Choice& c, char* x, char* w, char* y) {
+    if (cudnnSetConvolutionMathType(convolution_[direction].value, static_cast<cudnnMathType_t>(c.math)) !=
+            CUDNN_STATUS_SUCCESS ||
+        !workspace_->reserve(c.workspace)) {
+      return false;
+    }
+    if (x == nullptr) return true;
+    cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
+    for (const bool add : {false, true}) {
+      if (status != CUDNN_STATUS_SUCCESS) break;
+      status = direction == kForward ? run_forward(c, x, w, y)
+               : direction == kData  ? run_data(c, w, y, x, add)
+                                     : run_weights(c, x, y, w, add);
+    }
+    gpu_->finish();
+    return status == CUDNN_STATUS_SUCCESS;
+  }
+
+  void choose(int direction, char* x, char* w, char* y) {
+    const std::string key = key_of(direction);
+    const Choice* known = choices_->find(key);
+    if (known != nullptr && (known->algorithm < 0 || works(direction, *known, x, w, y))) {
+      choice_[direction] = *known;
+      return;
+    }
+    choice_[direction] = Choice();
+    for (const Choice& candidate : candidates(direction, x, w, y)) {
+      if (!works(direction, candidate, x, w, y)) continue;
+      choice_[direction] = candidate;
+      break;
+    }
+    if (x != nullptr) choices_->add(key, choice_[direction]);
+  }
+
+  template <class Result>
+  void collect(const std::vector<Result>& results, int count, std::vector<Choice>* list) const {
+    for (int i = 0; i < count; ++i) {
+      const Result& r = results[static_cast<size_t>(i)];
+      if (r.status != CUDNN_STATUS_SUCCESS || r.determinism != CUDNN_DETERMINISTIC || r.memory > kMostWorkspace)
+        continue;
+      // Asked for full precision, cuDNN must not be quick instead.
+      if (math_ == CUDNN_FMA_MATH && r.mathType != CUDNN_FMA_MATH && r.mathType != CUDNN_DEFAULT_MATH) continue;
+      list->push_back({static_cast<int>(r.algo), math_ == CUDNN_FMA_MATH ? CUDNN_FMA_MATH : r.mathType, r.memory});
+    }
+  }
+
+  // The fastest first. Where measuring fails, in the order that cuDNN believes in.
+  std::vector<Choice> candidates(int direction, char* x, char* w, char* y) {
+    constexpr int kMost = 16;
+    std::vector<Choice> list;
+    // For the trials, as much as any may have; less where memory is short.
+    size_t room = kMostWorkspace / 4;
+    while (x != nullptr && room > 0 && !workspace_->reserve(room)) room /= 4;
+    int count = 0;
+    cudnnConvolutionDescriptor_t c = convolution_[direction].value;
+    if (direction == kForward) {
+      std::vector<cudnnConvolutionFwdAlgoPerf_t> results(kMost);
+      if (x == nullptr || cudnnFindConvolutionForwardAlgorithmEx(handle_, x_.value, x, w_.value, w, c, y_.value, y,
+                                                                 kMost, &count, results.data(), workspace_->data(),
+                                                                 workspace_->bytes()) != CUDNN_STATUS_SUCCESS) {
+        count = 0;
+        if (cudnnGetConvolutionForwardAlgorithm_v7(handle_, x_.value, w_.value, c, y_.value, kMost, &count,
+                                                   results.data()) != CUDNN_STATUS_SUCCESS) {
+          count = 0;
+        }
+      }
+      collect(results, count, &list);
+    } else if (direction == kData) {
+      std::vector<cudnnConvolutionBwdDataAlgoPerf_t> results(kMost);
+      if (x == nullptr || cudnnFindConvolutionBackwardDataAlgorithmEx(handle_, w_.value, w, y_.value, y, c, x_.value, x,
+                                                                      kMost, &count, results.data(), workspace_->data(),
+                                                                      workspace_->bytes()) != CUDNN_STATUS_SUCCESS) {
+        count = 0;
+        if (cudnnGetConvolutionBackwardDataAlgorithm_v7(handle_, w_.value, y_.value, c, x_.value, kMost, &count,
+                                                        results.data()) != CUDNN_STATUS_SUCCESS) {
+          count = 0;
+        }
+      }
+      collect(results, count, &list);
+    } else {
+      std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> results(kMost);
+      if (x == nullptr || cudnnFindConvolutionBackwardFilterAlgorithmEx(
+                              handle_, x_.value, x, y_.value, y, c, w_.value, w, kMost, &count, results.data(),
+                              workspace_->data(), workspace_->bytes()) != CUDNN_STATUS_SUCCESS) {
+        count = 0;
+        if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle_, x_.value, y_.value, c, w_.value, kMost, &count,
+                                                          results.data()) != CUDNN_STATUS_SUCCESS) {
+          count = 0;
+        }
+      }
+      collect(results, count, &list);
+    }
+    gpu_->finish();
+    return list;
+  }
+
+  std::string key_of(int direction) const {
+    const gpu::ConvolutionShape& s = shape_;
+    return format("%d b%d i%dx%dx%d o%dx%dx%d k%dx%d s%d p%d g%d t%d", direction, s.batch, s.in.channels, s.in.height,
+                  s.in.width, s.out.channels, s.out.height, s.out.width, s.size_y, s.size_x, s.stride, s.padding,
+                  s.groups, static_cast<int>(s.precision));
+  }
+
+  gpu::Gpu* gpu_;
+  cudnnHandle_t handle_;
+  SharedWorkspace* workspace_;
+  Choices* choices_;
+  gpu::ConvolutionShape shape_;
+  cudnnMathType_t math_ = CUDNN_FMA_MATH;
+  TensorDescriptor x_, y_;
+  FilterDescriptor w_;
+  ConvolutionDescriptor convolution_[3];  // one for each direction: the precision is the descriptor's
+  Choice choice_[3];
+  std::unique_ptr<gpu::Convolution> plain_;
+  bool fuses_ = true;  // until cuDNN says otherwise
+  std::unique_ptr<TensorDescriptor> bias_;
+  std::unique_ptr<ActivationDescriptor> ending_;
+};
+
+}  // namespace
+
+void check_cudnn(cudnnStatus_t status, const char* what) {
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  fail("cuDNN: %s failed: %s; see whether the driver and the GPU are well (nvidia-smi)", what,
+       cudnnGetErrorString(status));
+}
+
+bool SharedWorkspace::reserve(size_t bytes) {
+  if (bytes <= memory_.bytes()) return true;
+  gpu_->finish();
+  const size_t before = memory_.bytes();
+  if (memory_.allocate(gpu_, bytes)) return true;
+  if (before > 0 && !memory_.allocate(gpu_, before)) fail("the GPU's memory went away; another program has taken it");
+  return false;
+}
+
+Choices::Choices(const std::string& device) : device_(device) {
+  const std::string folder = cache_folder();
+  if (folder.empty()) return;
+  mkdir(folder.c_str(), 0755);
+  path_ = folder + "/convolutions.txt";
+  if (!file_exists(path_)) return;
+  std::string text;
+  try {
+    text = read_file(path_, "the cache of convolutions");
+  } catch (const Error&) {
+    return;  // as if there were none
+  }
+  for (const std::string& line : split(text, '\n')) {
+    const std::vector<std::string> fields = split(line, '\t');
+    if (fields.size() != 5 || fields[0] != device_) continue;
+    int64_t algorithm = 0, math = 0, workspace = 0;
+    if (!parse_integer(fields[2], &algorithm) || !parse_integer(fields[3], &math) ||
+        !parse_integer(fields[4], &workspace) || workspace < 0) {
+      continue;
+    }
+    known_[fields[1]] = {static_cast<int>(algorithm), static_cast<int>(math), static_cast<size_t>(workspace)};
+  }
+}
+
+const Choice* Choices::find(const std::string& key) const {
+  const auto found = known_.find(key);
+  return found == known_.end() ? nullptr : &found->second;
+}
+
+void Choices::add(const std::string& key, const Choice& choice) {
+  known_[key] = choice;
+  if (path_.empty()) return;
+  // A line at a time: several programs may do so. Where it cannot be written, the next run measures again.
+  std::FILE* file = std::fopen(path_.c_str(), "ae");
+  if (file == nullptr) return;
+  const std::string line =
+      format("%s\t%s\t%d\t%d\t%zu\n", device_.c_str(), key.c_str(), choice.algorithm, choice.math, choice.workspace);
+  std::fwrite(line.data(), 1, line.size(), file);
+  std::fclose(file);
+}
+
+std::unique_ptr<gpu::Convolution> make_cudnn_convolution(gpu::Gpu* gpu, cudnnHandle_t handle,
+                                                         SharedWorkspace* workspace, Choices* choices,
+                                                         const gpu::ConvolutionShape& shape, bool trains) {
+  return std::make_unique<CudnnConvolution>(gpu, handle, workspace, choices, shape, trains);
+}
+
+}  // namespace dng::cuda

@@ -1,0 +1,203 @@
+// The CUDA GPU: runtime, cuDNN and cuBLAS behind gpu/gpu.h.
+#include <cudnn.h>
+
+#include <map>
+#include <vector>
+
+#include "base/error.h"
+#include "gpu/cuda/check.h"
+#include "gpu/cuda/convolution.h"
+#include "gpu/cuda/cublas.h"
+#include "gpu/kernel.h"
+#include "gpu/open.h"
+#include "gpu/operations.h"
+
+namespace dng::cuda {
+
+// layers/device_kernels.cu and gpu/operations.cu, as nvcc compiled them.
+std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer);
+const gpu::Operations& operations();
+
+void fail_cuda(cudaError_t error) {
+  switch (error) {
+    case cudaErrorMemoryAllocation:
+      fail("CUDA: %s; raise subdivisions=, use a smaller network, or end what else uses the GPU",
+           cudaGetErrorString(error));
+    case cudaErrorNoKernelImageForDevice:
+      fail("CUDA: %s; this build has no kernels for this GPU: build with -DCMAKE_CUDA_ARCHITECTURES=native on it",
+           cudaGetErrorString(error));
+    default:
+      fail("CUDA: %s (%s); the GPU may be lost: see nvidia-smi, then go on with -resume, or -nogpu on the CPU",
+           cudaGetErrorString(error), cudaGetErrorName(error));
+  }
+}
+
+namespace {
+
+// The tensor cores know bfloat16 and TF32 from here on.
+constexpr int kLeastMajor = 8;
+constexpr size_t kCublasWorkspace = size_t{32} << 20;
+
+class CudaRecording final : public gpu::Recording {
+ public:
+  CudaRecording(cudaGraph_t graph, cudaStream_t stream) : stream_(stream) {
+    const cudaError_t error = cudaGraphInstantiate(&executable_, graph, 0);
+    cudaGraphDestroy(graph);
+    check(error);
+  }
+  ~CudaRecording() override { cudaGraphExecDestroy(executable_); }
+  void run() override { check(cudaGraphLaunch(executable_, stream_)); }
+
+ private:
+  cudaGraphExec_t executable_ = nullptr;
+  cudaStream_t stream_;
+};
+
+class CudaGpu final : public gpu::Gpu {
+ public:
+  explicit CudaGpu(int number) {
+    check(cudaSetDevice(number));
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, number));
+    name_ = properties.name;
+    processors_ = properties.multiProcessorCount;
+    if (properties.major < kLeastMajor) {
+      fail("GPU %d, %s, has compute capability %d.%d; at least %d.0 is needed: give -nogpu", number, name_.c_str(),
+           properties.major, properties.minor, kLeastMajor);
+    }
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+    check_cudnn(cudnnCreate(&cudnn_), "its start");
+    check_cudnn(cudnnSetStream(cudnn_, stream_), "setting the stream");
+    workspace_ = std::make_unique<SharedWorkspace>(this);
+    choices_ = std::make_unique<Choices>(name_ + ", " + libraries());
+  }
+  ~CudaGpu() override {
+    // In the order of dependence; a lost device gives errors here that nobody can use.
+    cudaStreamSynchronize(stream_);
+    workspace_.reset();
+    cublas_memory_.reset();
+    cublas_.reset();
+    cudnnDestroy(cudnn_);
+    for (const auto& entry : marks_) cudaEventDestroy(entry.second);
+    cudaStreamDestroy(stream_);
+  }
+
+  std::string name() const override { return name_; }
+  std::string libraries() const override {
+    int runtime = 0;
+    check(cudaRuntimeGetVersion(&runtime));
+    return format("CUDA %d.%d, cuDNN %zu", runtime / 1000, runtime % 1000 / 10, cudnnGetVersion());
+  }
+
+  std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer) override { return cuda::make_kernel(layer); }
+  std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
+    return make_cudnn_convolution(this, cudnn_, workspace_.get(), choices_.get(), shape, trains);
+  }
+  void multiply(const gpu::Product& product) override {
+    if (cublas_ == nullptr) {
+      cublas_ = std::make_unique<Cublas>(stream_);
+      if (!cublas_memory_.allocate(this, kCublasWorkspace)) fail_cuda(cudaErrorMemoryAllocation);
+      finish();
+      cublas_->set_workspace(cublas_memory_.data(), cublas_memory_.bytes());
+    }
+    cublas_->multiply(product);
+  }
+  const gpu::Operations& operations() const override { return cuda::operations(); }
+
+  void* allocate(size_t bytes) override {
+    void* memory = nullptr;
+    const cudaError_t error = cudaMalloc(&memory, bytes);
+    if (error == cudaErrorMemoryAllocation) {
+      cudaGetLastError();  // forgets it
+      return nullptr;
+    }
+    check(error);
+    return memory;
+  }
+  void release(void* memory) override { cudaFree(memory); }
+  size_t free_bytes() override {
+    size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total));
+    return free;
+  }
+  void* allocate_pinned(size_t bytes) override {
+    void* memory = nullptr;
+    check(cudaMallocHost(&memory, bytes));
+    return memory;
+  }
+  void release_pinned(void* memory) override { cudaFreeHost(memory); }
+
+  void copy_in(void* device, const void* host, size_t bytes) override {
+    if (bytes > 0) check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_));
+  }
+  void copy_out(void* host, const void* device, size_t bytes) override {
+    if (bytes > 0) check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_));
+    finish();
+  }
+  void zero(void* device, size_t bytes) override {
+    if (bytes > 0) check(cudaMemsetAsync(device, 0, bytes, stream_));
+  }
+  void finish() override { check(cudaStreamSynchronize(stream_)); }
+  void mark(size_t number) override {
+    cudaEvent_t& event = marks_[number];
+    if (event == nullptr) check(cudaEventCreate(&event));
+    check(cudaEventRecord(event, stream_));
+  }
+  void wait_for(size_t mark) override { check(cudaEventSynchronize(marks_.at(mark))); }
+  double seconds_between(size_t first, size_t second) override {
+    float milliseconds = 0;
+    check(cudaEventSynchronize(marks_.at(second)));
+    check(cudaEventElapsedTime(&milliseconds, marks_.at(first), marks_.at(second)));
+    return static_cast<double>(milliseconds) / 1000;
+  }
+
+  bool can_record() const override { return true; }
+  void start_recording() override { check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal)); }
+  std::unique_ptr<gpu::Recording> stop_recording() override {
+    cudaGraph_t graph = nullptr;
+    check(cudaStreamEndCapture(stream_, &graph));
+    return std::make_unique<CudaRecording>(graph, stream_);
+  }
+  void* stream() override { return stream_; }
+  int processors() const override { return processors_; }
+
+ private:
+  std::string name_;
+  int processors_ = 1;
+  cudaStream_t stream_ = nullptr;
+  cudnnHandle_t cudnn_ = nullptr;
+  std::unique_ptr<SharedWorkspace> workspace_;
+  std::unique_ptr<Choices> choices_;
+  std::unique_ptr<Cublas> cublas_;
+  gpu::Memory cublas_memory_;
+  std::map<size_t, cudaEvent_t> marks_;
+};
+
+}  // namespace
+}  // namespace dng::cuda
+
+namespace dng::gpu {
+
+bool built_in() { return true; }
+
+int count() {
+  int number = 0;
+  if (cudaGetDeviceCount(&number) == cudaSuccess) return number;
+  cudaGetLastError();  // forgets it
+  return 0;
+}
+
+std::shared_ptr<Gpu> open(int number) {
+  int there = 0;
+  const cudaError_t error = cudaGetDeviceCount(&there);
+  if (error != cudaSuccess || there == 0) {
+    fail("-gpus %d: there is no GPU that CUDA can use: %s; install the NVIDIA driver, or give -nogpu", number,
+         error != cudaSuccess ? cudaGetErrorString(error) : "none was found");
+  }
+  if (number >= there) {
+    fail("-gpus %d: there is no such GPU; allowed are 0 to %d (see nvidia-smi)", number, there - 1);
+  }
+  return std::make_shared<cuda::CudaGpu>(number);
+}
+
+}  // namespace dng::gpu

@@ -1,0 +1,11 @@
+#include "gpu/cuda/convolution.h"
+#include "gpu/kernel_sources.h"
+#include "gpu/plain_convolution.h"
+
+namespace dng::cuda {
+
+std::unique_ptr<gpu::Convolution> make_plain_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape) {
+  return std::make_unique<PlainConvolution>(gpu, shape);
+}
+
+}  // namespace dng::cuda

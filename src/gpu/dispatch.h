@@ -1,0 +1,32 @@
+// From what is known at run time (type, number of channels) to template arguments.
+#pragma once
+
+#include <type_traits>
+
+#include "gpu/number.h"
+
+namespace dng::gpu {
+
+// function(T{}) with the type of the numbers.
+template <class Function>
+void with_type(Type type, const Function& function) {
+  if (type == Type::kFloat) {
+    function(float{});
+  } else {
+    function(BFloat16{});
+  }
+}
+
+// function(T{}, V), where V = 4 numbers are read at once if the channels allow it, else 1.
+template <class Function>
+void with_vectors(Type type, int channels, const Function& function) {
+  with_type(type, [&](auto zero) {
+    if (channels % 4 == 0) {
+      function(zero, std::integral_constant<int, 4>());
+    } else {
+      function(zero, std::integral_constant<int, 1>());
+    }
+  });
+}
+
+}  // namespace dng::gpu

@@ -1,0 +1,162 @@
+// An opened GPU: memory, a queue of work that runs in order, and the libraries that convolve and multiply.
+//
+// There are two: the CUDA one (gpu/cuda/), and one of the tests that runs the very same sources of the kernels as loops
+// on the CPU (tests/emulated_gpu.h), so that all but the libraries is tested on machines without a GPU.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "data/image.h"
+#include "engine/op.h"
+#include "gpu/number.h"
+
+namespace dng::gpu {
+
+class Kernel;
+struct Operations;
+
+// Recorded work, to run again and again.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void run() = 0;
+};
+
+// A convolution of NHWC tensors. Weights are [outputs][rows][columns][inputs / groups].
+struct ConvolutionShape {
+  int batch = 1;
+  Geometry in, out;
+  int size_y = 1, size_x = 1, stride = 1, padding = 0, groups = 1;
+  Precision precision = Precision::kFp32;
+
+  size_t weights() const {
+    return static_cast<size_t>(out.channels) * static_cast<size_t>(size_y) * static_cast<size_t>(size_x) *
+           static_cast<size_t>(in.channels / groups);
+  }
+};
+
+class Convolution {
+ public:
+  virtual ~Convolution() = default;
+  // All tensors, weights and their gradient are of activation_type(precision).
+  virtual void forward(const void* x, const void* weights, void* y) = 0;
+  // y = f(convolution + bias [+ addend]) in one go, f being relu or nothing; bias is [outputs], of the same type,
+  // addend may be null. False: cannot, and nothing was done.
+  virtual bool forward_fused(const void*, const void* /*weights*/, const void* /*bias*/, const void* /*addend*/,
+                             bool /*relu*/, void* /*y*/) {
+    return false;
+  }
+  // dx = or, where `add`, += the gradient in x.
+  virtual void backward_data(const void* weights, const void* dy, void* dx, bool add) = 0;
+  virtual void backward_weights(const void* x, const void* dy, void* dweights, bool add) = 0;
+};
+
+// A row-major product C = op(A) op(B), or += where `add`; op is the transpose where asked for. m, n: rows and columns
+// of C; k: the inner length. A and B are of the same type, C is float.
+struct Product {
+  bool transpose_a = false, transpose_b = false;
+  int m = 0, n = 0, k = 0;
+  Type type = Type::kFloat;
+  Precision precision = Precision::kFp32;
+  const void* a = nullptr;
+  const void* b = nullptr;
+  float* c = nullptr;
+  bool add = false;
+};
+
+class Gpu {
+ public:
+  virtual ~Gpu() = default;
+  // For people and for .state: "NVIDIA H100 80GB HBM3".
+  virtual std::string name() const = 0;
+  // Versions that may change the last bits: "CUDA 13.0, cuDNN 9.19".
+  virtual std::string libraries() const = 0;
+
+  // The kernel of a layer; null where there is none for it, or not for its options.
+  virtual std::unique_ptr<Kernel> make_kernel(const LayerConfig& layer) = 0;
+  virtual std::unique_ptr<Convolution> make_convolution(const ConvolutionShape& shape, bool trains) = 0;
+  virtual void multiply(const Product& product) = 0;
+  virtual const Operations& operations() const = 0;
+
+  // Device memory; null where there is not so much.
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void release(void* memory) = 0;
+  virtual size_t free_bytes() = 0;
+  // Memory of the host from which copies run while the host goes on.
+  virtual void* allocate_pinned(size_t bytes) = 0;
+  virtual void release_pinned(void* memory) = 0;
+
+  // In the order of the calls; only finish() and copy_out() wait.
+  virtual void copy_in(void* device, const void* host, size_t bytes) = 0;
+  virtual void copy_out(void* host, const void* device, size_t bytes) = 0;
+  virtual void zero(void* device, size_t bytes) = 0;
+  virtual void finish() = 0;
+  // Seconds on the device's clock between two marks; a mark costs little. wait_for waits until the work
+  // before a mark is done.
+  virtual void mark(size_t number) = 0;
+  virtual void wait_for(size_t mark) = 0;
+  virtual double seconds_between(size_t first, size_t second) = 0;
+
+  // Records what is queued from start_recording on instead of running it. Null where it cannot.
+  virtual bool can_record() const = 0;
+  virtual void start_recording() = 0;
+  virtual std::unique_ptr<Recording> stop_recording() = 0;
+
+  // The CUDA stream, for the launcher (gpu/launch.h).
+  virtual void* stream() = 0;
+  // Processors of the device: how many blocks it takes to fill it.
+  virtual int processors() const = 0;
+};
+
+// Device memory that is given back.
+class Memory {
+ public:
+  Memory() = default;
+  ~Memory() { reset(); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  // Zeroed. False where there is not so much memory.
+  bool allocate(Gpu* gpu, size_t bytes);
+  void reset();
+  char* data() const { return data_; }
+  template <class T>
+  T* as(size_t offset_bytes = 0) const {
+    return reinterpret_cast<T*>(data_ + offset_bytes);
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  Gpu* gpu_ = nullptr;
+  char* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+// Host memory for copies that run meanwhile.
+class Pinned {
+ public:
+  Pinned() = default;
+  ~Pinned() {
+    if (data_ != nullptr) gpu_->release_pinned(data_);
+  }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+  void allocate(Gpu* gpu, size_t bytes) {
+    gpu_ = gpu;
+    data_ = static_cast<char*>(gpu->allocate_pinned(bytes));
+  }
+  template <class T>
+  T* as(size_t offset_bytes = 0) const {
+    return reinterpret_cast<T*>(data_ + offset_bytes);
+  }
+
+ private:
+  Gpu* gpu_ = nullptr;
+  char* data_ = nullptr;
+};
+
+}  // namespace dng::gpu

@@ -1,0 +1,181 @@
+// Starts kernels: the same source on the GPU (read by nvcc) and as loops on the CPU (read by any compiler, for tests).
+// Everything that is launched stands in the namespace DNG_GPU, which is another one for each.
+//
+//   each(gpu, n, body)            body(i) for every i below n, in any order
+//   blocks(gpu, x, y, body)       body(block, shared) for x times y blocks of kThreads threads. Within a body, every
+//                                 step that threads do on their own is a block.each_thread([&](int thread) {...});
+//                                 what one of them wrote to `shared` the others may read after a block.barrier().
+//   samples(gpu, n, body)         body(i, lanes) for every i below n, with a warp each (layers/cost_math.h)
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "gpu/gpu.h"
+
+#if defined(__CUDACC__)
+#include "gpu/cuda/check.h"
+#define DNG_GPU cuda
+#else
+#include "layers/cost_math.h"
+#define DNG_GPU emulated
+#endif
+
+namespace dng::DNG_GPU {
+
+constexpr int kThreads = 256;
+
+#if defined(__CUDACC__)
+
+inline cudaStream_t stream_of(gpu::Gpu& gpu) { return static_cast<cudaStream_t>(gpu.stream()); }
+
+template <class Body>
+__global__ void __launch_bounds__(kThreads) each_kernel(uint32_t count, const Body body) {
+  for (uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) body(i);
+}
+
+template <class Body>
+void each(gpu::Gpu& gpu, size_t count, const Body& body) {
+  if (count == 0) return;
+  const size_t wanted = (count + kThreads - 1) / kThreads;
+  const size_t most = static_cast<size_t>(gpu.processors()) * 16;
+  each_kernel<<<static_cast<unsigned>(wanted < most ? wanted : most), kThreads, 0, stream_of(gpu)>>>(
+      static_cast<uint32_t>(count), body);
+  check(cudaGetLastError());
+}
+
+class Block {
+ public:
+  __device__ int x() const { return static_cast<int>(blockIdx.x); }
+  __device__ int y() const { return static_cast<int>(blockIdx.y); }
+  __device__ int count_y() const { return static_cast<int>(gridDim.y); }
+  template <class Step>
+  __device__ void each_thread(const Step& step) const {
+    step(static_cast<int>(threadIdx.x));
+  }
+  __device__ void barrier() const { __syncthreads(); }
+  // Whether this is the last of the blocks with the same x to get here; what the others wrote before to device memory
+  // can be read then. The counter is zero before and after. `flag` lies in shared memory.
+  __device__ bool is_last(unsigned* counters, int* flag) const {
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+      const unsigned before = atomicAdd(counters + blockIdx.x, 1u);
+      *flag = before == gridDim.y - 1 ? 1 : 0;
+      if (*flag != 0) counters[blockIdx.x] = 0;
+    }
+    __syncthreads();
+    const bool last = *flag != 0;
+    if (last) __threadfence();
+    return last;
+  }
+};
+
+template <class Body>
+__global__ void __launch_bounds__(kThreads) blocks_kernel(const Body body) {
+  __shared__ typename Body::Shared shared;
+  const Block block;
+  body(block, shared);
+}
+
+template <class Body>
+void blocks(gpu::Gpu& gpu, int x, int y, const Body& body) {
+  const dim3 grid(static_cast<unsigned>(x), static_cast<unsigned>(y));
+  blocks_kernel<<<grid, kThreads, 0, stream_of(gpu)>>>(body);
+  check(cudaGetLastError());
+}
+
+// The lanes of a warp share a sample.
+class WarpLanes {
+ public:
+  __device__ int first() const { return static_cast<int>(threadIdx.x % 32); }
+  __device__ int step() const { return 32; }
+  template <class Real>
+  __device__ Real sum(Real mine) const {
+    for (int distance = 16; distance > 0; distance /= 2) mine += __shfl_xor_sync(kAll, mine, distance);
+    return mine;
+  }
+  template <class Real>
+  __device__ Real max(Real mine) const {
+    for (int distance = 16; distance > 0; distance /= 2) {
+      const Real other = __shfl_xor_sync(kAll, mine, distance);
+      mine = other > mine ? other : mine;
+    }
+    return mine;
+  }
+  template <class Real>
+  __device__ int best(int index, Real value) const {
+    for (int distance = 16; distance > 0; distance /= 2) {
+      const int other = __shfl_xor_sync(kAll, index, distance);
+      const Real others = __shfl_xor_sync(kAll, value, distance);
+      if (other >= 0 && (index < 0 || others > value || (others == value && other < index))) {
+        index = other;
+        value = others;
+      }
+    }
+    // Where numbers are not numbers, lanes could disagree.
+    return __shfl_sync(kAll, index, 0);
+  }
+  __device__ void meet() const { __syncwarp(); }
+
+ private:
+  static constexpr unsigned kAll = 0xffffffffu;
+};
+
+template <class Body>
+__global__ void __launch_bounds__(kThreads) samples_kernel(int count, const Body body) {
+  const int sample = static_cast<int>((blockIdx.x * blockDim.x + threadIdx.x) / 32);
+  if (sample < count) body(sample, WarpLanes());
+}
+
+template <class Body>
+void samples(gpu::Gpu& gpu, int count, const Body& body) {
+  constexpr int kWarps = 4;
+  samples_kernel<<<static_cast<unsigned>((count + kWarps - 1) / kWarps), kWarps * 32, 0, stream_of(gpu)>>>(count, body);
+  check(cudaGetLastError());
+}
+
+#else
+
+template <class Body>
+void each(gpu::Gpu&, size_t count, const Body& body) {
+  for (uint32_t i = 0; i < count; ++i) body(i);
+}
+
+class Block {
+ public:
+  Block(int x, int y, int count_y) : x_(x), y_(y), count_y_(count_y) {}
+  int x() const { return x_; }
+  int y() const { return y_; }
+  int count_y() const { return count_y_; }
+  template <class Step>
+  void each_thread(const Step& step) const {
+    for (int thread = 0; thread < kThreads; ++thread) step(thread);
+  }
+  void barrier() const {}
+  bool is_last(unsigned* counters, int*) const {
+    const bool last = counters[x_]++ == static_cast<unsigned>(count_y_ - 1);
+    if (last) counters[x_] = 0;
+    return last;
+  }
+
+ private:
+  int x_, y_, count_y_;
+};
+
+template <class Body>
+void blocks(gpu::Gpu&, int x, int y, const Body& body) {
+  typename Body::Shared shared;
+  for (int row = 0; row < y; ++row) {
+    for (int column = 0; column < x; ++column) body(Block(column, row, y), shared);
+  }
+}
+
+template <class Body>
+void samples(gpu::Gpu&, int count, const Body& body) {
+  for (int i = 0; i < count; ++i) body(i, OneLane());
+}
+
+#endif
+
+}  // namespace dng::DNG_GPU

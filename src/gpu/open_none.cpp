@@ -1,0 +1,15 @@
+// A build without CUDA.
+#include "base/error.h"
+#include "gpu/open.h"
+
+namespace dng::gpu {
+
+bool built_in() { return false; }
+
+int count() { return 0; }
+
+std::shared_ptr<Gpu> open(int) {
+  fail("this build computes on the CPU only; build it where nvcc and cuDNN are (cmake option GENERATIONS_CUDA)");
+}
+
+}  // namespace dng::gpu

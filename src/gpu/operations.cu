@@ -1,0 +1,112 @@
+#include "gpu/device_operations.h"
+
+#include "data/window.h"
+#include "gpu/elementwise.h"
+#include "train/sgd_math.h"
+
+namespace dng::DNG_GPU {
+namespace {
+
+struct UpdateBody {
+  gpu::Update u;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const gpu::UpdateRule& rule = u.rules[u.rule_of_chunk[i / gpu::kChunk]];
+    const float gradient = u.gradient[i];
+    u.gradient[i] = 0;
+    if (rule.frozen != 0) return;
+    const SgdRates rates =
+        sgd_rates(u.step->rate, rule.rate_factor, u.batch, rule.decays != 0 ? u.decay : 0.0f, u.momentum_factor);
+    const float before = u.momentum[i];
+    float value = u.value[i], update = before + gradient;
+    if (u.nesterov) {
+      nesterov_sgd(rates, before, &value, &update);
+    } else {
+      plain_sgd(rates, &value, &update);
+    }
+    u.value[i] = value;
+    u.momentum[i] = update;
+    if (u.copy != nullptr && i < u.copied)
+      static_cast<gpu::BFloat16*>(u.copy)[i] = gpu::from_float<gpu::BFloat16>(value);
+  }
+};
+
+void update(gpu::Gpu& gpu, const gpu::Update& u) { each(gpu, u.count, UpdateBody{u}); }
+
+void add_copies(gpu::Gpu& gpu, float* gradient, const void* copy_gradient, size_t count) {
+  convert(gpu, static_cast<const gpu::BFloat16*>(copy_gradient), gradient, gpu::Type::kFloat, count, true);
+}
+
+void refresh_copies(gpu::Gpu& gpu, const float* value, void* copy, size_t count) {
+  convert(gpu, value, copy, gpu::Type::kBFloat16, count, false);
+}
+
+template <class T>
+struct ImportBody {
+  const float* planes;
+  T* images;
+  uint32_t channels, space;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const uint32_t channel = i % channels, pixel = i / channels % space;
+    const size_t image = i / channels / space;
+    images[i] = gpu::from_float<T>(planes[(image * channels + channel) * space + pixel]);
+  }
+};
+
+void import_images(gpu::Gpu& gpu, const float* planes, const Geometry& shape, int batch, gpu::Type type, void* images) {
+  gpu::with_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    each(gpu, static_cast<size_t>(batch) * shape.size(),
+         ImportBody<T>{planes, static_cast<T*>(images), static_cast<uint32_t>(shape.channels),
+                       static_cast<uint32_t>(shape.height * shape.width)});
+  });
+}
+
+void export_numbers(gpu::Gpu& gpu, const void* numbers, gpu::Type type, size_t count, float* to) {
+  gpu::with_type(type, [&](auto zero) {
+    using T = decltype(zero);
+    convert(gpu, static_cast<const T*>(numbers), to, gpu::Type::kFloat, count, false);
+  });
+}
+
+// One pixel with all its channels.
+template <class T>
+struct AugmentBody {
+  gpu::Augment a;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const auto width = static_cast<uint32_t>(a.input.width), height = static_cast<uint32_t>(a.input.height);
+    const uint32_t image = i / width / height;
+    const uint32_t sample = a.samples[image];
+    CounterRandom random(a.step->seed, Stream::kAugment, a.epochs[image], sample);
+    const Window window = draw_window(a.shape, a.input, a.pad, a.mirror, &random);
+    const int column = static_cast<int>(i % width);
+    const int x = (window.mirror ? a.input.width - 1 - column : column) + window.x;
+    const int y = static_cast<int>(i / width % height) + window.y;
+    const bool inside = x >= 0 && x < a.shape.width && y >= 0 && y < a.shape.height;
+    const size_t plane = static_cast<size_t>(a.shape.height) * static_cast<size_t>(a.shape.width);
+    const uint8_t* at =
+        a.planes + static_cast<size_t>(sample) * static_cast<size_t>(a.shape.channels) * plane +
+        (inside ? static_cast<size_t>(y) * static_cast<size_t>(a.shape.width) + static_cast<size_t>(x) : 0);
+    for (int c = 0; c < a.input.channels; ++c) {
+      const int byte = inside ? at[static_cast<size_t>(c) * plane] : 0;
+      static_cast<T*>(a.images)[static_cast<size_t>(i) * static_cast<size_t>(a.input.channels) + c] =
+          gpu::from_float<T>(a.table[256 * c + byte]);
+    }
+    if (i % (width * height) == 0) a.labels[image] = a.set_labels[sample];
+  }
+};
+
+void augment(gpu::Gpu& gpu, const gpu::Augment& a) {
+  gpu::with_type(a.type, [&](auto zero) {
+    each(gpu, static_cast<size_t>(a.batch) * static_cast<size_t>(a.input.height) * static_cast<size_t>(a.input.width),
+         AugmentBody<decltype(zero)>{a});
+  });
+}
+
+}  // namespace
+
+const gpu::Operations& operations() {
+  static const gpu::Operations all = {update, add_copies, refresh_copies, import_images, export_numbers, augment};
+  return all;
+}
+
+}  // namespace dng::DNG_GPU

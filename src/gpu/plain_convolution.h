@@ -1,0 +1,213 @@
+// A convolution as plain loops, one thread for each number of the result: what the libraries do fast. The tests hold
+// the libraries against it, and it stands in where cuDNN has nothing for a shape.
+#pragma once
+
+#include "gpu/dispatch.h"
+#include "gpu/launch.h"
+
+namespace dng::DNG_GPU {
+
+struct Loops {
+  int batch, height, width, channels;  // of x
+  int out_height, out_width, outputs;  // of y
+  int size_y, size_x, stride, padding;
+  int in_group, out_group;  // channels of a group, on both sides
+
+  explicit Loops(const gpu::ConvolutionShape& s)
+      : batch(s.batch),
+        height(s.in.height),
+        width(s.in.width),
+        channels(s.in.channels),
+        out_height(s.out.height),
+        out_width(s.out.width),
+        outputs(s.out.channels),
+        size_y(s.size_y),
+        size_x(s.size_x),
+        stride(s.stride),
+        padding(s.padding),
+        in_group(s.in.channels / s.groups),
+        out_group(s.out.channels / s.groups) {}
+
+  DNG_DEVICE size_t x_at(int b, int y, int x, int c) const {
+    return ((static_cast<size_t>(b) * height + y) * width + x) * channels + c;
+  }
+  DNG_DEVICE size_t y_at(int b, int y, int x, int k) const {
+    return ((static_cast<size_t>(b) * out_height + y) * out_width + x) * outputs + k;
+  }
+  DNG_DEVICE size_t w_at(int k, int r, int s, int c) const {
+    return ((static_cast<size_t>(k) * size_y + r) * size_x + s) * in_group + c;
+  }
+};
+
+template <class T>
+struct PlainForward {
+  Loops at;
+  const T *x, *w;
+  T* y;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const int k = static_cast<int>(i % at.outputs);
+    const int ox = static_cast<int>(i / at.outputs % at.out_width);
+    const int oy = static_cast<int>(i / at.outputs / at.out_width % at.out_height);
+    const int b = static_cast<int>(i / at.outputs / at.out_width / at.out_height);
+    const int first = k / at.out_group * at.in_group;
+    float sum = 0;
+    for (int r = 0; r < at.size_y; ++r) {
+      const int iy = oy * at.stride - at.padding + r;
+      if (iy < 0 || iy >= at.height) continue;
+      for (int s = 0; s < at.size_x; ++s) {
+        const int ix = ox * at.stride - at.padding + s;
+        if (ix < 0 || ix >= at.width) continue;
+        for (int c = 0; c < at.in_group; ++c) {
+          sum += gpu::to_float(x[at.x_at(b, iy, ix, first + c)]) * gpu::to_float(w[at.w_at(k, r, s, c)]);
+        }
+      }
+    }
+    y[i] = gpu::from_float<T>(sum);
+  }
+};
+
+template <class T>
+struct PlainEnding {
+  T* y;
+  const T *bias, *addend;
+  uint32_t outputs;
+  bool relu;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    float value = gpu::to_float(y[i]) + gpu::to_float(bias[i % outputs]);
+    if (addend != nullptr) value += gpu::to_float(addend[i]);
+    y[i] = gpu::from_float<T>(relu && value < 0 ? 0.0f : value);
+  }
+};
+
+template <class T>
+struct PlainBackwardData {
+  Loops at;
+  const T *w, *dy;
+  T* dx;
+  bool add;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const int c = static_cast<int>(i % at.channels);
+    const int ix = static_cast<int>(i / at.channels % at.width);
+    const int iy = static_cast<int>(i / at.channels / at.width % at.height);
+    const int b = static_cast<int>(i / at.channels / at.width / at.height);
+    const int group = c / at.in_group;
+    float sum = 0;
+    for (int r = 0; r < at.size_y; ++r) {
+      const int down = iy + at.padding - r;
+      if (down < 0 || down % at.stride != 0 || down / at.stride >= at.out_height) continue;
+      for (int s = 0; s < at.size_x; ++s) {
+        const int across = ix + at.padding - s;
+        if (across < 0 || across % at.stride != 0 || across / at.stride >= at.out_width) continue;
+        for (int k = group * at.out_group; k < (group + 1) * at.out_group; ++k) {
+          sum += gpu::to_float(dy[at.y_at(b, down / at.stride, across / at.stride, k)]) *
+                 gpu::to_float(w[at.w_at(k, r, s, c - group * at.in_group)]);
+        }
+      }
+    }
+    dx[i] = gpu::from_float<T>(add ? gpu::to_float(dx[i]) + sum : sum);
+  }
+};
+
+template <class T>
+struct PlainBackwardWeights {
+  Loops at;
+  const T *x, *dy;
+  T* dw;
+  bool add;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const int c = static_cast<int>(i % at.in_group);
+    const int s = static_cast<int>(i / at.in_group % at.size_x);
+    const int r = static_cast<int>(i / at.in_group / at.size_x % at.size_y);
+    const int k = static_cast<int>(i / at.in_group / at.size_x / at.size_y);
+    const int channel = k / at.out_group * at.in_group + c;
+    double sum = 0;
+    for (int b = 0; b < at.batch; ++b) {
+      for (int oy = 0; oy < at.out_height; ++oy) {
+        const int iy = oy * at.stride - at.padding + r;
+        if (iy < 0 || iy >= at.height) continue;
+        for (int ox = 0; ox < at.out_width; ++ox) {
+          const int ix = ox * at.stride - at.padding + s;
+          if (ix < 0 || ix >= at.width) continue;
+          sum += static_cast<double>(gpu::to_float(x[at.x_at(b, iy, ix, channel)]) *
+                                     gpu::to_float(dy[at.y_at(b, oy, ox, k)]));
+        }
+      }
+    }
+    dw[i] = gpu::from_float<T>(add ? gpu::to_float(dw[i]) + static_cast<float>(sum) : static_cast<float>(sum));
+  }
+};
+
+class PlainConvolution final : public gpu::Convolution {
+ public:
+  PlainConvolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape) : gpu_(gpu), shape_(shape), at_(shape) {}
+
+  void forward(const void* x, const void* weights, void* y) override {
+    with_type([&](auto zero) {
+      using T = decltype(zero);
+      each(*gpu_, images(shape_.out),
+           PlainForward<T>{at_, static_cast<const T*>(x), static_cast<const T*>(weights), static_cast<T*>(y)});
+    });
+  }
+  bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend, bool relu,
+                     void* y) override {
+    forward(x, weights, y);
+    with_type([&](auto zero) {
+      using T = decltype(zero);
+      each(*gpu_, images(shape_.out),
+           PlainEnding<T>{static_cast<T*>(y), static_cast<const T*>(bias), static_cast<const T*>(addend),
+                          static_cast<uint32_t>(shape_.out.channels), relu});
+    });
+    return true;
+  }
+  void backward_data(const void* weights, const void* dy, void* dx, bool add) override {
+    with_type([&](auto zero) {
+      using T = decltype(zero);
+      each(*gpu_, images(shape_.in),
+           PlainBackwardData<T>{at_, static_cast<const T*>(weights), static_cast<const T*>(dy), static_cast<T*>(dx),
+                                add});
+    });
+  }
+  void backward_weights(const void* x, const void* dy, void* dweights, bool add) override {
+    with_type([&](auto zero) {
+      using T = decltype(zero);
+      each(*gpu_, shape_.weights(),
+           PlainBackwardWeights<T>{at_, static_cast<const T*>(x), static_cast<const T*>(dy), static_cast<T*>(dweights),
+                                   add});
+    });
+  }
+
+ private:
+  template <class Function>
+  void with_type(const Function& function) const {
+    gpu::with_type(gpu::activation_type(shape_.precision), function);
+  }
+  size_t images(const Geometry& shape) const { return static_cast<size_t>(shape_.batch) * shape.size(); }
+
+  gpu::Gpu* gpu_;
+  gpu::ConvolutionShape shape_;
+  Loops at_;
+};
+
+template <class T>
+struct PlainProduct {
+  gpu::Product p;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const auto row = static_cast<size_t>(i / static_cast<uint32_t>(p.n)), column = static_cast<size_t>(i % p.n);
+    const auto m = static_cast<size_t>(p.m), n = static_cast<size_t>(p.n), inner = static_cast<size_t>(p.k);
+    const T *a = static_cast<const T*>(p.a), *b = static_cast<const T*>(p.b);
+    float sum = 0;
+    for (size_t k = 0; k < inner; ++k) {
+      sum += gpu::to_float(p.transpose_a ? a[k * m + row] : a[row * inner + k]) *
+             gpu::to_float(p.transpose_b ? b[column * inner + k] : b[k * n + column]);
+    }
+    p.c[i] = p.add ? p.c[i] + sum : sum;
+  }
+};
+
+inline void plain_product(gpu::Gpu& gpu, const gpu::Product& product) {
+  gpu::with_type(product.type, [&](auto zero) {
+    each(gpu, static_cast<size_t>(product.m) * static_cast<size_t>(product.n), PlainProduct<decltype(zero)>{product});
+  });
+}
+
+}  // namespace dng::DNG_GPU

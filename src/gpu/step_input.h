@@ -1,0 +1,24 @@
+// What changes from pass to pass: it lies on the device, so that one recording of a step serves all.
+#pragma once
+
+#include <cstdint>
+
+namespace dng::gpu {
+
+struct StepInput {
+  uint64_t seed = 0;
+  int64_t position = 0;  // of the first image in the training stream
+  int64_t steps = 0;     // training passes before this one
+  double epoch = 0;      // epochs done, with fraction
+  float rate = 0;        // of the update that follows
+  int count = 0;         // images that matter
+  int has_labels = 0, has_teacher = 0;
+  int slot = 0;  // of the results
+};
+
+struct StepResult {
+  double loss = 0;  // summed over the images
+  int64_t correct = 0;
+};
+
+}  // namespace dng::gpu

@@ -1,0 +1,82 @@
+#include "train/steps.h"
+
+#include <cmath>
+
+#include "base/progress.h"
+#include "eval/accuracy.h"
+#include "train/sgd.h"
+
+namespace dng {
+namespace {
+
+class CpuSteps final : public Steps {
+ public:
+  explicit CpuSteps(const StepsSettings& s)
+      : s_(s),
+        config_(s.network->config()),
+        stream_(s.data, config_.augmentation(), config_.input, s.seed, config_.mini_batch, s.first * config_.batch,
+                s.schedule.iterations() * config_.batch, s.threads) {}
+
+  int64_t most() const override { return 1; }
+  double waited() const override { return stream_.waited(); }
+
+  void run(int64_t first, int64_t count, std::vector<StepResult>* results) override {
+    for (int64_t i = first; i < first + count; ++i) {
+      results->push_back(update(i));
+      if (!std::isfinite(results->back().loss)) return;
+    }
+  }
+
+ private:
+  StepResult update(int64_t iteration) {
+    Sgd sgd(&s_.network->parameters(),
+            {config_.net.real("momentum"), config_.net.real("decay"), config_.net.flag("nesterov")});
+    sgd.begin();
+    StepResult result;
+    for (int part = 0; part < config_.subdivisions; ++part) {
+      double before = now_seconds();
+      const Batch& batch = stream_.next();
+      s_.profile->data += now_seconds() - before;
+      Pass pass;
+      pass.training = true;
+      pass.input = batch.images.data();
+      pass.labels = batch.labels.data();
+      pass.count = batch.count;
+      pass.seed = s_.seed;
+      pass.first_position = batch.position;
+      pass.steps = iteration * config_.subdivisions + part;
+      pass.epoch = static_cast<double>(iteration) * config_.batch / static_cast<double>(s_.data.size());
+      before = now_seconds();
+      if (s_.teacher != nullptr) pass.teacher = s_.teacher->probabilities(batch);
+      s_.profile->teacher += now_seconds() - before;
+      s_.network->forward(&pass);
+      result.loss += pass.loss;
+      if (!std::isfinite(pass.loss)) return result;
+      const float* probabilities = s_.network->probabilities();
+      for (int b = 0; b < batch.count; ++b) {
+        const int rank = rank_of(probabilities + static_cast<size_t>(b) * config_.classes(), config_.classes(),
+                                 batch.labels[static_cast<size_t>(b)]);
+        result.correct += rank == 0 ? 1 : 0;
+      }
+      result.images += batch.count;
+      s_.network->backward(&pass);
+    }
+    const double before = now_seconds();
+    sgd.step(s_.schedule.rate(iteration), config_.batch);
+    s_.profile->update += now_seconds() - before;
+    return result;
+  }
+
+  StepsSettings s_;
+  const NetworkConfig& config_;
+  TrainingStream stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<Steps> make_steps(const StepsSettings& settings) {
+  if (settings.network->device() != nullptr) return make_gpu_steps(settings);
+  return std::make_unique<CpuSteps>(settings);
+}
+
+}  // namespace dng

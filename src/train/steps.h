@@ -1,0 +1,51 @@
+// The updates of a training run, one after the other: batches, teacher, passes, SGD. On the CPU, or on a GPU, where
+// several updates are queued before the host looks at their results.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/dataset.h"
+#include "engine/network.h"
+#include "train/profile.h"
+#include "train/schedule.h"
+#include "train/teacher.h"
+
+namespace dng {
+
+struct StepsSettings {
+  const Dataset& data;
+  Network* network;
+  TeacherSource* teacher;  // null: none
+  const Schedule& schedule;
+  uint64_t seed = 0;
+  int threads = 1;
+  int64_t first = 0;             // the first update of this run
+  Profile* profile = nullptr;    // times are added to
+  bool profiles_layers = false;  // on a GPU that costs time
+};
+
+// Of one update.
+struct StepResult {
+  double loss = 0;  // the cost, summed over its images; not finite: the update was not made, or is of no use
+  int64_t images = 0, correct = 0;
+};
+
+class Steps {
+ public:
+  virtual ~Steps() = default;
+  // Updates that a call may ask for.
+  virtual int64_t most() const = 0;
+  // Makes the updates number `first` (counted from 0) to first + count - 1 and adds their results; fewer where a loss
+  // is not finite.
+  virtual void run(int64_t first, int64_t count, std::vector<StepResult>* results) = 0;
+  // Seconds spent waiting for data.
+  virtual double waited() const = 0;
+};
+
+// For the device that the network is on.
+std::unique_ptr<Steps> make_steps(const StepsSettings& settings);
+std::unique_ptr<Steps> make_gpu_steps(const StepsSettings& settings);
+
+}  // namespace dng

@@ -1,0 +1,79 @@
+#include "tests/emulated_gpu.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "gpu/kernel_sources.h"
+#include "gpu/plain_convolution.h"
+
+namespace dng::test {
+namespace {
+
+class EmulatedGpu final : public gpu::Gpu {
+ public:
+  explicit EmulatedGpu(size_t bytes) : bytes_(bytes) {}
+  ~EmulatedGpu() override {
+    for (const auto& entry : sizes_) std::free(entry.first);
+  }
+  std::string name() const override { return "an emulated GPU"; }
+  std::string libraries() const override { return "none"; }
+
+  std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer) override { return emulated::make_kernel(layer); }
+  std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool) override {
+    return std::make_unique<emulated::PlainConvolution>(this, shape);
+  }
+  void multiply(const gpu::Product& product) override { emulated::plain_product(*this, product); }
+  const gpu::Operations& operations() const override { return emulated::operations(); }
+
+  void* allocate(size_t bytes) override {
+    if (bytes > free_bytes()) return nullptr;
+    void* memory = std::aligned_alloc(256, (bytes + 255) / 256 * 256);
+    // Nothing may count on fresh memory being zero.
+    std::memset(memory, 0xff, bytes);
+    sizes_[memory] = bytes;
+    used_ += bytes;
+    return memory;
+  }
+  void release(void* memory) override {
+    used_ -= sizes_.at(memory);
+    sizes_.erase(memory);
+    std::free(memory);
+  }
+  size_t free_bytes() override { return bytes_ - used_; }
+  void* allocate_pinned(size_t bytes) override { return std::calloc(1, bytes); }
+  void release_pinned(void* memory) override { std::free(memory); }
+
+  void copy_in(void* device, const void* host, size_t bytes) override {
+    if (bytes > 0) std::memcpy(device, host, bytes);
+  }
+  void copy_out(void* host, const void* device, size_t bytes) override {
+    if (bytes > 0) std::memcpy(host, device, bytes);
+  }
+  void zero(void* device, size_t bytes) override { std::memset(device, 0, bytes); }
+  void finish() override {}
+  void mark(size_t number) override { marks_[number] = Clock::now(); }
+  void wait_for(size_t) override {}
+  double seconds_between(size_t first, size_t second) override {
+    return std::chrono::duration<double>(marks_.at(second) - marks_.at(first)).count();
+  }
+  bool can_record() const override { return false; }
+  void start_recording() override {}
+  std::unique_ptr<gpu::Recording> stop_recording() override { return nullptr; }
+  void* stream() override { return nullptr; }
+  int processors() const override { return 4; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  size_t bytes_, used_ = 0;
+  std::map<void*, size_t> sizes_;
+  std::map<size_t, Clock::time_point> marks_;
+};
+
+}  // namespace
+
+std::shared_ptr<gpu::Gpu> emulated_gpu(size_t bytes) { return std::make_shared<EmulatedGpu>(bytes); }
+
+}  // namespace dng::test
