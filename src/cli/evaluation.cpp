@@ -40,7 +40,11 @@ std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments) {
 
 Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& needs) {
   Evaluation e;
-  e.gpu = open_device(arguments);
+  if (needs.watched_layer && arguments.has("-gpus")) {
+    fail_usage("-gpus %s: features are computed on the CPU; leave -gpus out", arguments.text("-gpus", "").c_str());
+  }
+  // A device's network keeps no layer's output.
+  if (!needs.watched_layer) e.gpu = open_device(arguments);
   e.threads = threads_of(arguments);
   e.set = arguments.text("-set", "valid");
   if (e.set != "valid" && e.set != "train") {
