@@ -1,4 +1,4 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """The whole program on a GPU: a training follows the CPU's, goes on from the CPU's state, and evaluates alike.
 
 Skipped where the program finds no GPU. /usr/bin/python3 tests/gpu_program_test.py -v
