@@ -29,12 +29,10 @@ from benchmark.program import Program
 from benchmark.rivals import Chain, PyTorch
 from benchmark.rounds import Rounds, entries
 from benchmark.shares import shares
-from benchmark.workload import LARGE, Workload, option, read
+from benchmark.workload import LARGE, PAPER_CFGS, Workload, option, read
 from generations_driver.errors import Failure, OneLineParser
 
-CFGS = ["cfg/cifar100-resnet20.cfg", "cfg/cifar100-resnet56.cfg", "cfg/cifar100-resnet110.cfg",
-        "cfg/cifar100-densenet100.cfg", "cfg/ilsvrc2012-resnet18.cfg"]
-QUICK_CFGS = CFGS[:1]
+QUICK_CFGS = PAPER_CFGS[:1]
 
 
 def show(text=""):
@@ -47,7 +45,7 @@ def needs_images(path):
 
 def choose_cfgs(options):
     """The cfgs to measure. Of the default ones those whose images are not given are left out, with the reason."""
-    cfgs = options.cfgs or (QUICK_CFGS if options.quick or options.busy else CFGS)
+    cfgs = options.cfgs or (QUICK_CFGS if options.quick or options.busy else PAPER_CFGS)
     kept = []
     for path in cfgs:
         if not options.cfgs and not options.images and needs_images(path):

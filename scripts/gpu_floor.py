@@ -1,139 +1,99 @@
 #!/usr/bin/env python3
-"""What a training step cannot take less than on a GPU, on paper: computed from a cfg, not measured.
+"""The floor of a step on a GPU, computed on paper from cfgs: operations, fewest bytes, kernels. Measures nothing.
 
-    scripts/gpu_floor.py [--batch N] [--tflops T] [--bandwidth GB] [--launch US] [CFG...]
+    scripts/gpu_floor.py [--card NAME] [--precision P[,P...]] [--work W[,W...]] [--batch N] [CFG...]
 
-operations   2 for each multiply-add of convolutions and [connected], three times: forward, gradient of the input (not of
-             the network's first layer), gradient of the weights; over the tensor cores' rate
-bytes        in 16 bits, each once: what a convolution, a join or a pooling writes is read forward, read backward, and
-             its gradient is written and read; parameters, gradients and momentum are read and written in 32 bits; over
-             the memory's bandwidth (a cache that holds a tensor from one kernel to the next can be faster)
-launches     kernels of this program's step, each of them no shorter than the time of a launch within a CUDA graph
-
-The defaults are the data sheet of an H100 SXM: 989 TFLOP/s in bfloat16, 3350 GB/s; and 2 microseconds for a launch,
-which is an assumption.
+Prints a table in Markdown. The floor is the time of all kernels one after the other, each as long as its operations take
+at the card's rate or its bytes at the card's bandwidth, whichever is longer, with a gap between them.
+scripts/benchmark/floor.py says what is counted.
 """
 
 import argparse
 import sys
 
-from generations_driver.cfg_files import read_sections
-from generations_driver.errors import Failure
-from generations_driver.files import read_text
+from benchmark.floor import CARDS, GAP, PRECISIONS, WORK, Card, Floor, card_named
+from benchmark.network_shapes import Network
+from benchmark.workload import GPU_BATCHES, PAPER_CFGS, batch_for
+from generations_driver.errors import Failure, OneLineParser
 
-CFGS = ["cfg/cifar100-resnet20.cfg", "cfg/cifar100-resnet56.cfg", "cfg/cifar100-resnet110.cfg",
-        "cfg/cifar100-densenet100.cfg", "cfg/ilsvrc2012-resnet18.cfg"]
-LARGE, LARGE_BATCH, SMALL_BATCH = 128, 256, 128
-# Passes over what a layer writes: forward written and read, backward read, its gradient written and read.
-PASSES = 5
-# Numbers of 4 bytes for each parameter: read twice forward and backward; gradient, momentum and value read and written.
-PARAMETER_NUMBERS = 8
+HEADING = ("network", "work", "precision", "batch", "GFLOP", "MB", "kernels", "operations", "bytes", "gaps", "floor",
+           "images/s")
 
 
-class Floor:
-    """Counts of a step, for one image where nothing else is said."""
+def choices(allowed):
+    def read(text):
+        words = text.split(",")
+        for word in words:
+            if word not in allowed:
+                raise argparse.ArgumentTypeError(f"{word} is not allowed: {', '.join(allowed)}")
+        return words
+    return read
 
-    def __init__(self, path):
-        self.multiply_adds = self.first = self.written = self.parameters = self.launches = 0
-        sections = read_sections(path, read_text(path, "network cfg"))
-        net = {key: value for key, value, _ in sections[0][2]}
-        shape = tuple(int(net[key]) for key in ("channels", "height", "width"))
-        self.height = shape[1]
-        shapes = []
-        self.launches += 1  # augmentation
-        for name, _line, entries in sections[1:]:
-            shape = self.layer(name, {key: value for key, value, _ in entries}, shape, shapes)
-            shapes.append(shape)
-        self.launches += 3  # the cost, its sum, the update
 
-    def layer(self, name, options, shape, shapes):
-        channels, height, width = shape
-        if name in ("convolutional", "conv"):
-            size, stride = int(options.get("size", 1)), int(options.get("stride", 1))
-            padding = size // 2 if options.get("pad") == "1" else int(options.get("padding", 0))
-            out = (int(options.get("filters", 1)), (height + 2 * padding - size) // stride + 1,
-                   (width + 2 * padding - size) // stride + 1)
-            weights = size * size * channels // int(options.get("groups", 1)) * out[0]
-            self.product(weights, weights * out[1] * out[2])
-            normalised = options.get("batch_normalize") == "1"
-            self.parameters += out[0] * (2 if normalised else 1)
-            self.launches += 4 if normalised else 2
-            return self.write(out)
-        if name in ("connected", "conn"):
-            out = (int(options["output"]), 1, 1)
-            weights = channels * height * width * out[0]
-            self.product(weights, weights)
-            self.parameters += out[0]
-            self.launches += 2
-            return self.write(out)
-        if name in ("maxpool", "max", "local_avgpool"):
-            stride = int(options.get("stride", 1))
-            size = int(options.get("size", stride))
-            padding = int(options.get("padding", size - 1))
-            out = (channels, (height + padding - size) // stride + 1, (width + padding - size) // stride + 1)
-            if size == 1:
-                return out  # part of the convolution that reads it
-            self.launches += 2
-            return self.write(out)
-        if name in ("avgpool", "avg"):
-            self.launches += 2
-            return self.write((channels, 1, 1))
-        if name == "route":
-            layers = [int(number) for number in options["layers"].split(",")]
-            sources = [shapes[number] for number in layers]
-            out = (sum(source[0] for source in sources), *sources[0][1:])
-            if len(sources) == 1:
-                return out
-            self.launches += 2 * len(sources)
-            return self.write(out)
-        if name == "batchnorm":
-            self.parameters += 2 * channels
-            self.launches += 4
-            return self.write(shape)
-        if name == "dropout":
-            self.launches += 2
-            return self.write(shape)
-        return shape  # shortcut, activation: part of the layer before; the cost
+def row(floor):
+    def milliseconds(seconds):
+        return f"{1000 * seconds:.3f}"
+    return (floor.network, floor.work, floor.precision, floor.batch, f"{floor.operations / 1e9:.1f}",
+            f"{floor.bytes / 1e6:.0f}", floor.launches, milliseconds(floor.operation_seconds),
+            milliseconds(floor.byte_seconds), milliseconds(floor.launch_seconds), milliseconds(floor.seconds),
+            f"{floor.batch / floor.seconds:.0f}")
 
-    def product(self, weights, multiply_adds):
-        self.launches += 2 if self.first == 0 else 3
-        self.first = self.first or multiply_adds
-        self.multiply_adds += multiply_adds
-        self.parameters += weights
 
-    def write(self, out):
-        self.written += out[0] * out[1] * out[2]
-        return out
+def markdown(cells):
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
-    def step(self, batch):
-        """(operations, bytes, launches)"""
-        operations = 2 * batch * (3 * self.multiply_adds - self.first)
-        return operations, 2 * PASSES * batch * self.written + 4 * PARAMETER_NUMBERS * self.parameters, self.launches
+
+def card_of(options):
+    """The named card, with the rates that are given in its place."""
+    card = card_named(options.card)
+    given = {key: getattr(options, key) for key in ("bf16", "tf32", "fp32", "bandwidth")
+             if getattr(options, key) is not None}
+    if min([*given.values(), 1]) <= 0 or options.gap < 0 or options.batch is not None and options.batch <= 0:
+        raise Failure("rates, --bandwidth and --batch must be above 0, --gap not below", code=2)
+    return card._replace(**given), options.card + (" with other rates" if given else "")
+
+
+def table(options):
+    card, name = card_of(options)
+    yield (f"Computed on paper, nothing measured. {name}: bf16 {card.bf16:g}, tf32 {card.tf32:g}, fp32 {card.fp32:g} "
+           f"TFLOP/s, {card.bandwidth:g} TB/s; {options.gap:g} us between kernels (assumed). Times in ms a step.")
+    yield ""
+    yield markdown(HEADING)
+    yield "|" + "---|" * len(HEADING)
+    for path in options.cfgs or PAPER_CFGS:
+        network = Network(path)
+        batch = options.batch or batch_for(network.input.height, GPU_BATCHES)
+        for precision in options.precision:
+            for work in options.work:
+                yield markdown(row(Floor(network, work, batch, precision, card, options.gap)))
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cfgs", nargs="*", metavar="CFG", default=CFGS)
-    parser.add_argument("--batch", type=int, help="default: 128, and 256 for large images")
-    parser.add_argument("--tflops", type=float, default=989)
-    parser.add_argument("--bandwidth", type=float, default=3350)
-    parser.add_argument("--launch", type=float, default=2)
+    parser = OneLineParser(prog="gpu_floor.py", description=__doc__.split("\n\n", maxsplit=1)[0],
+                           epilog=__doc__.split("\n\n", maxsplit=2)[2], formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("cfgs", nargs="*", metavar="CFG", help="networks (default: those of the paper)")
+    parser.add_argument("--card", default="H100-SXM", metavar="NAME", help=f"{', '.join(CARDS)} (default: H100-SXM)")
+    parser.add_argument("--precision", type=choices(PRECISIONS), default=["bf16"], metavar="P[,P...]",
+                        help=f"{', '.join(PRECISIONS)} (default: bf16)")
+    parser.add_argument("--work", type=choices(WORK), default=list(WORK), metavar="W[,W...]",
+                        help=f"{', '.join(WORK)} (default: all)")
+    parser.add_argument("--batch", type=int, metavar="N", help="default: 128, and 256 for large images")
+    for key in Card._fields[:3]:
+        parser.add_argument(f"--{key}", type=float, metavar="T", help=f"10^12 operations a second in {key}")
+    parser.add_argument("--bandwidth", type=float, metavar="T", help="10^12 bytes a second")
+    parser.add_argument("--gap", type=float, default=GAP, metavar="US",
+                        help=f"microseconds between two kernels (default: {GAP:g}, an assumption)")
     options = parser.parse_args(arguments)
-    print("| network | batch | GFLOP | MB | launches | ms of operations | ms of bytes | ms of launches |")
-    print("|---|---|---|---|---|---|---|---|")
     try:
-        for path in options.cfgs or CFGS:
-            floor = Floor(path)
-            batch = options.batch or (LARGE_BATCH if floor.height >= LARGE else SMALL_BATCH)
-            operations, moved, launches = floor.step(batch)
-            name = path.rsplit("/", maxsplit=1)[-1].removesuffix(".cfg")
-            print(f"| {name} | {batch} | {operations / 1e9:.1f} | {moved / 1e6:.0f} | {launches} "
-                  f"| {operations / options.tflops / 1e9:.3f} | {moved / options.bandwidth / 1e6:.3f} "
-                  f"| {launches * options.launch / 1e3:.3f} |")
+        for line in table(options):
+            print(line)
+        return 0
     except Failure as failure:
         print(f"gpu_floor.py: {failure}", file=sys.stderr)
         return failure.code
-    return 0
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """The first images of a data set, as a set of its own: an evaluation of few images beside one of many tells the speed
-without the program's start."""
+without the program's start. Where a set has too few, its images come again from the first one on."""
 
 import gzip
 import os
@@ -36,13 +36,18 @@ def take(path, classes, images, folder, name):
     """Writes the first `images` of the set into the folder; returns the new set's path."""
     target = os.path.join(folder, name)
     if path.endswith(".bin"):
-        return write(target + ".bin", read(path)[: images * cifar_record(classes)])
+        return write(target + ".bin", repeated(read(path), images * cifar_record(classes)))
     if "ubyte" in path:
         labels = os.path.join(os.path.dirname(path), os.path.basename(path).replace("images-idx3", "labels-idx1"))
         write(target + "-labels-idx1-ubyte", take_idx(read(labels), images))
         return write(target + "-images-idx3-ubyte", take_idx(read(path), images))
     lines = [line for line in read(path).splitlines() if line.strip()]
-    return write(target + ".txt", b"\n".join(lines[:images]) + b"\n")
+    return write(target + ".txt", b"\n".join(repeated(lines, images)) + b"\n")
+
+
+def repeated(content, length):
+    """The first `length` items, over and over."""
+    return (content * -(-length // len(content)))[:length] if content else content
 
 
 def take_idx(content, images):
@@ -52,7 +57,7 @@ def take_idx(content, images):
     for length in dimensions[1:]:
         size *= length
     start = 4 + 4 * len(dimensions)
-    return content[:4] + struct.pack(">I", images) + content[8: start + size]
+    return content[:4] + struct.pack(">I", images) + content[8:start] + repeated(content[start:], size)
 
 
 def write(path, content):

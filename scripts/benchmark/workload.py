@@ -7,11 +7,13 @@ from generations_driver.errors import Failure
 
 from . import image_sets
 
-# What is known to fit: 32x32 images in batches of 128, 224x224 in batches of 16.
-SMALL_BATCH, LARGE_BATCH, LARGE = 128, 16, 128
+# Images in a batch, of small images and of those from LARGE pixels on. On the CPU: what is known to fit.
+CPU_BATCHES, GPU_BATCHES, LARGE = (128, 16), (128, 256), 128
+PAPER_CFGS = ["cfg/cifar100-resnet20.cfg", "cfg/cifar100-resnet56.cfg", "cfg/cifar100-resnet110.cfg",
+              "cfg/cifar100-densenet100.cfg", "cfg/ilsvrc2012-resnet18.cfg"]
 ENDLESS = "policy=constant\nmax_batches=1000000\nlearning_rate=0.01\nmomentum=0.9\n"
 REPLACED = ("batch", "subdivisions", "learning_rate", "momentum", "policy", "epochs", "max_batches", "epoch_steps",
-            "steps", "scales", "burn_in", "power")
+            "steps", "scales", "burn_in", "power", "precision")
 
 
 def read(path):
@@ -35,14 +37,15 @@ def option(text, key, path):
     return found.group(1)
 
 
-def endless(cfg, batch):
+def endless(cfg, batch, precision=None):
     """The cfg with one forward pass of `batch` images for each step, a constant rate, and no end."""
     head, mark, rest = cfg.partition("\n[")  # the first section is [net]; maybe after comments
     if "[net]" not in head:
         net, mark, tail = rest.partition("\n[")
         head, rest = head + "\n[" + net, tail
     head = re.sub(rf"^[ \t]*({'|'.join(REPLACED)})[ \t]*=.*\n?", "", head, flags=re.M)
-    head = head.replace("[net]\n", f"[net]\nbatch={batch}\nsubdivisions=1\n{ENDLESS}", 1)
+    more = f"precision={precision}\n" if precision else ""  # builds without CUDA do not know all of them
+    head = head.replace("[net]\n", f"[net]\nbatch={batch}\nsubdivisions=1\n{ENDLESS}{more}", 1)
     return head + mark + rest
 
 
@@ -51,17 +54,23 @@ def with_cost(cfg, cost):
     return cfg[: cfg.rindex("\n[") + 1] + cost
 
 
+def batch_for(height, batches):
+    small, large = batches
+    return large if height >= LARGE else small
+
+
 class Workload:
     """One network; its files lie in a folder of their own."""
 
-    def __init__(self, path, images, batch, folder):
+    def __init__(self, path, images, batch, folder, batches=CPU_BATCHES, precision=None):
         cfg = read(path)
         self.path, self.name = path, os.path.splitext(os.path.basename(path))[0]
-        self.folder = os.path.join(folder, self.name)
+        self.folder = os.path.join(folder, "-".join(filter(None, (self.name, precision))))
         os.makedirs(self.folder, exist_ok=True)
-        large = int(option(cfg, "height", path)) >= LARGE
-        self.batch = batch or (LARGE_BATCH if large else SMALL_BATCH)
-        plain = with_cost(endless(cfg, self.batch), "[softmax]\n")
+        height = int(option(cfg, "height", path))
+        large = height >= LARGE
+        self.batch = batch or batch_for(height, batches)
+        plain = with_cost(endless(cfg, self.batch, precision), "[softmax]\n")
         self.cfg = write(os.path.join(self.folder, "train.cfg"), plain)
         self.weights = os.path.join(self.folder, "train_last.weights")
         self.student = write(os.path.join(self.folder, "student.cfg"), with_cost(

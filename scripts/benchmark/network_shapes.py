@@ -1,0 +1,139 @@
+"""The layers of a cfg with the shapes of their outputs, for counting what a step costs. ./darknet checks cfgs; this
+reads those that it accepts."""
+
+import os
+from typing import NamedTuple
+
+from generations_driver.cfg_files import read_sections
+from generations_driver.errors import Failure
+
+from .workload import read
+
+COSTS = ("softmax", "tsd", "distill", "label_smoothing", "confidence_penalty")
+NAMES = {"net": "network", "conv": "convolutional", "conn": "connected", "max": "maxpool", "avg": "avgpool"}
+
+
+class Shape(NamedTuple):
+    channels: int
+    height: int
+    width: int
+
+    @property
+    def size(self):
+        return self.channels * self.height * self.width
+
+
+class Layer:
+    """kind: the section's name; sources: the indices of the layers it reads, -1 for the network's input."""
+
+    def __init__(self, kind, options, index, before):
+        self.kind, self.options, self.index = kind, options, index
+        self.sources = [index - 1]
+        self.read = self.out = before  # the shapes of what the first source writes, and of its own output
+        self.weights = self.numbers = self.multiply_adds = 0  # numbers: parameters that are not weights
+
+    def number(self, key, fallback):
+        return int(self.options.get(key, fallback))
+
+    def flag(self, key):
+        return self.number(key, 0) != 0
+
+    @property
+    def activation(self):
+        return self.options.get("activation", {"convolutional": "logistic", "connected": "logistic"}.get(
+            self.kind, "linear"))
+
+    @property
+    def thins(self):
+        """Takes every second row and column, say; no more than a way of reading."""
+        return self.kind == "maxpool" and self.number("size", self.number("stride", 1)) == 1
+
+
+class Network:
+    def __init__(self, path):
+        self.path, self.name = path, os.path.splitext(os.path.basename(path))[0]
+        sections = read_sections(path, read(path))
+        if not sections or NAMES.get(sections[0][0], sections[0][0]) != "network":
+            raise Failure(f"{path}: the first section must be [net]")
+        net = {key: value for key, value, _ in sections[0][2]}
+        for key in ("channels", "height", "width"):
+            if not net.get(key, "").isdigit():
+                raise Failure(f"{path}: [net] has no whole number {key}=")
+        self.input = Shape(*(int(net[key]) for key in ("channels", "height", "width")))
+        self.layers = []
+        for name, line, entries in sections[1:]:
+            kind = NAMES.get(name, name)
+            options = {key: value for key, value, _ in entries}
+            layer = Layer(kind, options, len(self.layers), self.shape(len(self.layers) - 1))
+            work = getattr(self, f"_{kind}", self._keeps if kind in COSTS else None)
+            if work is None:
+                raise Failure(f"{path}:{line}: [{name}] is not counted; allowed are the layers that have a CUDA kernel")
+            try:
+                work(layer)
+            except (ValueError, KeyError) as error:
+                raise Failure(f"{path}:{line}: [{name}] cannot be counted ({error}); see what ./darknet says") from error
+            self.layers.append(layer)
+
+    def shape(self, index):
+        return self.input if index < 0 else self.layers[index].out
+
+    def parameters(self):
+        return sum(layer.weights + layer.numbers for layer in self.layers)
+
+    def multiply_adds(self):
+        """Of one image, forward."""
+        return sum(layer.multiply_adds for layer in self.layers)
+
+    def _earlier(self, layer, text):
+        number = int(text)
+        index = number if number >= 0 else layer.index + number
+        if not 0 <= index < layer.index:
+            raise ValueError(f"{text} is no layer before it")
+        return index
+
+    def _keeps(self, layer):
+        """The output has the input's shape."""
+
+    _activation = _dropout = _keeps
+
+    def _convolutional(self, layer):
+        size, stride = layer.number("size", 1), layer.number("stride", 1)
+        padding = size // 2 if layer.flag("pad") else layer.number("padding", 0)
+        filters, groups = layer.number("filters", 1), layer.number("groups", 1)
+        layer.out = windows(layer.read, filters, size, stride, 2 * padding)
+        layer.weights = filters * (layer.read.channels // groups) * size * size
+        layer.multiply_adds = layer.weights * layer.out.height * layer.out.width
+        layer.numbers = filters * (2 if layer.flag("batch_normalize") else 1)
+
+    def _connected(self, layer):
+        layer.out = Shape(layer.number("output", 1), 1, 1)
+        layer.weights = layer.multiply_adds = layer.read.size * layer.out.channels
+        layer.numbers = layer.out.channels * (2 if layer.flag("batch_normalize") else 1)
+
+    def _batchnorm(self, layer):
+        layer.numbers = 2 * layer.read.channels
+
+    def _maxpool(self, layer):
+        stride = layer.number("stride", 1)
+        size = layer.number("size", stride)
+        layer.out = windows(layer.read, layer.read.channels, size, stride, layer.number("padding", size - 1))
+
+    _local_avgpool = _maxpool
+
+    def _avgpool(self, layer):
+        layer.out = Shape(layer.read.channels, 1, 1)
+
+    def _route(self, layer):
+        layer.sources = [self._earlier(layer, text) for text in layer.options["layers"].split(",")]
+        layer.read = self.shape(layer.sources[0])
+        layer.out = layer.read._replace(channels=sum(self.shape(source).channels for source in layer.sources))
+
+    def _shortcut(self, layer):
+        layer.sources = [layer.index - 1, self._earlier(layer, layer.options["from"])]
+
+
+def windows(shape, channels, size, stride, padding):
+    """padding: both sides together."""
+    if min(size, stride) < 1 or min(shape.height, shape.width) + padding < size:
+        raise ValueError(f"no window of size {size} fits")
+    return Shape(channels, *((length + padding - size) // stride + 1 for length in (shape.height, shape.width)))
