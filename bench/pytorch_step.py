@@ -2,16 +2,20 @@
 """Images per second of a network's step in PyTorch: the peer that ours is compared with.
 
 usage: pytorch_step.py NETWORK MODE [--threads N] [--batch N] [--format contiguous|channels_last] [--seconds S]
-                       [--device cpu|cuda] [--precision fp32|tf32|bf16] [--compile]
+                       [--device cpu|cuda|cuda:N] [--tf32 | --autocast] [--compile]
 
 NETWORK: resnet20, resnet56, resnet110, densenet100 (32x32, 100 classes) or resnet18 (224x224, 1000 classes).
 MODE: train (forward, backward, SGD with momentum and weight decay), distill (the same with a frozen network of the same
 shape as teacher), infer, or infer_jit (traced, frozen, optimized for inference).
+--tf32 lets convolutions and products on a GPU use TF32, --autocast runs what PyTorch finds safe in bfloat16; without
+either they are in float. --compile is torch.compile's mode max-autotune, which uses CUDA graphs.
+
 The batch is made beforehand: no data pipeline is counted. Prints one line of JSON: medians over at least 10 steps after
-3 that warm up (on a GPU 10). One measurement for each process, so that the peak memory is its own. bf16 is autocast;
---compile is torch.compile with max-autotune, which records CUDA graphs.
+3 that warm up; on a GPU at least 100 after 30, timed by events on its stream, without waiting for it between steps. One
+measurement for each process, so that the peak memory is its own: the process's, and on a GPU what PyTorch took there.
 """
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -21,6 +25,10 @@ import time
 
 CIFAR_DEPTHS = {"resnet20": 3, "resnet56": 9, "resnet110": 18}  # blocks in each of three stages
 WARM_UP, LEAST = 3, 10
+# On a GPU: cuDNN tries algorithms in the first step, and a compiled step is recorded only after it has run some times.
+GPU_WARM_UP, GPU_LEAST = 30, 100
+# Steps that are queued before the host waits.
+RUN = 20
 
 
 def read_arguments():
@@ -28,16 +36,19 @@ def read_arguments():
     parser.add_argument("network", choices=[*CIFAR_DEPTHS, "densenet100", "resnet18"])
     parser.add_argument("mode", choices=["train", "distill", "infer", "infer_jit"])
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--batch", type=int, help="default: 128, and 16 for resnet18")
+    parser.add_argument("--batch", type=int, help="default: 128, and 16 for resnet18 (256 on a GPU)")
     parser.add_argument("--format", choices=["contiguous", "channels_last"], default="contiguous")
     parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--precision", choices=["fp32", "tf32", "bf16"], default="fp32")
-    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
+    precision = parser.add_mutually_exclusive_group()
+    precision.add_argument("--tf32", action="store_true", help="products in TF32")
+    precision.add_argument("--autocast", action="store_true", help="what is safe in bfloat16")
+    parser.add_argument("--compile", action="store_true", help="torch.compile, mode max-autotune")
     return parser.parse_args()
 
 
 ARGUMENTS = read_arguments()
+ON_GPU = ARGUMENTS.device != "cpu"
 # OpenMP reads this when PyTorch is loaded.
 os.environ["OMP_NUM_THREADS"] = str(ARGUMENTS.threads)
 try:
@@ -115,6 +126,38 @@ def make_network(name):
     return residual_network(stem, 16, [(filters, CIFAR_DEPTHS[name]) for filters in (16, 32, 64)], 100)
 
 
+def casting():
+    """The context in which a forward pass runs."""
+    if not ARGUMENTS.autocast:
+        return contextlib.nullcontext()
+    return torch.autocast(ARGUMENTS.device.split(":")[0], dtype=torch.bfloat16)
+
+
+def compiled(function):
+    """The function, compiled where that was asked for; each call is a step of its own."""
+    if not ARGUMENTS.compile:
+        return function
+    fast = torch.compile(function, mode="max-autotune")
+    begin = getattr(torch.compiler, "cudagraph_mark_step_begin", lambda: None)
+
+    def call():
+        begin()
+        return fast()
+
+    return call
+
+
+def make_optimizer(network):
+    """One kernel, or few, for all parameters, where this PyTorch can."""
+    options = {"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
+    if ON_GPU:
+        try:
+            return torch.optim.SGD(network.parameters(), fused=True, **options)
+        except (TypeError, RuntimeError):
+            pass
+    return torch.optim.SGD(network.parameters(), **options)
+
+
 def make_step(network, images, labels):
     """The function that is timed."""
     mode = ARGUMENTS.mode
@@ -124,31 +167,30 @@ def make_step(network, images, labels):
             with torch.no_grad():
                 network = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(network, images)))
 
-        network = compiled(network)
+        def evaluate():
+            with torch.no_grad(), casting():
+                return network(images)
 
-        def infer():
-            with torch.no_grad(), autocast():
-                network(images)
+        return compiled(evaluate)
 
-        return infer
-
-    teacher = None
-    if mode == "distill":
-        teacher = make_network(ARGUMENTS.network).to(ARGUMENTS.device, memory_format=getattr(torch, memory_format()))
-        teacher = compiled(teacher.eval())
+    teacher = make_network(ARGUMENTS.network).to(**placement()).eval() if mode == "distill" else None
     network.train()
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    optimizer = make_optimizer(network)
 
-    forward = compiled(network)
-
-    def train():
-        with autocast():
-            logits = forward(images)
+    def forward():
+        with casting():
+            logits = network(images)
             loss = functional.cross_entropy(logits, labels)
             if teacher is not None:
                 with torch.no_grad():
                     targets = functional.softmax(teacher(images), 1)
                 loss = 0.4 * loss + 0.6 * functional.cross_entropy(logits, targets)
+        return loss
+
+    forward = compiled(forward)
+
+    def train():
+        loss = forward()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -156,64 +198,81 @@ def make_step(network, images, labels):
     return train
 
 
-def compiled(network):
-    return torch.compile(network, mode="max-autotune") if ARGUMENTS.compile else network
-
-
-def autocast():
-    return torch.autocast(ARGUMENTS.device, torch.bfloat16, enabled=ARGUMENTS.precision == "bf16")
-
-
-def finish():
-    if ARGUMENTS.device == "cuda":
-        torch.cuda.synchronize()
-
-
 def memory_format():
     return "channels_last" if ARGUMENTS.format == "channels_last" else "contiguous_format"
 
 
-def measure(step):
-    """Seconds of each step."""
-    on_gpu = ARGUMENTS.device == "cuda"
-    for _ in range(10 if on_gpu else WARM_UP):
+def placement():
+    """Where a network lies, and how."""
+    return {"device": ARGUMENTS.device, "memory_format": getattr(torch, memory_format())}
+
+
+def measure_on_gpu(step):
+    """Seconds of each step: between events on the stream, so that the GPU never waits for the clock."""
+    for _ in range(GPU_WARM_UP):
         step()
-    finish()
-    # A GPU is given several steps before the host waits, as a training does that looks at its loss now and then.
-    together = 10 if on_gpu else 1
+    torch.cuda.synchronize()
     times, end = [], time.perf_counter() + ARGUMENTS.seconds
-    while len(times) < LEAST or time.perf_counter() < end:
-        start = time.perf_counter()
-        for _ in range(together):
+    while len(times) < GPU_LEAST or time.perf_counter() < end:
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(RUN + 1)]
+        events[0].record()
+        for event in events[1:]:
             step()
-        finish()
-        times.append((time.perf_counter() - start) / together)
+            event.record()
+        torch.cuda.synchronize()
+        times += [before.elapsed_time(after) / 1000 for before, after in zip(events, events[1:])]
     return times
 
 
+def measure(step):
+    """Seconds of each step."""
+    for _ in range(WARM_UP):
+        step()
+    times, end = [], time.perf_counter() + ARGUMENTS.seconds
+    while len(times) < LEAST or time.perf_counter() < end:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def prepare_gpu():
+    if not torch.cuda.is_available():
+        sys.exit(f"pytorch_step.py: this PyTorch ({torch.__version__}) finds no GPU for --device {ARGUMENTS.device}")
+    torch.cuda.set_device(ARGUMENTS.device if ":" in ARGUMENTS.device else 0)
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not is_float()
+
+
+def is_float():
+    return not (ARGUMENTS.tf32 or ARGUMENTS.autocast)
+
+
 def main():
+    if ARGUMENTS.compile and not hasattr(torch, "compile"):
+        sys.exit(f"pytorch_step.py: PyTorch {torch.__version__} has no torch.compile; --compile needs 2.0 or newer")
     torch.set_num_threads(ARGUMENTS.threads)
     torch.manual_seed(1)
     # As in every process that loads Darknet's library.
     torch.set_flush_denormal(True)
+    if ON_GPU:
+        prepare_gpu()
     large = ARGUMENTS.network == "resnet18"
-    batch = ARGUMENTS.batch or (16 if large else 128)
+    batch = ARGUMENTS.batch or ((256 if ON_GPU else 16) if large else 128)
     size, classes = (224, 1000) if large else (32, 100)
-    layout = getattr(torch, memory_format())
-    if ARGUMENTS.device == "cuda":
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = ARGUMENTS.precision != "fp32"
-    network = make_network(ARGUMENTS.network).to(ARGUMENTS.device, memory_format=layout)
-    images = torch.randn(batch, 3, size, size).to(ARGUMENTS.device, memory_format=layout)
+    network = make_network(ARGUMENTS.network).to(**placement())
+    images = torch.randn(batch, 3, size, size).to(**placement())
     labels = torch.randint(0, classes, (batch,)).to(ARGUMENTS.device)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    times = measure(make_step(network, images, labels))
+    step = make_step(network, images, labels)
+    times = measure_on_gpu(step) if ON_GPU else measure(step)
+    peak = torch.cuda.max_memory_allocated() if ON_GPU else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({
         "network": ARGUMENTS.network, "mode": ARGUMENTS.mode, "threads": ARGUMENTS.threads, "batch": batch,
-        "format": ARGUMENTS.format, "device": ARGUMENTS.device, "precision": ARGUMENTS.precision,
-        "compile": ARGUMENTS.compile, "images_per_second": batch / statistics.median(times),
+        "format": ARGUMENTS.format, "images_per_second": batch / statistics.median(times),
         "best_images_per_second": batch / min(times), "steps": len(times), "parameters": parameters,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "pytorch": torch.__version__}))
+        "peak_bytes": peak, "pytorch": torch.__version__, "device": ARGUMENTS.device, "compiled": ARGUMENTS.compile,
+        "precision": "bf16" if ARGUMENTS.autocast else "tf32" if ARGUMENTS.tf32 else "fp32"}))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,8 @@ What is counted (activations in elements of 2 bytes for bf16, 4 otherwise; param
   is not the network's. What is done on the way is free, and so are numbers that there are one or two of for a channel.
 
 Kernels run one after the other, each as long as its operations or its bytes take, whichever is longer, and between two
-of them passes a gap. A network that fits into the second cache (50 MB on an H100) could read faster than from memory.
+of them passes a gap. A network that fits into the second cache (50 MB on an H100) could read faster than from memory,
+and Winograd needs fewer operations: a yardstick rather than a bound.
 """
 
 from typing import NamedTuple
