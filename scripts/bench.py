@@ -2,6 +2,7 @@
 """Images per second of training, distilling and evaluating, beside the limit, PyTorch, and where the time goes.
 
     scripts/bench.py [--quick] [--pytorch] [--busy] [--images LIST.data] [--json FILE] [CFG...]
+    scripts/bench.py --gpu N [--precision P[,P...]] [--card NAME] [--no-compile] [options as above] [CFG...]
 
 Every figure is the program's own on real data, data pipeline included: CIFAR100 (scripts/get_cifar100.sh) for 3-channel
 networks, Fashion-MNIST for 1-channel ones, and for large images what --images names (a .data file of image lists).
@@ -14,6 +15,12 @@ PyTorch         bench/pytorch_step.py on the same work without a data pipeline, 
 
 The rounds take turns (ours, chain, PyTorch, ours, ...); rates are medians over rounds, ratios the medians of each
 round's. The machine should be idle: what else it did meanwhile is printed at the end.
+
+With --gpu N the program computes there, in each precision; there is no chain. Beside it stand the floor on paper
+(scripts/gpu_floor.py), how often the floor a step takes, the operations and the bytes of the floor over the step's
+time, and PyTorch in the same precision (bf16: autocast): eager and torch.compile with max-autotune, each in its better
+memory format. Steps of the first 2 seconds warm up. An evaluation reads its images from the host; where the set is
+small, they come again and again.
 """
 
 import argparse
@@ -23,14 +30,15 @@ import sys
 import tempfile
 import time
 
-from benchmark import busy, tables
+from benchmark import busy, gpu, tables
+from benchmark.floor import CARDS, PRECISIONS, card_named
 from benchmark.processes import Machine
 from benchmark.program import Program
-from benchmark.rivals import Chain, PyTorch
+from benchmark.rivals import Chain, GpuPyTorch, PyTorch
 from benchmark.rounds import Rounds, entries
 from benchmark.shares import shares
-from benchmark.workload import LARGE, PAPER_CFGS, Workload, option, read
-from generations_driver.errors import Failure, OneLineParser
+from benchmark.workload import GPU_BATCHES, LARGE, PAPER_CFGS, Workload, option, read
+from generations_driver.errors import Failure, OneLineParser, words_of
 
 QUICK_CFGS = PAPER_CFGS[:1]
 
@@ -78,11 +86,72 @@ def measure(workload, options, runner, profile):
         }
         columns = {work: shares(one) for work, one in profiles.items()}
         result["profiles"][str(threads)], result["shares"][str(threads)] = profiles, columns
-        show("\n".join(tables.share_lines(threads, columns)))
+        show("\n".join(tables.share_lines(tables.threads_text(threads), columns)))
     return result
 
 
+def measure_on_gpu(path, options, folder, runner, card):
+    """Everything about one network, printed and returned."""
+    result = {"network": path, "rows": [], "rounds": {}, "profiles": {}}
+    workloads = {precision: Workload(path, options.images, options.batch, folder, GPU_BATCHES, precision)
+                 for precision in options.precision}
+    rounds = {precision: [] for precision in workloads}
+    for _ in range(options.rounds):
+        for precision, workload in workloads.items():
+            rounds[precision].append(runner.measure(workload, precision))
+    for precision, workload in workloads.items():
+        rows = gpu.entries(workload, precision, rounds[precision], gpu.floors(workload, precision, card))
+        result["rows"] += rows
+        for row in rows:
+            show(gpu.row(row))
+    result["rounds"] = rounds
+    for text in gpu.best_lines(result["rows"]):
+        show(text)
+    for precision, workload in workloads.items() if runner.program.has_profile() else ():
+        found = gpu.profiles(runner.program, workload, runner.threads)
+        result["profiles"][precision] = found
+        show("\n".join(gpu.share_lines(precision, found)))
+    return result
+
+
+def run_on_gpu(options, folder):
+    program = Program(options.darknet, options.seconds, options.gpu)
+    reported = gpu.reported_name(options.gpu)
+    name, card = gpu.choose_card(options.card, reported)
+    report = {"date": time.strftime("%Y-%m-%d %H:%M:%S"), "gpu": reported, "card": name, "networks": []}
+    pytorch = GpuPyTorch(options.python, options.seconds, options.gpu, options.most) if options.pytorch else None
+    if pytorch and not pytorch.exists():
+        show(f"no PyTorch: {options.python} cannot import one that finds a GPU; name another with --python")
+        pytorch = None
+    if card is None:
+        show(f"no floor: nothing is known of {reported or 'the GPU'}; name the nearest with --card: {', '.join(CARDS)}")
+    show(f"{reported or 'GPU'} {options.gpu}; floor of {name or 'no card'}, on paper; medians over {options.rounds} "
+         f"round{'s' if options.rounds > 1 else ''}; ms a step; ratio: ours / PyTorch's")
+    show(tables.heading(gpu.COLUMNS))
+    machine = Machine()
+    kinds = [kind for kind in gpu.KINDS if kind != "compile" or not options.no_compile]
+    runner = gpu.GpuRounds(program, pytorch, kinds, machine, max(options.threads))
+    for path in choose_cfgs(options):
+        report["networks"].append(measure_on_gpu(path, options, folder, runner, card))
+        report["failures"] = [[*key, text] for key, text in pytorch.failures.items()] if pytorch else []
+        write_report(options, report)  # a long run that is cut off keeps what it has
+    for *what, text in report.get("failures", []):
+        show(f"PyTorch without a figure: {' '.join(what)}: {text}")
+    report["machine"] = machine.report()
+    show(tables.machine_line(report["machine"]))
+    return report
+
+
+def write_report(options, report):
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=2)
+            file.write("\n")
+
+
 def run(options, folder):
+    if options.gpu is not None:
+        return run_on_gpu(options, folder)
     program = Program(options.darknet, options.seconds)
     report = {"date": time.strftime("%Y-%m-%d %H:%M:%S"), "load_average": os.getloadavg()[0], "networks": []}
     cfgs = choose_cfgs(options)
@@ -137,7 +206,15 @@ def read_options(arguments):
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 3")
     parser.add_argument("--seconds", type=float, metavar="S", help="for each measurement (default: 12)")
     parser.add_argument("--threads", type=counts, metavar="N[,N...]", help="default: 1 and all")
-    parser.add_argument("--batch", type=int, metavar="N", help="default: 128, and 16 for large images")
+    parser.add_argument("--batch", type=int, metavar="N", help="default: 128, and 16 for large images (256 on a GPU)")
+    parser.add_argument("--gpu", type=int, metavar="N", help="measure on the GPU of this number (see nvidia-smi)")
+    parser.add_argument("--precision", type=words_of(PRECISIONS), metavar="P[,P...]",
+                        help=f"with --gpu: {', '.join(PRECISIONS)} (default: all)")
+    parser.add_argument("--card", metavar="NAME",
+                        help=f"with --gpu: the floor's rates: {', '.join(CARDS)} (default: what nvidia-smi says)")
+    parser.add_argument("--no-compile", action="store_true", help="with --gpu --pytorch: eager only")
+    parser.add_argument("--most", type=float, metavar="S",
+                        help="with --gpu --pytorch: one measurement, compiling included, may take this (default: 600)")
     parser.add_argument("--darknet", default="./darknet", metavar="FILE", help="default: ./darknet")
     parser.add_argument("--chain", default="build/release/onednn_chain", metavar="FILE",
                         help="default: build/release/onednn_chain")
@@ -147,22 +224,31 @@ def read_options(arguments):
     options.rounds = options.rounds if options.rounds is not None else 1 if options.quick else 3
     options.seconds = options.seconds if options.seconds is not None else 4 if options.quick else 12
     options.threads = sorted(set(options.threads or [1, os.cpu_count() or 1]))
-    if min(options.rounds, options.threads[0], options.seconds, options.batch or 1) <= 0:
-        parser.error("--rounds, --seconds, --threads and --batch must be above 0")
+    numbers = [options.rounds, options.threads[0], options.seconds]
+    numbers += [number for number in (options.batch, options.most) if number is not None]
+    if min(numbers) <= 0:
+        parser.error("--rounds, --seconds, --threads, --batch and --most must be above 0")
+    for_gpu = {"--precision": options.precision, "--card": options.card, "--no-compile": options.no_compile,
+               "--most": options.most}
+    if options.gpu is None:
+        for name in (name for name, value in for_gpu.items() if value):
+            parser.error(f"{name} goes with --gpu N only")
+    elif options.gpu < 0 or options.busy:
+        parser.error("--gpu takes a number from 0 on, and no --busy")
+    options.precision, options.most = options.precision or list(PRECISIONS), options.most or 600
     return options
 
 
 def main(arguments=None):
     options = read_options(arguments)
     try:
+        if options.card:
+            card_named(options.card)
         if options.json:
             open(options.json, "a", encoding="utf-8").close()  # an hour later would be late for this error
         with tempfile.TemporaryDirectory() as folder:
             report = run(options, folder)
-        if options.json:
-            with open(options.json, "w", encoding="utf-8") as file:
-                json.dump(report, file, indent=2)
-                file.write("\n")
+        write_report(options, report)
         return 0
     except Failure as failure:
         print(f"bench.py: {failure}", file=sys.stderr)

@@ -14,20 +14,10 @@ import sys
 from benchmark.floor import CARDS, GAP, PRECISIONS, WORK, Card, Floor, card_named
 from benchmark.network_shapes import Network
 from benchmark.workload import GPU_BATCHES, PAPER_CFGS, batch_for
-from generations_driver.errors import Failure, OneLineParser
+from generations_driver.errors import Failure, OneLineParser, words_of
 
 HEADING = ("network", "work", "precision", "batch", "GFLOP", "MB", "kernels", "operations", "bytes", "gaps", "floor",
            "images/s")
-
-
-def choices(allowed):
-    def read(text):
-        words = text.split(",")
-        for word in words:
-            if word not in allowed:
-                raise argparse.ArgumentTypeError(f"{word} is not allowed: {', '.join(allowed)}")
-        return words
-    return read
 
 
 def row(floor):
@@ -73,9 +63,9 @@ def main(arguments=None):
                            epilog=__doc__.split("\n\n", maxsplit=2)[2], formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("cfgs", nargs="*", metavar="CFG", help="networks (default: those of the paper)")
     parser.add_argument("--card", default="H100-SXM", metavar="NAME", help=f"{', '.join(CARDS)} (default: H100-SXM)")
-    parser.add_argument("--precision", type=choices(PRECISIONS), default=["bf16"], metavar="P[,P...]",
+    parser.add_argument("--precision", type=words_of(PRECISIONS), default=["bf16"], metavar="P[,P...]",
                         help=f"{', '.join(PRECISIONS)} (default: bf16)")
-    parser.add_argument("--work", type=choices(WORK), default=list(WORK), metavar="W[,W...]",
+    parser.add_argument("--work", type=words_of(WORK), default=list(WORK), metavar="W[,W...]",
                         help=f"{', '.join(WORK)} (default: all)")
     parser.add_argument("--batch", type=int, metavar="N", help="default: 128, and 256 for large images")
     for key in Card._fields[:3]:

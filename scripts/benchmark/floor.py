@@ -29,7 +29,7 @@ and Winograd needs fewer operations: a yardstick rather than a bound.
 
 from typing import NamedTuple
 
-from generations_driver.errors import Failure, nearest
+from generations_driver.errors import Failure
 
 from .network_shapes import COSTS
 
@@ -62,7 +62,7 @@ CARDS = {
 
 def card_named(name):
     if name not in CARDS:
-        raise Failure(f"{name} is no card that is known; allowed: {', '.join(CARDS)}" + nearest(name, CARDS), code=2)
+        raise Failure(f"{name} is no card that is known; allowed: {', '.join(CARDS)}", code=2)
     return CARDS[name]
 
 

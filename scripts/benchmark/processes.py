@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import tempfile
+import threading
 import time
 
 from generations_driver.errors import Failure
@@ -77,11 +78,20 @@ class Child:
         return lines[-1] if lines else f"stopped with status {self.process.returncode}"
 
 
-def json_line(command):
-    """Runs a program that prints one line of JSON."""
+def json_line(command, most=None):
+    """Runs a program that prints one line of JSON; it may take `most` seconds."""
     with Child(command) as child:
-        line = child.process.stdout.readline()
-        if child.finish() != 0:
+        timer = threading.Timer(most or threading.TIMEOUT_MAX, child.process.kill)
+        timer.start()
+        try:
+            line = child.process.stdout.readline()
+            status = child.finish()
+        finally:
+            late = most is not None and not timer.is_alive()
+            timer.cancel()
+        if late:
+            raise Failure(f"{command[0]}: stopped after {most:g} seconds")
+        if status != 0:
             raise Failure(f"{command[0]}: {child.message()}")
         try:
             return json.loads(line)

@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 
+from generations_driver.errors import Failure
+
 from .processes import json_line
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -53,13 +55,48 @@ class PyTorch:
 
     def measure(self, workload, mode, threads):
         key = workload.name, mode, threads
-        results = [self.step(workload, mode, threads, name) for name in self.formats.get(key, FORMATS)]
+        return self.best(key, [self.step(workload, mode, threads, name) for name in self.formats.get(key, FORMATS)])
+
+    def best(self, key, results):
         best = max(results, key=lambda result: result["images_per_second"])
         least = self.FAR_BEHIND * best["images_per_second"]
         self.formats[key] = [result["format"] for result in results if result["images_per_second"] >= least]
         return best
 
-    def step(self, workload, mode, threads, memory_format):
+    def step(self, workload, mode, threads, memory_format, more=(), most=None):
         network = PEERS.search(workload.name).group(1)
         return json_line([self.python, PYTORCH_STEP, network, mode, "--threads", str(threads), "--batch",
-                          str(workload.batch), "--format", memory_format, "--seconds", str(self.seconds)])
+                          str(workload.batch), "--format", memory_format, "--seconds", str(self.seconds), *more], most)
+
+
+class GpuPyTorch(PyTorch):
+    """The same on a GPU; `kind`: eager or compile. What fails, as a compiler may, is told and not tried again."""
+
+    KINDS = {"eager": (), "compile": ("--compile",)}
+    PRECISIONS = {"fp32": (), "tf32": ("--tf32",), "bf16": ("--autocast",)}
+
+    def __init__(self, python, seconds, gpu, most):
+        super().__init__(python, seconds)
+        self.gpu, self.most, self.failures = gpu, most, {}
+
+    def exists(self):
+        """Whether it finds a GPU."""
+        done = subprocess.run([self.python, "-c", "import sys, torch; sys.exit(not torch.cuda.is_available())"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        return done.returncode == 0
+
+    def words(self, precision, kind):
+        return ["--device", f"cuda:{self.gpu}", *self.PRECISIONS[precision], *self.KINDS[kind]]
+
+    def measure_on_gpu(self, workload, mode, threads, precision, kind):
+        """The better format's result, or None."""
+        key = workload.name, mode, precision, kind
+        results = []
+        for name in self.formats.get(key, FORMATS):
+            if (*key, name) in self.failures:
+                continue
+            try:
+                results.append(self.step(workload, mode, threads, name, self.words(precision, kind), self.most))
+            except Failure as failure:
+                self.failures[(*key, name)] = str(failure)
+        return self.best(key, results) if results else None

@@ -19,13 +19,13 @@ def mebibytes(value):
     return number(None if value is None else value / 2**20)
 
 
-def line(cells):
+def line(cells, columns=COLUMNS):
     return "".join(f"{cell:<{width}}" if place == 0 else f"{cell:>{width}}"
-                   for place, (cell, (_, width)) in enumerate(zip(cells, COLUMNS)))
+                   for place, (cell, (_, width)) in enumerate(zip(cells, columns)))
 
 
-def heading():
-    return line([name for name, _ in COLUMNS])
+def heading(columns=COLUMNS):
+    return line([name for name, _ in columns], columns)
 
 
 def row(entry):
@@ -61,14 +61,18 @@ def machine_line(machine):
     return text + ("; that is not idle: measure again" if machine["foreign_mean"] > IDLE else "")
 
 
-def share_lines(threads, columns):
+def threads_text(threads):
+    return f"{threads} thread{'s' if threads > 1 else ''}"
+
+
+def share_lines(where, columns):
     """columns: {"train": [(what, share)], "distill": ...}. What is too small everywhere to be printed is left out."""
     names = []
     for rows in columns.values():
         names += [what for what, share in rows if share >= LEAST_SHARE and what not in names]
     names.sort(key=lambda what: what == "the rest")
     width = max(len(what) for what in names) + 2
-    text = f"share of a step, {threads} thread{'s' if threads > 1 else ''}"
+    text = f"share of a step, {where}"
     lines = [f"  {text:<{max(width, len(text) + 2)}}" + "".join(f"{work:>9}" for work in columns)]
     for what in names:
         cells = [dict(rows).get(what) for rows in columns.values()]

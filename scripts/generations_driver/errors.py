@@ -23,6 +23,17 @@ class OneLineParser(argparse.ArgumentParser):
         sys.exit(2)
 
 
+def words_of(allowed):
+    """For argparse: reads some of the allowed words, with commas between them."""
+    def read(text):
+        words = text.split(",")
+        for word in words:
+            if word not in allowed:
+                raise argparse.ArgumentTypeError(f"{word} is not allowed: {', '.join(allowed)}")
+        return words
+    return read
+
+
 def warn(message):
     sys.stderr.write(f"generations.py: {message}\n")
 
