@@ -5,6 +5,7 @@ PREFIX       ?= /usr/local
 JOBS         ?= $(shell nproc)
 CMAKE_FLAGS  ?=
 BENCH        ?=
+GPU_CHECK    ?=
 # The preset's folder, or one of its own for the fork, so that switching hosts does not rebuild everything.
 BUILD        := build/$(PRESET)$(if $(DARKNET_ROOT),-fork)
 CONFIGURE    := cmake --preset $(PRESET) -B $(BUILD) -DDARKNET_ROOT=$(abspath $(DARKNET_ROOT)) $(CMAKE_FLAGS)
@@ -14,12 +15,9 @@ PACKAGES     := cmake g++ pkg-config darknet libdnnl-dev libopencv-core-dev libo
                 liblinear-tools
 LINT_PACKAGES := clang-format clang-tidy
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
-SOURCES       = $(shell git ls-files 'src/*.cpp' 'src/*.h' 'src/*.cu' 'layers/*.cpp' 'layers/*.h' 'layers/*.cu' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'bench/*.h')
+SOURCES       = $(shell git ls-files 'src/*.cpp' 'src/*.h' 'layers/*.cpp' 'layers/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'bench/*.h')
 
-# What clang-tidy cannot read where CUDA is not built.
-UNBUILT       = $(shell grep -qs GENERATIONS_CUDA:BOOL=ON $(BUILD)/CMakeCache.txt || echo src/gpu/cuda/%)
-
-.PHONY: all deps demo test gpu-check bench bench-gpu lint format install clean configure
+.PHONY: all deps demo test bench gpu-check lint format install clean configure
 
 all: configure
 	cmake --build $(BUILD) -j $(JOBS)
@@ -43,26 +41,21 @@ demo: deps all
 test: all
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
-# All that needs a GPU: tests, sanitizers, runs of the program, benchmark.
-gpu-check:
-	$(MAKE) all PRESET=cuda
-	PYTHON=$(PYTHON) scripts/gpu_check.sh build/cuda$(if $(DARKNET_ROOT),-fork)
-
-# BENCH='--pytorch' or other options of scripts/bench_gpu.py.
-bench-gpu: all
-	$(PYTHON) scripts/bench_gpu.py --darknet ./darknet $(BENCH)
-
 # BENCH='--quick' or other options of scripts/bench.py.
 bench: all
 	cmake --build $(BUILD) -j $(JOBS) --target onednn_chain image_pipeline
 	$(PYTHON) scripts/bench.py --darknet ./darknet --chain $(BUILD)/onednn_chain $(BENCH)
+
+# Everything that needs a GPU, into GPU_CHECK_OUT (build/gpu-check); GPU_CHECK='tests bench' or other parts of it.
+gpu-check:
+	@DARKNET_ROOT=$(abspath $(DARKNET_ROOT)) JOBS=$(JOBS) CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/gpu_check.sh $(GPU_CHECK)
 
 lint:
 	@clang-format --version > /dev/null 2>&1 && clang-tidy --version > /dev/null 2>&1 || \
 	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(LINT_PACKAGES); }
 	clang-format --dry-run --Werror $(SOURCES)
 	@$(CONFIGURE) > /dev/null
-	clang-tidy -p $(BUILD) --quiet $(filter %.cpp,$(filter-out src/host/$(if $(DARKNET_ROOT),packaged,alexeyab).cpp $(UNBUILT),$(SOURCES)))
+	clang-tidy -p $(BUILD) --quiet $(filter %.cpp,$(filter-out src/host/$(if $(DARKNET_ROOT),packaged,alexeyab).cpp,$(SOURCES)))
 
 format:
 	clang-format -i $(SOURCES)

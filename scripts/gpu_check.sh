@@ -1,60 +1,188 @@
-#!/usr/bin/env bash
-# Everything that needs a GPU, one after the other: tests, sanitizers, runs of the whole program, benchmark. Goes on
-# after a failure and ends with a line for each part; the exit code is 1 where one failed.
-#
-#   scripts/gpu_check.sh [FOLDER of the build: build/cuda]      or: make gpu-check
-#
-# Output of each part: FOLDER/gpu-check/*.log. Parts whose tools are missing are named as skipped.
+#!/bin/sh
+# All that needs a GPU, one part after the other: build, tests, sanitizers, end-to-end test, benchmark.
+# Parts are functions that are called by name.
+# shellcheck disable=SC2317
 set -u
-cd "$(dirname "$0")/.."
-build=${1:-build/cuda}
-logs=$build/gpu-check
-tests=$build/tests/dng_tests
-python=${PYTHON:-/usr/bin/python3}
-mkdir -p "$logs"
-summary=() failed=0
 
-part() {  # name, command...
-  local name=$1 code=0
-  shift
-  echo "== $name: $*"
-  "$@" > "$logs/$name.log" 2>&1 || code=$?
-  tail -n 4 "$logs/$name.log"
-  if [ "$code" = 0 ]; then summary+=("passed   $name"); else summary+=("FAILED   $name (status $code): $logs/$name.log"); failed=1; fi
+usage() {
+  cat <<USAGE
+Usage: scripts/gpu_check.sh [PART...]      or: make gpu-check [GPU_CHECK="PART..."]
+Runs on a machine with an NVIDIA GPU, CUDA toolkit and cuDNN. A part that fails does not stop the next ones; at the end
+stands a summary, and the exit code is 1 if any failed. Without parts, all but compile:
+  build       the program and its tests with the CUDA kernels (make all PRESET=cuda)
+  tests       the C++ tests on the GPU (suites Cuda...)
+  sanitize    the same under compute-sanitizer: memcheck and racecheck
+  end_to_end  tests/gpu_end_to_end_test.py
+  bench       scripts/bench.py --gpu 0: the table, beside the floor and PyTorch's eager mode where PyTorch is
+  compile     the table of ResNet-20 beside torch.compile, which compiles for minutes
+Environment (default):
+  GPU_CHECK_OUT      where logs, tables and summary go (build/gpu-check)
+  GPU_CHECK_SECONDS  most seconds of each part, in the order above; of sanitize: each tool's
+                     ("480 120 180 180 360 400", which is 25 minutes without compile)
+  GPU_CHECK_BENCH    other options of scripts/bench.py for bench ("--precision bf16 --rounds 1 --seconds 1")
+  GPU_CHECK_IMAGES   a .data file of image lists: with it ResNet-18 is in the table
+  GPU_CHECK_PYTHON   the Python with PyTorch (python3)
+  GPU_CHECK_FILTER   which C++ tests ("Cuda*")
+  COMPUTE_SANITIZER  the sanitizer (compute-sanitizer)
+  DARKNET_ROOT       AlexeyAB's fork, as for make
+  JOBS               compilers at a time (one for each core)
+USAGE
 }
 
-skip() { summary+=("skipped  $1: $2"); }
+parts="build tests sanitize end_to_end bench compile"
+for word in "$@"; do
+  case " $parts " in
+    *" $word "*) ;;
+    *)
+      if [ "$word" = -h ] || [ "$word" = --help ]; then
+        usage
+        exit 0
+      fi
+      echo "gpu_check.sh: $word is no part; allowed: $parts; gpu_check.sh -h shows the usage" >&2
+      exit 2
+      ;;
+  esac
+done
+chosen=${*:-"build tests sanitize end_to_end bench"}
 
-if ! nvidia-smi > "$logs/nvidia-smi.log" 2>&1; then
-  echo "there is no GPU, or no driver: nvidia-smi says: $(tail -n 1 "$logs/nvidia-smi.log")"
+cd "$(dirname "$0")/.." || exit 1
+if ! nvidia-smi -L 2>/dev/null | grep -q '^GPU '; then
+  echo "gpu_check.sh: there is no NVIDIA GPU here (nvidia-smi finds none); run this where there is one" >&2
   exit 1
 fi
-nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv
+out=${GPU_CHECK_OUT:-build/gpu-check}
+mkdir -p "$out" || exit 1
+root=${DARKNET_ROOT:-}
+build=build/cuda${root:+-fork}
+darknet=$build/darknet
+tests=$build/tests/dng_tests
+filter=${GPU_CHECK_FILTER:-Cuda*}
+python=${GPU_CHECK_PYTHON:-python3}
+sanitizer=${COMPUTE_SANITIZER:-compute-sanitizer}
+[ -n "${COMPUTE_SANITIZER:-}" ] || command -v "$sanitizer" >/dev/null 2>&1 || sanitizer=/usr/local/cuda/bin/$sanitizer
+limits=${GPU_CHECK_SECONDS:-480 120 180 180 360 400}
+# The tests' OpenMP threads do not spin.
 export OMP_WAIT_POLICY=passive
 
-part tests "$tests" --gtest_filter='Cuda*:*/Cuda*'
-part whole-program env DNG_DARKNET="$build/darknet" "$python" tests/gpu_program_test.py -v
-# The networks and the updates, with every kernel there is in them; a few samples, because the tools are slow.
-few='CudaSteps.*:*/CudaNetworkTest.GradientsAndStatisticsOfAStep/OtherActivations:*/CudaNetworkTest.GradientsAndStatisticsOfAStep/DenseNet:*/CudaNetworkTest.GradientsAndStatisticsOfAStep/GroupsAndOddSizes:*/CudaNetworkTest.BFloat16/OtherActivationsSmooth'
-sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2> /dev/null)
-if [ -n "$sanitizer" ]; then
-  part memcheck "$sanitizer" --tool memcheck --error-exitcode 9 "$tests" --gtest_filter="$few"
-  part racecheck "$sanitizer" --tool racecheck --error-exitcode 9 "$tests" --gtest_filter="$few"
-else
-  skip memcheck "compute-sanitizer is not installed"
-  skip racecheck "compute-sanitizer is not installed"
-fi
-if [ -d data/cifar-100 ]; then
-  if "$python" -c 'import torch' 2> /dev/null; then beside=--pytorch; else beside=; skip pytorch "$python has no PyTorch"; fi
-  for precision in bf16 tf32 fp32; do
-    part "bench-$precision" "$python" scripts/bench_gpu.py --darknet "$build/darknet" --precision $precision \
-      --json "$logs/bench-$precision.json" $beside
-  done
-else
-  skip bench "there is no data/cifar-100 (scripts/get_cifar100.sh)"
-fi
-part floor "$python" scripts/gpu_floor.py
+# limit PART: its seconds
+limit() {
+  echo "$limits" | awk -v parts="$parts" -v part="$1" \
+    '{ n = split(parts, names, " "); for (i = 1; i <= n; ++i) if (names[i] == part) print i <= NF ? $i : $NF }'
+}
 
-printf '\n'
-printf '%s\n' "${summary[@]}"
-exit $failed
+# run SECONDS LOG COMMAND...: both streams go to the log and are shown.
+run() {
+  seconds=$1 log=$out/$2
+  shift 2
+  echo "\$ $*" >>"$log"
+  { timeout --kill-after=10 "$seconds" "$@" 2>&1; echo $? >"$out/status"; } | tee -a "$log"
+  status=$(cat "$out/status")
+  case $status in
+    0) return 0 ;;
+    124 | 137) reason="stopped after $seconds s" ;;
+    *) reason="exit code $status" ;;
+  esac
+  return 1
+}
+
+# need FILE...: what the build part makes
+need() {
+  for file in "$@"; do
+    if [ ! -x "$file" ]; then
+      reason="$file is missing: run the part build first"
+      return 1
+    fi
+  done
+}
+
+# GoogleTest is content where nothing ran.
+really_ran() {
+  if grep -q '\[  SKIPPED \]' "$out/$1"; then
+    reason="tests were skipped"
+  elif ! grep -q '\[  PASSED  \] [1-9]' "$out/$1"; then
+    reason="no test ran"
+  else
+    return 0
+  fi
+  return 1
+}
+
+part_build() {
+  run "$(limit build)" build.log make all PRESET=cuda DARKNET_ROOT="$root" JOBS="${JOBS:-$(nproc)}" \
+    CMAKE_FLAGS="-DGENERATIONS_CUDA=ON ${CMAKE_FLAGS:-}"
+}
+
+part_tests() {
+  need "$tests" && run "$(limit tests)" tests.log "$tests" --gtest_filter="$filter" && really_ran tests.log
+}
+
+part_sanitize() {
+  need "$tests" || return 1
+  if ! command -v "$sanitizer" >/dev/null 2>&1; then
+    reason="$sanitizer is missing: install the CUDA toolkit's, or name it in COMPUTE_SANITIZER"
+    return 1
+  fi
+  failed=""
+  for tool in memcheck racecheck; do
+    # Trying whether memory is there, or an algorithm works, fails by intention: calls are not what is checked.
+    run "$(limit sanitize)" "$tool.log" "$sanitizer" --tool "$tool" --error-exitcode 9 --report-api-errors no \
+      "$tests" --gtest_filter="$filter" && really_ran "$tool.log" || failed="$failed $tool: $reason;"
+  done
+  reason=${failed# }
+  [ -z "$failed" ]
+}
+
+part_end_to_end() {
+  need "$darknet" && run "$(limit end_to_end)" end_to_end.log env DNG_NEED_GPU=1 DNG_DARKNET="$darknet" \
+    DNG_HOST="${root:+alexeyab}" python3 tests/gpu_end_to_end_test.py -v
+}
+
+# table NAME SECONDS OPTION...
+table() {
+  need "$darknet" || return 1
+  name=$1 seconds=$2
+  shift 2
+  if "$python" -c 'import torch' 2>/dev/null; then set -- --pytorch --python "$python" "$@"; fi
+  run "$seconds" "$name.log" python3 scripts/bench.py --gpu 0 --darknet "$darknet" --json "$out/$name.json" "$@"
+}
+
+part_bench() {
+  # Options are words without blanks.
+  # shellcheck disable=SC2086
+  table bench "$(limit bench)" --no-compile ${GPU_CHECK_IMAGES:+--images "$GPU_CHECK_IMAGES"} \
+    ${GPU_CHECK_BENCH:---precision bf16 --rounds 1 --seconds 1}
+}
+
+part_compile() {
+  if ! "$python" -c 'import torch; torch.compile' 2>/dev/null; then
+    reason="$python has no torch.compile: name another in GPU_CHECK_PYTHON"
+    return 1
+  fi
+  table compile "$(limit compile)" --precision bf16 --rounds 1 --seconds 1 --most 120 cfg/cifar100-resnet20.cfg
+}
+
+nvidia-smi >"$out/machine.txt" 2>&1
+# Images for the end-to-end test and the table, where the archive lies beside the project.
+for archive in shared/data/cifar-100-binary.tar.xz ../shared/data/cifar-100-binary.tar.xz; do
+  if [ ! -f data/cifar-100/train.bin ] && [ -f "$archive" ]; then scripts/get_cifar100.sh "$archive"; fi
+done
+: >"$out/summary.txt"
+result=0
+for part in $chosen; do
+  echo "== $part"
+  reason=""
+  begin=$(date +%s)
+  rm -f "$out/$part.log"
+  [ "$part" != sanitize ] || rm -f "$out/memcheck.log" "$out/racecheck.log"
+  if "part_$part"; then
+    verdict=ok
+  else
+    verdict="FAILED: $reason"
+    result=1
+  fi
+  printf '%-11s %5d s  %s\n' "$part" $(($(date +%s) - begin)) "$verdict" >>"$out/summary.txt"
+done
+rm -f "$out/status"
+echo "== summary (logs and tables: $out)"
+cat "$out/summary.txt"
+exit $result

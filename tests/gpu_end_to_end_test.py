@@ -2,7 +2,7 @@
 """The program on a GPU against itself on the CPU: losses, resuming, teachers, evaluation, errors.
 
 With a CUDA build and a device; otherwise what can be tested without, and the rest is skipped with the reason.
-DNG_NEED_GPU=1 makes that a failure. The images are Fashion-MNIST's, or CIFAR100's where those are missing.
+DNG_NEED_GPU=1 makes that a failure. The images are Fashion-MNIST's, or where those are missing CIFAR100's.
 
 Bounds. Two runs that differ in rounding alone drift apart: with ELU slowly, with ReLU by jumps, as soon as an
 activation changes its side. Measured on the CPU with this network, 200 updates from the same weights and from weights
@@ -25,9 +25,9 @@ import struct
 import subprocess
 import unittest
 
-from run_support import (CIFAR100_RECORD, DARKNET, FASHION, RUN_SECONDS, TSD, MadeOnceTest, RunTest, SOFTMAX, distill,
-                         fashion_data, fashion_image, fashion_network, iteration_of, read, say, section, write_cifar100,
-                         write_fashion, write_png)
+from run_support import (CIFAR100_RECORD, DARKNET, FASHION, ROOT, RUN_SECONDS, SOFTMAX, TSD, MadeOnceTest, RunTest, distill,
+                         fashion_data, fashion_image, fashion_network, iteration_of, read, say, section, write,
+                         write_cifar100, write_fashion, write_png)
 
 UPDATES = 200
 EXACT_STEPS, EXACT = 20, 1e-4     # the first losses, whatever the activation
@@ -37,6 +37,7 @@ RELU_LOSS, RELU_MEAN = 0.2, 0.03  # of one loss; of the mean of the second half
 NARROW = {"tf32": (0.02, 0.01), "bf16": (0.15, 0.03)}
 WEIGHTS_HEADER = 20               # bytes
 TARGETS_HEADER = 4096
+CIFAR100 = os.path.join(ROOT, "data", "cifar-100")
 NEED_GPU = "DNG_NEED_GPU"
 
 
@@ -83,8 +84,13 @@ class Images:
 
     def __init__(self, folder, train=6000, valid=500):
         self.fashion, self.folder = os.path.isdir(FASHION), folder
+        self.classes = 10 if self.fashion else 100
         if self.fashion:
             write_fashion(folder, train, valid)
+        elif os.path.exists(os.path.join(CIFAR100, "train.bin")):
+            for source, name, count in (("train", "train", train), ("test", "valid", valid)):
+                with open(os.path.join(CIFAR100, source + ".bin"), "rb") as file:
+                    write(os.path.join(folder, name + ".bin"), file.read(count * CIFAR100_RECORD))
         else:
             write_cifar100(folder, train, valid)
 
@@ -99,7 +105,7 @@ class Images:
             keys.update(height=32, width=32, channels=3)
         keys.update(net)
         text = fashion_network(cost, **keys)
-        text = text if self.fashion else text.replace("output=10\n", "output=100\n")
+        text = text.replace("output=10\n", "output=%d\n" % self.classes)
         return text.replace("activation=relu", "activation=elu") if smooth else text
 
     def write_png(self, index, path):
@@ -153,7 +159,12 @@ class GpuTest(MadeOnceTest):
         super().setUpClass()
 
     def make(self):
-        type(self).images = Images(self.folder)
+        try:
+            type(self).images = Images(self.folder)
+        except unittest.SkipTest as reason:
+            if os.environ.get(NEED_GPU):
+                raise AssertionError("%s is set, but there are no images: %s" % (NEED_GPU, reason)) from reason
+            raise
 
     def run_on(self, device, cfg, backup, *words, seed=1, **options):
         """Trains; returns (losses, the path of the final weights, what was printed)."""
@@ -256,7 +267,7 @@ class ResumeTest(GpuTest):
             weights, outputs = self.legs(name, devices)
             for number, out in enumerate(outputs[1:], 1):
                 self.assertIn("resumed at iteration %d\n" % (UPDATES * number // 3), out)
-                self.assertRegex(out, "not bit for bit: .*device .* -> ")
+                self.assertTrue(re.search("not bit for bit: .*device .* -> ", out), out[:2000])
             self.assert_close(weights, whole)
 
     def test_on_the_same_device_bit_for_bit(self):
@@ -298,10 +309,9 @@ class TeacherTest(GpuTest):
 
     def test_targets_are_the_cpus(self):
         cpu, gpu = (floats(self.path(self.targets(device)), TARGETS_HEADER) for device in (CPU, GPU))
-        classes = 10 if self.images.fashion else 100
-        self.assertEqual(len(gpu), UPDATES * 32 * classes)
+        self.assertEqual(len(gpu), UPDATES * 32 * self.images.classes)
         self.assertLess(max(abs(a - b) for a, b in zip(gpu, cpu)), 1e-4)
-        self.assertGreater(max(gpu), 0.5)
+        self.assertGreater(max(gpu), 2 / self.images.classes)  # the teacher has an opinion
 
     def test_targets_of_the_gpu_teach_on_both(self):
         cfg = self.cached(self.targets(GPU))
@@ -331,13 +341,13 @@ class EvaluationTest(GpuTest):
             self.assertLessEqual(abs(gpu[key] - cpu[key]), 1.01 / cpu["images"], key)
         self.assertLess(abs(gpu["loss"] / cpu["loss"] - 1), 1e-3)
         # Better than chance: it has learnt there.
-        self.assertGreater(cpu["top1"], 0.5 if self.images.fashion else 0.02)
+        self.assertGreater(cpu["top1"], 2 / self.images.classes)
 
     def test_predictions_are_the_cpus(self):
         for index in range(5):
             path = self.path("image%d.png" % index)
             self.images.write_png(index, path)
-            cpu, gpu = ([self.run_darknet(*self.words("predict", device)[:5], path, "-threads", 1, *device).stdout][0]
+            cpu, gpu = (self.run_darknet(*self.words("predict", device)[:5], path, "-threads", 1, *device).stdout
                         for device in (CPU, GPU))
             rows = [re.findall(r"^ *([\d.]+)%: (.*)$", text, re.M) for text in (cpu, gpu)]
             self.assertEqual(len(rows[0]), 5)
@@ -359,7 +369,8 @@ class ErrorTest(GpuTest):
                                    ("-1", 2, "allowed is the number of a GPU"), ("x", 2, "allowed is the number of a GPU")):
             done = self.run_darknet("classifier", "train", "a.data", "net.cfg", "-gpus", number, code=code)
             self.assertIn("-gpus %s: %s" % (number, says), done.stderr.splitlines()[0])
-            self.assertEqual(len(done.stderr.splitlines()), 1 if code == 1 else len(done.stderr.splitlines()))
+            if code == 1:  # the usage follows wrong usage
+                self.assert_one_line(done)
         done = self.run_darknet("classifier", "train", "a.data", "net.cfg", "-gpus", 0, "-nogpu", code=2)
         self.assertIn("exclude each other", done.stderr.splitlines()[0])
 
@@ -369,8 +380,8 @@ class ErrorTest(GpuTest):
         self.assert_one_line(done, "-gpus 0", "there is no GPU that CUDA can use", "-nogpu")
 
     def test_short_memory_says_which_subdivisions_fit(self):
-        # 8192 images, 20 layers of 256 x 28 x 28 or more: two copies of each in float are more than 250 GB.
-        batch, layers = 8192, 20
+        # 4096 images, 40 layers of 256 x 28 x 28 or more: two copies of each in float are more than 250 GB.
+        batch, layers = 4096, 40
         convolution = section("convolutional", batch_normalize=1, filters=256, size=1, stride=1, activation="relu")
 
         def text(subdivisions):
