@@ -3,8 +3,8 @@
 
     scripts/gpu_floor.py [--card NAME] [--precision P[,P...]] [--work W[,W...]] [--batch N] [CFG...]
 
-Prints a table in Markdown. The floor is the time of all kernels one after the other, each as long as its operations take
-at the card's rate or its bytes at the card's bandwidth, whichever is longer, with a gap between them.
+Prints a table in Markdown. The floor is the time of all kernels one after the other, each as long as its operations
+take at the card's rate or its bytes at the card's bandwidth, whichever is longer, with a gap between them.
 scripts/benchmark/floor.py says what is counted.
 """
 

@@ -25,8 +25,8 @@ import struct
 import subprocess
 import unittest
 
-from run_support import (CIFAR100_RECORD, DARKNET, FASHION, ROOT, RUN_SECONDS, SOFTMAX, TSD, MadeOnceTest, RunTest, distill,
-                         fashion_data, fashion_image, fashion_network, iteration_of, read, say, section, write,
+from run_support import (CIFAR100_RECORD, DARKNET, FASHION, ROOT, RUN_SECONDS, SOFTMAX, TSD, MadeOnceTest, RunTest,
+                         distill, fashion_data, fashion_image, fashion_network, iteration_of, read, say, section, write,
                          write_cifar100, write_fashion, write_png)
 
 UPDATES = 200
@@ -295,8 +295,8 @@ class TeacherTest(GpuTest):
         path = "targets%s.bin" % device[0]
         if not os.path.exists(self.path(path)):
             self.write("targets.data", self.images.data("targets"))
-            self.run_darknet("classifier", "targets", "targets.data", "student.cfg", "-out", path, "-seed", 1, "-threads",
-                             1, *device)
+            self.run_darknet("classifier", "targets", "targets.data", "student.cfg", "-out", path, "-seed", 1,
+                             "-threads", 1, *device)
         return path
 
     def test_students_follow_the_cpus(self):
@@ -366,7 +366,8 @@ class ErrorTest(GpuTest):
     def test_wrong_numbers_are_one_line(self):
         for number, code, says in (("999", 1, "there is no such GPU; allowed are 0 to"),
                                    ("0,1", 2, "one training uses one GPU so far; give one number"),
-                                   ("-1", 2, "allowed is the number of a GPU"), ("x", 2, "allowed is the number of a GPU")):
+                                   ("-1", 2, "allowed is the number of a GPU"),
+                                   ("x", 2, "allowed is the number of a GPU")):
             done = self.run_darknet("classifier", "train", "a.data", "net.cfg", "-gpus", number, code=code)
             self.assertIn("-gpus %s: %s" % (number, says), done.stderr.splitlines()[0])
             if code == 1:  # the usage follows wrong usage

@@ -4,12 +4,12 @@ What is counted (activations in elements of 2 bytes for bf16, 4 otherwise; param
 
 - Stored is what a convolution, [connected] or a pooling layer computes, before its batch norm and activation, and the
   sum of a [shortcut], after its activation. Batch norm (after its sums over the batch), activation, [dropout] and
-  [route] happen where somebody reads; a [maxpool] of size 1 is a stride of its reader; the first reader of a sum adds it
-  up and stores it.
+  [route] happen where somebody reads; a [maxpool] of size 1 is a stride of its reader; the first reader of a sum adds
+  it up and stores it.
 - Forward: a convolution reads what its source stored and its weights, and writes its output; the sums of its batch norm
   are taken on the way.
-- Backward: the gradient of its output follows from the stored gradient behind batch norm and activation, and, with batch
-  norm, from the output itself, which is read again. That is done twice, for the gradient of the input and of the
+- Backward: the gradient of its output follows from the stored gradient behind batch norm and activation, and, with
+  batch norm, from the output itself, which is read again. That is done twice, for the gradient of the input and of the
   weights; the latter reads the source again. Whoever writes the gradient behind a layer also applies the derivative of
   the activation and takes the sums of batch norm, and reads the layer's output for that. Of several gradients for the
   same output the largest is written, each other one written and read; the gradient of a sum is that of its parts, read
@@ -143,9 +143,10 @@ class Reads:
         """Elements that layer `index` reads forward; a sum that nobody has read yet is added up and stored."""
         total = 0
         for edge in self.edges[index]:
-            if edge.stored >= 0 and self.network.layers[edge.stored].kind == "shortcut" and edge.stored not in self.made:
-                self.made.add(edge.stored)
-                total += self.elements(edge.stored) + self.network.layers[edge.stored].out.size
+            source = self.network.layers[edge.stored] if edge.stored >= 0 else None
+            if source and source.kind == "shortcut" and source.index not in self.made:
+                self.made.add(source.index)
+                total += self.elements(source.index) + source.out.size
             else:
                 total += edge.elements
         return total

@@ -67,11 +67,11 @@ class Network:
             layer = Layer(kind, options, len(self.layers), self.shape(len(self.layers) - 1))
             work = getattr(self, f"_{kind}", self._keeps if kind in COSTS else None)
             if work is None:
-                raise Failure(f"{path}:{line}: [{name}] is not counted; allowed are the layers that have a CUDA kernel")
+                raise Failure(f"{path}:{line}: [{name}] is not counted; allowed are layers with a CUDA kernel")
             try:
                 work(layer)
             except (ValueError, KeyError) as error:
-                raise Failure(f"{path}:{line}: [{name}] cannot be counted ({error}); see what ./darknet says") from error
+                raise Failure(f"{path}:{line}: [{name}] cannot be counted ({error}); ask ./darknet") from error
             self.layers.append(layer)
 
     def shape(self, index):

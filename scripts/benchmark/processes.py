@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import tempfile
 import threading
@@ -58,10 +59,15 @@ class Child:
 
     def __exit__(self, *_error):
         if self.process.returncode is None:
-            self.process.kill()
+            self.send(signal.SIGKILL)
             self.finish()
         self.process.stdout.close()
         self.errors.close()
+
+    def send(self, number):
+        """Sends a signal. Popen's way would take the exit status of a process that is over away from finish()."""
+        if self.process.returncode is None:
+            os.kill(self.process.pid, number)
 
     def finish(self):
         """Waits; returns the exit status."""
@@ -81,7 +87,7 @@ class Child:
 def json_line(command, most=None):
     """Runs a program that prints one line of JSON; it may take `most` seconds."""
     with Child(command) as child:
-        timer = threading.Timer(most or threading.TIMEOUT_MAX, child.process.kill)
+        timer = threading.Timer(most or threading.TIMEOUT_MAX, child.send, [signal.SIGKILL])
         timer.start()
         try:
             line = child.process.stdout.readline()

@@ -46,7 +46,7 @@ class Program:
                  *flags]
         with Child([self.path, *words]) as child:
             steps = self.steps(child.process.stdout)
-            child.process.send_signal(signal.SIGTERM)
+            child.send(signal.SIGTERM)
             child.finish()
             if len(steps) < LEAST:
                 raise Failure(f"{cfg}: {child.message()}")
