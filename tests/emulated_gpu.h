@@ -9,7 +9,7 @@
 
 namespace dng::test {
 
-// `bytes`: how much memory it has.
-std::shared_ptr<gpu::Gpu> emulated_gpu(size_t bytes = size_t{1} << 40);
+// `bytes`: how much memory it has. `records`: recordings succeed.
+std::shared_ptr<gpu::Gpu> emulated_gpu(size_t bytes = size_t{1} << 40, bool records = true);
 
 }  // namespace dng::test

@@ -166,6 +166,42 @@ DNG_GPU_TEST(Steps, ManyUpdatesAtOnceGiveTheSameBits) {
   EXPECT_EQ(bits_of(one.network), bits_of(many.network));
 }
 
+// What replayed updates changed counts in an evaluation, after the first as after later epochs.
+DNG_GPU_TEST(Steps, EvaluationsBetweenReplayedUpdatesFollowTheCpus) {
+  const NetworkConfig config = config_of(smooth(net("pad=2\nmirror=1\n") + layers()));
+  const MemorySet set = images(true);
+  Run ours(config, set, on(gpu), nullptr), cpu(config, set, {}, nullptr);
+  const RandomBatch batch(config, 1);
+  std::vector<float> before;
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    ours.run(6 * epoch, 6);
+    cpu.run(6 * epoch, 6);
+    const int count = batch.pass(false).count;
+    const std::vector<float> found = evaluated(batch, count, &ours.network),
+                             expected = evaluated(batch, count, &cpu.network);
+    const auto numbers = static_cast<int64_t>(found.size());
+    EXPECT_LE(error_between(found.data(), expected.data(), numbers), 1e-2) << "epoch " << epoch;
+    // More than the bound lets through.
+    if (epoch > 0) EXPECT_GT(error_between(before.data(), expected.data(), numbers), 1e-1) << "epoch " << epoch;
+    before = expected;
+  }
+}
+
+// A GPU that cannot record runs the same updates kernel by kernel.
+TEST(EmulatedSteps, WithoutRecordingsTheBitsAreTheSame) {
+  const NetworkConfig config = config_of(net("pad=2\nmirror=1\n") + layers());
+  const MemorySet set = images(true);
+  Run with(config, set, on(emulated_gpu()), nullptr);
+  Run without(config, set, on(emulated_gpu(size_t{1} << 40, false)), nullptr);
+  with.run(0, 8);
+  testing::internal::CaptureStdout();
+  without.run(0, 8);
+  const std::string said = testing::internal::GetCapturedStdout();
+  EXPECT_NE(said.find("an emulated GPU cannot record an update (it was told not to)"), std::string::npos) << said;
+  EXPECT_EQ(said.find("cannot record"), said.rfind("cannot record"));
+  EXPECT_EQ(bits_of(with.network), bits_of(without.network));
+}
+
 // A frozen teacher that reads the student's images on the device, against the CPU's.
 DNG_GPU_TEST(Steps, TeachersFollowTheCpus) {
   const TemporaryFolder folder;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "gpu/kernel_sources.h"
@@ -12,9 +13,20 @@
 namespace dng::test {
 namespace {
 
+class EmulatedRecording final : public gpu::Recording {
+ public:
+  explicit EmulatedRecording(emulated::Recorded work) : work_(std::move(work)) {}
+  void run() override {
+    for (const auto& item : work_) item();
+  }
+
+ private:
+  emulated::Recorded work_;
+};
+
 class EmulatedGpu final : public gpu::Gpu {
  public:
-  explicit EmulatedGpu(size_t bytes) : bytes_(bytes) {}
+  EmulatedGpu(size_t bytes, bool records) : bytes_(bytes), records_(records) {}
   ~EmulatedGpu() override {
     for (const auto& entry : sizes_) std::free(entry.first);
   }
@@ -47,33 +59,42 @@ class EmulatedGpu final : public gpu::Gpu {
   void release_pinned(void* memory) override { std::free(memory); }
 
   void copy_in(void* device, const void* host, size_t bytes) override {
-    if (bytes > 0) std::memcpy(device, host, bytes);
+    if (bytes > 0) emulated::launch(*this, [=] { std::memcpy(device, host, bytes); });
   }
   void copy_out(void* host, const void* device, size_t bytes) override {
     if (bytes > 0) std::memcpy(host, device, bytes);
   }
-  void zero(void* device, size_t bytes) override { std::memset(device, 0, bytes); }
+  void zero(void* device, size_t bytes) override {
+    if (bytes > 0) emulated::launch(*this, [=] { std::memset(device, 0, bytes); });
+  }
   void finish() override {}
   void mark(size_t number) override { marks_[number] = Clock::now(); }
   void wait_for(size_t) override {}
   double seconds_between(size_t first, size_t second) override {
     return std::chrono::duration<double>(marks_.at(second) - marks_.at(first)).count();
   }
-  bool can_record() const override { return false; }
-  void start_recording() override {}
-  std::unique_ptr<gpu::Recording> stop_recording() override { return nullptr; }
-  void* stream() override { return nullptr; }
+  void start_recording() override { recorded_ = std::make_unique<emulated::Recorded>(); }
+  std::unique_ptr<gpu::Recording> stop_recording(std::string* why) override {
+    const std::unique_ptr<emulated::Recorded> recorded = std::move(recorded_);
+    *why = "it was told not to";
+    return records_ ? std::make_unique<EmulatedRecording>(std::move(*recorded)) : nullptr;
+  }
+  void* stream() override { return recorded_.get(); }
   int processors() const override { return 4; }
 
  private:
   using Clock = std::chrono::steady_clock;
   size_t bytes_, used_ = 0;
+  bool records_;
+  std::unique_ptr<emulated::Recorded> recorded_;  // null: work runs at once
   std::map<void*, size_t> sizes_;
   std::map<size_t, Clock::time_point> marks_;
 };
 
 }  // namespace
 
-std::shared_ptr<gpu::Gpu> emulated_gpu(size_t bytes) { return std::make_shared<EmulatedGpu>(bytes); }
+std::shared_ptr<gpu::Gpu> emulated_gpu(size_t bytes, bool records) {
+  return std::make_shared<EmulatedGpu>(bytes, records);
+}
 
 }  // namespace dng::test

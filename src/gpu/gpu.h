@@ -101,12 +101,12 @@ class Gpu {
   virtual void wait_for(size_t mark) = 0;
   virtual double seconds_between(size_t first, size_t second) = 0;
 
-  // Records what is queued from start_recording on instead of running it. Null where it cannot.
-  virtual bool can_record() const = 0;
+  // Records what is queued from start_recording on instead of running it. Every start needs its stop, also after an
+  // error. Null, and why, where the work cannot be recorded; none of it has run then.
   virtual void start_recording() = 0;
-  virtual std::unique_ptr<Recording> stop_recording() = 0;
+  virtual std::unique_ptr<Recording> stop_recording(std::string* why) = 0;
 
-  // The CUDA stream, for the launcher (gpu/launch.h).
+  // For the launcher (gpu/launch.h): the CUDA stream, or the emulated GPU's recording.
   virtual void* stream() = 0;
   // Processors of the device: how many blocks it takes to fill it.
   virtual int processors() const = 0;

@@ -17,6 +17,9 @@
 #include "gpu/cuda/check.h"
 #define DNG_GPU cuda
 #else
+#include <functional>
+#include <vector>
+
 #include "layers/cost_math.h"
 #define DNG_GPU emulated
 #endif
@@ -137,9 +140,25 @@ void samples(gpu::Gpu& gpu, int count, const Body& body) {
 
 #else
 
+// Bodies are kept by value, as in a CUDA graph: what the host does between launches is not done again.
+using Recorded = std::vector<std::function<void()>>;
+
+// The stream of a GPU that records is the list of what runs later; that of one that does not is null.
+template <class Work>
+void launch(gpu::Gpu& gpu, const Work& work) {
+  auto* recorded = static_cast<Recorded*>(gpu.stream());
+  if (recorded != nullptr) {
+    recorded->emplace_back(work);
+  } else {
+    work();
+  }
+}
+
 template <class Body>
-void each(gpu::Gpu&, size_t count, const Body& body) {
-  for (uint32_t i = 0; i < count; ++i) body(i);
+void each(gpu::Gpu& gpu, size_t count, const Body& body) {
+  launch(gpu, [count, body] {
+    for (uint32_t i = 0; i < count; ++i) body(i);
+  });
 }
 
 class Block {
@@ -164,16 +183,20 @@ class Block {
 };
 
 template <class Body>
-void blocks(gpu::Gpu&, int x, int y, const Body& body) {
-  typename Body::Shared shared;
-  for (int row = 0; row < y; ++row) {
-    for (int column = 0; column < x; ++column) body(Block(column, row, y), shared);
-  }
+void blocks(gpu::Gpu& gpu, int x, int y, const Body& body) {
+  launch(gpu, [x, y, body] {
+    typename Body::Shared shared;
+    for (int row = 0; row < y; ++row) {
+      for (int column = 0; column < x; ++column) body(Block(column, row, y), shared);
+    }
+  });
 }
 
 template <class Body>
-void samples(gpu::Gpu&, int count, const Body& body) {
-  for (int i = 0; i < count; ++i) body(i, OneLane());
+void samples(gpu::Gpu& gpu, int count, const Body& body) {
+  launch(gpu, [count, body] {
+    for (int i = 0; i < count; ++i) body(i, OneLane());
+  });
 }
 
 #endif

@@ -3,6 +3,7 @@
 // again, with what changes (gpu/step_input.h) brought to the device before each.
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 
 #include "base/error.h"
@@ -230,17 +231,32 @@ class GpuSteps final : public Steps {
   void play(bool last) {
     if (s_.profiles_layers) return play_with_marks(last);
     std::unique_ptr<gpu::Recording>& recording = recordings_[last ? 1 : 0];
-    if (!warm_[last ? 1 : 0] || !gpu_->can_record()) {
+    if (recording == nullptr && records_ && warm_[last ? 1 : 0]) recording = record(last);
+    if (recording == nullptr) {
       queue(last);
       warm_[last ? 1 : 0] = true;
       return;
     }
-    if (recording == nullptr) {
-      gpu_->start_recording();
-      queue(last);
-      recording = gpu_->stop_recording();
-    }
     recording->run();
+    // The host does not come by the update itself.
+    network_->parameters_changed();
+  }
+
+  // Null where it cannot be done. A real error comes again when the work runs.
+  std::unique_ptr<gpu::Recording> record(bool last) {
+    std::string why, error;
+    gpu_->start_recording();
+    try {
+      queue(last);
+    } catch (const Error& e) {
+      error = e.what();
+    }
+    std::unique_ptr<gpu::Recording> recording = gpu_->stop_recording(&why);
+    if (error.empty() && recording != nullptr) return recording;
+    records_ = false;
+    std::printf("%s cannot record an update (%s): kernel by kernel from here on, slower\n", gpu_->name().c_str(),
+                error.empty() ? why.c_str() : error.c_str());
+    return nullptr;
   }
 
   void queue_images() {
@@ -302,7 +318,7 @@ class GpuSteps final : public Steps {
   std::unique_ptr<DeviceSet> set_;
   std::unique_ptr<TrainingStream> stream_;
   size_t staged_ = 0, targets_staged_ = 0;
-  bool warm_[2] = {};
+  bool warm_[2] = {}, records_ = true;
   std::unique_ptr<gpu::Recording> recordings_[2];
 };
 

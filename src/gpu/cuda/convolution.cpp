@@ -16,6 +16,8 @@ namespace {
 
 // More than this an algorithm may not ask for.
 constexpr size_t kMostWorkspace = size_t{1} << 30;
+// What the trials are given.
+constexpr size_t kTrialWorkspace = size_t{256} << 20;
 
 struct TensorDescriptor {
   TensorDescriptor() { check_cudnn(cudnnCreateTensorDescriptor(&value), "making a tensor descriptor"); }
@@ -97,6 +99,9 @@ class CudnnConvolution final : public gpu::Convolution {
                   key_of(direction).c_str());
       if (plain_ == nullptr) plain_ = make_plain_convolution(gpu, shape);
     }
+    size_t most = 0;
+    for (const Choice& c : choice_) most = std::max(most, c.workspace);
+    workspace_->keep(most);
   }
 
   void forward(const void* x, const void* weights, void* y) override {
@@ -120,7 +125,8 @@ class CudnnConvolution final : public gpu::Convolution {
     const float one = 1, other = addend != nullptr ? 1.0f : 0.0f;
     const cudnnStatus_t status = cudnnConvolutionBiasActivationForward(
         handle_, &one, x_.value, x, w_.value, weights, convolution_[kForward].value,
-        static_cast<cudnnConvolutionFwdAlgo_t>(choice_[kForward].algorithm), workspace_->data(), workspace_->bytes(),
+        static_cast<cudnnConvolutionFwdAlgo_t>(choice_[kForward].algorithm), workspace_->data(),
+        choice_[kForward].workspace,
         &other, y_.value, addend != nullptr ? addend : y, bias_->value, bias, ending_->value, y_.value, y);
     fuses_ = status == CUDNN_STATUS_SUCCESS;
     return fuses_;
@@ -141,77 +147,123 @@ class CudnnConvolution final : public gpu::Convolution {
     const float one = 1, zero = 0;
     return cudnnConvolutionForward(handle_, &one, x_.value, x, w_.value, w, convolution_[kForward].value,
                                    static_cast<cudnnConvolutionFwdAlgo_t>(c.algorithm), workspace_->data(),
-                                   workspace_->bytes(), &zero, y_.value, y);
+                                   c.workspace, &zero, y_.value, y);
   }
   cudnnStatus_t run_data(const Choice& c, const void* w, const void* dy, void* dx, bool add) {
     const float one = 1, beta = add ? 1.0f : 0.0f;
     return cudnnConvolutionBackwardData(handle_, &one, w_.value, w, y_.value, dy, convolution_[kData].value,
                                         static_cast<cudnnConvolutionBwdDataAlgo_t>(c.algorithm), workspace_->data(),
-                                        workspace_->bytes(), &beta, x_.value, dx);
+                                        c.workspace, &beta, x_.value, dx);
   }
   cudnnStatus_t run_weights(const Choice& c, const void* x, const void* dy, void* dw, bool add) {
     const float one = 1, beta = add ? 1.0f : 0.0f;
     return cudnnConvolutionBackwardFilter(handle_, &one, x_.value, x, y_.value, dy, convolution_[kWeights].value,
                                           static_cast<cudnnConvolutionBwdFilterAlgo_t>(c.algorithm), workspace_->data(),
-                                          workspace_->bytes(), &beta, w_.value, dw);
+                                          c.workspace, &beta, w_.value, dw);
   }
 
-  // Whether the choice works, with sums as without.
-  bool works(int direction, const Choice& c, char* x, char* w, char* y) {
-    if (cudnnSetConvolutionMathType(convolution_[direction].value, static_cast<cudnnMathType_t>(c.math)) !=
+  enum class Outcome { kWorks, kFails, kNoRoom };
+
+  // What the choice needs in the precision it will run with. False: it is nothing for this shape.
+  bool ask_workspace(int direction, Choice* c) {
+    const cudnnConvolutionDescriptor_t d = convolution_[direction].value;
+    const cudnnStatus_t status =
+        direction == kForward
+            ? cudnnGetConvolutionForwardWorkspaceSize(handle_, x_.value, w_.value, d, y_.value,
+                                                      static_cast<cudnnConvolutionFwdAlgo_t>(c->algorithm),
+                                                      &c->workspace)
+        : direction == kData
+            ? cudnnGetConvolutionBackwardDataWorkspaceSize(handle_, w_.value, y_.value, d, x_.value,
+                                                           static_cast<cudnnConvolutionBwdDataAlgo_t>(c->algorithm),
+                                                           &c->workspace)
+            : cudnnGetConvolutionBackwardFilterWorkspaceSize(handle_, x_.value, y_.value, d, w_.value,
+                                                             static_cast<cudnnConvolutionBwdFilterAlgo_t>(c->algorithm),
+                                                             &c->workspace);
+    return status == CUDNN_STATUS_SUCCESS && c->workspace <= kMostWorkspace;
+  }
+
+  // Whether the choice works, with sums as without. Sets its workspace: behind one algorithm stand several kernels, and
+  // the size of the workspace may decide which; so every call is given the same.
+  Outcome works(int direction, Choice* c, char* x, char* w, char* y) {
+    if (cudnnSetConvolutionMathType(convolution_[direction].value, static_cast<cudnnMathType_t>(c->math)) !=
             CUDNN_STATUS_SUCCESS ||
-        !workspace_->reserve(c.workspace)) {
-      return false;
+        !ask_workspace(direction, c)) {
+      return Outcome::kFails;
     }
-    if (x == nullptr) return true;
+    if (!workspace_->reserve(c->workspace)) return Outcome::kNoRoom;
+    if (x == nullptr) return Outcome::kWorks;
     cudnnStatus_t status = CUDNN_STATUS_SUCCESS;
     for (const bool add : {false, true}) {
       if (status != CUDNN_STATUS_SUCCESS) break;
-      status = direction == kForward ? run_forward(c, x, w, y)
-               : direction == kData  ? run_data(c, w, y, x, add)
-                                     : run_weights(c, x, y, w, add);
+      status = direction == kForward ? run_forward(*c, x, w, y)
+               : direction == kData  ? run_data(*c, w, y, x, add)
+                                     : run_weights(*c, x, y, w, add);
     }
     gpu_->finish();
-    return status == CUDNN_STATUS_SUCCESS;
+    return status == CUDNN_STATUS_SUCCESS ? Outcome::kWorks : Outcome::kFails;
   }
 
   void choose(int direction, char* x, char* w, char* y) {
     const std::string key = key_of(direction);
     const Choice* known = choices_->find(key);
-    if (known != nullptr && (known->algorithm < 0 || works(direction, *known, x, w, y))) {
+    if (known != nullptr) {
       choice_[direction] = *known;
-      return;
+      if (works(direction, &choice_[direction], x, w, y) == Outcome::kWorks) return;
     }
     choice_[direction] = Choice();
-    for (const Choice& candidate : candidates(direction, x, w, y)) {
-      if (!works(direction, candidate, x, w, y)) continue;
+    bool room = x != nullptr;
+    for (Choice candidate : candidates(direction, x, w, y, &room)) {
+      const Outcome outcome = works(direction, &candidate, x, w, y);
+      if (outcome == Outcome::kNoRoom) room = false;
+      if (outcome != Outcome::kWorks) continue;
       choice_[direction] = candidate;
       break;
     }
-    if (x != nullptr) choices_->add(key, choice_[direction]);
+    if (choice_[direction].algorithm < 0 && !room) {
+      fail("CUDA: out of memory for the workspace of a convolution (%s), %s are free; raise subdivisions=, or end what "
+           "else uses the GPU",
+           key.c_str(), human_bytes(static_cast<double>(gpu_->free_bytes())).c_str());
+    }
+    // Not what memory or a passing failure decided: later runs would believe it.
+    if (choice_[direction].algorithm >= 0 && room && known == nullptr) choices_->add(key, choice_[direction]);
   }
 
   template <class Result>
   void collect(const std::vector<Result>& results, int count, std::vector<Choice>* list) const {
-    for (int i = 0; i < count; ++i) {
-      const Result& r = results[static_cast<size_t>(i)];
-      if (r.status != CUDNN_STATUS_SUCCESS || r.determinism != CUDNN_DETERMINISTIC || r.memory > kMostWorkspace)
-        continue;
-      // Asked for full precision, cuDNN must not be quick instead.
-      if (math_ == CUDNN_FMA_MATH && r.mathType != CUDNN_FMA_MATH && r.mathType != CUDNN_DEFAULT_MATH) continue;
-      list->push_back({static_cast<int>(r.algo), math_ == CUDNN_FMA_MATH ? CUDNN_FMA_MATH : r.mathType, r.memory});
+    // Asked for full precision, cuDNN also offers its default, measured with TF32: that order tells nothing about full
+    // precision, so what was measured in it comes first.
+    for (const bool by_default : {false, true}) {
+      for (int i = 0; i < count; ++i) {
+        const Result& r = results[static_cast<size_t>(i)];
+        if (r.status != CUDNN_STATUS_SUCCESS || r.determinism != CUDNN_DETERMINISTIC || r.memory > kMostWorkspace)
+          continue;
+        cudnnMathType_t math = r.mathType;
+        if (math_ == CUDNN_FMA_MATH) {
+          if (by_default ? math != CUDNN_DEFAULT_MATH : math != CUDNN_FMA_MATH) continue;
+          math = CUDNN_FMA_MATH;
+        } else if (by_default) {
+          continue;
+        }
+        const auto same = [&](const Choice& c) { return c.algorithm == static_cast<int>(r.algo) && c.math == math; };
+        if (std::none_of(list->begin(), list->end(), same)) {
+          list->push_back({static_cast<int>(r.algo), static_cast<int>(math), r.memory});
+        }
+      }
     }
   }
 
   // The fastest first. Where measuring fails, in the order that cuDNN believes in.
-  std::vector<Choice> candidates(int direction, char* x, char* w, char* y) {
+  // Clears `room` where memory is too short for trials with as much as any may have.
+  std::vector<Choice> candidates(int direction, char* x, char* w, char* y, bool* room) {
     constexpr int kMost = 16;
     std::vector<Choice> list;
-    // For the trials, as much as any may have; less where memory is short.
-    size_t room = kMostWorkspace / 4;
-    while (x != nullptr && room > 0 && !workspace_->reserve(room)) room /= 4;
+    for (size_t bytes = kTrialWorkspace; x != nullptr && bytes > 0 && !workspace_->reserve(bytes); bytes /= 4) {
+      *room = false;
+    }
     int count = 0;
     cudnnConvolutionDescriptor_t c = convolution_[direction].value;
+    // A known choice that failed has left its own there.
+    check_cudnn(cudnnSetConvolutionMathType(c, math_), "setting the precision");
     if (direction == kForward) {
       std::vector<cudnnConvolutionFwdAlgoPerf_t> results(kMost);
       if (x == nullptr || cudnnFindConvolutionForwardAlgorithmEx(handle_, x_.value, x, w_.value, w, c, y_.value, y,
@@ -286,11 +338,19 @@ void check_cudnn(cudnnStatus_t status, const char* what) {
 
 bool SharedWorkspace::reserve(size_t bytes) {
   if (bytes <= memory_.bytes()) return true;
+  if (recordings_ > 0) fail("a convolution was made while a recorded step is alive: please report this error");
   gpu_->finish();
   const size_t before = memory_.bytes();
   if (memory_.allocate(gpu_, bytes)) return true;
   if (before > 0 && !memory_.allocate(gpu_, before)) fail("the GPU's memory went away; another program has taken it");
   return false;
+}
+
+void SharedWorkspace::keep(size_t bytes) {
+  kept_ = std::max(kept_, bytes);
+  if (recordings_ > 0 || memory_.bytes() <= kept_) return;
+  gpu_->finish();
+  if (!memory_.allocate(gpu_, kept_)) fail("the GPU's memory went away; another program has taken it");
 }
 
 Choices::Choices(const std::string& device) : device_(device) {
@@ -310,10 +370,12 @@ Choices::Choices(const std::string& device) : device_(device) {
     if (fields.size() != 5 || fields[0] != device_) continue;
     int64_t algorithm = 0, math = 0, workspace = 0;
     if (!parse_integer(fields[2], &algorithm) || !parse_integer(fields[3], &math) ||
-        !parse_integer(fields[4], &workspace) || workspace < 0) {
+        !parse_integer(fields[4], &workspace) || workspace < 0 || algorithm < 0) {
       continue;
     }
-    known_[fields[1]] = {static_cast<int>(algorithm), static_cast<int>(math), static_cast<size_t>(workspace)};
+    // Where two programs measured at once, the first line holds: a run that goes by it may be resumed.
+    known_.emplace(fields[1],
+                   Choice{static_cast<int>(algorithm), static_cast<int>(math), static_cast<size_t>(workspace)});
   }
 }
 

@@ -21,14 +21,21 @@ void check_cudnn(cudnnStatus_t status, const char* what);
 class SharedWorkspace {
  public:
   explicit SharedWorkspace(gpu::Gpu* gpu) : gpu_(gpu) {}
-  // Before anything is recorded. False where there is not so much memory.
+  // At least so much. Not while recordings are alive: they hold the address. False where there is not so much memory.
   bool reserve(size_t bytes);
+  // A convolution goes on needing so much; what nobody does is given back.
+  void keep(size_t bytes);
+  // A recording begins and ends to live.
+  void hold() { ++recordings_; }
+  void let_go() { --recordings_; }
   void* data() const { return memory_.data(); }
   size_t bytes() const { return memory_.bytes(); }
 
  private:
   gpu::Gpu* gpu_;
   gpu::Memory memory_;
+  size_t kept_ = 0;
+  int recordings_ = 0;
 };
 
 // An algorithm, as cuDNN numbers them, for one of the three directions of a shape.

@@ -26,6 +26,12 @@ void fail_cuda(cudaError_t error) {
     case cudaErrorNoKernelImageForDevice:
       fail("CUDA: %s; this build has no kernels for this GPU: build with -DCMAKE_CUDA_ARCHITECTURES=native on it",
            cudaGetErrorString(error));
+    case cudaErrorUnsupportedPtxVersion:
+      fail("CUDA: %s; the driver is older than this build's CUDA and cannot compile its code for this GPU: update the "
+           "NVIDIA driver, or build with -DCMAKE_CUDA_ARCHITECTURES=native on it",
+           cudaGetErrorString(error));
+    case cudaErrorInsufficientDriver:
+      fail("CUDA: %s; update the NVIDIA driver, or give -nogpu", cudaGetErrorString(error));
     default:
       fail("CUDA: %s (%s); the GPU may be lost: see nvidia-smi, then go on with -resume, or -nogpu on the CPU",
            cudaGetErrorString(error), cudaGetErrorName(error));
@@ -40,17 +46,22 @@ constexpr size_t kCublasWorkspace = size_t{32} << 20;
 
 class CudaRecording final : public gpu::Recording {
  public:
-  CudaRecording(cudaGraph_t graph, cudaStream_t stream) : stream_(stream) {
-    const cudaError_t error = cudaGraphInstantiate(&executable_, graph, 0);
-    cudaGraphDestroy(graph);
-    check(error);
+  CudaRecording(cudaGraphExec_t executable, cudaStream_t stream, SharedWorkspace* workspace)
+      : executable_(executable), stream_(stream), workspace_(workspace) {
+    workspace_->hold();
   }
-  ~CudaRecording() override { cudaGraphExecDestroy(executable_); }
+  ~CudaRecording() override {
+    cudaGraphExecDestroy(executable_);
+    workspace_->let_go();
+  }
+  CudaRecording(const CudaRecording&) = delete;
+  CudaRecording& operator=(const CudaRecording&) = delete;
   void run() override { check(cudaGraphLaunch(executable_, stream_)); }
 
  private:
-  cudaGraphExec_t executable_ = nullptr;
+  cudaGraphExec_t executable_;
   cudaStream_t stream_;
+  SharedWorkspace* workspace_;
 };
 
 class CudaGpu final : public gpu::Gpu {
@@ -95,8 +106,9 @@ class CudaGpu final : public gpu::Gpu {
   }
   void multiply(const gpu::Product& product) override {
     if (cublas_ == nullptr) {
-      cublas_ = std::make_unique<Cublas>(stream_);
+      // First the memory: without it, cuBLAS would allocate for itself, and no recording allows that.
       if (!cublas_memory_.allocate(this, kCublasWorkspace)) fail_cuda(cudaErrorMemoryAllocation);
+      cublas_ = std::make_unique<Cublas>(stream_);
       finish();
       cublas_->set_workspace(cublas_memory_.data(), cublas_memory_.bytes());
     }
@@ -151,12 +163,21 @@ class CudaGpu final : public gpu::Gpu {
     return static_cast<double>(milliseconds) / 1000;
   }
 
-  bool can_record() const override { return true; }
   void start_recording() override { check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal)); }
-  std::unique_ptr<gpu::Recording> stop_recording() override {
+  std::unique_ptr<gpu::Recording> stop_recording(std::string* why) override {
     cudaGraph_t graph = nullptr;
-    check(cudaStreamEndCapture(stream_, &graph));
-    return std::make_unique<CudaRecording>(graph, stream_);
+    cudaGraphExec_t executable = nullptr;
+    cudaError_t error = cudaStreamEndCapture(stream_, &graph);
+    if (graph != nullptr) {
+      if (error == cudaSuccess) error = cudaGraphInstantiateWithFlags(&executable, graph, 0);
+      cudaGraphDestroy(graph);
+    }
+    if (error == cudaSuccess && executable != nullptr) {
+      return std::make_unique<CudaRecording>(executable, stream_, workspace_.get());
+    }
+    cudaGetLastError();  // forgets it
+    *why = cudaGetErrorString(error);
+    return nullptr;
   }
   void* stream() override { return stream_; }
   int processors() const override { return processors_; }
