@@ -9,6 +9,9 @@
 
 namespace dng::test {
 
+// What it wants free beside networks.
+constexpr size_t kEmulatedSpare = size_t{256} << 10;
+
 // `bytes`: how much memory it has. `records`: recordings succeed.
 std::shared_ptr<gpu::Gpu> emulated_gpu(size_t bytes = size_t{1} << 40, bool records = true);
 

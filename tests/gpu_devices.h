@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
 
 #include "engine/network.h"
 #include "gpu/open.h"
@@ -17,7 +18,8 @@ enum class GpuKind { kEmulated, kCuda };
 inline std::shared_ptr<gpu::Gpu> gpu_of(GpuKind kind) {
   if (kind == GpuKind::kEmulated) return emulated_gpu();
   // Never closed: at the end of the process the driver may be gone before us.
-  static const auto* const device = new std::shared_ptr<gpu::Gpu>(gpu::count() > 0 ? gpu::open(0) : nullptr);
+  static std::string why;
+  static const auto* const device = new std::shared_ptr<gpu::Gpu>(gpu::open_first(&why));
   return *device;
 }
 

@@ -262,6 +262,22 @@ TEST(EmulatedSteps, ShortMemorySaysWhichSubdivisionsWouldFit) {
   Network fits(config_of(replaced(text, "subdivisions=1", "subdivisions=64")), on(emulated_gpu(kMemory)));
 }
 
+TEST(EmulatedSteps, TheLibrariesShareOfTheMemoryIsLeft) {
+  const NetworkConfig config = config_of(net("pad=2\n") + layers());
+  constexpr size_t kMemory = size_t{1} << 30;
+  const std::shared_ptr<gpu::Gpu> wide = emulated_gpu(kMemory);
+  Network network(config, on(wide));
+  const size_t used = kMemory - wide->free_bytes();
+  Network fits(config, on(emulated_gpu(used + kEmulatedSpare)));
+  expect_error([&] { Network short_of_it(config, on(emulated_gpu(used + kEmulatedSpare - 1))); },
+               {"out of memory", "the libraries", "beside it"});
+}
+
+TEST(EmulatedSteps, MoreItemsThanKernelsCountAreRefused) {
+  gpu::require_countable(size_t{1} << 31);
+  expect_error([] { gpu::require_countable((size_t{1} << 31) + 1); }, {"2147483649", "subdivisions="});
+}
+
 TEST(EmulatedSteps, LayersWithoutAKernelAreNamed) {
   const std::string text = net("") + convolution(8, 3, 1, "relu", true) + "[normalization]\n" + head() + "[softmax]\n";
   expect_error([&] { Network network(config_of(text), on(emulated_gpu())); },

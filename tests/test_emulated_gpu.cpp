@@ -55,6 +55,7 @@ class EmulatedGpu final : public gpu::Gpu {
     std::free(memory);
   }
   size_t free_bytes() override { return bytes_ - used_; }
+  size_t spare_bytes() const override { return kEmulatedSpare; }
   void* allocate_pinned(size_t bytes) override { return std::calloc(1, bytes); }
   void release_pinned(void* memory) override { std::free(memory); }
 

@@ -1,6 +1,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <thread>
 
 #include "base/error.h"
@@ -21,7 +22,12 @@ int threads_of(const Arguments& arguments) {
 }
 
 std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments) {
-  if (!arguments.has("-gpus")) return arguments.has("-nogpu") || gpu::count() == 0 ? nullptr : gpu::open(0);
+  if (!arguments.has("-gpus")) {
+    std::string why;
+    std::shared_ptr<gpu::Gpu> first = arguments.has("-nogpu") ? nullptr : gpu::open_first(&why);
+    if (!why.empty() && first == nullptr) std::fprintf(stderr, "darknet: %s: computing on the CPU\n", why.c_str());
+    return first;
+  }
   const std::string text = arguments.text("-gpus", "");
   if (arguments.has("-nogpu")) fail_usage("-gpus %s and -nogpu exclude each other; keep one", text.c_str());
   int64_t number = 0;

@@ -28,8 +28,8 @@ int options_verb(const Words& words);
 // What the evaluating verbs share: DATA CFG WEIGHTS..., -json, -threads, -v, -nogpu, -gpus.
 std::vector<FlagSpec> evaluation_flags();
 int threads_of(const Arguments& arguments);
-// What -nogpu and -gpus N say: the GPU, or null for the CPU. Without either: the first GPU where there is one and the
-// build can use it.
+// What -nogpu and -gpus N say: the GPU, or null for the CPU. Without either: the first GPU that the build can
+// use, else the CPU, with a line on stderr where there is a GPU or a driver that is too old.
 std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments);
 
 struct Evaluation {

@@ -115,6 +115,7 @@ struct ColumnSums {
 // channel, all zero.
 template <int V, class Body>
 void sum_columns(gpu::Gpu& gpu, size_t rows, int channels, float* partial, unsigned* counters, const Body& body) {
+  gpu::require_countable(rows);
   constexpr int kMostColumns = 32;
   // Rows that a thread takes at least.
   constexpr size_t kRows = 8;

@@ -1,6 +1,15 @@
 #include "gpu/gpu.h"
 
+#include "base/error.h"
+
 namespace dng::gpu {
+
+void require_countable(size_t items) {
+  constexpr size_t kMost = size_t{1} << 31;  // above, a grid's stride would run over
+  if (items > kMost) {
+    fail("a layer has %zu numbers in a batch, a kernel counts up to %zu; raise subdivisions=", items, kMost);
+  }
+}
 
 bool Memory::allocate(Gpu* gpu, size_t bytes) {
   reset();

@@ -68,6 +68,9 @@ struct Product {
   bool add = false;
 };
 
+// Kernels count in 32 bits. Throws Error where a launch would have more items than they can.
+void require_countable(size_t items);
+
 class Gpu {
  public:
   virtual ~Gpu() = default;
@@ -86,6 +89,8 @@ class Gpu {
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* memory) = 0;
   virtual size_t free_bytes() = 0;
+  // What the libraries need beside what is allocated here.
+  virtual size_t spare_bytes() const = 0;
   // Memory of the host from which copies run while the host goes on.
   virtual void* allocate_pinned(size_t bytes) = 0;
   virtual void release_pinned(void* memory) = 0;

@@ -1,7 +1,9 @@
 // What computes a layer on a GPU.
 //
-// All activations lie as [batch][height][width][channels] (NHWC), of one type throughout the network; the logits are
-// float in any case. `delta` is Darknet's: the negative gradient of the summed cost.
+// All activations lie as [batch][height][width][channels] (NHWC), of one type throughout the network. The logits
+// are float where a [connected] writes them and only the cost reads them (Needs::float_output); those of a convolution
+// or an [avgpool] are of that type too, rounded to 8 bits in bf16. `delta` is Darknet's: the negative gradient of the
+// summed cost.
 #pragma once
 
 #include <memory>

@@ -40,6 +40,7 @@ __global__ void __launch_bounds__(kThreads) each_kernel(uint32_t count, const Bo
 template <class Body>
 void each(gpu::Gpu& gpu, size_t count, const Body& body) {
   if (count == 0) return;
+  gpu::require_countable(count);
   const size_t wanted = (count + kThreads - 1) / kThreads;
   const size_t most = static_cast<size_t>(gpu.processors()) * 16;
   each_kernel<<<static_cast<unsigned>(wanted < most ? wanted : most), kThreads, 0, stream_of(gpu)>>>(
@@ -156,6 +157,7 @@ void launch(gpu::Gpu& gpu, const Work& work) {
 
 template <class Body>
 void each(gpu::Gpu& gpu, size_t count, const Body& body) {
+  gpu::require_countable(count);
   launch(gpu, [count, body] {
     for (uint32_t i = 0; i < count; ++i) body(i);
   });

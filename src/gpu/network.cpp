@@ -137,7 +137,12 @@ void Network::make_parameters(const NetworkConfig& config) {
             momentum_.allocate(gpu_.get(), parameters_ * sizeof(float));
     if (there && copies) there = copy_gradients_.allocate(gpu_.get(), weights_ * bytes_of(Type::kBFloat16));
   }
-  require_memory(there, 5 * parameters_ * sizeof(float), 0, config);
+  // Values, and where it trains gradients and momentum; copies are of half the size.
+  const size_t floats_each = options_.trains ? 3 : 1, halves_each = copies ? (options_.trains ? 2 : 1) : 0;
+  require_memory(
+      there,
+      (floats_each * parameters_ + statistics_) * sizeof(float) + halves_each * weights_ * bytes_of(Type::kBFloat16), 0,
+      config);
   using Kind = host::Block::Kind;
   const auto bind = [&](Place* p, const Memory& memory, bool learnt) {
     Values& v = p->values;
@@ -191,7 +196,7 @@ void Network::make_parameters(const NetworkConfig& config) {
   if (rules.size() > 65535) fail("%s: more than 65535 parameters; use fewer layers", path_.c_str());
   there = rules_.allocate(gpu_.get(), std::max<size_t>(1, rules.size()) * sizeof(UpdateRule)) &&
           chunks_.allocate(gpu_.get(), std::max<size_t>(1, chunks.size()) * sizeof(uint16_t));
-  require_memory(there, 0, 0, config);
+  require_memory(there, own_bytes(), 0, config);
   gpu_->copy_in(rules_.data(), rules.data(), rules.size() * sizeof(UpdateRule));
   gpu_->copy_in(chunks_.data(), chunks.data(), chunks.size() * sizeof(uint16_t));
   gpu_->finish();
@@ -288,12 +293,14 @@ void Network::make_memory(const NetworkConfig& config) {
   const size_t results = io.take(kSlots * sizeof(StepResult));
   const size_t probabilities = io.take(batch * classes * sizeof(float));
   const size_t planes = batch * input_.size() * sizeof(float);
+  const size_t before = own_bytes();
   const bool there = arena_.allocate(gpu_.get(), arena) && planes_.allocate(gpu_.get(), planes) &&
                      io_memory_.allocate(gpu_.get(), io.size()) &&
                      constants_.allocate(gpu_.get(), constants * sizeof(float)) &&
                      workspace_.allocate(gpu_.get(), workspace) &&
-                     sums_.allocate(gpu_.get(), partial + static_cast<size_t>(channels) * sizeof(unsigned));
-  require_memory(there, constants * sizeof(float) + partial, arena + planes + io.size() + workspace, config);
+                     sums_.allocate(gpu_.get(), partial + static_cast<size_t>(channels) * sizeof(unsigned)) &&
+                     gpu_->free_bytes() >= gpu_->spare_bytes();
+  require_memory(there, before + constants * sizeof(float) + partial, arena + planes + io.size() + workspace, config);
   io_ = {io_memory_.as<void>(images),        activation_type(options_.precision), io_memory_.as<int>(labels),
          io_memory_.as<float>(teacher),      io_memory_.as<StepInput>(step),      io_memory_.as<StepResult>(results),
          io_memory_.as<float>(probabilities)};
@@ -310,9 +317,20 @@ void Network::make_memory(const NetworkConfig& config) {
   }
 }
 
+size_t Network::own_bytes() const {
+  size_t bytes = 0;
+  for (const Memory* memory : {&values_, &gradients_, &momentum_, &statistics_memory_, &copies_, &copy_gradients_,
+                               &rules_, &chunks_, &arena_, &constants_, &io_memory_, &workspace_, &sums_, &planes_}) {
+    bytes += memory->bytes();
+  }
+  return bytes;
+}
+
 void Network::require_memory(bool there, size_t fixed, size_t per_batch, const NetworkConfig& config) const {
   if (there) return;
-  const size_t free = gpu_->free_bytes() + arena_.bytes() + io_memory_.bytes();
+  // What is given back counts as free.
+  const size_t all = gpu_->free_bytes() + own_bytes(), spare = gpu_->spare_bytes();
+  const size_t free = all > spare ? all - spare : 0;
   std::string advice = "use a smaller network";
   for (int subdivisions = config.subdivisions + 1; subdivisions <= config.batch && per_batch > 0; ++subdivisions) {
     if (config.batch % subdivisions != 0) continue;
@@ -321,8 +339,9 @@ void Network::require_memory(bool there, size_t fixed, size_t per_batch, const N
     advice = format("subdivisions=%d would fit", subdivisions);
     break;
   }
-  fail("%s: out of memory on %s: the network needs %s more than its parameters, %s are free; %s", path_.c_str(),
-       gpu_->name().c_str(), megabytes(fixed + per_batch).c_str(), megabytes(free).c_str(), advice.c_str());
+  fail("%s: out of memory on %s: the network needs %s, and the libraries %s beside it; %s are free; %s", path_.c_str(),
+       gpu_->name().c_str(), megabytes(fixed + per_batch).c_str(), megabytes(spare).c_str(), megabytes(all).c_str(),
+       advice.c_str());
 }
 
 void Network::push() {
@@ -445,7 +464,9 @@ void Network::import(const dng::Pass& pass) {
   const size_t bytes = batch * input_.size() * sizeof(float);
   gpu_->copy_in(planes_.data(), pass.input, bytes);
   gpu_->operations().import_images(*gpu_, planes_.as<float>(), input_, batch_, io_.type, io_.images);
-  StepInput step;
+  // The copy may run after this returns, and reads it then.
+  StepInput& step = imported_step_;
+  step = {};
   step.seed = pass.seed;
   step.position = pass.first_position;
   step.steps = pass.steps;

@@ -103,6 +103,7 @@ class Network {
   void make_parameters(const NetworkConfig& config);
   void make_memory(const NetworkConfig& config);
   void require_memory(bool there, size_t fixed, size_t per_batch, const NetworkConfig& config) const;
+  size_t own_bytes() const;  // on the device
   Pass pass(bool training, bool scored) const;
   void import(const dng::Pass& pass);
 
@@ -119,6 +120,7 @@ class Network {
   Memory arena_, constants_, io_memory_, workspace_, sums_, planes_;
   Io io_{};
   StepInput* own_step_ = nullptr;
+  StepInput imported_step_;
   bool prepared_ = false;
   std::vector<float> host_probabilities_, host_logits_;
 };

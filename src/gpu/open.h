@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "gpu/gpu.h"
 
@@ -9,8 +10,8 @@ namespace dng::gpu {
 
 // Built with the CUDA kernels.
 bool built_in();
-// GPUs that there are; 0 in a build without CUDA, and where there is no driver.
-int count();
+// The first GPU that is new enough; null where there is none, and then why, if there is a GPU (or a driver) at all.
+std::shared_ptr<Gpu> open_first(std::string* why);
 // Throws Error: no such device, a driver or a device that is too old.
 std::shared_ptr<Gpu> open(int number);
 

@@ -6,7 +6,7 @@ namespace dng::gpu {
 
 bool built_in() { return false; }
 
-int count() { return 0; }
+std::shared_ptr<Gpu> open_first(std::string*) { return nullptr; }
 
 std::shared_ptr<Gpu> open(int) {
   fail("this build computes on the CPU only; build it where nvcc and cuDNN are (cmake option GENERATIONS_CUDA)");

@@ -95,8 +95,9 @@ class CudnnConvolution final : public gpu::Convolution {
     for (int direction = 0; direction < (trains ? 3 : 1); ++direction) {
       choose(direction, room ? x.data() : nullptr, w.data(), y.data());
       if (choice_[direction].algorithm >= 0) continue;
-      std::printf("cuDNN has nothing for a convolution (%s): plain loops stand in, slowly\n",
-                  key_of(direction).c_str());
+      // Not to stdout, where -json may write.
+      std::fprintf(stderr, "cuDNN has nothing for a convolution (%s): plain loops stand in, slowly\n",
+                   key_of(direction).c_str());
       if (plain_ == nullptr) plain_ = make_plain_convolution(gpu, shape);
     }
     size_t most = 0;
@@ -126,8 +127,8 @@ class CudnnConvolution final : public gpu::Convolution {
     const cudnnStatus_t status = cudnnConvolutionBiasActivationForward(
         handle_, &one, x_.value, x, w_.value, weights, convolution_[kForward].value,
         static_cast<cudnnConvolutionFwdAlgo_t>(choice_[kForward].algorithm), workspace_->data(),
-        choice_[kForward].workspace,
-        &other, y_.value, addend != nullptr ? addend : y, bias_->value, bias, ending_->value, y_.value, y);
+        choice_[kForward].workspace, &other, y_.value, addend != nullptr ? addend : y, bias_->value, bias,
+        ending_->value, y_.value, y);
     fuses_ = status == CUDNN_STATUS_SUCCESS;
     return fuses_;
   }
@@ -146,8 +147,8 @@ class CudnnConvolution final : public gpu::Convolution {
   cudnnStatus_t run_forward(const Choice& c, const void* x, const void* w, void* y) {
     const float one = 1, zero = 0;
     return cudnnConvolutionForward(handle_, &one, x_.value, x, w_.value, w, convolution_[kForward].value,
-                                   static_cast<cudnnConvolutionFwdAlgo_t>(c.algorithm), workspace_->data(),
-                                   c.workspace, &zero, y_.value, y);
+                                   static_cast<cudnnConvolutionFwdAlgo_t>(c.algorithm), workspace_->data(), c.workspace,
+                                   &zero, y_.value, y);
   }
   cudnnStatus_t run_data(const Choice& c, const void* w, const void* dy, void* dx, bool add) {
     const float one = 1, beta = add ? 1.0f : 0.0f;
@@ -168,10 +169,9 @@ class CudnnConvolution final : public gpu::Convolution {
   bool ask_workspace(int direction, Choice* c) {
     const cudnnConvolutionDescriptor_t d = convolution_[direction].value;
     const cudnnStatus_t status =
-        direction == kForward
-            ? cudnnGetConvolutionForwardWorkspaceSize(handle_, x_.value, w_.value, d, y_.value,
-                                                      static_cast<cudnnConvolutionFwdAlgo_t>(c->algorithm),
-                                                      &c->workspace)
+        direction == kForward ? cudnnGetConvolutionForwardWorkspaceSize(
+                                    handle_, x_.value, w_.value, d, y_.value,
+                                    static_cast<cudnnConvolutionFwdAlgo_t>(c->algorithm), &c->workspace)
         : direction == kData
             ? cudnnGetConvolutionBackwardDataWorkspaceSize(handle_, w_.value, y_.value, d, x_.value,
                                                            static_cast<cudnnConvolutionBwdDataAlgo_t>(c->algorithm),
@@ -220,9 +220,10 @@ class CudnnConvolution final : public gpu::Convolution {
       break;
     }
     if (choice_[direction].algorithm < 0 && !room) {
-      fail("CUDA: out of memory for the workspace of a convolution (%s), %s are free; raise subdivisions=, or end what "
-           "else uses the GPU",
-           key.c_str(), human_bytes(static_cast<double>(gpu_->free_bytes())).c_str());
+      fail(
+          "CUDA: out of memory for the workspace of a convolution (%s), %s are free; raise subdivisions=, or end what "
+          "else uses the GPU",
+          key.c_str(), human_bytes(static_cast<double>(gpu_->free_bytes())).c_str());
     }
     // Not what memory or a passing failure decided: later runs would believe it.
     if (choice_[direction].algorithm >= 0 && room && known == nullptr) choices_->add(key, choice_[direction]);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "gpu/cuda/check.h"
 #include "gpu/cuda/convolution.h"
 #include "gpu/cuda/cublas.h"
@@ -27,9 +28,10 @@ void fail_cuda(cudaError_t error) {
       fail("CUDA: %s; this build has no kernels for this GPU: build with -DCMAKE_CUDA_ARCHITECTURES=native on it",
            cudaGetErrorString(error));
     case cudaErrorUnsupportedPtxVersion:
-      fail("CUDA: %s; the driver is older than this build's CUDA and cannot compile its code for this GPU: update the "
-           "NVIDIA driver, or build with -DCMAKE_CUDA_ARCHITECTURES=native on it",
-           cudaGetErrorString(error));
+      fail(
+          "CUDA: %s; the driver is older than this build's CUDA and cannot compile its code for this GPU: update the "
+          "NVIDIA driver, or build with -DCMAKE_CUDA_ARCHITECTURES=native on it",
+          cudaGetErrorString(error));
     case cudaErrorInsufficientDriver:
       fail("CUDA: %s; update the NVIDIA driver, or give -nogpu", cudaGetErrorString(error));
     default:
@@ -43,6 +45,11 @@ namespace {
 // The tensor cores know bfloat16 and TF32 from here on.
 constexpr int kLeastMajor = 8;
 constexpr size_t kCublasWorkspace = size_t{32} << 20;
+
+std::string too_old(int number, const cudaDeviceProp& properties) {
+  return format("GPU %d, %s, has compute capability %d.%d; at least %d.0 is needed", number, properties.name,
+                properties.major, properties.minor, kLeastMajor);
+}
 
 class CudaRecording final : public gpu::Recording {
  public:
@@ -72,10 +79,7 @@ class CudaGpu final : public gpu::Gpu {
     check(cudaGetDeviceProperties(&properties, number));
     name_ = properties.name;
     processors_ = properties.multiProcessorCount;
-    if (properties.major < kLeastMajor) {
-      fail("GPU %d, %s, has compute capability %d.%d; at least %d.0 is needed: give -nogpu", number, name_.c_str(),
-           properties.major, properties.minor, kLeastMajor);
-    }
+    if (properties.major < kLeastMajor) fail("%s; give -nogpu", too_old(number, properties).c_str());
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
     check_cudnn(cudnnCreate(&cudnn_), "its start");
     check_cudnn(cudnnSetStream(cudnn_, stream_), "setting the stream");
@@ -132,6 +136,8 @@ class CudaGpu final : public gpu::Gpu {
     check(cudaMemGetInfo(&free, &total));
     return free;
   }
+  // cuDNN's and cuBLAS's kernels, their trials and workspaces, and the recordings. Not measured yet.
+  size_t spare_bytes() const override { return size_t{512} << 20; }
   void* allocate_pinned(size_t bytes) override {
     void* memory = nullptr;
     check(cudaMallocHost(&memory, bytes));
@@ -201,11 +207,27 @@ namespace dng::gpu {
 
 bool built_in() { return true; }
 
-int count() {
-  int number = 0;
-  if (cudaGetDeviceCount(&number) == cudaSuccess) return number;
-  cudaGetLastError();  // forgets it
-  return 0;
+std::shared_ptr<Gpu> open_first(std::string* why) {
+  int there = 0, driver = 0;
+  const cudaError_t error = cudaGetDeviceCount(&there);
+  if (error != cudaSuccess) {
+    cudaGetLastError();  // forgets it
+    // Without any driver that is the error too, and nothing to speak of.
+    if (error == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0) {
+      *why = format("the NVIDIA driver is too old (it knows CUDA %d.%d, this build needs %d.%d)", driver / 1000,
+                    driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    } else if (error != cudaErrorInsufficientDriver && error != cudaErrorNoDevice) {
+      *why = format("CUDA: %s", cudaGetErrorString(error));
+    }
+    return nullptr;
+  }
+  for (int number = 0; number < there; ++number) {
+    cudaDeviceProp properties{};
+    cuda::check(cudaGetDeviceProperties(&properties, number));
+    if (properties.major >= cuda::kLeastMajor) return open(number);
+    if (why->empty()) *why = cuda::too_old(number, properties);
+  }
+  return nullptr;
 }
 
 std::shared_ptr<Gpu> open(int number) {
