@@ -30,7 +30,12 @@ if(DNG_NVCC_VERSION VERSION_GREATER_EQUAL 12 AND DNG_CUDNN_VERSION VERSION_GREAT
 else()
   set(DNG_CUDA_FOUND OFF)
 endif()
-option(GENERATIONS_CUDA "Build the CUDA kernels (on where nvcc and cuDNN are found)" ${DNG_CUDA_FOUND})
+# The sanitizers are for the host's code, and the kernels run there, too, in the tests.
+set(DNG_CUDA_DEFAULT ${DNG_CUDA_FOUND})
+if(DNG_SANITIZE)
+  set(DNG_CUDA_DEFAULT OFF)
+endif()
+option(GENERATIONS_CUDA "Build the CUDA kernels (on where nvcc and cuDNN are found)" ${DNG_CUDA_DEFAULT})
 if(NOT GENERATIONS_CUDA)
   if(DNG_CUDA_FOUND)
     message(STATUS "CUDA: off in this folder, though nvcc and cuDNN are there (${DNG_NVCC}, ${DNG_CUDNN_LIBRARY}); -DGENERATIONS_CUDA=ON builds the kernels")
