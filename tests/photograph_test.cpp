@@ -30,7 +30,7 @@ class Photographs : public testing::Test {
  protected:
   void SetUp() override {
     const std::vector<std::string> files = test::photographs();
-    if (files.empty()) GTEST_SKIP();
+    if (files.empty()) GTEST_SKIP() << "the images of ILSVRC2012 are not there";
     std::string list;
     for (size_t i = 0; i < std::size(kSizes); ++i) {
       cv::Mat pixels;
