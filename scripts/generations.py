@@ -5,6 +5,7 @@
     scripts/generations.py compare DIR... --out DIR   a report that compares runs
     scripts/generations.py report DIR     writes the report anew from what is in DIR
     scripts/generations.py status DIR     says what is done, cut off, or still to come
+    scripts/generations.py stock CFG      prints the cfg with which Darknet's own program evaluates the same weights
 
 The run's folder holds one complete cfg per generation, so every step can be repeated by hand; the first lines of each
 cfg say how. What is done is skipped and what was cut off goes on: the same command may be given again at any time.
@@ -32,6 +33,7 @@ from generations_driver.lock import is_locked
 from generations_driver.program import Program
 from generations_driver.report import print_outputs, write_outputs
 from generations_driver.reuse import Reuse
+from generations_driver.stock import stock_text
 from generations_driver.summary import shown
 from generations_driver.sweep import MARK, read_sweep
 
@@ -139,10 +141,17 @@ def show_status(folder):
         print(f"  {generation.title:24} {state}")
 
 
+def command_stock(options, _command):
+    text, warnings = stock_text(options.cfg)
+    for warning in warnings:
+        warn(warning)
+    sys.stdout.write(text)
+
+
 def main(arguments=None):
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = OneLineParser(prog="generations.py", description=__doc__.split("\n\n", maxsplit=1)[0])
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="run | compare | report | status")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="run | compare | report | status | stock")
     run = verbs.add_parser("run", help="train what is not done yet, evaluate, report")
     run.add_argument("experiment", metavar="EXPERIMENT.ini")
     run.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/ and the experiment's name)")
@@ -156,10 +165,13 @@ def main(arguments=None):
     compare.add_argument("--out", required=True, metavar="DIR", help="the folder for the report")
     for name, text in (("report", "write the report anew"), ("status", "say what is done")):
         verbs.add_parser(name, help=text).add_argument("folder", metavar="DIR")
+    stock = verbs.add_parser("stock", help="print the cfg with which Darknet's own program evaluates the same weights")
+    stock.add_argument("cfg", metavar="CFG")
     options = parser.parse_args(arguments)
     if options.verb == "run" and options.jobs is not None and options.jobs < 1:
         run.error(f"--jobs {options.jobs} is not allowed: a whole number from 1 on")
-    commands = {"run": command_run, "compare": command_compare, "report": command_report, "status": command_status}
+    commands = {"run": command_run, "compare": command_compare, "report": command_report, "status": command_status,
+                "stock": command_stock}
     try:
         commands[options.verb](options, ["scripts/generations.py", *arguments])
         return 0

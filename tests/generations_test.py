@@ -27,6 +27,7 @@ from generations_driver.figures.style import load_matplotlib
 from generations_driver.folder import Folder
 from generations_driver.program import Program
 from generations_driver.report import facts
+from generations_driver.stock import stock_text
 from generations_driver.summary import spread
 
 
@@ -184,6 +185,37 @@ class Cfgs(Case):
         self.write("net.cfg", NETWORK.replace("groups=1", "temperature=2"))
         with self.assertRaisesRegex(Failure, r"net.cfg:12: .*temperature=2"):
             self.folder_of()
+
+    def test_cfg_for_darknets_own_program_has_what_it_knows_and_the_same_layers(self):
+        net = "[net]\npolicy=steps\nepoch_steps=1,2\nheight=32\nwidth=32\n"
+        self.write("tsd.cfg", NETWORK.replace("[net]\n", net).replace("[softmax]\ngroups=1", "[tsd]\nk=5"))
+        text, warnings = stock_text("tsd.cfg")
+        sections = cfg_files.read_sections("x", text)
+        self.assertEqual([name for name, _, _ in sections], ["net", "convolutional", "softmax"])
+        self.assertEqual({key: value for key, value, _ in sections[0][2]},
+                         {"height": "32", "width": "32", "batch": "1", "subdivisions": "1", "policy": "constant",
+                          "learning_rate": "0.1", "max_batches": "1"})
+        layers = cfg_files.read_sections("x", NETWORK)
+        self.assertEqual([entry[:2] for entry in sections[1][2]], [entry[:2] for entry in layers[1][2]])
+        self.assertEqual((sections[2][2], warnings), ([], []))
+
+    def test_cfg_for_darknets_own_program_says_what_it_cannot_say(self):
+        self.write("mean.cfg", NETWORK.replace("[net]\n", "[net]\nmean=.5, .5, .4\nstd=1,1,1\nvalid_resize=256\n"))
+        text, warnings = stock_text("mean.cfg")
+        self.assertEqual([re.search(r": (\w+)=", line)[1] for line in warnings], ["mean", "valid_resize"])
+        self.assertNotIn("mean", text.partition("\n")[2])
+        self.assertIn("\n[softmax]\ngroups=1\n", text)
+        self.write("detector.cfg", NETWORK.replace("[softmax]\ngroups=1", "[yolo]\nclasses=2"))
+        with self.assertRaisesRegex(Failure, r"detector.cfg:11: the last section is \[yolo\]; one of .*tsd"):
+            stock_text("detector.cfg")
+        self.write("empty.cfg", "")
+        with self.assertRaisesRegex(Failure, "empty.cfg: not a network"):
+            stock_text("empty.cfg")
+
+    def test_cfg_for_darknets_own_program_from_the_command_line(self):
+        done = self.run_driver("stock", "net.cfg")
+        self.assertEqual(done.stdout, stock_text("net.cfg")[0])
+        self.assertIn("none.cfg: cannot read", self.run_driver("stock", "none.cfg", code=1).stderr)
 
     def test_blank_in_the_folder_is_refused(self):
         with self.assertRaisesRegex(Failure, "blank"):

@@ -6,6 +6,7 @@ packaged); DNG_STOCK, the host's own program (default: /usr/bin/darknet where th
 
 import gzip
 import os
+import re
 import shutil
 import signal
 import struct
@@ -41,6 +42,20 @@ def stock_darknet():
     """Path of the host's own program, or None."""
     path = os.environ.get("DNG_STOCK") or ("/usr/bin/darknet" if HOST == "packaged" else None)
     return path if path and os.access(path, os.X_OK) else None
+
+
+def answers(done):
+    """[(class name, percent)] that `classifier predict` printed, ours or the host's own program, best first."""
+    found = []
+    for line in done.stdout.splitlines():
+        # "12.34%: name" of the packaged Darknet, "name: 0.123400" of AlexeyAB's.
+        packaged = re.fullmatch(r" *([0-9.]+)%: (\S+)", line)
+        alexeyab = re.fullmatch(r"(lbl\S+): ([0-9.]+)", line)
+        if packaged:
+            found.append((packaged[2], float(packaged[1])))
+        elif alexeyab:
+            found.append((alexeyab[1], 100 * float(alexeyab[2])))
+    return found
 
 
 def read(path):

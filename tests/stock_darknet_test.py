@@ -12,7 +12,7 @@ import os
 import re
 import unittest
 
-from run_support import (CIFAR100_RECORD, HOST, RunTest, TSD, fashion_image, read, say, section, stock_darknet,
+from run_support import (CIFAR100_RECORD, HOST, RunTest, TSD, answers, fashion_image, read, say, section, stock_darknet,
                          write_cifar100, write_fashion, write_png)
 
 IMAGES = int(os.environ.get("DNG_STOCK_IMAGES") or 300)
@@ -103,15 +103,9 @@ class StockDarknet:
     def compare_predictions(self, stock):
         """`classifier predict`: the same names in the same order, percentages to their last digit but one."""
         for path in self.paths[:3]:
-            ours, theirs = [], []
-            for program, cfg, into in ((None, "tsd.cfg", ours), (stock, "plain.cfg", theirs)):
-                options = dict(program=program) if program else {}
-                out = self.run_darknet("classifier", "predict", "list.data", cfg, self.weights, path, **options).stdout
-                # "12.34%: name" of the packaged Darknet, "name: 0.123400" of AlexeyAB's.
-                for percent, name in re.findall(r"^ *([0-9.]+)%: (\S+)$", out, re.M):
-                    into.append((name, float(percent)))
-                for name, share in re.findall(r"^(lbl\S+): ([0-9.]+)$", out, re.M):
-                    into.append((name, 100 * float(share)))
+            ours = answers(self.run_darknet("classifier", "predict", "list.data", "tsd.cfg", self.weights, path))
+            theirs = answers(self.run_darknet("classifier", "predict", "list.data", "plain.cfg", self.weights, path,
+                                              program=stock))
             self.assertEqual(len(ours), 5, ours)
             self.assertEqual([name for name, _ in ours], [name for name, _ in theirs])
             for (_, a), (_, b) in zip(ours, theirs):

@@ -11,6 +11,7 @@ from .experiment import Experiment
 from .files import tidy, write_text
 from .generation import Generation
 from .network import Network, epochs_of, read_net
+from .stock import stock_text
 
 
 @dataclasses.dataclass
@@ -66,6 +67,7 @@ class Folder:
         header = f"{self.experiment.network} as this run has it; evaluates the weights of every generation."
         write_text(os.path.join(self.path, "experiment.ini"), self.experiment.as_text(command))
         write_text(self.network_cfg, self.network.text([header], "softmax", {}))
+        write_text(os.path.join(self.path, "stock.cfg"), stock_text(self.network_cfg)[0])
         for generation in self.generations:
             generation.write()
 
