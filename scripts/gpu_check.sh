@@ -8,17 +8,18 @@ usage() {
   cat <<USAGE
 Usage: scripts/gpu_check.sh [PART...]      or: make gpu-check [GPU_CHECK="PART..."]
 Runs on a machine with an NVIDIA GPU, CUDA toolkit and cuDNN. A part that fails does not stop the next ones; at the end
-stands a summary, and the exit code is 1 if any failed. Without parts, all but compile:
+stands a summary, and the exit code is 1 if any failed. Without parts, all but the last two:
   build       the program and its tests with the CUDA kernels (make all PRESET=cuda)
   tests       the C++ tests on the GPU (suites Cuda...)
   sanitize    the same under compute-sanitizer: memcheck and racecheck
   end_to_end  tests/gpu_end_to_end_test.py
   bench       scripts/bench.py --gpu 0: the table, beside the floor and PyTorch's eager mode where PyTorch is
   compile     the table of ResNet-20 beside torch.compile, which compiles for minutes
+  sanitize_more  synccheck and initcheck
 Environment (default):
   GPU_CHECK_OUT      where logs, tables and summary go (build/gpu-check)
   GPU_CHECK_SECONDS  most seconds of each part, in the order above; of sanitize: each tool's
-                     ("480 120 180 180 360 400", which is 25 minutes without compile)
+                     ("480 120 180 180 360 400 180", which is 25 minutes without the last two)
   GPU_CHECK_BENCH    other options of scripts/bench.py for bench ("--precision bf16 --rounds 1 --seconds 1")
   GPU_CHECK_IMAGES   a .data file of image lists: with it ResNet-18 is in the table
   GPU_CHECK_PYTHON   the Python with PyTorch (python3)
@@ -29,7 +30,7 @@ Environment (default):
 USAGE
 }
 
-parts="build tests sanitize end_to_end bench compile"
+parts="build tests sanitize end_to_end bench compile sanitize_more"
 for word in "$@"; do
   case " $parts " in
     *" $word "*) ;;
@@ -60,7 +61,11 @@ filter=${GPU_CHECK_FILTER:-Cuda*}
 python=${GPU_CHECK_PYTHON:-python3}
 sanitizer=${COMPUTE_SANITIZER:-compute-sanitizer}
 [ -n "${COMPUTE_SANITIZER:-}" ] || command -v "$sanitizer" >/dev/null 2>&1 || sanitizer=/usr/local/cuda/bin/$sanitizer
-limits=${GPU_CHECK_SECONDS:-480 120 180 180 360 400}
+limits=${GPU_CHECK_SECONDS:-480 120 180 180 360 400 180}
+# Choices of convolutions: the first part measures them, the next ones read them.
+export XDG_CACHE_HOME="$PWD/$out/cache"
+case $out in /*) XDG_CACHE_HOME=$out/cache ;; esac
+rm -rf "$XDG_CACHE_HOME"
 # The tests' OpenMP threads do not spin.
 export OMP_WAIT_POLICY=passive
 
@@ -116,20 +121,31 @@ part_tests() {
   need "$tests" && run "$(limit tests)" tests.log "$tests" --gtest_filter="$filter" && really_ran tests.log
 }
 
-part_sanitize() {
+# sanitize PART TOOL...: the tests under each
+sanitize() {
   need "$tests" || return 1
+  name=$1
+  shift
   if ! command -v "$sanitizer" >/dev/null 2>&1; then
     reason="$sanitizer is missing: install the CUDA toolkit's, or name it in COMPUTE_SANITIZER"
     return 1
   fi
   failed=""
-  for tool in memcheck racecheck; do
+  for tool in "$@"; do
     # Trying whether memory is there, or an algorithm works, fails by intention: calls are not what is checked.
-    run "$(limit sanitize)" "$tool.log" "$sanitizer" --tool "$tool" --error-exitcode 9 --report-api-errors no \
+    run "$(limit "$name")" "$tool.log" "$sanitizer" --tool "$tool" --error-exitcode 9 --report-api-errors no \
       "$tests" --gtest_filter="$filter" && really_ran "$tool.log" || failed="$failed $tool: $reason;"
   done
   reason=${failed# }
   [ -z "$failed" ]
+}
+
+part_sanitize() {
+  sanitize sanitize memcheck racecheck
+}
+
+part_sanitize_more() {
+  sanitize sanitize_more synccheck initcheck
 }
 
 part_end_to_end() {
@@ -173,14 +189,17 @@ for part in $chosen; do
   reason=""
   begin=$(date +%s)
   rm -f "$out/$part.log"
-  [ "$part" != sanitize ] || rm -f "$out/memcheck.log" "$out/racecheck.log"
+  case $part in
+    sanitize) rm -f "$out/memcheck.log" "$out/racecheck.log" ;;
+    sanitize_more) rm -f "$out/synccheck.log" "$out/initcheck.log" ;;
+  esac
   if "part_$part"; then
     verdict=ok
   else
     verdict="FAILED: $reason"
     result=1
   fi
-  printf '%-11s %5d s  %s\n' "$part" $(($(date +%s) - begin)) "$verdict" >>"$out/summary.txt"
+  printf '%-13s %5d s  %s\n' "$part" $(($(date +%s) - begin)) "$verdict" >>"$out/summary.txt"
 done
 rm -f "$out/status"
 echo "== summary (logs and tables: $out)"

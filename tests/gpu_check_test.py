@@ -97,6 +97,22 @@ class GpuCheckTest(unittest.TestCase):
                                           "sanitize": "FAILED: memcheck: exit code 1; racecheck: exit code 1;",
                                           "end_to_end": "FAILED: exit code 3", "bench": "ok"})
 
+    def test_more_sanitizers_on_demand(self):
+        self.check("sanitize_more", code=0)
+        self.assertEqual(self.summary(), {"sanitize_more": "ok"})
+        for tool in ("synccheck", "initcheck"):
+            self.assertIn("--tool %s --error-exitcode 9" % tool, self.called())
+
+    def test_choices_of_convolutions_are_measured_anew(self):
+        os.makedirs(self.path("build", "gpu-check", "cache"))
+        write(self.path("build", "gpu-check", "cache", "old"), "")
+        self.put("build/cuda/tests/dng_tests", 'ls "$XDG_CACHE_HOME"; mkdir -p "$XDG_CACHE_HOME/measured"\n' + PASSED)
+        self.put("tests/gpu_end_to_end_test.py", 'ls "$XDG_CACHE_HOME"\n')
+        self.check("tests", "end_to_end", code=0)
+        logs = [read(self.path("build", "gpu-check", name + ".log")).decode() for name in ("tests", "end_to_end")]
+        self.assertNotIn("old", logs[0])
+        self.assertIn("measured", logs[1])
+
     def test_one_sanitizer_does_not_stop_the_other(self):
         self.put("bin/compute-sanitizer", 'case "$*" in *memcheck*) exit 9 ;; esac\n' + PASSED)
         self.check("sanitize", code=1)
