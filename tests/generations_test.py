@@ -23,6 +23,7 @@ import plot_generations
 from generations_driver import cfg_files, files
 from generations_driver.errors import Failure
 from generations_driver.experiment import Experiment
+from generations_driver.figures import style
 from generations_driver.figures.style import load_matplotlib
 from generations_driver.folder import Folder
 from generations_driver.program import Program
@@ -239,8 +240,9 @@ class Runs(Case):
             self.assertAlmostEqual(entry["last"]["top1"]["mean"], sum(values) / 2)
             self.assertAlmostEqual(entry["last"]["top1"]["deviation"], abs(values[0] - values[1]) / 2**0.5)
         self.assertEqual(
-            [(entry["seed"], entry["kind"], entry["members"]) for entry in summary["ensembles"]][:2],
-            [(1, "cumulative", ["student1", "student2"]), (1, "patriarch", ["patriarch", "student1", "student2"])],
+            [(entry["seed"], entry["kind"], entry["members"]) for entry in summary["ensembles"]][:3],
+            [(1, "cumulative", ["student1", "student2"]), (1, "patriarch", ["patriarch", "student1"]),
+             (1, "patriarch", ["patriarch", "student1", "student2"])],
         )
         report = self.read("runs/trial/report.md")
         self.assertIn("2 seeds (1, 2)", report)
@@ -361,6 +363,10 @@ class Runs(Case):
         self.run_driver("walk", code=2)
         self.run_driver("run", "a.ini", "--jobs", "0", code=2)
         self.assertIn("experiment.ini", self.run_driver("report", ".", code=1).stderr)
+
+    def test_runs_of_a_figure_look_different(self):
+        looks = {(style.colour_of(i), style.marker_of(i), style.line_of(i)) for i in range(28)}
+        self.assertEqual(len(looks), 28)
 
     def test_a_run_without_baseline_and_ensembles(self):
         self.run_driver("run", "a.ini", *ONE_SEED, "--set", "experiment.baseline=0", "--set", "experiment.ensemble=0")

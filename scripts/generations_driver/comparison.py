@@ -10,7 +10,7 @@ from .measures import INSPECTIONS, MEASURES
 from .methods import labels_of, patriarch_of, stem
 from .report import draw_all, example_networks
 from .summary import collect, groups, shown_spread, spread, top1
-from .tables import counted, k_of, label_of, measure_cell, measure_name, picture, table
+from .tables import counted, distance_text, k_of, label_of, measure_cell, measure_name, picture, table
 
 
 def cell(entry, seeds, *form):
@@ -177,14 +177,15 @@ def report_text(summaries, folders, labels, drawn, out, command):
     lines += ["## Secondary information", ""]
     if "measures" in drawn:
         lines += picture("measures.png", "measures over generations, a line for each run")
-    lines += measure_tables(summaries, labels)
+    lines += measure_tables(summaries, labels) + distance_text(summaries)
     if "confidence" in drawn:
         text = "How many validation images each network is how sure of, last epoch, mean over the seeds."
         lines += ["## Confidence", "", text, ""]
         lines += picture("confidence.png", "histograms of the primary class's confidence")
     if "examples" in drawn:
         text = "Validation images, chosen by their place in the set alone, with the most probable classes in %: "
-        text += f"{', '.join(name for name, _ in networks_of(summaries))}. The label's class is green."
+        text += f"{', '.join(name for name, _ in networks_of(summaries))}; the first seed of each. The label's class is "
+        text += "green and bold."
         lines += ["## Examples", "", text, ""]
         lines += picture("examples.png", "images with the most probable classes")
     lines += ["## Runs", ""]
@@ -211,7 +212,8 @@ def write_comparison(folders, out, command):
     drawn = draw_all(out, {
         "accuracy": lambda *paths: comparison.draw(summaries, labels, *paths),
         "measures": lambda *paths: measures.draw(summaries, labels, *paths),
-        "confidence": lambda *paths: confidence.draw(confidence_panels(summaries, labels), CONFIDENCE_LAYERS, *paths),
+        "confidence": lambda *paths: confidence.draw(confidence_panels(summaries, labels), CONFIDENCE_LAYERS, *paths,
+                                                     images="validation"),
         "examples": lambda *paths: examples.draw(networks_of(summaries), *paths),
     })
     path = os.path.join(out, "report.md")

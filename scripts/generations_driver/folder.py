@@ -77,13 +77,14 @@ class Folder:
         return epochs_of(read_net(self.network_cfg)) if os.path.exists(self.network_cfg) else None
 
     def ensembles(self, chain):
-        """Students 1 to g for each g from 2 on, and the patriarch with all students."""
+        """Students 1 to g for each g from 2 on, and for each g from 1 on the patriarch with them."""
         if not self.experiment.ensemble or len(chain) < 2:
             return []
         count = len(chain) - 1
         found = [("cumulative", g, f"students 1 to {g}", chain[1:g + 1]) for g in range(2, count + 1)]
-        label = "patriarch and student 1" if count == 1 else f"patriarch and students 1 to {count}"
-        found.append(("patriarch", count, label, chain))
+        for g in range(1, count + 1):
+            label = "patriarch and student 1" if g == 1 else f"patriarch and students 1 to {g}"
+            found.append(("patriarch", g, label, chain[:g + 1]))
         ensembles = []
         for kind, index, name, members in found:
             weights = [member.final for member in members]

@@ -1,6 +1,9 @@
 """The measures of `classifier inspect` that the reports show, in their order."""
 
 MEASURES = {
+    "top1": "top-1 accuracy",
+    "topk": "top-k accuracy",
+    "loss": "negative log-likelihood (nats)",
     "mean_primary": "mean confidence of the primary class",
     "mean_true": "mean output of the label's class",
     "mean_rank_2_k": "mean probability of ranks 2 to k",

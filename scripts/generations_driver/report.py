@@ -11,7 +11,9 @@ from .files import finite, read_json, write_json, write_text
 from .measures import INSPECTIONS, MEASURES
 from .progress import clock
 from .summary import collect, groups, shown, shown_spread, top1, top_k
-from .tables import accuracy_cells, count_of, counted, k_of, label_of, measure_cell, measure_name, picture, table
+from .tables import (
+    accuracy_cells, count_of, counted, distance_text, k_of, label_of, measure_cell, measure_name, picture, table,
+)
 
 
 def differ(value, reference):
@@ -153,13 +155,14 @@ def inspect_section(summary, drawn):
     for text, rows in (("Validation", valid), ("Training", train)):
         head = f"{text} images, last epoch; the teacher is the generation before:"
         lines += [head, "", *rows] if rows else []
+    lines += distance_text([summary])
     if "confidence" in drawn:
         lines += ["## Confidence", "", "How many images each network is how sure of, mean over the seeds.", ""]
         lines += picture("confidence.png", "histograms of the primary class's confidence")
     if "examples" in drawn:
         networks = " and ".join(label for label, _ in example_networks(summary))
         text = "Validation images, chosen by their place in the set alone, with the most probable classes in %: "
-        text += f"{networks}, seed {example_seed(summary)}. The label's class is green."
+        text += f"{networks}, seed {example_seed(summary)}. The label's class is green and bold."
         lines += ["## Examples", "", text, ""]
         lines += picture("examples.png", "images with the most probable classes")
     return lines

@@ -2,10 +2,10 @@
 
 import re
 
-from .measures import MEASURES
+from .measures import INSPECTIONS, MEASURES
 from .summary import shown_spread
 
-PERCENT = ("teacher_agreement",)  # measures that are shown in %
+PERCENT = ("top1", "topk", "teacher_agreement")  # measures that are shown in %
 
 
 def label_of(name):
@@ -46,3 +46,14 @@ def measure_name(key):
 
 def picture(file, text):
     return [f"![{text}]({file})", ""]
+
+
+def distance_text(summaries):
+    """What the distances are, where the tables have any."""
+    entries = [entry.get(kind) or {} for summary in summaries for entry in summary["mean"] for kind in INSPECTIONS]
+    if not any("dist_between" in entry for entry in entries):
+        return []
+    return [
+        "The distances are this project's own and stand in for the paper's Dist^C and Dist^S, whose formulas are not "
+        "public: Euclidean, between the mean outputs of two classes.", "",
+    ]

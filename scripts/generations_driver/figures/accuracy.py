@@ -88,12 +88,12 @@ def draw_seeds(axes, seeds, name, colour, marker):
 
 
 def draw_ensembles(axes, summary, name, colour, several):
-    """Stars, and a diamond that stands a little beside the last of them, lest it cover it."""
+    """Stars, and diamonds that stand a little beside them, lest they cover them."""
     suffix = (" (mean)" if several else "") if name is None else f", {name}"
     beside = 0.03 * (last_generation([summary]) + 0.6)
     for kind, marker, size, shift, what in (
         ("cumulative", "*", 13, 0, "students 1 to x"),
-        ("patriarch", "D", 7, beside, "patriarch + students"),
+        ("patriarch", "D", 7, beside, "patriarch + students 1 to x"),
     ):
         points = [(x + shift, y) for x, y in ensemble_points(summary, kind)]
         if points:

@@ -2,15 +2,14 @@
 
 from .accuracy import LEAST_RANGE
 from .measures import accuracy_of, baseline_mean, points_of
-from .style import BASELINE, PALETTE, colour_of, figure_of, legend_below, marker_of, save, shift_of
-
-STYLES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))  # once the colours are used up
+from .style import BASELINE, colour_of, figure_of, legend_below, line_of, marker_of, save, shift_of
 
 
 def draw(summaries, labels, *paths):
     """False where there is no accuracy."""
     curves = [points_of(summary["mean"], accuracy_of, None) for summary in summaries]
-    baselines = {round(value, 4) for summary in summaries
+    # Runs of the same seeds share a baseline; {(mean, seeds)}
+    baselines = {(round(value, 4), tuple(summary["configuration"]["seeds"])) for summary in summaries
                  if (value := baseline_mean(summary, accuracy_of, None)) is not None}
     if not any(curves) and not baselines:
         return False
@@ -26,10 +25,11 @@ def draw(summaries, labels, *paths):
             axes.errorbar(
                 [place + shift for place in x], y, yerr=deviation if any(deviation) else None, color=colour_of(number),
                 marker=marker_of(number), markersize=6, linewidth=1.9, capsize=3, elinewidth=1,
-                linestyle=STYLES[number // len(PALETTE) % len(STYLES)], label=label,
+                linestyle=line_of(number), label=label,
             )
-        for value in sorted(baselines):
-            name = f"baseline D(1.0, 0.0), {value:.2f} %"
+        for value, seeds in sorted(baselines):
+            of = "" if len(baselines) == 1 else f", seed{'s' if len(seeds) > 1 else ''} {' '.join(map(str, seeds))}"
+            name = f"baseline D(1.0, 0.0), {value:.2f} %{of}"
             axes.axhline(value, color=BASELINE, linestyle=(0, (5, 3)), linewidth=1.5, zorder=1, label=name)
         axes.set_xlim(-0.3, last + 0.3)
         axes.set_xticks(range(last + 1), ["patriarch", *map(str, range(1, last + 1))])

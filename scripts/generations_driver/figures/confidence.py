@@ -38,8 +38,10 @@ def draw_panel(axes, title, layers, found):
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.8)
 
 
-def draw(panels, layers, *paths):
-    """`panels`: [(title, the results of each layer)]; `layers`: their names. False where there is nothing."""
+def draw(panels, layers, *paths, images=""):
+    """`panels`: [(title, the results of each layer)]; `layers`: their names; `images`: which, where all are of one set.
+    False where there is nothing.
+    """
     found = [(title, [shares(results) for results in layered]) for title, *layered in panels]
     found = [(title, layered) for title, layered in found if any(layered)]
     if not found:
@@ -54,7 +56,7 @@ def draw(panels, layers, *paths):
         for axes in flat[len(found):]:
             axes.set_axis_off()
         figure.supylabel("share of the images (%)", fontsize=11)
-        figure.supxlabel("confidence of the primary class", fontsize=11)
+        figure.supxlabel(f"confidence of the primary class{images and f', {images} images'}", fontsize=11)
         legend = {}  # a layer may be missing in some panels
         for axes in flat:
             legend |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels())}

@@ -36,9 +36,10 @@ def draw_bars(axes, entry, title):
     for place, one in enumerate(entry["top"]):
         true = one["class"] == entry["label"]
         axes.barh(place, one["probability"], height=0.86, color=TRUE if true else OTHER, alpha=0.55 if true else 1)
-        axes.text(0.015, place, short(one["name"], 22), va="center", ha="left", fontsize=7.5,
+        # The number stands before its name: at the bar's end it would be read with the next network's.
+        axes.text(0.125, place, f"{100 * one['probability']:.1f}", va="center", ha="right", fontsize=7, color="#333333")
+        axes.text(0.155, place, short(one["name"], 20), va="center", ha="left", fontsize=7.5,
                   fontweight="bold" if true else "normal")
-        axes.text(1.0, place, f"{100 * one['probability']:.1f}", va="center", ha="right", fontsize=7, color="#333333")
     axes.set_xlim(0, 1)
     axes.set_ylim(len(entry["top"]) - 0.45, -0.55)
     axes.set_axis_off()

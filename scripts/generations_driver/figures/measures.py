@@ -1,9 +1,10 @@
 """How the measures of `classifier inspect` move beside the accuracy, over the generations."""
 
-from .style import BASELINE, colour_of, figure_of, marker_of, save, shift_of
+from .style import BASELINE, colour_of, figure_of, line_of, marker_of, save, shift_of
 
 # The panels beside the accuracy, with titles that fit.
 PANELS = {
+    "loss": "negative log-likelihood (nats)",
     "mean_primary": "confidence of the primary class",
     "mean_rank_2_k": "probability of ranks 2 to k, mean",
     "inside_superclass": "other probability inside\nthe superclass, share",
@@ -62,7 +63,8 @@ def draw_panel(axes, summaries, labels, key):
         for number, (summary, label) in enumerate(zip(summaries, labels)):
             shift = shift_of(number, len(summaries)) if several else 0
             name = f"{images} images" if single else label
-            draw_run(axes, summary, read, kind, number, style, name, kind == "inspect", shift)
+            line = style if single else line_of(number)
+            draw_run(axes, summary, read, kind, number, line, name, kind == "inspect", shift)
         name = f"baseline, {images} images" if single else "baseline"
         for value in dict.fromkeys(baseline_mean(summary, read, kind) for summary in summaries):
             if value is not None:

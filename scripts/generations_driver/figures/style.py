@@ -7,9 +7,10 @@ import sys
 from ..errors import Failure
 from ..files import replacing
 
-# Okabe and Ito's palette: told apart with every common kind of colour blindness, and in grey by lightness.
+# Okabe and Ito's palette: told apart with every common kind of colour blindness. In grey the markers tell.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))  # the next one once the colours are used up
 BASELINE = "#555555"
 STYLE = {
     "font.family": "DejaVu Sans", "font.size": 11, "axes.labelsize": 12, "axes.titlesize": 13, "legend.fontsize": 10,
@@ -38,6 +39,10 @@ def colour_of(number):
 
 def marker_of(number):
     return MARKERS[number % len(MARKERS)]
+
+
+def line_of(number):
+    return LINES[number // len(PALETTE) % len(LINES)]
 
 
 def shift_of(number, count):
