@@ -27,7 +27,7 @@ from generations_driver.comparison import write_comparison
 from generations_driver.driver import Driver
 from generations_driver.errors import Failure, OneLineParser, Stopped, warn
 from generations_driver.experiment import Experiment
-from generations_driver.files import read_json, write_json
+from generations_driver.files import write_json
 from generations_driver.folder import Folder
 from generations_driver.lock import is_locked
 from generations_driver.program import Program
@@ -35,7 +35,7 @@ from generations_driver.report import print_outputs, write_outputs
 from generations_driver.reuse import Reuse
 from generations_driver.stock import stock_text
 from generations_driver.summary import shown
-from generations_driver.sweep import MARK, read_sweep
+from generations_driver.sweep import MARK, read_mark, read_sweep
 
 
 def command_run(options, command):
@@ -95,10 +95,10 @@ def run_sweep(sweep, program, options, command):
 
 def folders_of(path):
     """The runs' folders that a folder stands for: itself, or those of a sweep that are begun."""
-    mark = os.path.join(path, MARK)
-    if not os.path.isfile(mark):
+    mark = read_mark(path)
+    if mark is None:
         return [path]
-    insides = [os.path.join(path, name) for name in read_json(mark, "run the sweep again").get("runs", [])]
+    insides = [os.path.join(path, name) for name in mark["runs"]]
     return [inside for inside in insides if os.path.isfile(os.path.join(inside, "experiment.ini"))]
 
 
@@ -115,10 +115,9 @@ def command_report(options, _command):
         if summary["missing"]:
             print(f"not complete: {', '.join(summary['missing'])}")
         print_outputs(folder, summary, figures)
-    mark = os.path.join(options.folder, MARK)
-    if os.path.isfile(mark):
-        command = read_json(mark, "run the sweep again").get("command")
-        command_compare(argparse.Namespace(folders=[options.folder], out=options.folder), command)
+    mark = read_mark(options.folder)
+    if mark:
+        command_compare(argparse.Namespace(folders=[options.folder], out=options.folder), mark["command"])
 
 
 def command_status(options, _command):

@@ -21,7 +21,7 @@ import sys
 import tarfile
 
 from generations_driver.errors import Failure, OneLineParser
-from generations_driver.files import read_text, tidy, write_text
+from generations_driver.files import read_text, tidy, whole_or_none, write_text
 from generations_driver.progress import Display
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -197,9 +197,10 @@ def listed_labels(path):
         fields = line.split()
         if not fields:
             continue
-        if len(fields) < 2 or not fields[1].isdigit() or int(fields[1]) >= 1000:
+        index = whole_or_none(fields[1]) if len(fields) > 1 else None
+        if index is None or index >= 1000:
             raise Failure(f"{path}:{number}: {line!r}; allowed: name of an image and class index, 0 to 999")
-        labels[os.path.basename(fields[0])] = int(fields[1])
+        labels[os.path.basename(fields[0])] = index
     return labels
 
 

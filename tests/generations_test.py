@@ -29,7 +29,7 @@ from generations_driver.folder import Folder
 from generations_driver.program import Program
 from generations_driver.report import facts
 from generations_driver.stock import stock_text
-from generations_driver.summary import spread
+from generations_driver.summary import load_summary, spread
 
 
 class ExperimentFile(Case):
@@ -80,6 +80,14 @@ class ExperimentFile(Case):
         experiment = self.experiment("patriarch.eta=0.4", "network.max_batches=9")
         self.assertEqual(experiment.net, {"max_batches": "9"})
         self.assertEqual(list(experiment.patriarch), ["cost", "eta", "k", "primary", "warmup_epochs"])
+
+    def test_digits_of_other_kinds_are_no_numbers(self):
+        self.assertEqual([files.whole_or_none(text) for text in ("0", "12", "²", "٣", "-1", "", None, "9" * 5000)],
+                         [0, 12, *[None] * 6])
+        for text in ("²", "1", "9" * 5000):
+            self.write("a.data", f"classes={text}\ntrain=a\nvalid=b\n")
+            with self.assertRaisesRegex(Failure, "^a.data: classes=.* a whole number from 2 on$"):
+                cfg_files.read_data("a.data")
 
     def test_base_is_read_first_and_only_what_differs_is_said(self):
         self.write("base.ini", EXPERIMENT)
@@ -558,6 +566,18 @@ class Reports(Case):
         with contextlib.redirect_stderr(io.StringIO()) as errors:
             self.assertEqual(plot_generations.main(["a.ini", "-o", "none.png"]), 1)
         self.assertIn("a.ini", errors.getvalue())
+
+    def test_summaries_of_another_form_are_refused(self):
+        run = {"seed": 1, "index": 0, "last": {"top1": 0.5}}
+        self.write("s.json", json.dumps({"runs": [run], "ensembles": [{"seed": 1, "index": 2, "result": None}]}))
+        load_summary("s.json")
+        for summary in ({}, {"runs": 3}, {"runs": [3]}, {"runs": [{}]}, {"runs": [{**run, "last": 3}]},
+                        {"runs": [{**run, "last": {"top1": "x"}}]}, {"runs": [run], "ensembles": [{"seed": 1}]},
+                        {"runs": [run], "ensembles": [{"seed": 1, "index": None, "result": None}]}):
+            self.write("s.json", json.dumps(summary))
+            with contextlib.redirect_stderr(io.StringIO()) as errors:
+                self.assertEqual(plot_generations.main(["s.json", "-o", "none.png"]), 1, summary)
+            self.assertRegex(errors.getvalue(), r"^\S+: s.json: .*generations.py report DIR writes a new one\n$")
 
 
 class RealProgram(Case):

@@ -232,8 +232,9 @@ class PrepareTest(unittest.TestCase):
         self.assertIn("--valid-labels", err)
         few = self.put("few", "ILSVRC2012_val_00000001.JPEG 3\n")
         self.assertIn("classes of ILSVRC2012_val_00000002.JPEG", self.prepare("--valid-labels", few, code=1)[1])
-        bad = self.put("bad", "ILSVRC2012_val_00000001.JPEG 1000\n")
-        self.assertIn("bad:1:", self.prepare("--valid-labels", bad, code=1)[1])
+        for index in ("1000", "²", "-1", ""):
+            bad = self.put("bad", f"ILSVRC2012_val_00000001.JPEG {index}\n")
+            self.assertIn("bad:1:", self.prepare("--valid-labels", bad, code=1)[1])
 
     def test_too_little_room_is_said_before_anything_is_unpacked(self):
         self.put_all()

@@ -246,6 +246,14 @@ class Sweeps(Case):
         self.run_driver("run", "a.ini", *ONE_SEED, *on)
         self.assertFalse([call for call in self.calls() if call[1] == "train"])
 
+    def test_sweep_json_of_another_form_is_refused(self):
+        os.makedirs("runs/s")
+        for mark in ({}, {"runs": 3}, {"runs": [3]}, {"runs": [], "command": 3}, {"runs": []}):
+            self.write("runs/s/sweep.json", json.dumps(mark))
+            for arguments in (("status", "runs/s"), ("report", "runs/s"), ("compare", "runs/s", "--out", "c")):
+                done = self.run_driver(*arguments, code=1)
+                self.assertRegex(done.stderr, "runs/s/sweep.json: .* is not a list of texts; run the sweep again")
+
     def test_everything_is_checked_before_the_first_training(self):
         self.write_sweep("experiment.network=net.cfg nowhere.cfg")
         self.assertIn("nowhere.cfg", self.run_driver("run", "s.ini", code=1).stderr)

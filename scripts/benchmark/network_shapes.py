@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from generations_driver.cfg_files import read_sections
 from generations_driver.errors import Failure
+from generations_driver.files import whole_or_none
 
 from .workload import read
 
@@ -57,7 +58,7 @@ class Network:
             raise Failure(f"{path}: the first section must be [net]")
         net = {key: value for key, value, _ in sections[0][2]}
         for key in ("channels", "height", "width"):
-            if not net.get(key, "").isdigit():
+            if whole_or_none(net.get(key)) is None:
                 raise Failure(f"{path}: [net] has no whole number {key}=")
         self.input = Shape(*(int(net[key]) for key in ("channels", "height", "width")))
         self.layers = []

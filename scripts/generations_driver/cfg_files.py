@@ -1,7 +1,7 @@
 """Darknet's text files, read strictly: sections of key=value lines, and .data files."""
 
 from .errors import Failure
-from .files import read_text
+from .files import read_text, whole_or_none
 
 
 def read_sections(path, text, first=None):
@@ -39,6 +39,6 @@ def read_data(path):
     for key in ("classes", "train", "valid"):
         if key not in keys:
             raise Failure(f"{path}: no {key}=; an experiment needs classes=, train= and valid=")
-    if not keys["classes"].isdigit() or int(keys["classes"]) < 2:
+    if (whole_or_none(keys["classes"]) or 0) < 2:
         raise Failure(f"{path}: classes={keys['classes']} is not allowed: a whole number from 2 on")
     return keys

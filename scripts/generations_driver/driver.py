@@ -9,7 +9,7 @@ import time
 
 from .children import Children
 from .errors import Failure, Stopped, warn
-from .files import now, sha256_file
+from .files import now, sha256_file, whole_or_none
 from .lock import Lock
 from .measures import INSPECTIONS
 from .network import epochs_of
@@ -34,7 +34,7 @@ class Driver:
             warn(f"{jobs} jobs, but only {threads} threads: {self.jobs} side by side")
         self.threads = ["-threads", str(threads // self.jobs)]
         net = folder.network.net
-        self.lengths = epochs_of(net), int(net["max_batches"]) if net.get("max_batches", "").isdigit() else None
+        self.lengths = epochs_of(net), whole_or_none(net.get("max_batches"))
         self.display = Display()
         self.mutex = threading.Lock()  # guards the display and what follows
         self.progress = {}  # title -> Progress, of those being trained now

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import threading
 
 from .errors import Failure
@@ -77,6 +78,11 @@ def number_or_none(text):
         return finite(float(text))
     except (TypeError, ValueError):
         return None
+
+
+def whole_or_none(text):
+    """A number of the digits 0 to 9 alone; isdigit() knows others that int() refuses, and int() a longest number."""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text or "") else None
 
 
 def read_csv(path):

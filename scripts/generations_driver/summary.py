@@ -7,12 +7,28 @@ from .errors import Failure
 from .files import now, read_json, sha256_file
 from .measures import INSPECTIONS, MEASURES
 
+ADVICE = "generations.py report DIR writes a new one"
+
 
 def load_summary(path):
-    summary = read_json(path, "generations.py report DIR writes a new one")
+    summary = read_json(path, ADVICE)
     if not isinstance(summary.get("runs"), list):
-        raise Failure(f'{path}: not a summary.json of generations.py: no list "runs"')
+        raise Failure(f'{path}: not a summary.json of generations.py: no list "runs"; {ADVICE}')
+    for key, index in (("runs", int | None), ("ensembles", int)):  # the baseline has no index
+        entries = summary.get(key, [])
+        if not isinstance(entries, list) or not all(is_entry(entry, index) for entry in entries):
+            raise Failure(f'{path}: "{key}" is not a list of what generations.py writes; {ADVICE}')
     return summary
+
+
+def is_entry(entry, index):
+    """Whether it is a generation, or an ensemble, with what a chart needs of it."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("seed"), int):
+        return False
+    if not isinstance(entry.get("index"), index):
+        return False
+    results = [entry.get(key) for key in ("last", "result")]
+    return all(isinstance(it, dict | None) and isinstance(top1(it), int | float | None) for it in results)
 
 
 def top1(result):

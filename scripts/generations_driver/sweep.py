@@ -10,6 +10,7 @@ import re
 
 from .errors import Failure
 from .experiment import Experiment, Setting, files_of, folder_name
+from .files import read_json
 
 MARK = "sweep.json"  # in a sweep's folder: names the folders of its runs
 PATHS = ("base", "data", "network")  # keys of [experiment] whose values are named by their files
@@ -22,6 +23,22 @@ BOTH = "experiment.base= and base= of [experiment] exclude each other; keep one 
 class Sweep:
     name: str
     experiments: list
+
+
+def words(value):
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+def read_mark(folder):
+    """What a sweep has written into its folder; None where it is another kind of folder."""
+    path = os.path.join(folder, MARK)
+    if not os.path.isfile(path):
+        return None
+    mark = read_json(path, "run the sweep again")
+    for key in ("runs", "command"):
+        if not words(mark.get(key)):
+            raise Failure(f'{path}: "{key}" is not a list of texts; run the sweep again')
+    return mark
 
 
 def sweep_settings(path, overrides):
