@@ -12,7 +12,7 @@ CONFIGURE    := cmake --preset $(PRESET) -B $(BUILD) -DDARKNET_ROOT=$(abspath $(
 PYTHON       := /usr/bin/python3
 PACKAGES     := cmake g++ pkg-config darknet libdnnl-dev libopencv-core-dev libopencv-imgproc-dev \
                 libopencv-imgcodecs-dev libjpeg-dev libgtest-dev dataset-fashion-mnist zlib1g-dev python3 python3-matplotlib \
-                liblinear-tools
+                python3-scipy liblinear-tools
 LINT_PACKAGES := clang-format clang-tidy
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES       = $(shell git ls-files 'src/*.cpp' 'src/*.h' 'layers/*.cpp' 'layers/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'bench/*.h')

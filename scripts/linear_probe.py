@@ -19,7 +19,7 @@ import sys
 import tempfile
 
 from generations_driver.errors import Failure, OneLineParser
-from generations_driver.files import number_or_none, write_json
+from generations_driver.files import make_folder, number_or_none, write_json
 
 TRAINER = "liblinear-train"
 # L2-regularised, L2 loss, in the primal: the only kind of SVM that -C searches for. Measured: with liblinear's own
@@ -184,7 +184,7 @@ def main(arguments=None):
         if options.json and not os.access(os.path.dirname(options.json) or ".", os.W_OK):
             raise Failure(f"{options.json}: cannot write: its folder is missing or cannot be written")
         if options.features:
-            os.makedirs(options.features, exist_ok=True)
+            make_folder(options.features, "--features")
         with tempfile.TemporaryDirectory(prefix="linear_probe.") as folder:
             result = probe(options, numpy, folder)
         if options.json:

@@ -21,7 +21,7 @@ import sys
 import tarfile
 
 from generations_driver.errors import Failure, OneLineParser
-from generations_driver.files import read_text, tidy, whole_or_none, write_text
+from generations_driver.files import make_folder, read_text, tidy, whole_or_none, write_text
 from generations_driver.progress import Display
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -58,13 +58,12 @@ def some(names):
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def check_room(folder, archive, unpacked):
-    """An archive needs about its own size."""
-    needed = os.path.getsize(archive) - unpacked
-    free = shutil.disk_usage(folder).free
+def check_room(folder, needs):
+    """For all archives together, {archive: bytes still to unpack}; an archive needs about its own size."""
+    needed, free = sum(needs.values()), shutil.disk_usage(folder).free
     if needed > free:
-        raise Failure(f"{folder}: {needed / 1e9:.1f} GB are needed for {archive}, {free / 1e9:.1f} GB are free; "
-                      "make room, or name another disk with --out")
+        raise Failure(f"{folder}: {needed / 1e9:.1f} GB are needed for {' and '.join(needs)}, {free / 1e9:.1f} GB are "
+                      "free; make room, or name another disk with --out")
 
 
 def size_of(folder):
@@ -120,12 +119,8 @@ def unpack_class(stream, where, folder):
     os.replace(part, folder)
 
 
-def unpack_train(path, out, classes, display):
-    folder = os.path.join(out, "train")
+def unpack_train(path, folder, classes, display):
     os.makedirs(folder, exist_ok=True)
-    if all(os.path.isdir(os.path.join(folder, synset)) for synset in classes):
-        return folder
-    check_room(folder, path, size_of(folder))
     progress = Progress(display, "training images", os.path.getsize(path))
     with tarfile.open(path, "r:") as archive:
         for member in archive:
@@ -144,16 +139,11 @@ def unpack_train(path, out, classes, display):
             progress.at(member.offset_data + member.size, synset)
         require_end(archive, archive.fileobj, path)
     display.clear()
-    return folder
 
 
-def unpack_valid(path, out, display):
-    folder = os.path.join(out, "val")
-    if os.path.isdir(folder):
-        return folder
+def unpack_valid(path, folder, display):
     part = folder + ".part"
     os.makedirs(part, exist_ok=True)
-    check_room(part, path, size_of(part))
     progress = Progress(display, "validation images", os.path.getsize(path))
     with tarfile.open(path, "r:") as archive:
         for member, name in images_of(archive, path):
@@ -164,7 +154,6 @@ def unpack_valid(path, out, display):
         require_end(archive, archive.fileobj, path)
     display.clear()
     os.replace(part, folder)
-    return folder
 
 
 def devkit_labels(path, classes):
@@ -172,7 +161,8 @@ def devkit_labels(path, classes):
     try:
         import scipy.io  # only here: all else works without it
     except ImportError as error:
-        raise Failure(f"{path}: its meta.mat needs SciPy; install python3-scipy, or give --valid-labels FILE") from error
+        advice = "install python3-scipy and use /usr/bin/python3, or give --valid-labels FILE"
+        raise Failure(f"{path}: its meta.mat needs SciPy; {advice}") from error
     try:
         with tarfile.open(path, "r:gz") as archive:
             files = {os.path.basename(member.name): member for member in archive if member.isfile()}
@@ -214,24 +204,23 @@ def list_folder(folder, classes):
     return lines
 
 
-def list_valid(folder, classes, options):
-    names = sorted(os.listdir(folder))
-    if any(name in classes for name in names):
-        return list_folder(folder, classes)
-    names = [name for name in names if name.endswith(".JPEG")]
+def valid_labels(options, classes):
+    """{image: class index} of the validation images, and the file that says so."""
     devkit = os.path.join(options.source, DEVKIT)
     if options.valid_labels:
-        labels = listed_labels(options.valid_labels)
-    elif os.path.exists(devkit):
-        numbers = devkit_labels(devkit, classes)
-        labels = {f"ILSVRC2012_val_{i:08}.JPEG": label for i, label in enumerate(numbers, 1)}
-    else:
-        raise Failure(f"{folder}: no image's class is known; put {DEVKIT} into {options.source}, or give "
+        return listed_labels(options.valid_labels), options.valid_labels
+    if not os.path.exists(devkit):
+        raise Failure(f"{options.source}: no validation image's class is known; put {DEVKIT} there, or give "
                       "--valid-labels FILE")
+    numbers = devkit_labels(devkit, classes)
+    return {f"ILSVRC2012_val_{i:08}.JPEG": label for i, label in enumerate(numbers, 1)}, devkit
+
+
+def list_valid(folder, labels, origin):
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".JPEG"))
     unknown = [name for name in names if name not in labels]
     if unknown:
-        raise Failure(f"{folder}: the classes of {some(unknown)} are unknown; "
-                      f"{options.valid_labels or devkit} names others")
+        raise Failure(f"{folder}: the classes of {some(unknown)} are unknown; {origin} names others")
     return [(os.path.join(folder, name), labels[name]) for name in names]
 
 
@@ -252,19 +241,22 @@ def check_counts(lines, what, images, classes, options):
     return text
 
 
-def folder_of(options, name, archive, unpack):
-    """Where the images are: in SOURCE, or unpacked from the archive there."""
-    tree = os.path.join(options.source, name)
+def place_of(options, name, archive):
+    """(the folder of the images, the archive to unpack into it or None)."""
+    tree, done = os.path.join(options.source, name), os.path.join(options.out, name)
     if os.path.isdir(tree):
-        return tree
+        return tree, None
     path = os.path.join(options.source, archive)
-    if not os.path.exists(path):
-        done = os.path.join(options.out, name)
-        if os.path.isdir(done):
-            return done  # unpacked earlier, the archive gone since
-        raise Failure(f"{options.source}: has neither {archive} nor a folder {name}; get the archive from image-net.org")
+    if os.path.exists(path):
+        return done, path
+    if os.path.isdir(done):
+        return done, None  # unpacked earlier, the archive gone since
+    raise Failure(f"{options.source}: has neither {archive} nor a folder {name}; get the archive from image-net.org")
+
+
+def unpack(function, path, *arguments):
     try:
-        return unpack(path)
+        function(path, *arguments)
     except (tarfile.TarError, EOFError) as error:
         raise Failure(f"{path} is damaged: {error}; {AGAIN}") from error
 
@@ -274,12 +266,27 @@ def prepare(options):
     classes = read_text(LABELS, "list of synsets").split()
     if not os.path.isdir(options.source):
         raise Failure(f"{options.source}: is no folder; give the one with ILSVRC2012's archives")
-    os.makedirs(options.out, exist_ok=True)
     members = set(classes)
-    train = folder_of(options, "train", TRAIN_TAR, lambda path: unpack_train(path, options.out, members, display))
-    valid = folder_of(options, "val", VALID_TAR, lambda path: unpack_valid(path, options.out, display))
+    # All that can be known beforehand: unpacking takes hours.
+    train, train_tar = place_of(options, "train", TRAIN_TAR)
+    valid, valid_tar = place_of(options, "val", VALID_TAR)
+    if all(os.path.isdir(os.path.join(train, synset)) for synset in classes):
+        train_tar = None
+    if os.path.isdir(valid):
+        valid_tar = None
+    in_folders = not valid_tar and not members.isdisjoint(os.listdir(valid))
+    labels = None if in_folders else valid_labels(options, classes)
+    make_folder(options.out, "--out")
+    unpacked = {train_tar: train, valid_tar: valid + ".part"}
+    check_room(options.out, {path: max(0, os.path.getsize(path) - size_of(folder))
+                             for path, folder in unpacked.items() if path})
+    if train_tar:
+        unpack(unpack_train, train_tar, train, members, display)
+    if valid_tar:
+        unpack(unpack_valid, valid_tar, valid, display)
+    valid_lines = list_folder(valid, classes) if in_folders else list_valid(valid, *labels)
     sets = {"train": (list_folder(train, classes), "training", TRAIN_IMAGES),
-            "valid": (list_valid(valid, classes, options), "validation", VALID_IMAGES)}
+            "valid": (valid_lines, "validation", VALID_IMAGES)}
     for lines, what, images in sets.values():
         display.line(check_counts(lines, what, images, classes, options))
     data = read_text(DATA_FILE, "data file")

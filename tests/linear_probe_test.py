@@ -191,6 +191,8 @@ class FeaturesTest(ProbeRuns, MadeOnceTest):
         self.assert_one_line_of(self.probe("fashion.data", "net.cfg", NET, "-c", 0, code=2), "-c: found '0', allowed")
         self.assert_one_probe_line(self.probe("fashion.data", "net.cfg", NET, "--json", "no/p.json", code=1),
                                    "no/p.json", "cannot write")
+        self.assert_one_probe_line(self.probe("fashion.data", "net.cfg", NET, "--features", "net.cfg", code=1),
+                                   "net.cfg: cannot make this folder", "name another with --features")
         nowhere = dict(os.environ, PATH=self.path("nowhere"))
         self.assert_one_probe_line(self.probe("fashion.data", "net.cfg", NET, code=1, env=nowhere), "liblinear-tools")
 

@@ -242,13 +242,40 @@ class PrepareTest(unittest.TestCase):
         with unittest.mock.patch("shutil.disk_usage", return_value=usage._replace(free=len(self.train_tar) - 1)):
             _, err = self.prepare("--valid-labels", self.labels, code=1)
         self.assertIn("GB are free", err)
-        self.assertEqual(os.listdir(os.path.join(self.out, "train")), [])
+        self.assertEqual(os.listdir(self.out), [])
+        # Enough for one of the archives, but not for both.
+        with unittest.mock.patch("shutil.disk_usage", return_value=usage._replace(free=len(self.train_tar) + 1)):
+            _, err = self.prepare("--valid-labels", self.labels, code=1)
+        for word in (TRAIN, VALID, "--out"):
+            self.assertIn(word, err)
+        self.assertEqual(os.listdir(self.out), [])
+
+    def test_inputs_are_checked_before_anything_is_unpacked(self):
+        self.put_all()
+        bad = self.put("bad", "ILSVRC2012_val_00000001.JPEG x\n")
+        for words, found in ((["--valid-labels", bad], "bad:1:"), (["--valid-labels", "nowhere"], "nowhere: "),
+                             ([], DEVKIT)):
+            self.assertIn(found, self.prepare(*words, code=1)[1])
+        self.put(DEVKIT, b"not an archive")
+        self.assertIn(DEVKIT, self.prepare(code=1)[1])
+        with unittest.mock.patch.dict(sys.modules, {"scipy": None, "scipy.io": None}):
+            self.assertIn("python3-scipy", self.prepare(code=1)[1])
+        os.remove(os.path.join(self.source, VALID))
+        self.assertIn(VALID, self.prepare("--valid-labels", self.labels, code=1)[1])
+        self.assertFalse(os.path.exists(self.out))
+
+    def test_a_file_in_the_place_of_the_folder_is_refused(self):
+        self.put_all()
+        write(self.out, "")
+        _, err = self.prepare("--valid-labels", self.labels, code=1)
+        self.assertRegex(err, "out: .*File exists; name another with --out")
 
     def test_a_full_disk_is_one_line_and_leaves_no_broken_image(self):
         self.put_all()
         limit = 9000  # bytes a file; images have more
         done = subprocess.run([sys.executable, os.path.join(SCRIPTS, "prepare_imagenet.py"), self.source, "--out",
-                               self.out], capture_output=True, text=True, timeout=RUN_SECONDS,
+                               self.out, "--valid-labels", self.labels], capture_output=True, text=True,
+                              timeout=RUN_SECONDS,
                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, r"^prepare_imagenet.py: .*File too large\n$")

@@ -27,6 +27,14 @@ def read_text(path, what):
         raise Failure(f"{path}: the {what} is not a text file") from error
 
 
+def make_folder(path, option):
+    """With those above it; `option` is the one that names it."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"{path}: cannot make this folder: {error.strerror}; name another with {option}") from error
+
+
 @contextlib.contextmanager
 def replacing(path):
     """A temporary name to write to; at the end it takes the path's place."""
