@@ -53,7 +53,7 @@ def command_run(options, command):
 def prepare(folder, program):
     """All that can be checked before the first training."""
     folder.prepare()
-    folder.experiment.check_costs(program, folder.classes)
+    folder.experiment.check_values(program, folder.network, folder.classes)
 
 
 def check(folder):

@@ -70,11 +70,16 @@ def keys(path, section=None):
             found[key] = value
     return found
 
+def read_net(path):
+    return open(path).read()
+
 def accuracy(*words):
     return 0.5 + int(hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()[:4], 16) / 2 ** 16 / 4
 
 arguments = sys.argv[1:]
-if arguments == ["options"]:
+if arguments[0] == "options":
+    if os.environ.get("FAKE_REFUSED", "") in "".join(map(read_net, arguments[1:])).split():
+        fail("darknet: %s:3: [net] %s: not allowed" % (arguments[1], os.environ["FAKE_REFUSED"]))
     say(os.environ["FAKE_OPTIONS"])
     sys.exit()
 if arguments[0] == "layer":

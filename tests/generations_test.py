@@ -132,6 +132,7 @@ class ExperimentFile(Case):
             ("lambda=1", "section.key"),
             ("pupil.lambda=1", "[pupil]"),
             ("student.temperature=", "takes a key out"),
+            ("experiment.base=b.ini", "cannot be set here"),
         ):
             self.refused(EXPERIMENT, f"--set {override}", word, overrides=[override], code=2)
         self.refused(EXPERIMENT, "twice", overrides=["student.lambda=1", "student.lambda=0.5"], code=2)
@@ -262,9 +263,19 @@ class Runs(Case):
         self.assertEqual(trained, ["baseline.cfg", "patriarch.cfg", "student1.cfg", "student2.cfg"])
 
     def test_values_of_a_cost_are_checked_by_the_program_before_anything_is_done(self):
-        for cost, section in (("tsd", "patriarch"), ("distill", "student")):
+        for cost, section, line in (("tsd", "patriarch", 13), ("distill", "student", 16)):
             done = self.run_driver("run", "a.ini", code=1, FAKE_FAIL=cost)
-            self.assertIn(f"a.ini: [{section}] is refused: [{cost}] ", done.stderr)
+            self.assertIn(f"a.ini:{line}: [{section}] is refused: [{cost}] ", done.stderr)
+        done = self.run_driver("run", "a.ini", "--set", "student.lambda=2", code=2, FAKE_FAIL="distill")
+        self.assertIn("--set student.lambda=2: [student] is refused: [distill] lambda=2: ", done.stderr)
+        self.assertFalse(os.path.exists("runs") or os.path.exists("calls"))
+
+    def test_values_of_the_network_are_checked_by_the_program_before_anything_is_done(self):
+        for refused, where in (("epochs=3", "a.ini:9"), ("batch=8", "net.cfg")):
+            done = self.run_driver("run", "a.ini", code=1, FAKE_REFUSED=refused)
+            self.assertIn(f" {where}: [network] is refused: [net] {refused}: not allowed", done.stderr)
+        done = self.run_driver("run", "a.ini", "--set", "network.epochs=x", code=2, FAKE_REFUSED="epochs=x")
+        self.assertIn("--set network.epochs=x: [network] is refused: [net] epochs=x: ", done.stderr)
         self.assertFalse(os.path.exists("runs") or os.path.exists("calls"))
 
     def test_program_without_options_is_one_line(self):
@@ -664,8 +675,13 @@ class RealProgram(Case):
             for suffix in ("_final.weights", "_last.weights", "_best.weights"):
                 same = files.sha256_file(f"elsewhere/anew/seed1/{name}{suffix}")
                 self.assertEqual(files.sha256_file(f"runs/reused/seed1/{name}{suffix}"), same, "the same bytes")
-        done = self.run_driver("run", "a.ini", "--set", "student.lambda=1.5", "--darknet", program, code=1)
-        self.assertIn("a.ini: [student] is refused: [distill] lambda=1.5: found '1.5', allowed is", done.stderr)
+        for override, words in (
+            ("student.lambda=1.5", "[student] is refused: [distill] lambda=1.5: found '1.5', allowed is"),
+            ("patriarch.eta=abc", "[patriarch] is refused: [tsd] eta=abc: found 'abc', allowed is"),
+            ("network.epochs=x", "[network] is refused: [net] epochs=x: found 'x', allowed is"),
+        ):
+            done = self.run_driver("run", "a.ini", "--set", override, "--darknet", program, code=2)
+            self.assertIn(f"--set {override}: {words}", done.stderr)
 
 
 if __name__ == "__main__":

@@ -257,6 +257,9 @@ class Sweeps(Case):
     def test_everything_is_checked_before_the_first_training(self):
         self.write_sweep("experiment.network=net.cfg nowhere.cfg")
         self.assertIn("nowhere.cfg", self.run_driver("run", "s.ini", code=1).stderr)
+        self.write_sweep("network.epochs=1 x")
+        done = self.run_driver("run", "s.ini", code=1, FAKE_REFUSED="epochs=x")
+        self.assertIn("s.ini:6: [network] is refused: [net] epochs=x: ", done.stderr)
         self.assertFalse(os.path.exists("calls") or os.path.exists("runs"))
 
 

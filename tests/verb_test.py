@@ -139,6 +139,15 @@ class VerbTest(MadeOnceTest):
         self.assert_one_line(self.run_darknet("layer", "tsd", "etta=1", "logits.csv", code=2), "etta", "eta")
         self.assert_one_line(self.run_darknet("layer", "tsdd", "logits.csv", code=2), "tsdd", "tsd")
 
+    def test_options_checks_a_cfg(self):
+        plain = self.run_darknet("options").stdout
+        self.assertEqual(self.run_darknet("options", "net.cfg").stdout, plain)
+        self.write("bad.cfg", "[net]\npower=x\n" + self.read("net.cfg").decode().partition("[net]\n")[2])
+        bad = self.run_darknet("options", "bad.cfg", code=1)
+        self.assertEqual(bad.stdout, "")
+        self.assert_one_line(bad, "bad.cfg:2: [net] power=x")
+        self.assert_one_line(self.run_darknet("options", "net.cfg", "net.cfg", code=2), "darknet options [CFG]")
+
     def test_inspect_keys(self):
         lines, result = self.evaluate("inspect", out="inspect.json")
         self.assert_line_is(lines[-1], result)

@@ -186,6 +186,8 @@ class Experiment:
             know_section(section, f"--set {text}", 2, SECTIONS)
             if (section, key) in seen:
                 raise Failure(f"--set {text}: {name} is set twice; keep one of them", 2)
+            if (section, key) == ("experiment", "base"):
+                raise Failure(f"--set {text}: base= cannot be set here; write it into a file, or give that file", 2)
             seen.add((section, key))
             settings = self.settings[section]
             if not value and key not in settings:
@@ -236,13 +238,24 @@ class Experiment:
             if default is not None:
                 settings.setdefault(key, Setting(section, key, default, self.path))
 
-    def check_costs(self, program, classes):
-        """Has the program check the values of the costs' options."""
+    def check_values(self, program, network, classes):
+        """Has the program check the values of the costs' options and the network as the overrides have made it."""
         for section, values in (("patriarch", self.patriarch), ("student", self.student)):
             try:
                 program.check_cost(values["cost"], options_of(values), classes)
             except Failure as failure:
-                raise Failure(f"{self.path}: [{section}] is refused: {failure}") from failure
+                self._refused(section, values["cost"], failure, self.path)
+        try:
+            program.check_network(network.text([], "softmax", {}))
+        except Failure as failure:
+            self._refused("network", "net", failure, self.network)
+
+    def _refused(self, section, name, failure, path):
+        """Names the line of the experiment, or the --set, that has the refused value; `path` where none has."""
+        found = re.match(rf"\[{name}\] (\w+)=", str(failure))
+        key = found[1] if found else ""
+        setting = self.settings[section].get(key, Setting(section, key, "", path))
+        raise Failure(f"{setting.where}: [{section}] is refused: {failure}", setting.code) from failure
 
     def _texts(self, section):
         return {key: setting.value for key, setting in self.settings[section].items()}

@@ -1,7 +1,8 @@
-"""./darknet as the source of what there is: names and defaults of options, and whether it accepts a cost's values."""
+"""./darknet as the source of what there is: names and defaults of options, and whether it accepts values."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -50,6 +51,17 @@ class Program:
             lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode} without a line on stderr"]
             raise Failure(lines[-1].removeprefix("darknet: "))
         return done.stdout
+
+    def check_network(self, text):
+        """Raises Failure with its own words where it refuses a cfg."""
+        with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
+            file.write(text)
+            file.flush()
+            try:
+                self.ask("options", file.name)
+            except Failure as failure:
+                words = re.sub(rf"^{re.escape(file.name)}(:\d+)?: ", "", str(failure))
+                raise Failure(words) from failure
 
     def check_cost(self, cost, options, classes):
         """Raises Failure with its own words where it refuses the options: before hours of training, not after."""

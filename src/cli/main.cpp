@@ -37,7 +37,7 @@ const char* const kUsage =
     "[-examples DIR [-count N]]\n"
     "darknet classifier features DATA CFG WEIGHTS -out FILE [-layer N] [-set valid|train]\n"
     "darknet layer NAME [option=value]... FILE.csv\n"
-    "darknet options\n"
+    "darknet options [CFG]\n"
     "-v shows the host's layer table. Other verbs are handed to the host's own darknet.\n";
 
 bool contains(const std::vector<std::string>& list, const std::string& word) {

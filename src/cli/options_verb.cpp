@@ -1,4 +1,5 @@
 // Prints what [net] and every layer accept, for scripts: there is no second list of options anywhere.
+// A cfg given with it is checked first, without data or weights.
 #include <cstdio>
 
 #include "base/json.h"
@@ -23,7 +24,8 @@ Json options_json(const std::vector<OptionSpec>& specs) {
 }  // namespace
 
 int options_verb(const Words& words) {
-  const Arguments arguments(words, {}, 0, 0, "darknet options");
+  const Arguments arguments(words, {}, 0, 1, "darknet options [CFG]");
+  if (!arguments.positional().empty()) read_network_config(arguments.positional()[0]);
   Json layers = Json::object(), costs = Json::object();
   for (const Op& op : all_ops()) {
     (op.kind == Op::Kind::kCost ? costs : layers).set(op.section, options_json(op.options));
