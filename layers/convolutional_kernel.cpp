@@ -54,10 +54,12 @@ class ConvolutionalKernel final : public Kernel {
     shape_.padding = padding_;
     shape_.groups = groups_;
     shape_.direct_only = node->reference;
-    // Large weights come from memory anew for every piece, and their gradient goes there.
+    // Large weights come from memory anew for every piece, and their gradient goes there; so do Winograd's
+    // transformations of them: pieces may have twice the bytes.
     large_ = static_cast<size_t>(weights_.count) > kLarge;
-    piece_ = piece_of(node->batch, (node->in_size() + rows_.size()) * sizeof(float),
-                      large_ ? std::max(kGroupsOfLarge, node->threads) : least_pieces(node->threads));
+    const size_t bytes = (node->in_size() + rows_.size()) * sizeof(float);
+    piece_ = large_ ? piece_of(node->batch, bytes / 2, std::max(kGroupsOfLarge, node->threads))
+                    : piece_of(node->batch, bytes, least_pieces(node->threads));
     shape_.piece = piece_;
     if (batch_normalize_) {
       batchnorm_ = std::make_unique<BatchNorm>(blocks, rows_, node->batch, host::traits().batchnorm.rolling_rate);

@@ -13,6 +13,7 @@ using dnnl::algorithm;
 using dnnl::memory;
 
 constexpr auto kType = memory::data_type::f32;
+constexpr int kTiles = 32;
 
 int stored(const Geometry& shape, Layout layout) { return Rows(shape, layout).channels; }
 
@@ -21,13 +22,14 @@ memory::desc any_layout(const Geometry& shape, int piece, Layout layout) {
 }
 
 // With few channels the transformations of the images cost more than the products they save (the gradient of the
-// weights can do with fewer: 16); with few tiles of 4 x 4, those of the weights do. Measured from 16 to 512 channels.
+// weights can do with fewer: 16); with few tiles of 4 x 4, those of the weights do. Measured from 16 to 512 channels:
+// 32 tiles are enough for any number, a tile for every 4 channels where these are fewer.
 bool winograd_pays(const ConvolutionShape& shape, int least_channels) {
   const int channels = std::min(stored(shape.in, shape.in_layout), stored(shape.out, shape.out_layout));
   const int tiles = shape.piece * ((shape.out.height + 3) / 4) * ((shape.out.width + 3) / 4);
   return !shape.direct_only && shape.size == 3 && shape.stride == 1 && shape.groups == 1 &&
          shape.in_layout == Layout::kBlocked && shape.out_layout == Layout::kBlocked && channels >= least_channels &&
-         4 * tiles >= channels;
+         4 * tiles >= std::min(channels, 4 * kTiles);
 }
 
 // Input and output of a piece, in our layouts or in those that a primitive likes best.
