@@ -1,7 +1,7 @@
 // Work on the batch cut into pieces, which the threads take one after the other. A piece is a few images, so that what
 // one step writes is still in the cache when the next one reads it. What pieces there are depends on the shapes alone
-// (for more than four threads, and for large weights, also on the number of threads asked for), and sums over pieces are
-// added in their order, so that results do not depend on who did what.
+// (for more than four threads, and for large weights, also on the number of threads asked for), and sums over pieces
+// are added in their order, so that results do not depend on who did what.
 //
 // That makes it possible to go on with fewer threads where another program holds one of them up: all wait for it at the
 // end of every loop, and two threads on one and a half cores can be slower than one.
