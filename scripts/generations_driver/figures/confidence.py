@@ -46,8 +46,8 @@ def draw(panels, layers, *paths, images=""):
     found = [(title, layered) for title, layered in found if any(layered)]
     if not found:
         return False
-    columns = min(COLUMNS, len(found))
-    rows = math.ceil(len(found) / columns)
+    rows = math.ceil(len(found) / COLUMNS)
+    columns = math.ceil(len(found) / rows)  # as even as can be
     size = (1.2 + 1.9 * columns, 0.8 + 1.9 * rows)
     with figure_of(rows, columns, figsize=size, squeeze=False, sharey=True, layout="constrained") as (figure, grid):
         flat = list(grid.flat)
