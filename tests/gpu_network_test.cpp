@@ -19,6 +19,15 @@ std::vector<Sample> gpu_samples() {
   return list;
 }
 
+// Loss, gradients and statistics of a step.
+void expect_the_same_step(const Sample& sample, const RandomBatch& batch, Twins* twins) {
+  const double found = train_once(batch, 0, &twins->fast), expected = train_once(batch, 0, &twins->plain);
+  EXPECT_NEAR(found, expected, kOutput * std::fabs(expected));
+  const Worst gradient = twins->gradients(), statistics = twins->statistics();
+  EXPECT_LE(gradient.error, sample.gradient_bound()) << gradient.where;
+  EXPECT_LE(statistics.error, kStatistics) << statistics.where;
+}
+
 // Every test runs on the emulated GPU, and as Cuda... on the device.
 template <GpuKind kind>
 class NetworkOnGpu : public GpuTest<kind>, public testing::WithParamInterface<Sample> {
@@ -30,12 +39,7 @@ class NetworkOnGpu : public GpuTest<kind>, public testing::WithParamInterface<Sa
     for (const bool reference : {false, true}) {
       if (reference && sample.smooth) continue;
       Twins twins(sample.text(), on(gpu_, reference));
-      const RandomBatch batch(twins.fast.config(), 1);
-      const double found = train_once(batch, 0, &twins.fast), expected = train_once(batch, 0, &twins.plain);
-      EXPECT_NEAR(found, expected, kOutput * std::fabs(expected));
-      const Worst gradient = twins.gradients(), statistics = twins.statistics();
-      EXPECT_LE(gradient.error, sample.gradient_bound()) << gradient.where;
-      EXPECT_LE(statistics.error, kStatistics) << statistics.where;
+      expect_the_same_step(sample, RandomBatch(twins.fast.config(), 1), &twins);
     }
   }
 
@@ -134,11 +138,7 @@ void sums_over_many_rows(const std::shared_ptr<gpu::Gpu>& gpu, int batch, const 
     const Sample sample{"", batch, {count, 32, 32}, normalised("logistic") + head() + kSoftmax, true};
     Twins twins(sample.text(), on(gpu));
     const RandomBatch images(twins.fast.config(), 1);
-    const double found = train_once(images, 0, &twins.fast), expected = train_once(images, 0, &twins.plain);
-    EXPECT_NEAR(found, expected, kOutput * std::fabs(expected));
-    const Worst gradient = twins.gradients(), statistics = twins.statistics();
-    EXPECT_LE(gradient.error, sample.gradient_bound()) << gradient.where;
-    EXPECT_LE(statistics.error, kStatistics) << statistics.where;
+    expect_the_same_step(sample, images, &twins);
     std::vector<uint32_t> first;
     for (int time = 0; time < times; ++time) {
       start_from(1, &twins.fast);
