@@ -21,6 +21,7 @@ from run_support import (CIFAR100_RECORD, HOST, ROOT, MadeOnceTest, answers, rea
 TRAINING = dict(batch=4, subdivisions=1, policy="constant", learning_rate=0.01, momentum=0.9, decay=0.0001)
 UPDATES = {"cifar100-densenet190": 8, "ilsvrc2012-resnet18": 60, "cifar100-resnet110": 200}
 IMAGES = 4
+ROUNDING = 0.02  # of percentages with two digits
 
 
 class StockNetworks(MadeOnceTest):
@@ -82,15 +83,15 @@ class StockNetworks(MadeOnceTest):
             theirs = answers(self.run_darknet("classifier", "predict", data, "stock-%s.cfg" % name, weights, image,
                                               program=stock_darknet()))
             self.assertEqual(len(ours), 5, ours)
-            for (our_name, our_share), (their_name, their_share) in zip(ours, theirs, strict=True):
-                self.assertAlmostEqual(our_share, their_share, delta=0.02, msg="%s %s" % (ours, theirs))
+            for (_, our_share), (their_name, their_share) in zip(ours, theirs, strict=True):
+                self.assertAlmostEqual(our_share, their_share, delta=ROUNDING, msg="%s %s" % (ours, theirs))
                 # Where two are as good as equal, either may be first.
-                close = [other for other, share in ours if abs(share - our_share) <= 0.02]
-                self.assertIn(their_name, close or [our_name])
-            seen.append(tuple(ours))
-        say("%s on %s: %s" % (name, HOST, "; ".join("%s %.2f%%" % answer[0] for answer in seen)))
-        # The image matters: a network whose outputs are constant would agree with anything.
-        self.assertGreater(len(set(seen)), IMAGES // 2, seen)
+                self.assertIn(their_name, [other for other, share in ours if abs(share - our_share) <= ROUNDING])
+            seen.append(ours[0])
+        say("%s on %s: %s" % (name, HOST, "; ".join("%s %.2f%%" % answer for answer in seen)))
+        # The image matters, and by far more than what is let through: constant outputs would agree with anything.
+        shares = [share for _, share in seen]
+        self.assertGreater(max(shares) - min(shares), 50 * ROUNDING, seen)
 
 
 def add(name):
