@@ -17,10 +17,11 @@ from make_cfg_test import NAMES, cfg_text, sections_of
 from run_support import (CIFAR100_RECORD, HOST, ROOT, MadeOnceTest, answers, read, say, section, stock_darknet,
                          write_cifar100, write_png)
 
-# Rolling means and variances have to come near those of a batch: else a deep network's outputs are all overflow.
-TRAINING = dict(batch=4, subdivisions=1, policy="constant", learning_rate=0.01, momentum=0.9, decay=0.0001)
+# Rolling means and variances have to come near those of a batch: else a deep network's outputs are all overflow. A
+# larger rate leaves some networks with one certain answer for every image, on some processors.
+TRAINING = dict(batch=4, subdivisions=1, policy="constant", learning_rate=0.001, momentum=0.9, decay=0.0001)
 UPDATES = {"cifar100-densenet190": 8, "ilsvrc2012-resnet18": 60, "cifar100-resnet110": 200}
-IMAGES = 4
+IMAGES = 4  # at least
 ROUNDING = 0.02  # of percentages with two digits
 
 
@@ -69,7 +70,7 @@ class StockNetworks(MadeOnceTest):
         updates = UPDATES.get(name, 100)
         body = text[text.index("[convolutional]"):]
         data = self.data(name, classes, side)
-        images = self.read("list%d.txt" % side).decode().split()[:IMAGES]
+        images = self.read("list%d.txt" % side).decode().split()[:10 * IMAGES]
         self.write(name + ".cfg", section("net", **TRAINING, **size, max_batches=updates) + body)
         stock = subprocess.run([sys.executable, os.path.join(ROOT, "scripts", "generations.py"), "stock",
                                 os.path.join("cfg", name + ".cfg")], cwd=ROOT, capture_output=True, text=True)
@@ -82,16 +83,28 @@ class StockNetworks(MadeOnceTest):
             ours = answers(self.run_darknet("classifier", "predict", data, name + ".cfg", weights, image))
             theirs = answers(self.run_darknet("classifier", "predict", data, "stock-%s.cfg" % name, weights, image,
                                               program=stock_darknet()))
-            self.assertEqual(len(ours), 5, ours)
-            for (_, our_share), (their_name, their_share) in zip(ours, theirs, strict=True):
-                self.assertAlmostEqual(our_share, their_share, delta=ROUNDING, msg="%s %s" % (ours, theirs))
-                # Where two are as good as equal, either may be first.
+            self.agree(ours, theirs)
+            seen.append(ours)
+            # The image matters, and by far more than what is let through: constant outputs would agree with anything.
+            if len(seen) >= IMAGES and self.spread(seen) > 50 * ROUNDING:
+                break
+        else:
+            self.fail("the answers hardly depend on the image: %s" % seen)
+        say("%s on %s: %s" % (name, HOST, "; ".join("%s %.2f%%" % answer[0] for answer in seen)))
+
+    def agree(self, ours, theirs):
+        self.assertEqual(len(ours), 5, ours)
+        for (_, our_share), (their_name, their_share) in zip(ours, theirs, strict=True):
+            self.assertAlmostEqual(our_share, their_share, delta=ROUNDING, msg="%s %s" % (ours, theirs))
+            # Where two are as good as equal, either may be first; and to the last, one that is not among the five.
+            if abs(our_share - ours[-1][1]) > ROUNDING:
                 self.assertIn(their_name, [other for other, share in ours if abs(share - our_share) <= ROUNDING])
-            seen.append(ours[0])
-        say("%s on %s: %s" % (name, HOST, "; ".join("%s %.2f%%" % answer for answer in seen)))
-        # The image matters, and by far more than what is let through: constant outputs would agree with anything.
-        shares = [share for _, share in seen]
-        self.assertGreater(max(shares) - min(shares), 50 * ROUNDING, seen)
+
+    @staticmethod
+    def spread(seen):
+        """How far the answers to several images are apart, at most, for the class that is first for one of them."""
+        shares = [[dict(answer).get(first, 0) for answer in seen] for (first, _), *_ in seen]
+        return max(max(values) - min(values) for values in shares)
 
 
 def add(name):
