@@ -1,24 +1,68 @@
 #include "layers/connected_layer.h"
 
 #include <dnnl.h>
+#include <omp.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/error.h"
 #include "engine/cpu/batchnorm_math.h"
+#include "engine/cpu/parallel.h"
 #include "engine/kernel.h"
 #include "layers/layer_options.h"
 
 namespace dng {
 namespace {
 
-// C = op(A) op(B) + beta C, row-major; op is the transpose where asked for. m, n, k: rows and columns of C, inner
-// length.
-void multiply(bool transpose_a, bool transpose_b, int m, int n, int k, const float* a, const float* b, float beta,
-              float* c) {
-  const auto status = dnnl_sgemm(transpose_a ? 'T' : 'N', transpose_b ? 'T' : 'N', m, n, k, 1, a, transpose_a ? m : k,
-                                 b, transpose_b ? k : n, beta, c, n);
+// A matrix by rows, and the length of a row in memory; op() of it is its transpose where asked for.
+struct Matrix {
+  const float* data;
+  int row;
+  bool transpose;
+
+  // op() without its first rows.
+  Matrix rows_from(int first) const {
+    return {data + (transpose ? first : static_cast<size_t>(first) * static_cast<size_t>(row)), row, transpose};
+  }
+  Matrix columns_from(int first) const {
+    return {data + (transpose ? static_cast<size_t>(first) * static_cast<size_t>(row) : first), row, transpose};
+  }
+};
+
+// oneDNN cuts products for the threads it has, on some processors along the inner length; on one it adds in one order.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+// C = op(A) op(B) + beta C, on the calling thread. m, n, k: rows and columns of C, inner length; row: of C in memory.
+void multiply(int m, int n, int k, Matrix a, Matrix b, float beta, float* c, int row) {
+  const OneThread guard;
+  const auto status = dnnl_sgemm(a.transpose ? 'T' : 'N', b.transpose ? 'T' : 'N', m, n, k, 1, a.data, a.row, b.data,
+                                 b.row, beta, c, row);
   if (status != dnnl_success) fail("oneDNN refused a product of %dx%d and %dx%d", m, k, k, n);
+}
+
+// The same on all threads, for a C of m rows of n: as many stripes along its longer side as there are pieces of work,
+// but none so narrow that oneDNN's kernels waste their width. (Every stripe packs the other matrix anew.)
+void multiply_in_stripes(int threads, int m, int n, int k, Matrix a, Matrix b, float beta, float* c) {
+  constexpr int kLeastWidth = 96;
+  const int longer = std::max(m, n), pieces = least_pieces(threads);
+  for_ranges(longer, std::max(kLeastWidth, (longer + pieces - 1) / pieces), [&](const Range& stripe, Scratch&) {
+    if (m > n) {
+      multiply(stripe.count, n, k, a.rows_from(stripe.first), b, beta,
+               c + static_cast<size_t>(stripe.first) * static_cast<size_t>(n), n);
+    } else {
+      multiply(m, stripe.count, k, a, b.columns_from(stripe.first), beta, c + stripe.first, n);
+    }
+  });
 }
 
 class ConnectedKernel final : public Kernel {
@@ -43,9 +87,12 @@ class ConnectedKernel final : public Kernel {
   }
 
   void forward(Node& node, Pass& pass) override {
-    if (!batch_normalize_) return run(node, node.batch, node.input(pass), node.output);
+    if (!batch_normalize_) {
+      product(node, node.input(pass), node.output);
+      return add_bias_and_activate(node, node.batch, node.output);
+    }
     const View x{x_.data(), node.out_size()};
-    product(node, node.batch, node.input(pass), x_.data());
+    product(node, node.input(pass), x_.data());
     batchnorm_->measure(x, {0, node.batch});
     batchnorm_->finish(pass.steps);
     batchnorm_->apply(x, node.batch, activation_, node.output);
@@ -64,9 +111,12 @@ class ConnectedKernel final : public Kernel {
         row_accumulate(node.delta + static_cast<size_t>(b) * node.out_size(), node.out_size(), bias_.update);
       }
     }
-    multiply(true, false, outputs, inputs, node.batch, node.delta, node.input(pass), 1, weights_.update);
+    const Matrix input{node.input(pass), inputs, false}, weights{weights_.value, inputs, false};
+    multiply_in_stripes(node.threads, outputs, inputs, node.batch, {node.delta, outputs, true}, input, 1,
+                        weights_.update);
     if (node.input_delta() == nullptr) return;
-    multiply(false, false, node.batch, inputs, outputs, node.delta, weights_.value, 1, node.input_delta());
+    multiply_in_stripes(node.threads, node.batch, inputs, outputs, {node.delta, outputs, false}, weights, 1,
+                        node.input_delta());
   }
 
   void prepare_inference(Node&) override {
@@ -74,8 +124,10 @@ class ConnectedKernel final : public Kernel {
   }
   void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
              Scratch*) override {
-    if (!batch_normalize_) return run(node, range.count, inputs[0].data, output);
-    product(node, range.count, inputs[0].data, output);
+    const int length = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
+    multiply(range.count, outputs, length, {inputs[0].data, length, false}, {weights_.value, length, true}, 0, output,
+             outputs);
+    if (!batch_normalize_) return add_bias_and_activate(node, range.count, output);
     for (size_t b = 0; b < static_cast<size_t>(range.count); ++b) {
       float* row = output + b * node.out_size();
       for (size_t i = 0; i < node.out_size(); ++i) row[i] = row[i] * factor_[i] + shift_[i];
@@ -84,13 +136,13 @@ class ConnectedKernel final : public Kernel {
   }
 
  private:
-  void product(const Node& node, int images, const float* input, float* output) const {
+  void product(const Node& node, const float* input, float* output) const {
     const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
-    multiply(false, true, images, outputs, inputs, input, weights_.value, 0, output);
+    multiply_in_stripes(node.threads, node.batch, outputs, inputs, {input, inputs, false},
+                        {weights_.value, inputs, true}, 0, output);
   }
 
-  void run(const Node& node, int images, const float* input, float* output) const {
-    product(node, images, input, output);
+  void add_bias_and_activate(const Node& node, int images, float* output) const {
     for (int b = 0; b < images; ++b) {
       float* row = output + static_cast<size_t>(b) * node.out_size();
       row_accumulate(bias_.value, node.out_size(), row);
