@@ -14,6 +14,7 @@ from generations_support import Case, EXPERIMENT, ONE_SEED, weights_record
 
 from generations_driver import files
 from generations_driver.errors import Failure
+from generations_driver.figures.options import varied_options
 from generations_driver.figures.style import load_matplotlib
 from generations_driver.methods import labels_of, method_of
 from generations_driver.program import Program
@@ -290,6 +291,19 @@ class Comparisons(Case):
         other["configuration"]["network"] = "cfg/big.cfg"
         self.assertEqual(labels_of([one, other]), ["n: D(1.0, 0.6)", "big: D(1.0, 0.6)"])
 
+    def test_options_that_differ_in_numbers_are_axes(self):
+        def varied(*configurations):
+            return varied_options([{"configuration": configuration | {"net": {}}} for configuration in configurations])
+
+        tsd = {"cost": "tsd", "k": "5", "eta": "0.6"}
+        one, other = self.configuration(tsd), self.configuration(tsd | {"k": "10"}, **{"lambda": "0.5"})
+        self.assertEqual(varied(one, other), {("patriarch", "k"): [5, 10], ("student", "lambda"): [0.6, 0.5]})
+        self.assertEqual(varied(one, one), {})
+        confidence = self.configuration({"cost": "tsd", "k": "5", "confidence": "0.6"})
+        for different in (confidence, self.configuration({"cost": "softmax"}), other | {"network": "m"},
+                          self.configuration(tsd | {"k": "10"}, generations=3)):
+            self.assertEqual(varied(one, different), {})
+
     def compared(self):
         self.run_driver("run", "a.ini")
         mild = ("--set", "patriarch.eta=0.4", "--set", "experiment.generations=1")
@@ -348,6 +362,20 @@ class Comparisons(Case):
                 with open(f"{folder}/{subject}.png", "rb") as file:
                     self.assertEqual(file.read(8), b"\x89PNG\r\n\x1a\n")
                 self.assertIn("<svg", self.read(f"{folder}/{subject}.svg"))
+        self.assertNotIn("options.png", report, "the runs differ in more than numbers")
+
+    def test_figure_of_a_sweep_over_numbers(self):
+        try:
+            load_matplotlib()
+        except Failure as error:
+            self.skipTest(str(error))
+        self.environment["PYTHONPATH"] = ""
+        self.write("s.ini", "[experiment]\nbase=a.ini\nseeds=1\n[sweep]\npatriarch.k=2 5\nstudent.lambda=0.3 0.6\n")
+        self.run_driver("run", "s.ini")
+        self.assertIn("](options.png)", self.read("runs/s/report.md"))
+        drawn = self.read("runs/s/options.svg")
+        for words in ("K of the patriarch", "lambda of the student", "last student", "baseline"):
+            self.assertIn(words, drawn)
 
 
 if __name__ == "__main__":

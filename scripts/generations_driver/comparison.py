@@ -4,10 +4,10 @@ import os
 import shlex
 
 from .errors import Failure
-from .figures import comparison, confidence, examples, measures
+from .figures import comparison, confidence, examples, measures, options
 from .files import finite, write_text
 from .measures import INSPECTIONS, MEASURES
-from .methods import labels_of, patriarch_of, stem
+from .methods import labels_of, option_title, patriarch_of, stem
 from .report import draw_all, example_networks
 from .summary import collect, groups, shown_spread, spread, top1
 from .tables import counted, distance_text, k_of, label_of, measure_cell, measure_name, picture, table
@@ -161,6 +161,9 @@ def report_text(summaries, folders, labels, drawn, out, command):
     lines += ["## Accuracy over generations", ""]
     if "accuracy" in drawn:
         lines += picture("accuracy.png", "top-1 accuracy over generations, a line for each run")
+    if "options" in drawn:
+        lines += ["What each option does: a faint point is a run, a large one the mean of the runs with that value.", ""]
+        lines += picture("options.png", "top-1 accuracy over the values of the options in which the runs differ")
     for kind, key, text in (
         ("last", "top1", "Top-1 accuracy in %, last epoch"), ("last", "topk", f"Top-{k} accuracy in %, last epoch"),
         ("best", "top1", "Top-1 accuracy in %, best epoch"),
@@ -211,6 +214,7 @@ def write_comparison(folders, out, command):
     os.makedirs(out, exist_ok=True)
     drawn = draw_all(out, {
         "accuracy": lambda *paths: comparison.draw(summaries, labels, *paths),
+        "options": lambda *paths: options.draw(summaries, option_title, last_student, *paths),
         "measures": lambda *paths: measures.draw(summaries, labels, *paths),
         "confidence": lambda *paths: confidence.draw(confidence_panels(summaries, labels), CONFIDENCE_LAYERS, *paths,
                                                      images="validation"),

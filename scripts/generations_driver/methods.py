@@ -14,6 +14,11 @@ USUAL = {
 SIGNS = {"k": "K", "warmup_epochs": "warmup"}
 
 
+def option_title(section, key):
+    """'K of the patriarch': an option as the figures name it."""
+    return f"{SIGNS.get(key, key)} of the {section}" if section in ("patriarch", "student") else f"{key} of [{section}]"
+
+
 def decimal(text):
     """1 as 1.0, 0.60 as 0.6."""
     number = number_or_none(text)
