@@ -682,6 +682,11 @@ class RealProgram(Case):
         ):
             done = self.run_driver("run", "a.ini", "--set", override, "--darknet", program, code=2)
             self.assertIn(f"--set {override}: {words}", done.stderr)
+        self.write("a.data", self.read("a.data").replace("classes=4", "classes=5"))
+        done = self.run_driver("run", "a.ini", "--out", "runs/classes", "--darknet", program, code=1)
+        self.assertIn("net.cfg: [network] is refused: [softmax]: the network has 4 outputs, a.data says classes=5;",
+                      done.stderr)
+        self.assertFalse(os.path.exists("runs/classes"), "nothing begun")
 
 
 if __name__ == "__main__":

@@ -246,7 +246,7 @@ class Experiment:
             except Failure as failure:
                 self._refused(section, values["cost"], failure, self.path)
         try:
-            program.check_network(network.text([], "softmax", {}))
+            program.check_network(network.text([], "softmax", {}), self.data)
         except Failure as failure:
             self._refused("network", "net", failure, self.network)
 

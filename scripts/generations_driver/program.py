@@ -52,13 +52,13 @@ class Program:
             raise Failure(lines[-1].removeprefix("darknet: "))
         return done.stdout
 
-    def check_network(self, text):
-        """Raises Failure with its own words where it refuses a cfg."""
+    def check_network(self, text, data):
+        """Raises Failure with its own words where it refuses a cfg, or where that does not fit the .data file."""
         with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
             file.write(text)
             file.flush()
             try:
-                self.ask("options", file.name)
+                self.ask("options", file.name, data)
             except Failure as failure:
                 words = re.sub(rf"^{re.escape(file.name)}(:\d+)?: ", "", str(failure))
                 raise Failure(words) from failure

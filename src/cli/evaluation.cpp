@@ -59,10 +59,7 @@ Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& ne
   omp_set_num_threads(e.threads);
   e.data = read_data_file(arguments.positional()[0]);
   const NetworkConfig config = read_network_config(arguments.positional()[1]);
-  if (needs.same_classes && config.classes() != e.data.classes) {
-    fail("%s: the network has %d outputs, %s says classes=%d; they must agree", config.cost().options.where().c_str(),
-         config.classes(), e.data.path.c_str(), e.data.classes);
-  }
+  if (needs.same_classes) config.require_classes(e.data.classes, e.data.path);
   config.require_image_channels();
   if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "the -json file");
   NetworkSettings settings = NetworkSettings::evaluation(arguments.has("-v"), e.gpu);

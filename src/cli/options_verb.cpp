@@ -1,9 +1,10 @@
 // Prints what [net] and every layer accept, for scripts: there is no second list of options anywhere.
-// A cfg given with it is checked first, without data or weights.
+// A cfg given with it is checked first, without images or weights, and whether it fits a .data file given behind it.
 #include <cstdio>
 
 #include "base/json.h"
 #include "cli/verbs.h"
+#include "data/data_file.h"
 #include "engine/registry.h"
 
 namespace dng {
@@ -24,8 +25,15 @@ Json options_json(const std::vector<OptionSpec>& specs) {
 }  // namespace
 
 int options_verb(const Words& words) {
-  const Arguments arguments(words, {}, 0, 1, "darknet options [CFG]");
-  if (!arguments.positional().empty()) read_network_config(arguments.positional()[0]);
+  const Arguments arguments(words, {}, 0, 2, "darknet options [CFG [DATA]]");
+  const Words& files = arguments.positional();
+  if (!files.empty()) {
+    const NetworkConfig config = read_network_config(files[0]);
+    if (files.size() > 1) {
+      config.require_image_channels();
+      config.require_classes(read_data_file(files[1]).classes, files[1]);
+    }
+  }
   Json layers = Json::object(), costs = Json::object();
   for (const Op& op : all_ops()) {
     (op.kind == Op::Kind::kCost ? costs : layers).set(op.section, options_json(op.options));

@@ -27,10 +27,7 @@ int targets_verb(const Words& words) {
   }
   o.require("teacher", "name the cfg of the teacher");
   o.require("teacher_weights", "name the weights of the teacher");
-  if (student.classes() != data.classes) {
-    fail("%s: the network has %d outputs, %s says classes=%d; they must agree", o.where().c_str(), student.classes(),
-         data.path.c_str(), data.classes);
-  }
+  student.require_classes(data.classes, data.path);
   student.require_image_channels();
   if (data.train.empty()) fail("%s: train= is missing; name a packed set or a list of images", data.path.c_str());
   const auto images = open_dataset(data, data.train, "train");

@@ -245,6 +245,12 @@ void NetworkConfig::require_image_channels() const {
   fail("%s: found %d, allowed for images are 1 (grey) and 3 (colour)", net.where("channels").c_str(), input.channels);
 }
 
+void NetworkConfig::require_classes(int wanted, const std::string& said_by) const {
+  if (classes() == wanted) return;
+  fail("%s: the network has %d outputs, %s says classes=%d; make the layer before the last give %d, or take other data",
+       cost().options.where().c_str(), classes(), said_by.c_str(), wanted, wanted);
+}
+
 Augmentation NetworkConfig::augmentation() const {
   Augmentation a;
   a.own = net.given("pad") || net.given("mirror") || net.given("random_resized_crop");

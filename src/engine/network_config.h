@@ -23,6 +23,8 @@ struct NetworkConfig {
   Augmentation augmentation() const;
   // Throws Error where the input has other channels than images.
   void require_image_channels() const;
+  // Throws Error where the last layer has another number of outputs than `said_by`, a file, says there are classes.
+  void require_classes(int wanted, const std::string& said_by) const;
   // The cfg with our sections replaced by stand-ins and our keys taken out.
   std::string host_text() const;
 };

@@ -115,10 +115,7 @@ void Trainer::check_data() const {
   if (data_.backup.empty()) {
     fail("%s: backup= is missing; name the folder for weights, state and log", data_.path.c_str());
   }
-  if (config_.classes() != data_.classes) {
-    fail("%s: the network has %d outputs, %s says classes=%d; make the layer before the last give %d",
-         config_.cost().options.where().c_str(), config_.classes(), data_.path.c_str(), data_.classes, data_.classes);
-  }
+  config_.require_classes(data_.classes, data_.path);
 }
 
 void Trainer::open_teacher() {
