@@ -142,11 +142,13 @@ class VerbTest(MadeOnceTest):
     def test_options_checks_a_cfg(self):
         plain = self.run_darknet("options").stdout
         self.assertEqual(self.run_darknet("options", "net.cfg").stdout, plain)
+        self.assertEqual(self.run_darknet("options", "net.cfg", "fashion.data").stdout, plain)
         self.write("bad.cfg", "[net]\npower=x\n" + self.read("net.cfg").decode().partition("[net]\n")[2])
         bad = self.run_darknet("options", "bad.cfg", code=1)
         self.assertEqual(bad.stdout, "")
         self.assert_one_line(bad, "bad.cfg:2: [net] power=x")
-        self.assert_one_line(self.run_darknet("options", "net.cfg", "net.cfg", code=2), "darknet options [CFG]")
+        self.assert_one_line(self.run_darknet("options", "net.cfg", "fashion.data", "net.cfg", code=2),
+                             "darknet options [CFG [DATA]]")
 
     def test_inspect_keys(self):
         lines, result = self.evaluate("inspect", out="inspect.json")
