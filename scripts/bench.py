@@ -34,6 +34,7 @@ from benchmark import busy, gpu, tables
 from benchmark.floor import CARDS, PRECISIONS, card_named
 from benchmark.processes import Machine
 from benchmark.program import Program
+from benchmark.progress import Progress
 from benchmark.rivals import Chain, GpuPyTorch, PyTorch
 from benchmark.rounds import Rounds, entries
 from benchmark.shares import shares
@@ -65,10 +66,9 @@ def choose_cfgs(options):
 
 def measure(workload, options, runner, profile):
     """Everything about one network, printed and returned."""
-    rounds = {threads: [] for threads in options.threads}
-    for _ in range(options.rounds):
-        for threads, done in rounds.items():
-            done.append(runner.measure(workload, threads))
+    progress = runner.machine.progress
+    rounds = progress.run(workload.name, {threads: tables.threads_text(threads) for threads in options.threads},
+                          lambda threads: runner.measure(workload, threads))
     rows = []
     for threads, done in rounds.items():
         rows += entries(workload, threads, done)
@@ -80,10 +80,11 @@ def measure(workload, options, runner, profile):
     result = {"network": workload.path, "batch": workload.batch, "rows": rows, "scaling": scale,
               "rounds": {str(threads): done for threads, done in rounds.items()}, "profiles": {}, "shares": {}}
     for threads in options.threads if profile else []:
-        profiles = {
-            work: runner.program.profile(workload.data, cfg, workload.batch, threads, workload.folder)
-            for work, cfg in (("train", workload.cfg), ("distill", workload.student))
-        }
+        with progress.showing(f"shares of the layers, {tables.threads_text(threads)}"):
+            profiles = {
+                work: runner.program.profile(workload.data, cfg, workload.batch, threads, workload.folder)
+                for work, cfg in (("train", workload.cfg), ("distill", workload.student))
+            }
         columns = {work: shares(one) for work, one in profiles.items()}
         result["profiles"][str(threads)], result["shares"][str(threads)] = profiles, columns
         show("\n".join(tables.share_lines(tables.threads_text(threads), columns)))
@@ -95,10 +96,9 @@ def measure_on_gpu(path, options, folder, runner, card):
     result = {"network": path, "rows": [], "rounds": {}, "profiles": {}}
     workloads = {precision: Workload(path, options.images, options.batch, folder, GPU_BATCHES, precision)
                  for precision in options.precision}
-    rounds = {precision: [] for precision in workloads}
-    for _ in range(options.rounds):
-        for precision, workload in workloads.items():
-            rounds[precision].append(runner.measure(workload, precision))
+    progress = runner.machine.progress
+    rounds = progress.run(next(iter(workloads.values())).name, {precision: precision for precision in workloads},
+                          lambda precision: runner.measure(workloads[precision], precision))
     for precision, workload in workloads.items():
         rows = gpu.entries(workload, precision, rounds[precision], gpu.floors(workload, precision, card))
         result["rows"] += rows
@@ -108,7 +108,8 @@ def measure_on_gpu(path, options, folder, runner, card):
     for text in gpu.best_lines(result["rows"]):
         show(text)
     for precision, workload in workloads.items() if runner.program.has_profile() else ():
-        found = gpu.profiles(runner.program, workload, runner.threads)
+        with progress.showing(f"shares of the layers, {precision}"):
+            found = gpu.profiles(runner.program, workload, runner.threads)
         result["profiles"][precision] = found
         show("\n".join(gpu.share_lines(precision, found)))
     return result
@@ -128,10 +129,11 @@ def run_on_gpu(options, folder):
     show(f"{reported or 'GPU'} {options.gpu}; floor of {name or 'no card'}, on paper; medians over {options.rounds} "
          f"round{'s' if options.rounds > 1 else ''}; ms a step; ratio: ours / PyTorch's")
     show(tables.heading(gpu.COLUMNS))
-    machine = Machine()
+    cfgs = choose_cfgs(options)
+    machine = Machine(Progress(len(cfgs), options.rounds))
     kinds = [kind for kind in gpu.KINDS if kind != "compile" or not options.no_compile]
     runner = gpu.GpuRounds(program, pytorch, kinds, machine, max(options.threads))
-    for path in choose_cfgs(options):
+    for path in cfgs:
         report["networks"].append(measure_on_gpu(path, options, folder, runner, card))
         report["failures"] = [[*key, text] for key, text in pytorch.failures.items()] if pytorch else []
         write_report(options, report)  # a long run that is cut off keeps what it has
@@ -156,15 +158,16 @@ def run(options, folder):
     report = {"date": time.strftime("%Y-%m-%d %H:%M:%S"), "load_average": os.getloadavg()[0], "networks": []}
     cfgs = choose_cfgs(options)
     workloads = [Workload(path, options.images, options.batch, folder) for path in cfgs]
+    progress = Progress(len(workloads), options.rounds)
     if options.busy:
         report["busy"] = []
         for workload in workloads:
-            result = busy.measure(program, workload, max(2, *options.threads), options.rounds)
+            result = busy.measure(program, workload, max(2, *options.threads), progress)
             report["busy"].append(result)
             show(busy.line(result))
         return report
 
-    machine = Machine()
+    machine = Machine(progress)
     chain = Chain(options.chain, options.seconds)
     if not chain.exists():
         show(f"no chain: {options.chain} is not built (`make bench` does that)")

@@ -1,12 +1,14 @@
 """scripts/bench.py: what it prepares and what it computes. Speeds are not tested."""
 
 import gzip
+import io
 import json
 import os
 import struct
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 from run_support import ROOT
 
@@ -18,6 +20,7 @@ from benchmark.floor import CARDS, Floor  # noqa: E402
 from benchmark.network_shapes import Network  # noqa: E402
 from benchmark.processes import json_line  # noqa: E402
 from benchmark.program import LEAST, WARM_UP, Program  # noqa: E402
+from benchmark.progress import Progress  # noqa: E402
 from benchmark.rivals import PEERS, GpuPyTorch, in_turn  # noqa: E402
 from benchmark.rounds import entries  # noqa: E402
 from benchmark.shares import shares  # noqa: E402
@@ -104,6 +107,47 @@ class ImageSetTest(unittest.TestCase):
         path = self.put("list.txt", b"a.png 1\n\nb.png 2\nc.png 3\n")
         self.assertEqual(image_sets.count(path, 10), 3)
         self.assertEqual(image_sets.read(image_sets.take(path, 10, 2, self.folder, "few")), b"a.png 1\nb.png 2\n")
+
+
+class ProgressTest(unittest.TestCase):
+    TURNS = {1: "1 thread", 2: "2 threads"}
+
+    def go(self, stream, networks=1, rounds=2):
+        progress, seen = Progress(networks, rounds, stream), []
+
+        def measure(turn):
+            with progress.showing("train"):
+                seen.append(turn)
+            return 10 * turn
+
+        return progress.run("net", self.TURNS, measure), seen
+
+    def test_turns_alternate_and_a_pipe_gets_a_line_for_each(self):
+        stream = io.StringIO()
+        results, seen = self.go(stream, networks=2)
+        self.assertEqual(results, {1: [10, 10], 2: [20, 20]})
+        self.assertEqual(seen, [1, 2, 1, 2])
+        self.assertEqual(stream.getvalue().splitlines(), [
+            "net, 1 thread, round 1 of 2: 0:00; about 0:00 left for this network; 1 more network to come",
+            "net, 2 threads, round 1 of 2: 0:00; about 0:00 left for this network; 1 more network to come",
+            "net, 1 thread, round 2 of 2: 0:00; about 0:00 left for this network; 1 more network to come",
+            "net, 2 threads, round 2 of 2: 0:00; 1 more network to come",
+        ])
+
+    def test_a_terminal_has_one_line_that_is_written_over(self):
+        stream = io.StringIO()
+        stream.isatty = lambda: True
+        with unittest.mock.patch.dict(os.environ, {"TERM": "xterm", "COLUMNS": "200"}):
+            self.go(stream, rounds=1)
+        self.assertNotIn("\n", stream.getvalue())
+        self.assertIn("net, 1 thread, round 1 of 1: train\r\x1b[K", stream.getvalue())
+
+    def test_time_left_counts_the_turns_of_the_rounds_to_come(self):
+        progress = Progress(0, 3, io.StringIO())
+        progress.spent = {1: [20.0, 22.0], 2: [10.0]}
+        self.assertEqual(progress._left(1.0), "; about 0:40 left for this network")
+        progress.spent = {1: [30.0], 2: []}
+        self.assertEqual(progress._left(0.0), "; about 2:30 left for this network")
 
 
 class FigureTest(unittest.TestCase):

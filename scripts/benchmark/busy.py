@@ -4,6 +4,8 @@ import statistics
 import subprocess
 import sys
 
+from .tables import threads_text
+
 
 class Spinner:
     """A process that keeps one core busy; it ends with the block."""
@@ -17,14 +19,14 @@ class Spinner:
         self.process.wait()
 
 
-def measure(program, workload, threads, rounds):
+def measure(program, workload, threads, progress):
     """images/s of training on one and on several threads, beside one busy process; they take turns."""
-    rates = {1: [], threads: []}
+    def rate(count):
+        with progress.showing("train"):
+            return program.train(workload.data, workload.cfg, workload.batch, count)["images_per_second"]
+
     with Spinner():
-        for _ in range(rounds):
-            for count, list_of_rates in rates.items():
-                result = program.train(workload.data, workload.cfg, workload.batch, count)
-                list_of_rates.append(result["images_per_second"])
+        rates = progress.run(workload.name, {count: threads_text(count) for count in (1, threads)}, rate)
     medians = {count: statistics.median(list_of_rates) for count, list_of_rates in rates.items()}
     return {"network": workload.name, "threads": threads, "one": medians[1], "several": medians[threads],
             "rounds": {str(count): list_of_rates for count, list_of_rates in rates.items()},

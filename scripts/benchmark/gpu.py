@@ -50,12 +50,12 @@ class GpuRounds:
         """{work: {"ours": result, "eager": result or None, "compile": result or None}}"""
         one = {}
         for work, mode in PYTORCH_MODES.items():
-            with self.machine:
+            with self.machine.measuring(work):
                 one[work] = {"ours": self.ours(workload, work, one)}
             if self.pytorch is None or not self.pytorch.knows(workload):
                 continue
             for kind in self.kinds:
-                with self.machine:
+                with self.machine.measuring(f"PyTorch {kind}, {mode}"):
                     one[work][kind] = self.pytorch.measure_on_gpu(workload, mode, self.threads, precision, kind)
         return one
 

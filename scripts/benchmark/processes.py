@@ -1,5 +1,6 @@
 """Running programs and seeing what they, and everything else on the machine, took."""
 
+import contextlib
 import json
 import os
 import resource
@@ -27,16 +28,17 @@ def own_seconds():
 class Machine:
     """Collects, over the measurements, how many processors were busy with something else."""
 
-    def __init__(self):
-        self.foreign = []
+    def __init__(self, progress):
+        self.foreign, self.progress = [], progress
 
-    def __enter__(self):
-        self.start = time.monotonic(), busy_seconds(), own_seconds()
-        return self
-
-    def __exit__(self, *_error):
+    @contextlib.contextmanager
+    def measuring(self, what):
+        """Around a measurement; the progress shows `what`."""
+        start = time.monotonic(), busy_seconds(), own_seconds()
+        with self.progress.showing(what):
+            yield
         now = time.monotonic(), busy_seconds(), own_seconds()
-        wall, busy, own = (after - before for after, before in zip(now, self.start))
+        wall, busy, own = (after - before for after, before in zip(now, start))
         if wall > 0:
             self.foreign.append(max(0.0, (busy - own) / wall))
 

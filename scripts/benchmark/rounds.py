@@ -19,24 +19,24 @@ class Rounds:
         data, batch = workload.data, workload.batch
         one = {"ours": {}, "chain": {}, "pytorch": {}}
         ours, limit = one["ours"], one["chain"]
-        with self.machine:
+        with self.machine.measuring("train"):
             ours["train"] = self.program.train(data, workload.cfg, batch, threads)
         if self.chain:
-            with self.machine:
+            with self.machine.measuring("chain, train"):
                 one["chain_train"] = self.chain.measure(workload, "train", threads)
             limit["train"] = one["chain_train"]["images_per_second"]
-        with self.machine:
+        with self.machine.measuring("distill"):
             ours["distill"] = self.program.train(data, workload.student, batch, threads)
         if self.chain:
-            with self.machine:
+            with self.machine.measuring("chain, infer"):
                 one["chain_infer"] = self.chain.measure(workload, "infer", threads)
             limit["valid"] = one["chain_infer"]["images_per_second"]
             limit["distill"] = in_turn(limit["train"], limit["valid"])
-        with self.machine:
+        with self.machine.measuring("valid"):
             ours["valid"] = self.program.valid(workload, threads, ours["train"]["images_per_second"])
         if self.pytorch and self.pytorch.knows(workload):
             for mode in [*PYTORCH_MODES.values(), "infer_jit"]:
-                with self.machine:
+                with self.machine.measuring(f"PyTorch, {mode}"):
                     one["pytorch"][mode] = self.pytorch.measure(workload, mode, threads)
         return one
 

@@ -85,23 +85,26 @@ def time_left(chains, jobs, progress, done):
 class Display:
     """Plain lines, and on a terminal one line that is written over."""
 
-    def __init__(self):
-        self.terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    def __init__(self, stream=None):
+        """stream: stdout, unless named."""
+        self.stream = stream or sys.stdout
+        self.terminal = self.stream.isatty() and os.environ.get("TERM") != "dumb"
         self.shown = False
 
     def clear(self):
         if self.shown:
-            sys.stdout.write("\r\x1b[K")
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
         self.shown = False
 
     def line(self, text):
         self.clear()
-        print(text, flush=True)
+        print(text, file=self.stream, flush=True)
 
     def update(self, text):
         if self.terminal:
             self.clear()
             width = shutil.get_terminal_size().columns - 1
-            sys.stdout.write(text if len(text) <= width else text[: max(0, width - 3)] + "...")
-            sys.stdout.flush()
+            self.stream.write(text if len(text) <= width else text[: max(0, width - 3)] + "...")
+            self.stream.flush()
             self.shown = True
