@@ -51,7 +51,7 @@ std::string jpeg(const Image& image, const Format& format) {
   if (format.progressive) jpeg_simple_progression(&info);
   jpeg_start_compress(&info, TRUE);
   if (format.orientation != 1) {
-    std::string exif("Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 26);
+    std::string exif("Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0", 24);
     exif += static_cast<char>(format.orientation);
     exif.append(7, '\0');
     jpeg_write_marker(&info, JPEG_APP0 + 1, reinterpret_cast<const JOCTET*>(exif.data()),
