@@ -272,7 +272,8 @@ double ReferenceNetwork::cost(const LayerConfig& layer, const ReferenceBatch& ba
   for (size_t b = 0; b < static_cast<size_t>(config_.mini_batch); ++b) {
     double* f = probabilities->data() + b * n;
     log_softmax(classes, &z[b * n], log_f.data(), f);
-    const CostRow<double> row{classes, &z[b * n], log_f.data(), f, batch.labels[b], &batch.teacher[b * n]};
+    const double* teacher = batch.teacher.empty() ? nullptr : &batch.teacher[b * n];
+    const CostRow<double> row{classes, &z[b * n], log_f.data(), f, batch.labels[b], teacher};
     if (section == "softmax") {
       sum += cross_entropy(row, gradient.data());
     } else if (section == "tsd") {
