@@ -299,6 +299,7 @@ class Comparisons(Case):
         one, other = self.configuration(tsd), self.configuration(tsd | {"k": "10"}, **{"lambda": "0.5"})
         self.assertEqual(varied(one, other), {("patriarch", "k"): [5, 10], ("student", "lambda"): [0.6, 0.5]})
         self.assertEqual(varied(one, one), {})
+        self.assertEqual(varied(one, self.configuration(tsd | {"eta": "0.60"})), {}, "the same number")
         confidence = self.configuration({"cost": "tsd", "k": "5", "confidence": "0.6"})
         for different in (confidence, self.configuration({"cost": "softmax"}), other | {"network": "m"},
                           self.configuration(tsd | {"k": "10"}, generations=3)):
@@ -349,12 +350,16 @@ class Comparisons(Case):
         self.assertIn("**Not complete:** D(0.6, 0.5) confidence lacks seed 1 student2", report)
         self.assertIn("(n=1)", report)
 
-    def test_figures_of_runs_and_comparison(self):
+    def draw_with_matplotlib(self):
+        """The driver draws from here on; a test that needs it is skipped where it is not installed."""
         try:
             load_matplotlib()
         except Failure as error:
             self.skipTest(str(error))
         self.environment["PYTHONPATH"] = ""
+
+    def test_figures_of_runs_and_comparison(self):
+        self.draw_with_matplotlib()
         report = self.compared()
         for folder, text in (("runs/trial", self.read("runs/trial/report.md")), ("both", report)):
             for subject in ("accuracy", "measures", "confidence", "examples"):
@@ -365,11 +370,7 @@ class Comparisons(Case):
         self.assertNotIn("options.png", report, "the runs differ in more than numbers")
 
     def test_figure_of_a_sweep_over_numbers(self):
-        try:
-            load_matplotlib()
-        except Failure as error:
-            self.skipTest(str(error))
-        self.environment["PYTHONPATH"] = ""
+        self.draw_with_matplotlib()
         self.write("s.ini", "[experiment]\nbase=a.ini\nseeds=1\n[sweep]\npatriarch.k=2 5\nstudent.lambda=0.3 0.6\n")
         self.run_driver("run", "s.ini")
         self.assertIn("](options.png)", self.read("runs/s/report.md"))

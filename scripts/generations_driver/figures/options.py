@@ -25,8 +25,12 @@ def varied_options(summaries):
     for key in dict.fromkeys(key for options in flat for key in options):
         texts = [options.get(key) for options in flat]
         if len(set(texts)) > 1:
-            found[key] = [None if text is None else number_or_none(str(text)) for text in texts]
-    return found if all(None not in values for values in found.values()) else {}
+            values = [None if text is None else number_or_none(str(text)) for text in texts]
+            if None in values:
+                return {}
+            if len(set(values)) > 1:  # 0.6 and 0.60 are one
+                found[key] = values
+    return found
 
 
 def accuracies(summaries, name_of):
