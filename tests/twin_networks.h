@@ -25,11 +25,15 @@ constexpr double kKinkedGradient = 3e-2;
 constexpr double kOutput = 1e-4;
 constexpr double kStatistics = 1e-4;
 // Losses over 20 steps, relative. Differences of rounding grow with every step, the faster the further the parameters
-// move, so that a bound holds only for so many steps; a wrong gradient is off by more in the second step.
+// move, so that a bound holds only for so many steps; a wrong gradient is off by more in the second step. With kinks an
+// activation that flips begins it: a ResNet-20 stays below 1.3e-5 for the first steps and reached 3e-2 at the end (on
+// both hosts, with SSE4.1, AVX2 and AVX-512).
 constexpr int kSteps = 20;
 constexpr double kRate = 0.01;
 constexpr double kSmoothLoss = 1e-3;
-constexpr double kKinkedLoss = 2e-2;
+constexpr int kFirstSteps = 5;
+constexpr double kKinkedLossAtFirst = 1e-3;
+constexpr double kKinkedLoss = 6e-2;
 
 struct Sample {
   std::string name;
@@ -39,7 +43,9 @@ struct Sample {
   bool smooth = false;
 
   double gradient_bound() const { return smooth ? kSmoothGradient : kKinkedGradient; }
-  double loss_bound() const { return smooth ? kSmoothLoss : kKinkedLoss; }
+  double loss_bound(size_t step) const {
+    return smooth ? kSmoothLoss : step < kFirstSteps ? kKinkedLossAtFirst : kKinkedLoss;
+  }
   std::string text() const { return net_text(batch, input) + layers; }
 };
 
