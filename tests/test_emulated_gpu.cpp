@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gpu/kernel_sources.h"
+#include "gpu/narrow_convolution.h"
 #include "gpu/plain_convolution.h"
 
 namespace dng::test {
@@ -28,13 +29,16 @@ class EmulatedGpu final : public gpu::Gpu {
  public:
   EmulatedGpu(size_t bytes, bool records) : bytes_(bytes), records_(records) {}
   ~EmulatedGpu() override {
+    workspace_.reset();
     for (const auto& entry : sizes_) std::free(entry.first);
   }
   std::string name() const override { return "an emulated GPU"; }
   std::string libraries() const override { return "none"; }
 
   std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer) override { return emulated::make_kernel(layer); }
-  std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool) override {
+  std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
+    std::unique_ptr<gpu::Convolution> narrow = emulated::NarrowConvolution::make(this, shape, trains, workspace_.get());
+    if (narrow != nullptr) return narrow;
     return std::make_unique<emulated::PlainConvolution>(this, shape);
   }
   void multiply(const gpu::Product& product) override { emulated::plain_product(*this, product); }
@@ -89,6 +93,7 @@ class EmulatedGpu final : public gpu::Gpu {
   bool records_;
   std::unique_ptr<emulated::Recorded> recorded_;  // null: work runs at once
   std::map<void*, size_t> sizes_;
+  std::unique_ptr<gpu::SharedWorkspace> workspace_ = std::make_unique<gpu::SharedWorkspace>(this);
   std::map<size_t, Clock::time_point> marks_;
 };
 

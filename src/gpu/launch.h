@@ -5,6 +5,9 @@
 //   blocks(gpu, x, y, body)       body(block, shared) for x times y blocks of kThreads threads. Within a body, every
 //                                 step that threads do on their own is a block.each_thread([&](int thread) {...});
 //                                 what one of them wrote to `shared` the others may read after a block.barrier().
+//   blocks_with(gpu, x, y, bytes, body)
+//                                 the same with so many bytes for `shared`, a char*; kMostShared at most. A step of
+//                                 whole warps is a block.each_warp([&](int warp) {...}) (gpu/tile.h).
 //   samples(gpu, n, body)         body(i, lanes) for every i below n, with a warp each (layers/cost_math.h)
 #pragma once
 
@@ -17,6 +20,7 @@
 #include "gpu/cuda/check.h"
 #define DNG_GPU cuda
 #else
+#include <cstring>
 #include <functional>
 #include <vector>
 
@@ -27,6 +31,9 @@
 namespace dng::DNG_GPU {
 
 constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / 32;
+// Of shared memory, for a block: what every GPU from compute capability 8.0 on has.
+constexpr size_t kMostShared = size_t{99} << 10;
 
 #if defined(__CUDACC__)
 
@@ -57,6 +64,10 @@ class Block {
   __device__ void each_thread(const Step& step) const {
     step(static_cast<int>(threadIdx.x));
   }
+  template <class Step>
+  __device__ void each_warp(const Step& step) const {
+    step(static_cast<int>(threadIdx.x / 32));
+  }
   __device__ void barrier() const { __syncthreads(); }
   // Whether this is the last of the blocks with the same x to get here; what the others wrote before to device memory
   // can be read then. The counter is zero before and after. `flag` lies in shared memory.
@@ -86,6 +97,25 @@ template <class Body>
 void blocks(gpu::Gpu& gpu, int x, int y, const Body& body) {
   const dim3 grid(static_cast<unsigned>(x), static_cast<unsigned>(y));
   blocks_kernel<<<grid, kThreads, 0, stream_of(gpu)>>>(body);
+  check(cudaGetLastError());
+}
+
+template <class Body>
+__global__ void __launch_bounds__(kThreads) blocks_with_kernel(const __grid_constant__ Body body) {
+  extern __shared__ __align__(16) char shared_by_block[];
+  const Block block;
+  body(block, shared_by_block);
+}
+
+template <class Body>
+void blocks_with(gpu::Gpu& gpu, int x, int y, size_t bytes, const Body& body) {
+  constexpr size_t kUnasked = size_t{48} << 10;
+  if (bytes > kUnasked) {
+    check(cudaFuncSetAttribute(blocks_with_kernel<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(bytes)));
+  }
+  const dim3 grid(static_cast<unsigned>(x), static_cast<unsigned>(y));
+  blocks_with_kernel<<<grid, kThreads, bytes, stream_of(gpu)>>>(body);
   check(cudaGetLastError());
 }
 
@@ -134,8 +164,9 @@ __global__ void __launch_bounds__(kThreads) samples_kernel(int count, const Body
 
 template <class Body>
 void samples(gpu::Gpu& gpu, int count, const Body& body) {
-  constexpr int kWarps = 4;
-  samples_kernel<<<static_cast<unsigned>((count + kWarps - 1) / kWarps), kWarps * 32, 0, stream_of(gpu)>>>(count, body);
+  constexpr int kSamples = 4;  // of a block
+  samples_kernel<<<static_cast<unsigned>((count + kSamples - 1) / kSamples), kSamples * 32, 0, stream_of(gpu)>>>(count,
+                                                                                                           body);
   check(cudaGetLastError());
 }
 
@@ -173,6 +204,10 @@ class Block {
   void each_thread(const Step& step) const {
     for (int thread = 0; thread < kThreads; ++thread) step(thread);
   }
+  template <class Step>
+  void each_warp(const Step& step) const {
+    for (int warp = 0; warp < kWarps; ++warp) step(warp);
+  }
   void barrier() const {}
   bool is_last(unsigned* counters, int*) const {
     const bool last = counters[x_]++ == static_cast<unsigned>(count_y_ - 1);
@@ -190,6 +225,20 @@ void blocks(gpu::Gpu& gpu, int x, int y, const Body& body) {
     typename Body::Shared shared;
     for (int row = 0; row < y; ++row) {
       for (int column = 0; column < x; ++column) body(Block(column, row, y), shared);
+    }
+  });
+}
+
+template <class Body>
+void blocks_with(gpu::Gpu& gpu, int x, int y, size_t bytes, const Body& body) {
+  launch(gpu, [x, y, bytes, body] {
+    // Nothing may count on shared memory being zero.
+    std::vector<std::max_align_t> shared((bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
+    for (int row = 0; row < y; ++row) {
+      for (int column = 0; column < x; ++column) {
+        std::memset(static_cast<void*>(shared.data()), 0xff, bytes);
+        body(Block(column, row, y), reinterpret_cast<char*>(shared.data()));
+      }
     }
   });
 }

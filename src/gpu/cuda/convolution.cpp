@@ -68,7 +68,7 @@ std::string cache_folder() {
 
 class CudnnConvolution final : public gpu::Convolution {
  public:
-  CudnnConvolution(gpu::Gpu* gpu, cudnnHandle_t handle, SharedWorkspace* workspace, Choices* choices,
+  CudnnConvolution(gpu::Gpu* gpu, cudnnHandle_t handle, gpu::SharedWorkspace* workspace, Choices* choices,
                    const gpu::ConvolutionShape& shape, bool trains)
       : gpu_(gpu), handle_(handle), workspace_(workspace), choices_(choices), shape_(shape) {
     const bool narrow = gpu::activation_type(shape.precision) == gpu::Type::kBFloat16;
@@ -315,7 +315,7 @@ class CudnnConvolution final : public gpu::Convolution {
 
   gpu::Gpu* gpu_;
   cudnnHandle_t handle_;
-  SharedWorkspace* workspace_;
+  gpu::SharedWorkspace* workspace_;
   Choices* choices_;
   gpu::ConvolutionShape shape_;
   cudnnMathType_t math_ = CUDNN_FMA_MATH;
@@ -335,23 +335,6 @@ void check_cudnn(cudnnStatus_t status, const char* what) {
   if (status == CUDNN_STATUS_SUCCESS) return;
   fail("cuDNN: %s failed: %s; see whether the driver and the GPU are well (nvidia-smi)", what,
        cudnnGetErrorString(status));
-}
-
-bool SharedWorkspace::reserve(size_t bytes) {
-  if (bytes <= memory_.bytes()) return true;
-  if (recordings_ > 0) fail("a convolution was made while a recorded step is alive: please report this error");
-  gpu_->finish();
-  const size_t before = memory_.bytes();
-  if (memory_.allocate(gpu_, bytes)) return true;
-  if (before > 0 && !memory_.allocate(gpu_, before)) fail("the GPU's memory went away; another program has taken it");
-  return false;
-}
-
-void SharedWorkspace::keep(size_t bytes) {
-  kept_ = std::max(kept_, bytes);
-  if (recordings_ > 0 || memory_.bytes() <= kept_) return;
-  gpu_->finish();
-  if (!memory_.allocate(gpu_, kept_)) fail("the GPU's memory went away; another program has taken it");
 }
 
 Choices::Choices(const std::string& device) : device_(device) {
@@ -398,7 +381,7 @@ void Choices::add(const std::string& key, const Choice& choice) {
 }
 
 std::unique_ptr<gpu::Convolution> make_cudnn_convolution(gpu::Gpu* gpu, cudnnHandle_t handle,
-                                                         SharedWorkspace* workspace, Choices* choices,
+                                                         gpu::SharedWorkspace* workspace, Choices* choices,
                                                          const gpu::ConvolutionShape& shape, bool trains) {
   return std::make_unique<CudnnConvolution>(gpu, handle, workspace, choices, shape, trains);
 }

@@ -11,32 +11,11 @@
 #include <memory>
 #include <string>
 
-#include "gpu/gpu.h"
+#include "gpu/shared_workspace.h"
 
 namespace dng::cuda {
 
 void check_cudnn(cudnnStatus_t status, const char* what);
-
-// Memory that all convolutions share, one after the other.
-class SharedWorkspace {
- public:
-  explicit SharedWorkspace(gpu::Gpu* gpu) : gpu_(gpu) {}
-  // At least so much. Not while recordings are alive: they hold the address. False where there is not so much memory.
-  bool reserve(size_t bytes);
-  // A convolution goes on needing so much; what nobody does is given back.
-  void keep(size_t bytes);
-  // A recording begins and ends to live.
-  void hold() { ++recordings_; }
-  void let_go() { --recordings_; }
-  void* data() const { return memory_.data(); }
-  size_t bytes() const { return memory_.bytes(); }
-
- private:
-  gpu::Gpu* gpu_;
-  gpu::Memory memory_;
-  size_t kept_ = 0;
-  int recordings_ = 0;
-};
 
 // An algorithm, as cuDNN numbers them, for one of the three directions of a shape.
 struct Choice {
@@ -59,9 +38,12 @@ class Choices {
 };
 
 std::unique_ptr<gpu::Convolution> make_cudnn_convolution(gpu::Gpu* gpu, cudnnHandle_t handle,
-                                                         SharedWorkspace* workspace, Choices* choices,
+                                                         gpu::SharedWorkspace* workspace, Choices* choices,
                                                          const gpu::ConvolutionShape& shape, bool trains);
-// Our own loops (gpu/plain_convolution.h), compiled for the device.
+// Our own (gpu/narrow_convolution.h, null where the shape is none for it; gpu/plain_convolution.h), compiled for the
+// device.
+std::unique_ptr<gpu::Convolution> make_narrow_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape, bool trains,
+                                                          gpu::SharedWorkspace* workspace);
 std::unique_ptr<gpu::Convolution> make_plain_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape);
 
 }  // namespace dng::cuda

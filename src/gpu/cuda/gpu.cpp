@@ -53,7 +53,7 @@ std::string too_old(int number, const cudaDeviceProp& properties) {
 
 class CudaRecording final : public gpu::Recording {
  public:
-  CudaRecording(cudaGraphExec_t executable, cudaStream_t stream, SharedWorkspace* workspace)
+  CudaRecording(cudaGraphExec_t executable, cudaStream_t stream, gpu::SharedWorkspace* workspace)
       : executable_(executable), stream_(stream), workspace_(workspace) {
     workspace_->hold();
   }
@@ -68,7 +68,7 @@ class CudaRecording final : public gpu::Recording {
  private:
   cudaGraphExec_t executable_;
   cudaStream_t stream_;
-  SharedWorkspace* workspace_;
+  gpu::SharedWorkspace* workspace_;
 };
 
 class CudaGpu final : public gpu::Gpu {
@@ -83,7 +83,7 @@ class CudaGpu final : public gpu::Gpu {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
     check_cudnn(cudnnCreate(&cudnn_), "its start");
     check_cudnn(cudnnSetStream(cudnn_, stream_), "setting the stream");
-    workspace_ = std::make_unique<SharedWorkspace>(this);
+    workspace_ = std::make_unique<gpu::SharedWorkspace>(this);
     choices_ = std::make_unique<Choices>(name_ + ", " + libraries());
   }
   ~CudaGpu() override {
@@ -106,6 +106,8 @@ class CudaGpu final : public gpu::Gpu {
 
   std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer) override { return cuda::make_kernel(layer); }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
+    std::unique_ptr<gpu::Convolution> narrow = make_narrow_convolution(this, shape, trains, workspace_.get());
+    if (narrow != nullptr) return narrow;
     return make_cudnn_convolution(this, cudnn_, workspace_.get(), choices_.get(), shape, trains);
   }
   void multiply(const gpu::Product& product) override {
@@ -193,7 +195,7 @@ class CudaGpu final : public gpu::Gpu {
   int processors_ = 1;
   cudaStream_t stream_ = nullptr;
   cudnnHandle_t cudnn_ = nullptr;
-  std::unique_ptr<SharedWorkspace> workspace_;
+  std::unique_ptr<gpu::SharedWorkspace> workspace_;
   std::unique_ptr<Choices> choices_;
   std::unique_ptr<Cublas> cublas_;
   gpu::Memory cublas_memory_;

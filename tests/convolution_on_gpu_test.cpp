@@ -1,0 +1,160 @@
+// Convolutions on a GPU in bfloat16 against loops in double over the same rounded numbers: on the emulated GPU, where
+// they are those of gpu/narrow_convolution.h, and on the device, where wide ones are cuDNN's.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <random>
+
+#include "tests/gpu_devices.h"
+
+namespace dng::test {
+namespace {
+
+using gpu::BFloat16;
+using gpu::ConvolutionShape;
+using Numbers = std::vector<double>;
+
+ConvolutionShape shape_of(int batch, const Geometry& in, int outputs, int size, int stride, int padding) {
+  ConvolutionShape s;
+  s.batch = batch;
+  s.in = in;
+  s.out = {outputs, (in.height + 2 * padding - size) / stride + 1, (in.width + 2 * padding - size) / stride + 1};
+  s.size_y = s.size_x = size;
+  s.stride = stride;
+  s.padding = padding;
+  s.precision = gpu::Precision::kBf16;
+  return s;
+}
+
+// Random bfloat16 numbers, on the host as doubles and on the device.
+class Tensor {
+ public:
+  Tensor(gpu::Gpu* gpu, size_t count, unsigned seed) : gpu_(gpu), values_(count) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
+    std::vector<BFloat16> narrow(count);
+    for (size_t i = 0; i < count; ++i) {
+      narrow[i] = gpu::from_float<BFloat16>(normal(random));
+      values_[i] = static_cast<double>(gpu::to_float(narrow[i]));
+    }
+    EXPECT_TRUE(memory_.allocate(gpu, count * sizeof(BFloat16)));
+    gpu->copy_in(memory_.data(), narrow.data(), count * sizeof(BFloat16));
+    gpu->finish();
+  }
+  const Numbers& values() const { return values_; }
+  void* data() const { return memory_.data(); }
+  std::vector<uint16_t> bits() const {
+    std::vector<BFloat16> narrow(values_.size());
+    gpu_->copy_out(narrow.data(), memory_.data(), narrow.size() * sizeof(BFloat16));
+    std::vector<uint16_t> bits;
+    for (const BFloat16& number : narrow) bits.push_back(number.bits);
+    return bits;
+  }
+
+ private:
+  gpu::Gpu* gpu_;
+  Numbers values_;
+  gpu::Memory memory_;
+};
+
+// function(place in x, place in the weights, place in y) for every product of the convolution.
+void for_products(const ConvolutionShape& s, const std::function<void(size_t, size_t, size_t)>& function) {
+  for (int b = 0; b < s.batch; ++b) {
+    for (int oy = 0; oy < s.out.height; ++oy) {
+      for (int ox = 0; ox < s.out.width; ++ox) {
+        for (int r = 0; r < s.size_y; ++r) {
+          for (int q = 0; q < s.size_x; ++q) {
+            const int y = oy * s.stride - s.padding + r, x = ox * s.stride - s.padding + q;
+            if (y < 0 || y >= s.in.height || x < 0 || x >= s.in.width) continue;
+            for (int k = 0; k < s.out.channels; ++k) {
+              for (int c = 0; c < s.in.channels; ++c) {
+                function(static_cast<size_t>(((b * s.in.height + y) * s.in.width + x) * s.in.channels + c),
+                         static_cast<size_t>(((k * s.size_y + r) * s.size_x + q) * s.in.channels + c),
+                         static_cast<size_t>(((b * s.out.height + oy) * s.out.width + ox) * s.out.channels + k));
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// Sums are made in float and rounded to 8 bits once: by 2^-8 of the number at most; of the sums' own rounding little.
+void expect_close(const Tensor& found, const Numbers& expected, double scale) {
+  const std::vector<uint16_t> bits = found.bits();
+  ASSERT_EQ(bits.size(), expected.size());
+  size_t wrong = 0, first = 0;
+  for (size_t i = 0; i < bits.size(); ++i) {
+    const auto value = static_cast<double>(gpu::to_float(BFloat16{bits[i]}));
+    if (std::fabs(value - expected[i]) <= std::fabs(expected[i]) / 250 + 1e-5 * scale) continue;
+    if (wrong++ == 0) first = i;
+  }
+  EXPECT_EQ(wrong, 0U) << "of " << bits.size() << ", first at " << first << ": "
+                       << gpu::to_float(BFloat16{bits[first]}) << " instead of " << expected[first];
+}
+
+void convolve(const std::shared_ptr<gpu::Gpu>& gpu, const ConvolutionShape& s) {
+  const auto convolution = gpu->make_convolution(s, true);
+  const size_t in = static_cast<size_t>(s.batch) * s.in.size(), out = static_cast<size_t>(s.batch) * s.out.size();
+  const auto outputs = static_cast<size_t>(s.out.channels);
+  const Tensor x(gpu.get(), in, 1), w(gpu.get(), s.weights(), 2), dy(gpu.get(), out, 3), bias(gpu.get(), outputs, 4),
+      addend(gpu.get(), out, 5);
+  Numbers y(out), dx(in), dw(s.weights());
+  for_products(s, [&](size_t i, size_t j, size_t o) {
+    y[o] += x.values()[i] * w.values()[j];
+    dx[i] += dy.values()[o] * w.values()[j];
+    dw[j] += x.values()[i] * dy.values()[o];
+  });
+  const double images = std::sqrt(static_cast<double>(out / outputs));
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again ? "again" : "at first");
+    const Tensor y_found(gpu.get(), out, 6), dx_found(gpu.get(), in, 7), dw_found(gpu.get(), s.weights(), 8);
+    convolution->forward(x.data(), w.data(), y_found.data());
+    convolution->backward_data(w.data(), dy.data(), dx_found.data(), false);
+    convolution->backward_weights(x.data(), dy.data(), dw_found.data(), false);
+    expect_close(y_found, y, 10);
+    expect_close(dx_found, dx, 10);
+    expect_close(dw_found, dw, images);
+  }
+
+  const Tensor sum(gpu.get(), in, 9), weights_sum(gpu.get(), s.weights(), 10);
+  for (size_t i = 0; i < in; ++i) dx[i] += sum.values()[i];
+  for (size_t i = 0; i < dw.size(); ++i) dw[i] += weights_sum.values()[i];
+  convolution->backward_data(w.data(), dy.data(), sum.data(), true);
+  convolution->backward_weights(x.data(), dy.data(), weights_sum.data(), true);
+  // cuDNN may round before it adds.
+  expect_close(sum, dx, 1e4);
+  expect_close(weights_sum, dw, 1e4);
+
+  const Tensor fused(gpu.get(), out, 11);
+  if (!convolution->forward_fused(x.data(), w.data(), bias.data(), addend.data(), true, fused.data())) return;
+  for (size_t i = 0; i < out; ++i) y[i] = std::max(0.0, y[i] + bias.values()[i % outputs] + addend.values()[i]);
+  expect_close(fused, y, 1e3);
+}
+
+DNG_GPU_TEST(ConvolutionTest, OfImagesOfThreeChannels) { convolve(gpu, shape_of(2, {3, 32, 32}, 16, 3, 1, 1)); }
+DNG_GPU_TEST(ConvolutionTest, Of16Channels) { convolve(gpu, shape_of(3, {16, 32, 32}, 16, 3, 1, 1)); }
+DNG_GPU_TEST(ConvolutionTest, From16To32WithStride) { convolve(gpu, shape_of(2, {16, 32, 32}, 32, 3, 2, 1)); }
+DNG_GPU_TEST(ConvolutionTest, Of32Channels) { convolve(gpu, shape_of(3, {32, 16, 16}, 32, 3, 1, 1)); }
+DNG_GPU_TEST(ConvolutionTest, From32To64WithStride) { convolve(gpu, shape_of(2, {32, 16, 16}, 64, 3, 2, 1)); }
+DNG_GPU_TEST(ConvolutionTest, Of64Channels) { convolve(gpu, shape_of(3, {64, 8, 8}, 64, 3, 1, 1)); }
+DNG_GPU_TEST(ConvolutionTest, OfOnePixelWithStride) {
+  convolve(gpu, shape_of(2, {16, 32, 32}, 32, 1, 2, 0));
+  convolve(gpu, shape_of(2, {32, 16, 16}, 64, 1, 2, 0));
+}
+DNG_GPU_TEST(ConvolutionTest, OfOddShapes) {
+  convolve(gpu, shape_of(5, {5, 9, 7}, 7, 3, 2, 1));
+  convolve(gpu, shape_of(3, {24, 11, 13}, 40, 1, 1, 0));
+  convolve(gpu, shape_of(1, {48, 32, 32}, 12, 3, 1, 1));
+  convolve(gpu, shape_of(2, {12, 7, 5}, 33, 3, 1, 0));
+  convolve(gpu, shape_of(2, {9, 1, 1}, 3, 3, 2, 1));
+}
+DNG_GPU_TEST(ConvolutionTest, OfManyImages) {
+  // More blocks than the device has room for, and shares of several images.
+  convolve(gpu, shape_of(70, {16, 8, 8}, 16, 3, 1, 1));
+}
+
+}  // namespace
+}  // namespace dng::test
