@@ -58,8 +58,11 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   void forward(gpu::Node& node, const gpu::Pass& pass) override {
     if (!batch_normalize_) return plain_forward(node);
-    convolution_->forward(node.input(), node.weights.copy, node.kept);
-    batchnorm_.measure(node, pass, node.kept);
+    if (!convolution_->forward_measured(node.input(), node.weights.copy, node.kept,
+                                        batchnorm_.measurement(node, pass))) {
+      convolution_->forward(node.input(), node.weights.copy, node.kept);
+      batchnorm_.measure(node, pass, node.kept);
+    }
     batchnorm_.apply(node, node.kept, addend(node), activation_);
   }
 
@@ -115,10 +118,9 @@ class ConvolutionalKernel final : public gpu::Kernel {
     gpu::with_vectors(node.type, node.out().channels, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
-      each(*node.gpu, node.size() / V,
-           EndingBody<T, V>{static_cast<T*>(node.output), static_cast<const T*>(folded_bias(node)),
-                            static_cast<const T*>(addend(node)), static_cast<uint32_t>(node.out().channels / V),
-                            activation_});
+      each_in_column(*node.gpu, node.size() / V, static_cast<size_t>(node.out().channels / V),
+                     EndingBody<T, V>{static_cast<T*>(node.output), static_cast<const T*>(folded_bias(node)),
+                                      static_cast<const T*>(addend(node)), activation_});
     });
   }
 

@@ -1,3 +1,5 @@
+#include <numeric>
+
 #include "gpu/dispatch.h"
 #include "layers/device_kernels.h"
 
@@ -88,9 +90,9 @@ class RouteKernel final : public gpu::Kernel {
   void each_part(const gpu::Node& node, const Visit& visit) const {
     int first = 0;
     // All offsets must be multiples of what is read at once.
-    int common = node.out().channels;
+    int common = 0;
     for (size_t slot = 0; slot < node.sources.size(); ++slot) {
-      if (node.shape_of(slot).channels / groups_ % 4 != 0) common = 1;
+      common = std::gcd(common, node.shape_of(slot).channels / groups_);
     }
     for (size_t slot = 0; slot < node.sources.size(); ++slot) {
       const int channels = node.shape_of(slot).channels, taken = channels / groups_;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <random>
 
+#include "gpu/measurement.h"
 #include "tests/gpu_devices.h"
 
 namespace dng::test {
@@ -95,6 +96,50 @@ void expect_close(const Tensor& found, const Numbers& expected, double scale) {
                        << gpu::to_float(BFloat16{bits[first]}) << " instead of " << expected[first];
 }
 
+// Mean and unbiased variance of what a convolution writes, and the rolling ones of the first step, which are the same.
+void measure(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolution, const Tensor& x, const Tensor& w,
+             const Numbers& y) {
+  enum { kMean, kVariance, kFactor, kScale, kRollingMean, kRollingVariance, kAll };
+  const auto channels = static_cast<size_t>(s.out.channels), count = y.size() / channels;
+  gpu::Memory memory, step, partial, counters;
+  ASSERT_TRUE(memory.allocate(gpu, kAll * channels * sizeof(float)) && step.allocate(gpu, sizeof(gpu::StepInput)) &&
+              partial.allocate(gpu, size_t{1} << 20) && counters.allocate(gpu, channels * sizeof(unsigned)));
+  const auto array = [&](size_t which) { return memory.as<float>(which * channels * sizeof(float)); };
+  std::vector<float> at_first(kAll * channels, 1.5f);  // scales, and rolling means that are far off
+  gpu->copy_in(memory.data(), at_first.data(), at_first.size() * sizeof(float));
+  gpu->finish();
+  const gpu::Measurement into = {array(kMean),
+                                 array(kVariance),
+                                 array(kFactor),
+                                 array(kScale),
+                                 array(kRollingMean),
+                                 array(kRollingVariance),
+                                 step.as<gpu::StepInput>(),
+                                 host::traits().batchnorm,
+                                 0.01f,
+                                 static_cast<double>(count),
+                                 partial.as<float>(),
+                                 counters.as<unsigned>()};
+  const Tensor found(gpu, y.size(), 12);
+  if (!convolution->forward_measured(x.data(), w.data(), found.data(), into)) return;
+  expect_close(found, y, 10);
+  std::vector<float> all(kAll * channels);
+  gpu->copy_out(all.data(), memory.data(), all.size() * sizeof(float));
+  for (size_t c = 0; c < channels; ++c) {
+    double sum = 0, squares = 0;
+    for (size_t i = c; i < y.size(); i += channels) sum += y[i];
+    const double mean = sum / static_cast<double>(count);
+    for (size_t i = c; i < y.size(); i += channels) squares += (y[i] - mean) * (y[i] - mean);
+    const double variance = squares / static_cast<double>(count - 1);
+    // The numbers that are measured are rounded.
+    EXPECT_NEAR(static_cast<double>(all[kMean * channels + c]), mean, 0.004 * std::sqrt(variance)) << "channel " << c;
+    EXPECT_NEAR(static_cast<double>(all[kVariance * channels + c]), variance, 0.02 * variance) << "channel " << c;
+    EXPECT_EQ(all[kRollingMean * channels + c], all[kMean * channels + c]);
+    EXPECT_EQ(all[kRollingVariance * channels + c], all[kVariance * channels + c]);
+    EXPECT_NEAR(static_cast<double>(all[kFactor * channels + c]), 1.5 / std::sqrt(variance), 0.02 / std::sqrt(variance));
+  }
+}
+
 void convolve(const std::shared_ptr<gpu::Gpu>& gpu, const ConvolutionShape& s) {
   const auto convolution = gpu->make_convolution(s, true);
   const size_t in = static_cast<size_t>(s.batch) * s.in.size(), out = static_cast<size_t>(s.batch) * s.out.size();
@@ -118,6 +163,8 @@ void convolve(const std::shared_ptr<gpu::Gpu>& gpu, const ConvolutionShape& s) {
     expect_close(dx_found, dx, 10);
     expect_close(dw_found, dw, images);
   }
+
+  measure(gpu.get(), s, convolution.get(), x, w, y);
 
   const Tensor sum(gpu.get(), in, 9), weights_sum(gpu.get(), s.weights(), 10);
   for (size_t i = 0; i < in; ++i) dx[i] += sum.values()[i];
@@ -154,6 +201,8 @@ DNG_GPU_TEST(ConvolutionTest, OfOddShapes) {
 DNG_GPU_TEST(ConvolutionTest, OfManyImages) {
   // More blocks than the device has room for, and shares of several images.
   convolve(gpu, shape_of(70, {16, 8, 8}, 16, 3, 1, 1));
+  // Tiles of several images, of which the last is not full.
+  convolve(gpu, shape_of(9, {32, 5, 4}, 48, 3, 1, 1));
 }
 
 }  // namespace

@@ -2,13 +2,15 @@
 // engine/batchnorm_formulas.h. Activation, and the addition of a shortcut, happen in the same pass over the numbers:
 //   training   measure: mean and variance of x;  apply: y = f((x - mean) * factor + bias [+ addend])
 //   backward   gradient_sums: d = f' * delta, its sums, and d for the addend;  gradient: dx from d and x
-// The variance is summed about the first value of each channel, which costs no second pass and loses no digits.
+// The variance is summed about the first value of each channel (or the rolling mean, where a convolution does it on its
+// way), which costs no second pass and loses no digits.
 #pragma once
 
-#include "engine/batchnorm_formulas.h"
 #include "gpu/columns.h"
 #include "gpu/dispatch.h"
+#include "gpu/elementwise.h"
 #include "gpu/kernel.h"
+#include "gpu/measurement.h"
 
 namespace dng::DNG_GPU {
 
@@ -28,13 +30,7 @@ template <class T, int V>
 struct MeasureBody {
   const T* x;
   int channels;
-  float *mean, *variance, *factor;
-  const float* scale;
-  float *rolling_mean, *rolling_variance;
-  const gpu::StepInput* step;
-  host::BatchNormRules rules;
-  float host_rate;
-  double count;
+  gpu::Measurement into;
 
   struct Column {
     float pivot[V];
@@ -44,28 +40,19 @@ struct MeasureBody {
     gpu::load<T, V>(x + channel, c.pivot);
     return c;
   }
-  DNG_DEVICE void add(uint32_t row, int channel, const Column& c, float* a, float* b) const {
-    float values[V];
-    gpu::load<T, V>(x + static_cast<size_t>(row) * static_cast<size_t>(channels) + channel, values);
+  using Row = gpu::Pack<T, V>;
+  DNG_DEVICE Row read(uint32_t row, int channel) const {
+    return gpu::pack<V>(x + static_cast<size_t>(row) * static_cast<size_t>(channels) + channel);
+  }
+  DNG_DEVICE void add(const Row& row, uint32_t, int, const Column& c, float* a, float* b) const {
     for (int v = 0; v < V; ++v) {
-      const float distance = values[v] - c.pivot[v];
+      const float distance = gpu::to_float(row.values[v]) - c.pivot[v];
       a[v] += distance;
       b[v] += distance * distance;
     }
   }
   DNG_DEVICE void finish(int channel, double a, double b) const {
-    const double pivot = gpu::to_float(x[channel]);
-    // Written so that NaN stays NaN and is noticed.
-    const double squares = b - a * a / count;
-    const auto batch_mean = static_cast<float>(pivot + a / count);
-    const auto batch_variance = static_cast<float>(squares < 0 ? 0 : squares / (count - 1));
-    const double rate = batchnorm_rate(static_cast<double>(host_rate), step->steps);
-    mean[channel] = batch_mean;
-    variance[channel] = batch_variance;
-    factor[channel] = static_cast<float>(
-        batchnorm_factor(rules, static_cast<double>(scale[channel]), static_cast<double>(batch_variance)));
-    rolling_mean[channel] = batchnorm_rolled(rolling_mean[channel], rate, batch_mean);
-    rolling_variance[channel] = batchnorm_rolled(rolling_variance[channel], rate, batch_variance);
+    into.finish(channel, static_cast<double>(gpu::to_float(x[channel])), a, b);
   }
 };
 
@@ -76,20 +63,30 @@ struct ApplyBody {
   const T* addend;
   T* y;
   const float *mean, *factor, *bias;
-  uint32_t groups;  // channels / V
   Activation activation;
 
-  DNG_DEVICE void operator()(uint32_t i) const {
-    const uint32_t channel = i % groups * V;
+  struct Column {
+    float mean[V], factor[V], bias[V];
+  };
+  DNG_DEVICE Column column(uint32_t group) const {
+    Column c;
+    for (uint32_t v = 0; v < V; ++v) {
+      c.mean[v] = mean[group * V + v];
+      c.factor[v] = factor[group * V + v];
+      c.bias[v] = bias[group * V + v];
+    }
+    return c;
+  }
+  DNG_DEVICE void operator()(uint32_t i, uint32_t, const Column& c) const {
     const size_t at = static_cast<size_t>(i) * V;
     float values[V], sum[V] = {};
     gpu::load<T, V>(x + at, values);
     if (addend != nullptr) gpu::load<T, V>(addend + at, sum);
     for (int v = 0; v < V; ++v) {
-      float value = (values[v] - mean[channel + v]) * factor[channel + v] + bias[channel + v];
-      if (addend != nullptr) value += sum[v];
-      values[v] = activate(value, activation);
+      values[v] = (values[v] - c.mean[v]) * c.factor[v] + c.bias[v];
+      if (addend != nullptr) values[v] += sum[v];
     }
+    activate_all<V>(values, activation);
     gpu::store<T, V>(values, y + at);
   }
 };
@@ -130,30 +127,44 @@ struct GradientSumsBody {
     }
     return c;
   }
-  DNG_DEVICE void add(uint32_t row, int channel, const Column& c, float* a, float* b) const {
-    const size_t at = static_cast<size_t>(row) * static_cast<size_t>(channels) + static_cast<size_t>(channel);
-    float values[V], d[V];
-    gpu::load<T, V>(x + at, values);
-    gpu::load<T, V>(delta + at, d);
+  struct Row {
+    gpu::Pack<T, V> x, delta, y, addend;
+  };
+  DNG_DEVICE size_t place(uint32_t row, int channel) const {
+    return static_cast<size_t>(row) * static_cast<size_t>(channels) + static_cast<size_t>(channel);
+  }
+  DNG_DEVICE Row read(uint32_t row, int channel) const {
+    const size_t at = place(row, channel);
+    Row r;
+    r.x = gpu::pack<V>(x + at);
+    r.delta = gpu::pack<V>(delta + at);
+    if (slope_from == Slope::kFromOutput) r.y = gpu::pack<V>(y + at);
+    if (addend_adds) r.addend = gpu::pack<V>(addend + at);
+    return r;
+  }
+  DNG_DEVICE void add(const Row& row, uint32_t number, int channel, const Column& c, float* a, float* b) const {
+    float centred[V], d[V], output[V];
+    for (int v = 0; v < V; ++v) {
+      centred[v] = gpu::to_float(row.x.values[v]) - c.mean[v];
+      d[v] = gpu::to_float(row.delta.values[v]);
+    }
     if (slope_from == Slope::kFromOutput) {
-      float outputs[V];
-      gpu::load<T, V>(y + at, outputs);
-      for (int v = 0; v < V; ++v) d[v] *= activation_gradient(outputs[v], activation);
+      for (int v = 0; v < V; ++v) output[v] = gpu::to_float(row.y.values[v]);
+      slope_all<V>(output, activation, d);
+    } else if (slope_from == Slope::kFromInput) {
+      for (int v = 0; v < V; ++v) output[v] = centred[v] * c.factor[v] + c.bias[v];
+      activate_all<V>(output, activation);
+      slope_all<V>(output, activation, d);
     }
     for (int v = 0; v < V; ++v) {
-      const float centred = values[v] - c.mean[v];
-      if (slope_from == Slope::kFromInput) {
-        d[v] *= activation_gradient(activate(centred * c.factor[v] + c.bias[v], activation), activation);
-      }
       a[v] += d[v];
-      b[v] += d[v] * centred;
+      b[v] += d[v] * centred[v];
     }
+    const size_t at = place(number, channel);
     if (keep) gpu::store<T, V>(d, delta + at);
     if (addend == nullptr) return;
     if (addend_adds) {
-      float before[V];
-      gpu::load<T, V>(addend + at, before);
-      for (int v = 0; v < V; ++v) d[v] += before[v];
+      for (int v = 0; v < V; ++v) d[v] += gpu::to_float(row.addend.values[v]);
     }
     gpu::store<T, V>(d, addend + at);
   }
@@ -179,24 +190,39 @@ struct GradientBody {
   bool adds;  // to dx
   Slope slope_from;
   Activation activation;
-  uint32_t groups;  // channels / V
   NormConstants constants;
   const float* bias;
 
-  DNG_DEVICE void operator()(uint32_t i) const {
-    const uint32_t channel = i % groups * V;
+  struct Column {
+    float mean[V], factor[V], bias[V], direct[V], slope[V], constant[V];
+  };
+  DNG_DEVICE Column column(uint32_t group) const {
+    Column c;
+    for (uint32_t v = 0; v < V; ++v) {
+      const uint32_t channel = group * V + v;
+      c.mean[v] = constants.mean[channel];
+      c.factor[v] = constants.factor[channel];
+      c.bias[v] = bias[channel];
+      c.direct[v] = constants.direct[channel];
+      c.slope[v] = constants.slope[channel];
+      c.constant[v] = constants.constant[channel];
+    }
+    return c;
+  }
+  DNG_DEVICE void operator()(uint32_t i, uint32_t, const Column& c) const {
     const size_t at = static_cast<size_t>(i) * V;
-    float values[V], d[V], before[V] = {};
+    float values[V], d[V], before[V] = {}, output[V];
     gpu::load<T, V>(x + at, values);
     gpu::load<T, V>(delta + at, d);
     if (adds) gpu::load<T, V>(dx + at, before);
+    for (int v = 0; v < V; ++v) values[v] -= c.mean[v];
+    if (slope_from == Slope::kFromInput) {
+      for (int v = 0; v < V; ++v) output[v] = values[v] * c.factor[v] + c.bias[v];
+      activate_all<V>(output, activation);
+      slope_all<V>(output, activation, d);
+    }
     for (int v = 0; v < V; ++v) {
-      const uint32_t c = channel + static_cast<uint32_t>(v);
-      const float centred = values[v] - constants.mean[c];
-      if (slope_from == Slope::kFromInput) {
-        d[v] *= activation_gradient(activate(centred * constants.factor[c] + bias[c], activation), activation);
-      }
-      d[v] = d[v] * constants.direct[c] + centred * constants.slope[c] + constants.constant[c];
+      d[v] = d[v] * c.direct[v] + values[v] * c.slope[v] + c.constant[v];
       if (adds) d[v] += before[v];
     }
     gpu::store<T, V>(d, dx + at);
@@ -244,15 +270,28 @@ class BatchNorm {
     return NormConstants::kCount * static_cast<size_t>(node.out().channels);
   }
 
-  void measure(gpu::Node& node, const gpu::Pass& pass, const void* x) const {
+  gpu::Measurement measurement(gpu::Node& node, const gpu::Pass& pass) const {
     const NormConstants c(node.constants, channels_);
+    return {c.mean,
+            c.variance,
+            c.factor,
+            node.scale.value,
+            node.mean.value,
+            node.variance.value,
+            pass.step,
+            rules_,
+            rolling_rate_,
+            static_cast<double>(node.rows()),
+            node.partial,
+            node.counters};
+  }
+  void measure(gpu::Node& node, const gpu::Pass& pass, const void* x) const {
+    const gpu::Measurement into = measurement(node, pass);
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
       sum_columns<V>(*node.gpu, node.rows(), channels_, node.partial, node.counters,
-                     MeasureBody<T, V>{static_cast<const T*>(x), channels_, c.mean, c.variance, c.factor,
-                                       node.scale.value, node.mean.value, node.variance.value, pass.step, rules_,
-                                       rolling_rate_, static_cast<double>(node.rows())});
+                     MeasureBody<T, V>{static_cast<const T*>(x), channels_, into});
     });
   }
 
@@ -286,10 +325,10 @@ class BatchNorm {
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
-      each(*node.gpu, node.size() / V,
-           GradientBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(node.delta), static_cast<T*>(dx), adds,
-                              slope_of_gradient_, activation, static_cast<uint32_t>(channels_ / V),
-                              NormConstants(node.constants, channels_), node.bias.value});
+      each_in_column(*node.gpu, node.size() / V, static_cast<size_t>(channels_ / V),
+                     GradientBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(node.delta),
+                                        static_cast<T*>(dx), adds, slope_of_gradient_, activation,
+                                        NormConstants(node.constants, channels_), node.bias.value});
     });
   }
 
@@ -323,9 +362,9 @@ class BatchNorm {
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
-      each(*node.gpu, node.size() / V,
-           ApplyBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(addend), static_cast<T*>(node.output), mean,
-                           factor, node.bias.value, static_cast<uint32_t>(channels_ / V), activation});
+      each_in_column(*node.gpu, node.size() / V, static_cast<size_t>(channels_ / V),
+                     ApplyBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(addend),
+                                     static_cast<T*>(node.output), mean, factor, node.bias.value, activation});
     });
   }
 

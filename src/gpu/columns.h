@@ -2,7 +2,7 @@
 // same bits.
 //
 // A block of threads takes some channels and a share of the rows. Each thread adds up its rows in float, the block adds
-// its threads in a tree, and the block that is done last adds the blocks in double and finishes each channel.
+// its threads, and the block that is done last adds the blocks in double and finishes each channel.
 #pragma once
 
 #include <algorithm>
@@ -15,30 +15,76 @@ namespace dng::DNG_GPU {
 constexpr size_t kMostPartial = size_t{1} << 17;
 
 // What another block has written: past the caches of this processor.
-DNG_DEVICE inline float fresh(const float* at) {
+DNG_DEVICE inline gpu::Pack<float, 2> fresh_pair(const float* at) {
 #if defined(__CUDA_ARCH__)
-  return __ldcg(at);
+  const float2 pair = __ldcg(reinterpret_cast<const float2*>(at));
+  return {{pair.x, pair.y}};
 #else
-  return *at;
+  return gpu::pack<2>(at);
 #endif
+}
+
+// The last step of the sums, by the last block of those that share some channels; the others have left
+// partial[share][channels][2]. `threads` has two numbers for each thread of the block.
+//   finish(channel, a, b)   once for each of the `width` channels from `first` on; width is a power of 2
+template <class Finish>
+DNG_DEVICE void finish_sums(const Block& block, const float* partial, int shares, int channels, int first, int width,
+                            double (*threads)[kThreads], const Finish& finish) {
+  const int sharers = kThreads / width;
+  block.each_thread([&](int thread) {
+    const int channel = first + thread % width;
+    double a = 0, b = 0;
+    if (channel < channels) {
+      constexpr int kAhead = 16;  // reads that are under way at once
+      for (int share = thread / width; share < shares; share += kAhead * sharers) {
+        gpu::Pack<float, 2> pairs[kAhead];
+        for (int i = 0; i < kAhead; ++i) {
+          const int mine = share + i * sharers;
+          pairs[i] = fresh_pair(partial + 2 * (static_cast<size_t>(mine < shares ? mine : share) *
+                                                   static_cast<size_t>(channels) +
+                                               static_cast<size_t>(channel)));
+        }
+        for (int i = 0; i < kAhead; ++i) {
+          if (share + i * sharers >= shares) break;
+          a += static_cast<double>(pairs[i].values[0]);
+          b += static_cast<double>(pairs[i].values[1]);
+        }
+      }
+    }
+    threads[0][thread] = a;
+    threads[1][thread] = b;
+  });
+  block.barrier();
+  block.each_thread([&](int thread) {
+    if (thread >= width || first + thread >= channels) return;
+    double a = 0, b = 0;
+    for (int sharer = 0; sharer < sharers; ++sharer) {
+      a += threads[0][thread + sharer * width];
+      b += threads[1][thread + sharer * width];
+    }
+    finish(first + thread, a, b);
+  });
 }
 
 // Body:
 //   struct Column;                                        constants of V channels
 //   Column column(int channel);
-//   void add(uint32_t row, int channel, const Column&, float* a, float* b);   adds to a[V] and b[V]
+//   struct Row;                                           what is read of V channels of a row
+//   Row read(uint32_t row, int channel);
+//   void add(const Row&, uint32_t row, int channel, const Column&, float* a, float* b);   adds to a[V] and b[V]
 //   void finish(int channel, double a, double b);         once for each channel, after all rows
 template <int V, class Body>
 struct ColumnSums {
   Body body;
   uint32_t rows;
   int channels;
-  int columns;  // threads side by side, each with V channels; a power of 2, 32 at most
+  int columns;  // threads side by side, each with V channels; a power of 2
   float* partial;
   unsigned* counters;
 
   struct Shared {
     float sums[2 * V][kThreads];
+    float parts[kThreads];
     double totals[2][kThreads];
     int flag;
   };
@@ -51,8 +97,16 @@ struct ColumnSums {
       if (channel < channels) {
         const typename Body::Column column = body.column(channel);
         const auto step = static_cast<uint32_t>(block.count_y() * height);
-        for (auto row = static_cast<uint32_t>(block.y() * height + thread / columns); row < rows; row += step) {
-          body.add(row, channel, column, a, b);
+        constexpr uint32_t kAhead = 4;  // rows whose reading is under way at once
+        for (auto row = static_cast<uint32_t>(block.y() * height + thread / columns); row < rows;
+             row += kAhead * step) {
+          typename Body::Row ahead[kAhead];
+          for (uint32_t i = 0; i < kAhead; ++i) {
+            if (row + i * step < rows) ahead[i] = body.read(row + i * step, channel);
+          }
+          for (uint32_t i = 0; i < kAhead; ++i) {
+            if (row + i * step < rows) body.add(ahead[i], row + i * step, channel, column, a, b);
+          }
         }
       }
       for (int v = 0; v < V; ++v) {
@@ -60,54 +114,29 @@ struct ColumnSums {
         shared.sums[V + v][thread] = b[v];
       }
     });
-    for (int distance = height / 2; distance > 0; distance /= 2) {
-      block.barrier();
-      block.each_thread([&](int thread) {
-        if (thread / columns >= distance) return;
-        for (int v = 0; v < 2 * V; ++v) shared.sums[v][thread] += shared.sums[v][thread + distance * columns];
-      });
-    }
+    block.barrier();
+    // The block's 2 V columns sums: some threads for each, then one.
+    const int outputs = 2 * width, deep = kThreads / outputs, share = height / deep;
+    block.each_thread([&](int thread) {
+      const int output = thread % outputs, depth = thread / outputs;
+      float sum = 0;
+      for (int i = 0; i < share; ++i) {
+        sum += shared.sums[output / columns][(depth * share + i) * columns + output % columns];
+      }
+      shared.parts[thread] = sum;
+    });
     block.barrier();
     block.each_thread([&](int thread) {
-      const int channel = first + thread * V;
-      if (thread >= columns || channel >= channels) return;
-      for (int v = 0; v < V; ++v) {
-        float* to = partial + 2 * (static_cast<size_t>(block.y()) * static_cast<size_t>(channels) +
-                                   static_cast<size_t>(channel + v));
-        to[0] = shared.sums[v][thread];
-        to[1] = shared.sums[V + v][thread];
-      }
+      const int number = thread / columns, channel = first + thread % columns * V + number % V;
+      if (thread >= outputs || channel >= channels) return;
+      float sum = 0;
+      for (int depth = 0; depth < deep; ++depth) sum += shared.parts[depth * outputs + thread];
+      partial[2 * (static_cast<size_t>(block.y()) * static_cast<size_t>(channels) + static_cast<size_t>(channel)) +
+              static_cast<size_t>(number / V)] = sum;
     });
     if (!block.is_last(counters, &shared.flag)) return;
-    const int sharers = kThreads / width;
-    block.each_thread([&](int thread) {
-      const int channel = first + thread % width;
-      double a = 0, b = 0;
-      if (channel < channels) {
-        for (int share = thread / width; share < block.count_y(); share += sharers) {
-          const float* from =
-              partial + 2 * (static_cast<size_t>(share) * static_cast<size_t>(channels) + static_cast<size_t>(channel));
-          a += static_cast<double>(fresh(from));
-          b += static_cast<double>(fresh(from + 1));
-        }
-      }
-      shared.totals[0][thread] = a;
-      shared.totals[1][thread] = b;
-    });
-    for (int distance = sharers / 2; distance > 0; distance /= 2) {
-      block.barrier();
-      block.each_thread([&](int thread) {
-        if (thread / width >= distance) return;
-        shared.totals[0][thread] += shared.totals[0][thread + distance * width];
-        shared.totals[1][thread] += shared.totals[1][thread + distance * width];
-      });
-    }
-    block.barrier();
-    block.each_thread([&](int thread) {
-      if (thread < width && first + thread < channels) {
-        body.finish(first + thread, shared.totals[0][thread], shared.totals[1][thread]);
-      }
-    });
+    finish_sums(block, partial, block.count_y(), channels, first, width, shared.totals,
+                [&](int channel, double a, double b) { body.finish(channel, a, b); });
   }
 };
 
@@ -116,15 +145,15 @@ struct ColumnSums {
 template <int V, class Body>
 void sum_columns(gpu::Gpu& gpu, size_t rows, int channels, float* partial, unsigned* counters, const Body& body) {
   gpu::require_countable(rows);
-  constexpr int kMostColumns = 32;
-  // Rows that a thread takes at least.
-  constexpr size_t kRows = 8;
+  // Rows that a thread takes at least, and columns that are side by side at most: whole sectors of memory are enough.
+  constexpr size_t kRows = 2;
+  constexpr int kMostColumns = V == 1 ? 32 : 4;
   int columns = 1;
   while (columns < kMostColumns && columns * V < channels) columns *= 2;
   const int across = (channels + columns * V - 1) / (columns * V);
   const auto height = static_cast<size_t>(kThreads / columns);
   const size_t useful = std::max<size_t>(1, rows / (height * kRows));
-  const size_t filling = std::max<size_t>(1, 2 * static_cast<size_t>(gpu.processors()) / static_cast<size_t>(across));
+  const size_t filling = std::max<size_t>(1, static_cast<size_t>(gpu.processors()) / static_cast<size_t>(across));
   const size_t fitting = std::max<size_t>(1, kMostPartial / (2 * static_cast<size_t>(channels)));
   const auto shares = static_cast<int>(std::min({useful, filling, fitting, size_t{512}}));
   blocks(gpu, across, shares,

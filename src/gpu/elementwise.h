@@ -7,6 +7,27 @@
 
 namespace dng::DNG_GPU {
 
+// values = f(values). The activations of most networks are asked for once, not for each number.
+template <int V>
+DNG_DEVICE void activate_all(float* values, Activation activation) {
+  if (activation == Activation::kLinear) return;
+  if (activation == Activation::kRelu) {
+    for (int v = 0; v < V; ++v) values[v] = activate(values[v], Activation::kRelu);
+  } else {
+    for (int v = 0; v < V; ++v) values[v] = activate(values[v], activation);
+  }
+}
+// d *= f', from the outputs.
+template <int V>
+DNG_DEVICE void slope_all(const float* outputs, Activation activation, float* d) {
+  if (activation == Activation::kLinear) return;
+  if (activation == Activation::kRelu) {
+    for (int v = 0; v < V; ++v) d[v] *= activation_gradient(outputs[v], Activation::kRelu);
+  } else {
+    for (int v = 0; v < V; ++v) d[v] *= activation_gradient(outputs[v], activation);
+  }
+}
+
 // to = or += d = delta * f'(y); y is null where f is linear.
 template <class T, int V>
 struct HandOnBody {
@@ -20,7 +41,7 @@ struct HandOnBody {
     gpu::load<T, V>(delta + at, d);
     if (y != nullptr) {
       gpu::load<T, V>(y + at, other);
-      for (int v = 0; v < V; ++v) d[v] *= activation_gradient(other[v], activation);
+      slope_all<V>(other, activation, d);
     }
     if (add) {
       gpu::load<T, V>(to + at, other);
@@ -69,15 +90,22 @@ template <class T, int V>
 struct EndingBody {
   T* y;
   const T *bias, *addend;  // addend null: none
-  uint32_t groups;         // channels / V
   Activation activation;
-  DNG_DEVICE void operator()(uint32_t i) const {
+  struct Column {
+    float bias[V];
+  };
+  DNG_DEVICE Column column(uint32_t group) const {
+    Column c;
+    gpu::load<T, V>(bias + group * V, c.bias);
+    return c;
+  }
+  DNG_DEVICE void operator()(uint32_t i, uint32_t, const Column& c) const {
     const size_t at = static_cast<size_t>(i) * V;
-    float values[V], shift[V], sum[V] = {};
+    float values[V], sum[V] = {};
     gpu::load<T, V>(y + at, values);
-    gpu::load<T, V>(bias + i % groups * V, shift);
     if (addend != nullptr) gpu::load<T, V>(addend + at, sum);
-    for (int v = 0; v < V; ++v) values[v] = activate(values[v] + shift[v] + sum[v], activation);
+    for (int v = 0; v < V; ++v) values[v] += c.bias[v] + sum[v];
+    activate_all<V>(values, activation);
     gpu::store<T, V>(values, y + at);
   }
 };
@@ -105,15 +133,27 @@ struct BiasGradientBody {
   float* gradient;
   struct Column {};
   DNG_DEVICE Column column(int) const { return {}; }
-  DNG_DEVICE void add(uint32_t row, int channel, const Column&, float* a, float*) const {
-    const size_t at = static_cast<size_t>(row) * static_cast<size_t>(channels) + static_cast<size_t>(channel);
+  struct Row {
+    gpu::Pack<T, V> delta, y;
+  };
+  DNG_DEVICE size_t place(uint32_t row, int channel) const {
+    return static_cast<size_t>(row) * static_cast<size_t>(channels) + static_cast<size_t>(channel);
+  }
+  DNG_DEVICE Row read(uint32_t row, int channel) const {
+    const size_t at = place(row, channel);
+    Row r;
+    r.delta = gpu::pack<V>(delta + at);
+    if (y != nullptr) r.y = gpu::pack<V>(y + at);
+    return r;
+  }
+  DNG_DEVICE void add(const Row& row, uint32_t number, int channel, const Column&, float* a, float*) const {
     float d[V];
-    gpu::load<T, V>(delta + at, d);
+    for (int v = 0; v < V; ++v) d[v] = gpu::to_float(row.delta.values[v]);
     if (y != nullptr) {
       float outputs[V];
-      gpu::load<T, V>(y + at, outputs);
-      for (int v = 0; v < V; ++v) d[v] *= activation_gradient(outputs[v], activation);
-      gpu::store<T, V>(d, delta + at);
+      for (int v = 0; v < V; ++v) outputs[v] = gpu::to_float(row.y.values[v]);
+      slope_all<V>(outputs, activation, d);
+      gpu::store<T, V>(d, delta + place(number, channel));
     }
     for (int v = 0; v < V; ++v) a[v] += d[v];
   }

@@ -17,6 +17,7 @@
 namespace dng::gpu {
 
 class Kernel;
+struct Measurement;
 struct Operations;
 
 // Recorded work, to run again and again.
@@ -44,6 +45,8 @@ class Convolution {
   virtual ~Convolution() = default;
   // All tensors, weights and their gradient are of activation_type(precision).
   virtual void forward(const void* x, const void* weights, void* y) = 0;
+  // The same, and y's mean and variance (gpu/measurement.h). False: cannot, and nothing was done.
+  virtual bool forward_measured(const void*, const void* /*weights*/, void* /*y*/, const Measurement&) { return false; }
   // y = f(convolution + bias [+ addend]) in one go, f being relu or nothing; bias is [outputs], of the same type,
   // addend may be null. False: cannot, and nothing was done.
   virtual bool forward_fused(const void*, const void* /*weights*/, const void* /*bias*/, const void* /*addend*/,

@@ -2,6 +2,9 @@
 // Everything that is launched stands in the namespace DNG_GPU, which is another one for each.
 //
 //   each(gpu, n, body)            body(i) for every i below n, in any order
+//   each_in_column(gpu, n, columns, body)
+//                                 body(i, column, body.column(column)) for every i below n, column being i % columns:
+//                                 what holds for a column is read once for many of its numbers
 //   blocks(gpu, x, y, body)       body(block, shared) for x times y blocks of kThreads threads. Within a body, every
 //                                 step that threads do on their own is a block.each_thread([&](int thread) {...});
 //                                 what one of them wrote to `shared` the others may read after a block.barrier().
@@ -55,6 +58,34 @@ void each(gpu::Gpu& gpu, size_t count, const Body& body) {
   check(cudaGetLastError());
 }
 
+template <class Body>
+__global__ void __launch_bounds__(kThreads)
+    each_in_column_kernel(uint32_t count, uint32_t columns, uint32_t step, const Body body) {
+  uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
+  if (i >= step || i >= count) return;
+  const uint32_t column = i % columns;
+  const auto constants = body.column(column);
+  for (; i < count; i += step) body(i, column, constants);
+}
+
+template <class Body>
+void each_in_column(gpu::Gpu& gpu, size_t count, size_t columns, const Body& body) {
+  if (count == 0) return;
+  gpu::require_countable(count);
+  // Numbers of a thread; less where that would leave processors without work.
+  constexpr size_t kNumbers = 4;
+  const auto processors = static_cast<size_t>(gpu.processors());
+  size_t blocks = (count + kThreads * kNumbers - 1) / (kThreads * kNumbers);
+  blocks = blocks < 2 * processors ? 2 * processors : blocks > 16 * processors ? 16 * processors : blocks;
+  const size_t least = (columns + kThreads - 1) / kThreads, most = (count + kThreads - 1) / kThreads;
+  blocks = blocks < least ? least : blocks > most ? most : blocks;
+  const size_t threads = blocks * kThreads;
+  const size_t step = threads < columns ? columns : threads / columns * columns;
+  each_in_column_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream_of(gpu)>>>(
+      static_cast<uint32_t>(count), static_cast<uint32_t>(columns), static_cast<uint32_t>(step), body);
+  check(cudaGetLastError());
+}
+
 class Block {
  public:
   __device__ int x() const { return static_cast<int>(blockIdx.x); }
@@ -72,12 +103,15 @@ class Block {
   // Whether this is the last of the blocks with the same x to get here; what the others wrote before to device memory
   // can be read then. The counter is zero before and after. `flag` lies in shared memory.
   __device__ bool is_last(unsigned* counters, int* flag) const {
+    return is_last_of(counters + blockIdx.x, gridDim.y, flag);
+  }
+  // The same for any `count` blocks that have a counter of their own.
+  __device__ bool is_last_of(unsigned* counter, unsigned count, int* flag) const {
     __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
-      const unsigned before = atomicAdd(counters + blockIdx.x, 1u);
-      *flag = before == gridDim.y - 1 ? 1 : 0;
-      if (*flag != 0) counters[blockIdx.x] = 0;
+      *flag = atomicAdd(counter, 1u) == count - 1 ? 1 : 0;
+      if (*flag != 0) *counter = 0;
     }
     __syncthreads();
     const bool last = *flag != 0;
@@ -194,6 +228,17 @@ void each(gpu::Gpu& gpu, size_t count, const Body& body) {
   });
 }
 
+template <class Body>
+void each_in_column(gpu::Gpu& gpu, size_t count, size_t columns, const Body& body) {
+  gpu::require_countable(count);
+  launch(gpu, [count, columns, body] {
+    for (uint32_t i = 0; i < count; ++i) {
+      const auto column = static_cast<uint32_t>(i % columns);
+      body(i, column, body.column(column));
+    }
+  });
+}
+
 class Block {
  public:
   Block(int x, int y, int count_y) : x_(x), y_(y), count_y_(count_y) {}
@@ -209,9 +254,12 @@ class Block {
     for (int warp = 0; warp < kWarps; ++warp) step(warp);
   }
   void barrier() const {}
-  bool is_last(unsigned* counters, int*) const {
-    const bool last = counters[x_]++ == static_cast<unsigned>(count_y_ - 1);
-    if (last) counters[x_] = 0;
+  bool is_last(unsigned* counters, int* flag) const {
+    return is_last_of(counters + x_, static_cast<unsigned>(count_y_), flag);
+  }
+  bool is_last_of(unsigned* counter, unsigned count, int*) const {
+    const bool last = (*counter)++ == count - 1;
+    if (last) *counter = 0;
     return last;
   }
 

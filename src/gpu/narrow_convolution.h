@@ -12,6 +12,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "gpu/columns.h"
+#include "gpu/divider.h"
+#include "gpu/measurement.h"
 #include "gpu/shared_workspace.h"
 #include "gpu/tile.h"
 
@@ -20,14 +23,18 @@ namespace dng::DNG_GPU {
 using Eight = gpu::Pack<gpu::BFloat16, kPackOfTile>;
 
 constexpr int kMostChannels = 64, kMostSize = 3, kMostTaps = kMostSize * kMostSize, kMostStride = 2;
+// Positions of a block at most: a thread prepares each.
+constexpr int kMostPositions = kThreads;
 // Rows of shared memory are longer by this: the eight that are read at once then lie in different banks.
 constexpr int kApart = 8;
 
-DNG_HOST_DEVICE inline int rounded_up(int number, int multiple) { return (number + multiple - 1) / multiple * multiple; }
+DNG_HOST_DEVICE constexpr int rounded_up(int number, int multiple) {
+  return (number + multiple - 1) / multiple * multiple;
+}
 // 16, 32 or 64
 inline int padded_channels(int channels) { return channels <= 16 ? 16 : channels <= 32 ? 32 : 64; }
 
-// Eight channels of a pixel of [pixels][channels], zero beyond the last channel; `channel` is a multiple of eight.
+// Eight channels of a pixel, zero beyond the last channel; `channel` is a multiple of eight.
 DNG_DEVICE inline Eight eight_channels(const gpu::BFloat16* pixel, int channel, int channels) {
   Eight eight{};
   if (channels % kPackOfTile == 0) {
@@ -39,27 +46,40 @@ DNG_DEVICE inline Eight eight_channels(const gpu::BFloat16* pixel, int channel, 
 }
 DNG_DEVICE inline void put(const Eight& eight, gpu::BFloat16* to) { *reinterpret_cast<Eight*>(to) = eight; }
 
-// A rectangle of one image of [batch][height][width][channels], for shared memory: [rows][columns][padded + kApart],
-// zero outside of the image.
-struct Rectangle {
-  const gpu::BFloat16* image;
-  int height, width, channels, padded;
-  int top, left, rows, columns;
+// A rectangle of images of [batch][height][width][channels], for shared memory: [images][rows][columns] pixels of some
+// channels, zero outside of an image, beyond the last image and beyond the last channel.
+struct Rectangles {
+  int height, width, channels;  // of an image
+  int rows = 0, columns = 0;
+  gpu::Divider by_row, by_rectangle;  // columns; rows * columns
 
-  DNG_DEVICE int stride() const { return padded + kApart; }
-  DNG_DEVICE void load(const Block& block, gpu::BFloat16* to) const {
-    const int packs = padded / kPackOfTile, items = rows * columns * packs;
+  void shape(int wanted_rows, int wanted_columns) {
+    rows = wanted_rows;
+    columns = wanted_columns;
+    by_row = gpu::Divider(columns);
+    by_rectangle = gpu::Divider(rows * columns);
+  }
+  DNG_HOST_DEVICE int pixels() const { return rows * columns; }
+  // `room` images from `image` on, of which `images` are there; channels from `first` on, kPadded of them, into pixels
+  // that are kPadded + kApart apart.
+  template <int kPadded>
+  DNG_DEVICE void load(const Block& block, const gpu::BFloat16* all, int image, int images, int room, int top, int left,
+                       int first, gpu::BFloat16* to) const {
+    constexpr int kPacks = kPadded / kPackOfTile;
+    const int items = room * pixels() * kPacks;
+    const gpu::BFloat16* from = all + static_cast<size_t>(image) * static_cast<size_t>(height * width) *
+                                          static_cast<size_t>(channels);
     block.each_thread([&](int thread) {
       for (int i = thread; i < items; i += kThreads) {
-        const int pixel = i / packs, channel = i % packs * kPackOfTile;
-        const int y = top + pixel / columns, x = left + pixel % columns;
+        const int pixel = i / kPacks, channel = i % kPacks * kPackOfTile;
+        const int number = by_rectangle.quotient(pixel), inside = pixel - number * pixels();
+        const int row = by_row.quotient(inside);
+        const int y = top + row, x = left + inside - row * columns;
         Eight eight{};
-        if (y >= 0 && y < height && x >= 0 && x < width) {
-          eight = eight_channels(image + (static_cast<size_t>(y) * static_cast<size_t>(width) + static_cast<size_t>(x)) *
-                                             static_cast<size_t>(channels),
-                                 channel, channels);
+        if (number < images && y >= 0 && y < height && x >= 0 && x < width) {
+          eight = eight_channels(from + ((number * height + y) * width + x) * channels, first + channel, channels);
         }
-        put(eight, to + pixel * stride() + channel);
+        put(eight, to + pixel * (kPadded + kApart) + channel);
       }
     });
   }
@@ -68,222 +88,309 @@ struct Rectangle {
 // One pixel of the filter: position (row, column) reads pixel (row * in_step + down, column * in_step + across).
 struct Tap {
   int weight, down, across;
+  int offset;  // from the position's first pixel in shared memory, in numbers
 };
 
 // The positions of a class, and what they read.
 struct PositionClass {
   int first_row = 0, first_column = 0;  // written: first + out_step * position
-  int rows = 0, columns = 0;            // positions
+  int rows = 0, columns = 1;            // positions
   int taps = 0;
   Tap list[kMostTaps] = {};
-  int down = 0, across = 0;                  // the least of the taps
-  int down_range = 0, across_range = 0;      // the largest less the least
+  int down = 0, across = 0;              // the least of the taps
+  int down_range = 0, across_range = 0;  // the largest less the least
+  gpu::Divider by_columns;
+  Rectangles region;  // for a whole block
+
+  void add(const Tap& tap) { list[taps++] = tap; }
 };
 
 struct Gather {
-  int in_height, in_width, in_channels;
+  static constexpr size_t kForMeasurement = size_t{7} << 10;  // bytes of shared memory that are left for one
   int out_height, out_width, out_channels;
   int outputs, all_taps, inputs;  // of the weights: [outputs][all_taps][inputs]
   int in_step = 1, out_step = 1;
   int classes = 1;
   int tile_rows = 1;  // rows of positions for a block
+  int sides = 1;      // blocks that share the channels written
+  int read_padded = 16, written_padded = 16;  // the channels read; those that a block writes
   PositionClass list[kMostStride * kMostStride] = {};
-  int read_padded, written_padded;
 
-  int tiles_down() const { return (list[0].rows + tile_rows - 1) / tile_rows; }
-  size_t region_numbers(const PositionClass& c) const {
-    return static_cast<size_t>((tile_rows - 1) * in_step + c.down_range + 1) *
-           static_cast<size_t>((c.columns - 1) * in_step + c.across_range + 1) *
-           static_cast<size_t>(read_padded + kApart);
-  }
+  DNG_HOST_DEVICE int tiles_down() const { return (list[0].rows + tile_rows - 1) / tile_rows; }
+  int blocks_across() const { return classes * tiles_down() * sides; }
+  int positions() const { return tile_rows * list[0].columns; }
   // Whichever of outputs and inputs is read, rows are outputs.
-  size_t weight_numbers(const PositionClass& c, bool transposed) const {
-    return static_cast<size_t>(c.taps) * static_cast<size_t>(transposed ? read_padded : written_padded) *
-           static_cast<size_t>((transposed ? written_padded : read_padded) + kApart);
+  int weight_numbers(const PositionClass& c, bool transposed) const {
+    return c.taps * (transposed ? read_padded : written_padded) *
+           ((transposed ? written_padded : read_padded) + kApart);
   }
   size_t shared_bytes(bool transposed) const {
-    size_t most = 0;
-    for (int c = 0; c < classes; ++c) {
-      most = std::max(most, region_numbers(list[c]) + weight_numbers(list[c], transposed));
+    int most = 0;
+    for (int i = 0; i < classes; ++i) {
+      const PositionClass& c = list[i];
+      most = std::max(most, region_pixels(c) * (read_padded + kApart) + weight_numbers(c, transposed));
     }
-    return most * sizeof(gpu::BFloat16);
+    return static_cast<size_t>(most) * sizeof(gpu::BFloat16) + 2 * kMostPositions * sizeof(int);
   }
-  // As many rows as are worth a block's start; 0: not even one fits.
-  void choose_tile(bool transposed) {
-    constexpr int kPositions = 256;
-    tile_rows = std::max(1, std::min(list[0].rows, kPositions / std::max(1, list[0].columns)));
-    if (read_padded > 16) tile_rows = std::max(1, tile_rows / 2);
-    while (tile_rows > 0 && shared_bytes(transposed) > kMostShared) --tile_rows;
+
+  // After the classes' taps are there. tile_rows is 0 where not even one fits.
+  void plan(const gpu::ConvolutionShape& s, int processors, const Geometry& in, bool transposed) {
+    read_padded = padded_channels(in.channels);
+    const int all_written = padded_channels(out_channels);
+    written_padded = std::min(all_written, 2 * kTile);
+    sides = all_written / written_padded;
+    for (int i = 0; i < classes; ++i) {
+      PositionClass& c = list[i];
+      c.by_columns = gpu::Divider(std::max(1, c.columns));
+      for (int t = 0; t < c.taps; ++t) {
+        c.down = t == 0 ? c.list[t].down : std::min(c.down, c.list[t].down);
+        c.across = t == 0 ? c.list[t].across : std::min(c.across, c.list[t].across);
+      }
+      for (int t = 0; t < c.taps; ++t) {
+        c.down_range = std::max(c.down_range, c.list[t].down - c.down);
+        c.across_range = std::max(c.across_range, c.list[t].across - c.across);
+      }
+    }
+    // As many rows as threads can prepare; fewer where processors would be without work, or they do not fit.
+    constexpr int kFewPositions = 128;
+    tile_rows = std::min(list[0].rows, kMostPositions / list[0].columns);
+    const auto few_blocks = [&] { return s.batch * blocks_across() < 2 * processors; };
+    while (tile_rows > 1 && few_blocks() && positions() > kFewPositions) tile_rows = (tile_rows + 1) / 2;
+    while (tile_rows > 0 && shared_bytes(transposed) + kForMeasurement > kMostShared) --tile_rows;
+    for (int i = 0; i < classes; ++i) {
+      PositionClass& c = list[i];
+      c.region.height = in.height;
+      c.region.width = in.width;
+      c.region.channels = in.channels;
+      c.region.shape(region_rows(c), region_columns(c));
+      for (int t = 0; t < c.taps; ++t) {
+        Tap& tap = c.list[t];
+        tap.offset = ((tap.down - c.down) * c.region.columns + tap.across - c.across) * (read_padded + kApart);
+      }
+    }
   }
+
+ private:
+  int region_rows(const PositionClass& c) const { return (tile_rows - 1) * in_step + c.down_range + 1; }
+  int region_columns(const PositionClass& c) const { return (c.columns - 1) * in_step + c.across_range + 1; }
+  int region_pixels(const PositionClass& c) const { return region_rows(c) * region_columns(c); }
 };
 
 // Reads x, writes y.
-inline Gather forward_gather(const gpu::ConvolutionShape& s) {
+inline Gather forward_gather(const gpu::ConvolutionShape& s, int processors) {
   Gather g{};
-  g.in_height = s.in.height;
-  g.in_width = s.in.width;
-  g.in_channels = g.inputs = s.in.channels;
   g.out_height = s.out.height;
   g.out_width = s.out.width;
   g.out_channels = g.outputs = s.out.channels;
+  g.inputs = s.in.channels;
   g.all_taps = s.size_y * s.size_x;
   g.in_step = s.stride;
-  g.read_padded = padded_channels(g.in_channels);
-  g.written_padded = padded_channels(g.out_channels);
   PositionClass& c = g.list[0];
   c.rows = s.out.height;
   c.columns = s.out.width;
   for (int r = 0; r < s.size_y; ++r) {
-    for (int q = 0; q < s.size_x; ++q) c.list[c.taps++] = {r * s.size_x + q, r - s.padding, q - s.padding};
+    for (int q = 0; q < s.size_x; ++q) c.add({r * s.size_x + q, r - s.padding, q - s.padding, 0});
   }
-  c.down = c.across = -s.padding;
-  c.down_range = s.size_y - 1;
-  c.across_range = s.size_x - 1;
-  g.choose_tile(false);
+  g.plan(s, processors, s.in, false);
   return g;
 }
 
 // Reads dy, writes dx: dx[i] takes dy[o] times weight r where o * stride - padding + r = i.
-inline Gather backward_gather(const gpu::ConvolutionShape& s) {
+inline Gather backward_gather(const gpu::ConvolutionShape& s, int processors) {
   Gather g{};
-  g.in_height = s.out.height;
-  g.in_width = s.out.width;
-  g.in_channels = g.outputs = s.out.channels;
   g.out_height = s.in.height;
   g.out_width = s.in.width;
   g.out_channels = g.inputs = s.in.channels;
+  g.outputs = s.out.channels;
   g.all_taps = s.size_y * s.size_x;
   g.out_step = s.stride;
   g.classes = s.stride * s.stride;
-  g.read_padded = padded_channels(g.in_channels);
-  g.written_padded = padded_channels(g.out_channels);
   for (int i = 0; i < g.classes; ++i) {
     PositionClass& c = g.list[i];
     c.first_row = i / s.stride;
     c.first_column = i % s.stride;
     c.rows = (s.in.height - c.first_row + s.stride - 1) / s.stride;
     c.columns = (s.in.width - c.first_column + s.stride - 1) / s.stride;
-    int down_end = 0, across_end = 0;
     for (int r = 0; r < s.size_y; ++r) {
       for (int q = 0; q < s.size_x; ++q) {
         const int down = c.first_row + s.padding - r, across = c.first_column + s.padding - q;
-        // Divisible, also below zero.
-        if ((down % s.stride + s.stride) % s.stride != 0 || (across % s.stride + s.stride) % s.stride != 0) continue;
-        const Tap tap = {r * s.size_x + q, down / s.stride, across / s.stride};
-        const bool first = c.taps == 0;
-        c.down = first ? tap.down : std::min(c.down, tap.down);
-        c.across = first ? tap.across : std::min(c.across, tap.across);
-        down_end = first ? tap.down : std::max(down_end, tap.down);
-        across_end = first ? tap.across : std::max(across_end, tap.across);
-        c.list[c.taps++] = tap;
+        // Divisible: also below zero is the remainder zero then, and only then.
+        if (down % s.stride != 0 || across % s.stride != 0) continue;
+        c.add({r * s.size_x + q, down / s.stride, across / s.stride, 0});
       }
     }
-    c.down_range = down_end - c.down;
-    c.across_range = across_end - c.across;
   }
-  g.choose_tile(true);
+  g.plan(s, processors, s.out, true);
   return g;
 }
 
-// kInner: tiles of the channels read; kSide: tiles of the channels written, of a warp; kTransposed: the gradient, which
-// reads outputs and writes inputs.
-template <int kInner, int kSide, bool kTransposed>
+// kInner: tiles of the channels read. A block writes kSide * kBeside tiles of channels, kSide of them by each warp.
+// kGradient: reads outputs and writes inputs. kMeasured: what is written is measured, too.
+enum class Way { kForward, kMeasured, kGradient };
+
+template <int kInner, int kSide, int kBeside, Way kWay>
 struct GatherBody {
   Gather g;
   const gpu::BFloat16 *in, *weights;
   gpu::BFloat16* out;
-  bool add;
   // y = f(sum + bias + addend), each null where there is none.
   const gpu::BFloat16 *bias, *addend;
   bool relu;
+  gpu::Measurement measurement;
+
+  static constexpr bool kTransposed = kWay == Way::kGradient;
+  static constexpr int kRead = kInner * kTile, kWritten = kSide * kBeside * kTile;
+  static constexpr int kStride = kRead + kApart;
+  static constexpr int kOutputs = kTransposed ? kRead : kWritten, kInputs = kTransposed ? kWritten : kRead;
+  static constexpr int kWeightStride = kInputs + kApart;
+
+  // What a measurement needs of shared memory.
+  struct alignas(16) Measured {
+    double totals[2][kThreads];
+    float sums[kWarps][2][kSide * kTile];
+    int flag;
+  };
+  static_assert(sizeof(Measured) <= Gather::kForMeasurement);
+  static size_t shared_bytes(const Gather& g) {
+    return g.shared_bytes(kTransposed) + (kWay == Way::kMeasured ? sizeof(Measured) : 0);
+  }
 
   DNG_DEVICE void operator()(const Block& block, char* shared) const {
-    const PositionClass& c = g.list[block.x() % g.classes];
-    const int first = block.x() / g.classes * g.tile_rows;
+    const int side = block.x() % g.sides, rest = block.x() / g.sides;
+    const PositionClass& c = g.list[rest % g.classes];
+    const int first = rest / g.classes * g.tile_rows;
     if (first >= c.rows) return;
     const int rows = c.rows - first < g.tile_rows ? c.rows - first : g.tile_rows, count = rows * c.columns;
-    constexpr int kRead = kInner * kTile, kStride = kRead + kApart;
-    const int outputs_padded = kTransposed ? kRead : g.written_padded;
-    const int weight_stride = (kTransposed ? g.written_padded : kRead) + kApart;
-    auto* filter = reinterpret_cast<gpu::BFloat16*>(shared);
-    gpu::BFloat16* region = filter + c.taps * outputs_padded * weight_stride;
+    auto* read_at = reinterpret_cast<int*>(shared);
+    int* written_at = read_at + kMostPositions;
+    auto* measured = reinterpret_cast<Measured*>(written_at + kMostPositions);
+    auto* filter = reinterpret_cast<gpu::BFloat16*>(reinterpret_cast<char*>(measured) +
+                                                    (kWay == Way::kMeasured ? sizeof(Measured) : 0));
+    gpu::BFloat16* region = filter + c.taps * kOutputs * kWeightStride;
 
-    load_weights(block, c, outputs_padded, weight_stride, filter);
-    Rectangle read{};
-    read.image = in + static_cast<size_t>(block.y()) * static_cast<size_t>(g.in_height) *
-                          static_cast<size_t>(g.in_width) * static_cast<size_t>(g.in_channels);
-    read.height = g.in_height;
-    read.width = g.in_width;
-    read.channels = g.in_channels;
-    read.padded = kRead;
-    read.top = first * g.in_step + c.down;
-    read.left = c.across;
-    read.rows = (rows - 1) * g.in_step + c.down_range + 1;
-    read.columns = (c.columns - 1) * g.in_step + c.across_range + 1;
-    read.load(block, region);
+    block.each_thread([&](int position) {
+      const int row = c.by_columns.quotient(position), column = position - row * c.columns;
+      const bool there = position < count;
+      read_at[position] = there ? (row * c.region.columns + column) * g.in_step * kStride : 0;
+      const int y = c.first_row + g.out_step * (first + row), x = c.first_column + g.out_step * column;
+      written_at[position] = there ? (y * g.out_width + x) * g.out_channels : -1;
+    });
+    load_weights(block, c, side, filter);
+    c.region.template load<kRead>(block, in, block.y(), 1, 1, first * g.in_step + c.down, c.across, 0, region);
     block.barrier();
 
     block.each_warp([&](int warp) {
-      const int beside = g.written_padded / (kSide * kTile), channel = warp % beside * (kSide * kTile);
-      for (int tile = warp / beside; tile * kTile < count; tile += kWarps / beside) {
+      const int channel = warp % kBeside * (kSide * kTile);
+      Rows b_rows[kSide];
+      for (int j = 0; j < kSide; ++j) {
+        const int from = channel + j * kTile;
+        if (kTransposed) {
+          b_rows[j] = transposed_rows_of_b(
+              [&](int inner, int half) { return filter + inner * kWeightStride + from + half * kPackOfTile; });
+        } else {
+          b_rows[j] = rows_of_b(
+              [&](int column, int half) { return filter + (from + column) * kWeightStride + half * kPackOfTile; });
+        }
+      }
+      ColumnTotals sum[kSide], squares[kSide];
+      for (int tile = warp / kBeside; tile * kTile < count; tile += kWarps / kBeside) {
+        const Rows a_rows = rows_of_a([&](int row, int half) {
+          return region + read_at[tile * kTile + row] + half * kPackOfTile;
+        });
         TileC sums[kSide];
         for (TileC& sum : sums) clear(&sum);
         for (int t = 0; t < c.taps; ++t) {
-          const int tap = ((c.list[t].down - c.down) * read.columns + c.list[t].across - c.across) * kStride;
+          const int tap = c.list[t].offset, weight = t * kOutputs * kWeightStride;
           for (int k = 0; k < kInner; ++k) {
             TileA a;
-            load_a(&a, [&](int row, int half) {
-              const int wanted = tile * kTile + row, position = wanted < count ? wanted : count - 1;
-              const int pixel = position / c.columns * g.in_step * read.columns + position % c.columns * g.in_step;
-              return region + pixel * kStride + tap + k * kTile + half * kPackOfTile;
-            });
+            load_a(&a, a_rows, tap + k * kTile);
             for (int j = 0; j < kSide; ++j) {
               TileB b;
-              const gpu::BFloat16* corner =
-                  filter + (kTransposed ? (t * outputs_padded + k * kTile) * weight_stride + channel + j * kTile
-                                        : (t * outputs_padded + channel + j * kTile) * weight_stride + k * kTile);
-              const auto at = [&](int row, int half) { return corner + row * weight_stride + half * kPackOfTile; };
               if (kTransposed) {
-                load_b_transposed(&b, at);
+                load_b_transposed(&b, b_rows[j], weight + k * kTile * kWeightStride);
               } else {
-                load_b(&b, at);
+                load_b(&b, b_rows[j], weight + k * kTile);
               }
               multiply_add(&sums[j], a, b);
             }
           }
         }
+        const size_t image = static_cast<size_t>(block.y()) * static_cast<size_t>(g.out_height * g.out_width) *
+                             static_cast<size_t>(g.out_channels);
         for (int j = 0; j < kSide; ++j) {
+          const int tile_channel = side * kWritten + channel + j * kTile;
           for_pairs(&sums[j], [&](int row, int column, float one, float two) {
-            const int position = tile * kTile + row;
-            if (position >= count) return;
-            const int y = c.first_row + g.out_step * (first + position / c.columns);
-            const int x = c.first_column + g.out_step * (position % c.columns);
-            const size_t pixel = (static_cast<size_t>(block.y()) * static_cast<size_t>(g.out_height) +
-                                  static_cast<size_t>(y)) *
-                                     static_cast<size_t>(g.out_width) +
-                                 static_cast<size_t>(x);
-            store_pair(pixel * static_cast<size_t>(g.out_channels), channel + j * kTile + column, one, two);
+            const int at = written_at[tile * kTile + row];
+            if (at < 0) return;
+            store_pair(image + static_cast<size_t>(at), tile_channel + column, one, two);
+            if constexpr (kWay == Way::kMeasured) {
+              // What was stored counts, not what it was rounded from.
+              one = gpu::to_float(gpu::from_float<gpu::BFloat16>(one)) - pivot(tile_channel + column);
+              two = gpu::to_float(gpu::from_float<gpu::BFloat16>(two)) - pivot(tile_channel + column + 1);
+              sum[j].add(column, one, two);
+              squares[j].add(column, one * one, two * two);
+            }
+          });
+        }
+      }
+      if constexpr (kWay == Way::kMeasured) {
+        for (int j = 0; j < kSide; ++j) {
+          sum[j].total([&](int column, float one, float two) {
+            measured->sums[warp][0][j * kTile + column] = one;
+            measured->sums[warp][0][j * kTile + column + 1] = two;
+          });
+          squares[j].total([&](int column, float one, float two) {
+            measured->sums[warp][1][j * kTile + column] = one;
+            measured->sums[warp][1][j * kTile + column + 1] = two;
           });
         }
       }
     });
+    if constexpr (kWay == Way::kMeasured) finish_measurement(block, side, first / g.tile_rows, measured);
   }
 
  private:
-  DNG_DEVICE void load_weights(const Block& block, const PositionClass& c, int outputs_padded, int weight_stride,
-                               gpu::BFloat16* to) const {
-    const int packs = (weight_stride - kApart) / kPackOfTile, items = c.taps * outputs_padded * packs;
+  DNG_DEVICE void load_weights(const Block& block, const PositionClass& c, int side, gpu::BFloat16* to) const {
+    constexpr int kPacks = kInputs / kPackOfTile;
+    const int items = c.taps * kOutputs * kPacks;
+    const int first_output = kTransposed ? 0 : side * kWritten, first_input = kTransposed ? side * kWritten : 0;
     block.each_thread([&](int thread) {
       for (int i = thread; i < items; i += kThreads) {
-        const int channel = i % packs * kPackOfTile, output = i / packs % outputs_padded;
-        const int tap = i / packs / outputs_padded;
+        const int channel = i % kPacks * kPackOfTile, row = i / kPacks;
+        const int tap = row / kOutputs, output = first_output + row % kOutputs;
         Eight eight{};
         if (output < g.outputs) {
-          eight = eight_channels(weights + (output * g.all_taps + c.list[tap].weight) * g.inputs, channel, g.inputs);
+          eight = eight_channels(weights + (output * g.all_taps + c.list[tap].weight) * g.inputs, first_input + channel,
+                                 g.inputs);
         }
-        put(eight, to + (tap * outputs_padded + output) * weight_stride + channel);
+        put(eight, to + row * kWeightStride + channel);
       }
     });
+  }
+
+  DNG_DEVICE float pivot(int channel) const {
+    return channel < g.out_channels ? measurement.rolling_mean[channel] : 0.0f;
+  }
+  // All blocks of a side share its channels.
+  DNG_DEVICE void finish_measurement(const Block& block, int side, int tile, Measured* measured) const {
+    const int tiles = g.tiles_down(), share = block.y() * tiles + tile, shares = block.count_y() * tiles;
+    block.barrier();
+    block.each_thread([&](int thread) {
+      const int which = thread / kWritten, mine = thread % kWritten, channel = side * kWritten + mine;
+      if (which > 1 || channel >= g.out_channels) return;
+      float total = 0;
+      for (int warp = mine / (kSide * kTile); warp < kWarps; warp += kBeside) {
+        total += measured->sums[warp][which][mine % (kSide * kTile)];
+      }
+      measurement.partial[2 * (static_cast<size_t>(share) * static_cast<size_t>(g.out_channels) +
+                               static_cast<size_t>(channel)) +
+                          static_cast<size_t>(which)] = total;
+    });
+    if (!block.is_last_of(measurement.counters + side, static_cast<unsigned>(shares), &measured->flag)) return;
+    finish_sums(block, measurement.partial, shares, g.out_channels, side * kWritten, kWritten, measured->totals,
+                [&](int channel, double a, double b) {
+                  measurement.finish(channel, static_cast<double>(measurement.rolling_mean[channel]), a, b);
+                });
   }
 
   DNG_DEVICE void store_pair(size_t pixel, int channel, float one, float two) const {
@@ -304,9 +411,8 @@ struct GatherBody {
       gpu::load<gpu::BFloat16, V>(bias + channel, other);
       for (int v = 0; v < V; ++v) values[v] += other[v];
     }
-    const gpu::BFloat16* sum = add ? out : addend;
-    if (sum != nullptr) {
-      gpu::load<gpu::BFloat16, V>(sum + at, other);
+    if (addend != nullptr) {
+      gpu::load<gpu::BFloat16, V>(addend + at, other);
       for (int v = 0; v < V; ++v) values[v] += other[v];
     }
     for (int v = 0; v < V; ++v) values[v] = relu && values[v] < 0 ? 0.0f : values[v];
@@ -314,20 +420,21 @@ struct GatherBody {
   }
 };
 
-// How the gradient of the weights is shared out. A job is a tile of outputs by inputs, for all taps; a block has some
-// jobs, and several slices of the positions for each.
+// How the gradient of the weights is shared out. A job is a tile of outputs by inputs, for all taps. Every block has one
+// and sums over its share of the images; its warps take turns with the positions.
 struct WeightsPlan {
-  int batch, in_height, in_width, inputs, out_height, out_width, outputs;
+  int batch, inputs, out_height, out_width, outputs;
   int size, stride, padding;
-  int inputs_padded, outputs_padded;
-  int tile_rows = 1;  // rows of positions that lie in shared memory at once
-  int jobs, groups, jobs_of_group, slices;
-  int shares;  // blocks that share the images
+  int input_tiles, jobs;
+  int tile_rows = 1, tile_images = 1;  // that lie in shared memory at once
+  int tiles_down = 1, tiles = 1;
+  int positions = kTile;  // of a tile, a multiple of kTile
+  int shares = 1;         // blocks for each job
+  Rectangles region;
+  gpu::Divider by_columns, by_image;  // of positions
 
   explicit WeightsPlan(const gpu::ConvolutionShape& s, int processors)
       : batch(s.batch),
-        in_height(s.in.height),
-        in_width(s.in.width),
         inputs(s.in.channels),
         out_height(s.out.height),
         out_width(s.out.width),
@@ -335,149 +442,140 @@ struct WeightsPlan {
         size(s.size_y),
         stride(s.stride),
         padding(s.padding),
-        inputs_padded(rounded_up(s.in.channels, kTile)),
-        outputs_padded(rounded_up(s.out.channels, kTile)),
-        jobs(inputs_padded / kTile * (outputs_padded / kTile)),
-        groups((jobs + kWarps - 1) / kWarps),
-        jobs_of_group((jobs + groups - 1) / groups),
-        slices(kWarps / jobs_of_group) {
-    constexpr int kPositions = 256, kBlocksOfProcessor = 2;
-    tile_rows = std::max(1, std::min(out_height, kPositions / std::max(1, out_width)));
-    while (tile_rows > 0 && shared_bytes() > kMostShared) --tile_rows;
-    shares = std::max(1, std::min(tiles(), kBlocksOfProcessor * processors / groups));
+        input_tiles(rounded_up(s.in.channels, kTile) / kTile),
+        jobs(rounded_up(s.out.channels, kTile) / kTile * input_tiles),
+        region() {
+    region.height = s.in.height;
+    region.width = s.in.width;
+    region.channels = s.in.channels;
+    for (tile_rows = std::min(out_height, kMostPositions / out_width); tile_rows > 0; --tile_rows) {
+      tile_images = tile_rows < out_height ? 1 : std::min(batch, kMostPositions / (out_height * out_width));
+      region.shape((tile_rows - 1) * stride + size, (out_width - 1) * stride + size);
+      positions = rounded_up(tile_images * tile_rows * out_width, kTile);
+      if (shared_bytes() <= kMostShared) break;
+    }
+    if (tile_rows < 1) return;
+    by_columns = gpu::Divider(out_width);
+    by_image = gpu::Divider(tile_rows * out_width);
+    tiles_down = (out_height + tile_rows - 1) / tile_rows;
+    tiles = tiles_down * ((batch + tile_images - 1) / tile_images);
+    constexpr int kBlocksOfProcessor = 2;
+    shares = std::max(1, std::min(tiles, kBlocksOfProcessor * processors / jobs));
   }
   DNG_HOST_DEVICE int taps() const { return size * size; }
-  DNG_HOST_DEVICE int tiles_down() const { return tile_rows > 0 ? (out_height + tile_rows - 1) / tile_rows : 0; }
-  DNG_HOST_DEVICE int tiles() const { return batch * tiles_down(); }
-  DNG_HOST_DEVICE int positions() const { return rounded_up(tile_rows * out_width, kTile); }
-  DNG_HOST_DEVICE int region_rows() const { return (tile_rows - 1) * stride + size; }
-  DNG_HOST_DEVICE int region_columns() const { return (out_width - 1) * stride + size; }
-  DNG_HOST_DEVICE int region_numbers() const { return region_rows() * region_columns() * (inputs_padded + kApart); }
-  DNG_HOST_DEVICE int delta_numbers() const { return positions() * (outputs_padded + kApart); }
+  DNG_HOST_DEVICE int region_numbers() const { return tile_images * region.pixels() * (kTile + kApart); }
+  DNG_HOST_DEVICE int job_numbers() const { return taps() * kTile * kTile; }
   size_t shared_bytes() const {
-    const size_t loaded = static_cast<size_t>(region_numbers() + delta_numbers()) * sizeof(gpu::BFloat16) +
-                          static_cast<size_t>(positions()) * sizeof(int);
-    const size_t sums = static_cast<size_t>(kWarps * taps() * kTile * kTile) * sizeof(float);
-    return std::max(loaded, sums);
+    const int loaded = region_numbers() + positions * (kTile + kApart), sums = kWarps / 2 * job_numbers();
+    return std::max(static_cast<size_t>(loaded) * sizeof(gpu::BFloat16), static_cast<size_t>(sums) * sizeof(float)) +
+           kMostPositions * sizeof(int);
   }
-  DNG_HOST_DEVICE size_t padded_weights() const {
-    return static_cast<size_t>(taps()) * static_cast<size_t>(outputs_padded) * static_cast<size_t>(inputs_padded);
+  size_t partial_bytes() const {
+    return static_cast<size_t>(shares) * static_cast<size_t>(jobs * job_numbers()) * sizeof(float);
   }
-  size_t partial_bytes() const { return static_cast<size_t>(shares) * padded_weights() * sizeof(float); }
 };
 
 template <int kTaps>
 struct WeightsBody {
   WeightsPlan p;
   const gpu::BFloat16 *x, *dy;
-  float* partial;  // [shares][taps][outputs_padded][inputs_padded]
+  float* partial;  // [shares][jobs][taps][outputs of a tile][inputs of a tile]
 
+  static constexpr int kStride = kTile + kApart;
   struct Sums {
     TileC taps[kTaps];
   };
 
   DNG_DEVICE void operator()(const Block& block, char* shared) const {
-    auto* region = reinterpret_cast<gpu::BFloat16*>(shared);
+    auto* pixels = reinterpret_cast<int*>(shared);
+    char* rest = shared + kMostPositions * sizeof(int);
+    auto* region = reinterpret_cast<gpu::BFloat16*>(rest);
     gpu::BFloat16* delta = region + p.region_numbers();
-    auto* pixels = reinterpret_cast<int*>(delta + p.delta_numbers());
-    const int across = p.region_columns(), region_stride = p.inputs_padded + kApart;
-    const int delta_stride = p.outputs_padded + kApart, positions = p.positions();
+    const int output = block.x() / p.input_tiles * kTile, input = block.x() % p.input_tiles * kTile;
+    const int in_tile = p.tile_rows * p.out_width;  // positions of an image
     PerWarp<Sums> sums;
     block.each_warp([&](int warp) {
       for (TileC& sum : sums[warp].taps) clear(&sum);
     });
-    block.each_thread([&](int thread) {
-      for (int i = thread; i < positions; i += kThreads) {
-        const bool there = i < p.tile_rows * p.out_width;
-        pixels[i] = there ? (i / p.out_width * across + i % p.out_width) * p.stride * region_stride : 0;
-      }
+    block.each_thread([&](int position) {
+      const int image = p.by_image.quotient(position), inside = position - image * in_tile;
+      const int row = p.by_columns.quotient(inside), column = inside - row * p.out_width;
+      const int pixel = image * p.region.pixels() + (row * p.region.columns + column) * p.stride;
+      pixels[position] = image < p.tile_images ? pixel * kStride : 0;
     });
-    const int tiles = p.tiles(), tiles_down = p.tiles_down();
-    for (int tile = block.y(); tile < tiles; tile += block.count_y()) {
-      const int image = tile / tiles_down, first = tile % tiles_down * p.tile_rows;
+    for (int tile = block.y(); tile < p.tiles; tile += block.count_y()) {
+      const int image = tile / p.tiles_down * p.tile_images, first = tile % p.tiles_down * p.tile_rows;
+      const int images = p.batch - image < p.tile_images ? p.batch - image : p.tile_images;
       block.barrier();
-      load_region(block, image, first, region);
-      load_delta(block, image, first, delta);
+      p.region.template load<kTile>(block, x, image, images, p.tile_images, first * p.stride - p.padding,
+                                          -p.padding, input, region);
+      load_delta(block, image, images, first, output, delta);
       block.barrier();
       block.each_warp([&](int warp) {
-        const int job = block.x() * p.jobs_of_group + warp % p.jobs_of_group, slice = warp / p.jobs_of_group;
-        if (slice >= p.slices || job >= p.jobs) return;
-        const int inputs = p.inputs_padded / kTile, output = job / inputs * kTile, input = job % inputs * kTile;
-        for (int k = slice * kTile; k < positions; k += p.slices * kTile) {
+        for (int k = warp * kTile; k < p.positions; k += kWarps * kTile) {
+          const Rows a_rows = transposed_rows_of_a(
+              [&](int inner, int half) { return delta + (k + inner) * kStride + half * kPackOfTile; });
+          const Rows b_rows = transposed_rows_of_b(
+              [&](int inner, int half) { return region + pixels[k + inner] + half * kPackOfTile; });
           TileA a;
-          load_a_transposed(&a, [&](int inner, int half) {
-            return delta + (k + inner) * delta_stride + output + half * kPackOfTile;
-          });
+          load_a_transposed(&a, a_rows, 0);
           for (int tap = 0; tap < kTaps; ++tap) {
             constexpr int kSize = kTaps == 1 ? 1 : kMostSize;
-            const int offset = (tap / kSize * across + tap % kSize) * region_stride + input;
             TileB b;
-            load_b_transposed(&b, [&](int inner, int half) {
-              return region + pixels[k + inner] + offset + half * kPackOfTile;
-            });
+            load_b_transposed(&b, b_rows, (tap / kSize * p.region.columns + tap % kSize) * kStride);
             multiply_add(&sums[warp].taps[tap], a, b);
           }
         }
       });
     }
     block.barrier();
-    // The slices' sums, one after the other.
-    auto* slices = reinterpret_cast<float*>(shared);
-    constexpr int kNumbers = kTaps * kTile * kTile;
-    block.each_warp([&](int warp) {
-      for (int tap = 0; tap < kTaps; ++tap) {
-        float* to = slices + warp * kNumbers + tap * kTile * kTile;
-        for_pairs(&sums[warp].taps[tap], [&](int row, int column, float one, float two) {
-          to[row * kTile + column] = one;
-          to[row * kTile + column + 1] = two;
-        });
-      }
-    });
-    block.barrier();
-    block.each_thread([&](int thread) {
-      for (int i = thread; i < p.jobs_of_group * kNumbers; i += kThreads) {
-        const int mine = i / kNumbers, number = i % kNumbers, job = block.x() * p.jobs_of_group + mine;
-        if (job >= p.jobs) continue;
-        float sum = 0;
-        for (int slice = 0; slice < p.slices; ++slice) {
-          sum += slices[(slice * p.jobs_of_group + mine) * kNumbers + number];
+    // The warps' sums, one after the other: half of the warps leave theirs, the others add to them.
+    auto* left = reinterpret_cast<float*>(rest);
+    constexpr int kNumbers = kTaps * kTile * kTile, kHalf = kWarps / 2;
+    for (const bool adds : {false, true}) {
+      block.each_warp([&](int warp) {
+        if ((warp < kHalf) != adds) return;
+        for (int tap = 0; tap < kTaps; ++tap) {
+          float* to = left + warp % kHalf * kNumbers + tap * kTile * kTile;
+          for_pairs(&sums[warp].taps[tap], [&](int row, int column, float one, float two) {
+            float* pair = to + row * kTile + column;
+            pair[0] = adds ? pair[0] + one : one;
+            pair[1] = adds ? pair[1] + two : two;
+          });
         }
-        const int inputs = p.inputs_padded / kTile, tap = number / (kTile * kTile);
-        const int output = job / inputs * kTile + number / kTile % kTile, input = job % inputs * kTile + number % kTile;
-        partial[static_cast<size_t>(block.y()) * p.padded_weights() +
-                static_cast<size_t>((tap * p.outputs_padded + output) * p.inputs_padded + input)] = sum;
+      });
+      block.barrier();
+    }
+    float* mine = partial + static_cast<size_t>(block.y() * p.jobs + block.x()) * kNumbers;
+    block.each_thread([&](int thread) {
+      for (int i = thread; i < kNumbers; i += kThreads) {
+        float sum = 0;
+        for (int warp = 0; warp < kHalf; ++warp) sum += left[warp * kNumbers + i];
+        mine[i] = sum;
       }
     });
   }
 
  private:
-  DNG_DEVICE void load_region(const Block& block, int image, int first, gpu::BFloat16* to) const {
-    Rectangle read{};
-    read.image = x + static_cast<size_t>(image) * static_cast<size_t>(p.in_height) * static_cast<size_t>(p.in_width) *
-                         static_cast<size_t>(p.inputs);
-    read.height = p.in_height;
-    read.width = p.in_width;
-    read.channels = p.inputs;
-    read.padded = p.inputs_padded;
-    read.top = first * p.stride - p.padding;
-    read.left = -p.padding;
-    read.rows = p.region_rows();
-    read.columns = p.region_columns();
-    read.load(block, to);
-  }
-  // Positions beyond the image are zero, and add nothing.
-  DNG_DEVICE void load_delta(const Block& block, int image, int first, gpu::BFloat16* to) const {
-    const int packs = p.outputs_padded / kPackOfTile, items = p.positions() * packs;
+  // Positions beyond the image, or beyond the last image, are zero and add nothing.
+  DNG_DEVICE void load_delta(const Block& block, int image, int images, int first, int output,
+                             gpu::BFloat16* to) const {
+    constexpr int kPacks = kTile / kPackOfTile;
+    const int items = p.positions * kPacks, in_tile = p.tile_rows * p.out_width;
     const int there = (p.out_height - first < p.tile_rows ? p.out_height - first : p.tile_rows) * p.out_width;
     const gpu::BFloat16* from =
         dy + (static_cast<size_t>(image) * static_cast<size_t>(p.out_height) + static_cast<size_t>(first)) *
                  static_cast<size_t>(p.out_width) * static_cast<size_t>(p.outputs);
     block.each_thread([&](int thread) {
       for (int i = thread; i < items; i += kThreads) {
-        const int position = i / packs, channel = i % packs * kPackOfTile;
+        const int position = i / kPacks, channel = i % kPacks * kPackOfTile;
+        const int number = p.by_image.quotient(position), inside = position - number * in_tile;
         Eight eight{};
-        if (position < there) eight = eight_channels(from + position * p.outputs, channel, p.outputs);
-        put(eight, to + position * (p.outputs_padded + kApart) + channel);
+        if (number < images && inside < there) {
+          eight = eight_channels(from + (number * p.out_height * p.out_width + inside) * p.outputs, output + channel,
+                                 p.outputs);
+        }
+        put(eight, to + position * kStride + channel);
       }
     });
   }
@@ -495,24 +593,37 @@ struct WeightsSumBody {
     float sums[kDeep][kBeside];
   };
 
+  // Of one share, in the order of `partial`: so reading is in one piece.
+  DNG_HOST_DEVICE int numbers() const { return p.jobs * p.job_numbers(); }
+
   DNG_DEVICE void operator()(const Block& block, Shared& shared) const {
-    const int weights = p.outputs * p.taps() * p.inputs;
+    const auto all = static_cast<size_t>(numbers());
     block.each_thread([&](int thread) {
-      const int weight = block.x() * kBeside + thread % kBeside, depth = thread / kBeside;
+      const int number = block.x() * kBeside + thread % kBeside, depth = thread / kBeside;
       float sum = 0;
-      if (weight < weights) {
-        const int input = weight % p.inputs, tap = weight / p.inputs % p.taps(), output = weight / p.inputs / p.taps();
-        const float* from = partial + (tap * p.outputs_padded + output) * p.inputs_padded + input;
-        for (int share = depth; share < p.shares; share += kDeep) {
-          sum += from[static_cast<size_t>(share) * p.padded_weights()];
+      if (number < numbers()) {
+        constexpr int kAhead = 8;  // reads that are under way at once
+        for (int share = depth; share < p.shares; share += kAhead * kDeep) {
+          float ahead[kAhead];
+          for (int i = 0; i < kAhead; ++i) {
+            const int mine = share + i * kDeep;
+            ahead[i] = partial[static_cast<size_t>(mine < p.shares ? mine : share) * all + static_cast<size_t>(number)];
+          }
+          for (int i = 0; i < kAhead; ++i) sum += share + i * kDeep < p.shares ? ahead[i] : 0.0f;
         }
       }
       shared.sums[depth][thread % kBeside] = sum;
     });
     block.barrier();
     block.each_thread([&](int thread) {
-      const int weight = block.x() * kBeside + thread;
-      if (thread >= kBeside || weight >= weights) return;
+      const int number = block.x() * kBeside + thread;
+      if (thread >= kBeside || number >= numbers()) return;
+      const int job = number / p.job_numbers(), in_job = number % p.job_numbers();
+      const int tap = in_job / (kTile * kTile);
+      const int output = job / p.input_tiles * kTile + in_job / kTile % kTile;
+      const int input = job % p.input_tiles * kTile + in_job % kTile;
+      if (output >= p.outputs || input >= p.inputs) return;
+      const int weight = (output * p.taps() + tap) * p.inputs + input;
       float sum = add ? gpu::to_float(to[weight]) : 0.0f;
       for (int depth = 0; depth < kDeep; ++depth) sum += shared.sums[depth][thread];
       to[weight] = gpu::from_float<gpu::BFloat16>(sum);
@@ -528,7 +639,7 @@ class NarrowConvolution final : public gpu::Convolution {
     if (shape.precision != gpu::Precision::kBf16 || shape.groups != 1 || shape.size_y != shape.size_x ||
         (shape.size_y != 1 && shape.size_y != kMostSize) || shape.stride > kMostStride ||
         shape.padding >= shape.size_y || std::max(shape.in.channels, shape.out.channels) > kMostChannels ||
-        shape.batch > 65535) {
+        std::max(shape.in.width, shape.out.width) > kMostPositions || shape.batch > kMostBlocksDown) {
       return nullptr;
     }
     std::unique_ptr<NarrowConvolution> made(new NarrowConvolution(gpu, shape, workspace));
@@ -541,16 +652,28 @@ class NarrowConvolution final : public gpu::Convolution {
     return made;
   }
 
-  void forward(const void* x, const void* weights, void* y) override {
-    gather<false>(forward_, x, weights, y, false, nullptr, nullptr, false);
+  void forward(const void* x, const void* weights, void* y) override { forward_with(x, weights, y, Ending()); }
+  bool forward_measured(const void* x, const void* weights, void* y, const gpu::Measurement& measurement) override {
+    const size_t shares = static_cast<size_t>(batch_) * static_cast<size_t>(forward_.tiles_down());
+    if (2 * shares * static_cast<size_t>(forward_.out_channels) > kMostPartial) return false;
+    Ending ending;
+    ending.measurement = &measurement;
+    gather<Way::kMeasured>(forward_, x, weights, y, ending);
+    return true;
   }
   bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend, bool relu,
                      void* y) override {
-    gather<false>(forward_, x, weights, y, false, bias, addend, relu);
+    Ending ending;
+    ending.bias = static_cast<const gpu::BFloat16*>(bias);
+    ending.addend = static_cast<const gpu::BFloat16*>(addend);
+    ending.relu = relu;
+    forward_with(x, weights, y, ending);
     return true;
   }
   void backward_data(const void* weights, const void* dy, void* dx, bool add) override {
-    gather<true>(backward_, dy, weights, dx, add, nullptr, nullptr, false);
+    Ending ending;
+    if (add) ending.addend = static_cast<const gpu::BFloat16*>(dx);
+    gather<Way::kGradient>(backward_, dy, weights, dx, ending);
   }
   void backward_weights(const void* x, const void* dy, void* dweights, bool add) override {
     if (weights_.size == 1) {
@@ -561,56 +684,69 @@ class NarrowConvolution final : public gpu::Convolution {
   }
 
  private:
+  static constexpr int kMostBlocksDown = 65535;
+
   NarrowConvolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape, gpu::SharedWorkspace* workspace)
       : gpu_(gpu),
         batch_(shape.batch),
-        forward_(forward_gather(shape)),
-        backward_(backward_gather(shape)),
+        forward_(forward_gather(shape, gpu->processors())),
+        backward_(backward_gather(shape, gpu->processors())),
         weights_(shape, gpu->processors()),
         workspace_(workspace) {}
 
-  template <bool kTransposed>
-  void gather(const Gather& g, const void* in, const void* weights, void* out, bool add, const void* bias,
-              const void* addend, bool relu) const {
+  // What becomes of the sums.
+  struct Ending {
+    const gpu::BFloat16 *bias = nullptr, *addend = nullptr;
+    bool relu = false;
+    const gpu::Measurement* measurement = nullptr;
+  };
+  void forward_with(const void* x, const void* weights, void* y, const Ending& ending) const {
+    gather<Way::kForward>(forward_, x, weights, y, ending);
+  }
+
+  template <Way kWay>
+  void gather(const Gather& g, const void* in, const void* weights, void* out, const Ending& ending) const {
+    const auto with_inner = [&](auto inner) {
+      const auto launch = [&](auto side, auto beside) {
+        using Body = GatherBody<decltype(inner)::value, decltype(side)::value, decltype(beside)::value, kWay>;
+        Body body{};
+        body.g = g;
+        body.in = static_cast<const gpu::BFloat16*>(in);
+        body.weights = static_cast<const gpu::BFloat16*>(weights);
+        body.out = static_cast<gpu::BFloat16*>(out);
+        body.bias = ending.bias;
+        body.addend = ending.addend;
+        body.relu = ending.relu;
+        if (ending.measurement != nullptr) body.measurement = *ending.measurement;
+        blocks_with(*gpu_, g.blocks_across(), batch_, Body::shared_bytes(g), body);
+      };
+      constexpr std::integral_constant<int, 1> kOne;
+      constexpr std::integral_constant<int, 2> kTwo;
+      if (g.written_padded == kTile) {
+        launch(kOne, kOne);
+      } else if (g.positions() >= kWarps * kTile) {
+        launch(kTwo, kOne);
+      } else {
+        launch(kOne, kTwo);  // so that all warps have work
+      }
+    };
     switch (g.read_padded) {
       case 16:
-        return gather_inner<kTransposed, 1>(g, in, weights, out, add, bias, addend, relu);
+        return with_inner(std::integral_constant<int, 1>());
       case 32:
-        return gather_inner<kTransposed, 2>(g, in, weights, out, add, bias, addend, relu);
+        return with_inner(std::integral_constant<int, 2>());
       default:
-        return gather_inner<kTransposed, 4>(g, in, weights, out, add, bias, addend, relu);
-    }
-  }
-  template <bool kTransposed, int kInner>
-  void gather_inner(const Gather& g, const void* in, const void* weights, void* out, bool add, const void* bias,
-                    const void* addend, bool relu) const {
-    const auto launch = [&](auto side) {
-      GatherBody<kInner, decltype(side)::value, kTransposed> body{};
-      body.g = g;
-      body.in = static_cast<const gpu::BFloat16*>(in);
-      body.weights = static_cast<const gpu::BFloat16*>(weights);
-      body.out = static_cast<gpu::BFloat16*>(out);
-      body.add = add;
-      body.bias = static_cast<const gpu::BFloat16*>(bias);
-      body.addend = static_cast<const gpu::BFloat16*>(addend);
-      body.relu = relu;
-      blocks_with(*gpu_, g.classes * g.tiles_down(), batch_, g.shared_bytes(kTransposed), body);
-    };
-    if (g.written_padded == kTile) {
-      launch(std::integral_constant<int, 1>());
-    } else {
-      launch(std::integral_constant<int, 2>());
+        return with_inner(std::integral_constant<int, 4>());
     }
   }
   template <int kTaps>
   void sum_weights(const void* x, const void* dy, void* dweights, bool add) const {
     auto* partial = static_cast<float*>(workspace_->data());
-    WeightsBody<kTaps> body{weights_, static_cast<const gpu::BFloat16*>(x), static_cast<const gpu::BFloat16*>(dy),
-                            partial};
-    blocks_with(*gpu_, weights_.groups, weights_.shares, weights_.shared_bytes(), body);
-    const int weights = weights_.outputs * weights_.taps() * weights_.inputs;
-    blocks(*gpu_, (weights + WeightsSumBody::kBeside - 1) / WeightsSumBody::kBeside, 1,
-           WeightsSumBody{weights_, partial, static_cast<gpu::BFloat16*>(dweights), add});
+    const WeightsBody<kTaps> body{weights_, static_cast<const gpu::BFloat16*>(x),
+                                  static_cast<const gpu::BFloat16*>(dy), partial};
+    blocks_with(*gpu_, weights_.jobs, weights_.shares, weights_.shared_bytes(), body);
+    const WeightsSumBody sum{weights_, partial, static_cast<gpu::BFloat16*>(dweights), add};
+    blocks(*gpu_, (sum.numbers() + WeightsSumBody::kBeside - 1) / WeightsSumBody::kBeside, 1, sum);
   }
 
   gpu::Gpu* gpu_;

@@ -64,10 +64,15 @@ struct alignas(sizeof(T) * V) Pack {
   T values[V];
 };
 
+template <int V, class T>
+DNG_HOST_DEVICE Pack<T, V> pack(const T* from) {
+  return *reinterpret_cast<const Pack<T, V>*>(from);
+}
+
 template <class T, int V>
 DNG_HOST_DEVICE void load(const T* from, float* values) {
-  const Pack<T, V> pack = *reinterpret_cast<const Pack<T, V>*>(from);
-  for (int v = 0; v < V; ++v) values[v] = to_float(pack.values[v]);
+  const Pack<T, V> read = pack<V>(from);
+  for (int v = 0; v < V; ++v) values[v] = to_float(read.values[v]);
 }
 
 template <class T, int V>

@@ -7,30 +7,38 @@
 namespace dng::DNG_GPU {
 namespace {
 
+// Four parameters: a chunk is a multiple of that, so one rule holds for them.
 struct UpdateBody {
+  static constexpr int kTogether = 4;
   gpu::Update u;
   DNG_DEVICE void operator()(uint32_t i) const {
-    const gpu::UpdateRule& rule = u.rules[u.rule_of_chunk[i / gpu::kChunk]];
-    const float gradient = u.gradient[i];
-    u.gradient[i] = 0;
+    const size_t at = static_cast<size_t>(i) * kTogether;
+    const gpu::UpdateRule& rule = u.rules[u.rule_of_chunk[at / gpu::kChunk]];
+    float gradient[kTogether], before[kTogether], value[kTogether], update[kTogether] = {};
+    gpu::load<float, kTogether>(u.gradient + at, gradient);
+    gpu::load<float, kTogether>(u.momentum + at, before);
+    gpu::load<float, kTogether>(u.value + at, value);
+    gpu::store<float, kTogether>(update, u.gradient + at);
     if (rule.frozen != 0) return;
     const SgdRates rates =
         sgd_rates(u.step->rate, rule.rate_factor, u.batch, rule.decays != 0 ? u.decay : 0.0f, u.momentum_factor);
-    const float before = u.momentum[i];
-    float value = u.value[i], update = before + gradient;
-    if (u.nesterov) {
-      nesterov_sgd(rates, before, &value, &update);
-    } else {
-      plain_sgd(rates, &value, &update);
+    for (int v = 0; v < kTogether; ++v) {
+      update[v] = before[v] + gradient[v];
+      if (u.nesterov) {
+        nesterov_sgd(rates, before[v], &value[v], &update[v]);
+      } else {
+        plain_sgd(rates, &value[v], &update[v]);
+      }
     }
-    u.value[i] = value;
-    u.momentum[i] = update;
-    if (u.copy != nullptr && i < u.copied)
-      static_cast<gpu::BFloat16*>(u.copy)[i] = gpu::from_float<gpu::BFloat16>(value);
+    gpu::store<float, kTogether>(value, u.value + at);
+    gpu::store<float, kTogether>(update, u.momentum + at);
+    if (u.copy != nullptr && at < u.copied) {
+      gpu::store<gpu::BFloat16, kTogether>(value, static_cast<gpu::BFloat16*>(u.copy) + at);
+    }
   }
 };
 
-void update(gpu::Gpu& gpu, const gpu::Update& u) { each(gpu, u.count, UpdateBody{u}); }
+void update(gpu::Gpu& gpu, const gpu::Update& u) { each(gpu, u.count / UpdateBody::kTogether, UpdateBody{u}); }
 
 void add_copies(gpu::Gpu& gpu, float* gradient, const void* copy_gradient, size_t count) {
   convert(gpu, static_cast<const gpu::BFloat16*>(copy_gradient), gradient, gpu::Type::kFloat, count, true);

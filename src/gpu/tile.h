@@ -1,7 +1,7 @@
 // Products of 16x16 tiles of bfloat16 by a warp, on the tensor cores; on the emulated GPU as loops.
 //
 // A tile is the warp's, not a thread's: all threads of the warp call these functions together. Factors come from shared
-// memory, eight numbers that lie side by side (and at a multiple of 16 bytes) at a time; `at` says where, whatever the
+// memory, eight numbers that lie side by side (and at a multiple of 16 bytes) at a time; `Rows` say where, whatever the
 // layout of the rest. Products are summed in float.
 #pragma once
 
@@ -30,41 +30,52 @@ __device__ inline void load_matrices(uint32_t* registers, const gpu::BFloat16* f
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(from));
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
-               : "r"(address)
-               : "memory");
+               : "r"(address));
 }
 __device__ inline void load_transposed_matrices(uint32_t* registers, const gpu::BFloat16* from) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(from));
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(registers[0]), "=r"(registers[1]), "=r"(registers[2]), "=r"(registers[3])
-               : "r"(address)
-               : "memory");
+               : "r"(address));
 }
 __device__ inline int lane_of_warp() { return static_cast<int>(threadIdx.x % 32); }
 
+// The place that this thread gives.
+struct Rows {
+  const gpu::BFloat16* mine;
+};
 // at(row, half): inner numbers 8 * half and on of a row.
 template <class At>
-__device__ void load_a(TileA* a, const At& at) {
+__device__ Rows rows_of_a(const At& at) {
   const int lane = lane_of_warp();
-  load_matrices(a->registers, at(lane % 16, lane / 16));
+  return {at(lane % 16, lane / 16)};
 }
 // at(inner, half): rows 8 * half and on, of an inner number.
 template <class At>
-__device__ void load_a_transposed(TileA* a, const At& at) {
+__device__ Rows transposed_rows_of_a(const At& at) {
   const int lane = lane_of_warp(), matrix = lane / 8;
-  load_transposed_matrices(a->registers, at(lane % 8 + 8 * (matrix / 2), matrix % 2));
+  return {at(lane % 8 + 8 * (matrix / 2), matrix % 2)};
 }
 // at(column, half): inner numbers 8 * half and on of a column.
 template <class At>
-__device__ void load_b(TileB* b, const At& at) {
+__device__ Rows rows_of_b(const At& at) {
   const int lane = lane_of_warp(), matrix = lane / 8;
-  load_matrices(b->registers, at(lane % 8 + 8 * (matrix / 2), matrix % 2));
+  return {at(lane % 8 + 8 * (matrix / 2), matrix % 2)};
 }
 // at(inner, half): columns 8 * half and on, of an inner number.
 template <class At>
-__device__ void load_b_transposed(TileB* b, const At& at) {
+__device__ Rows transposed_rows_of_b(const At& at) {
   const int lane = lane_of_warp(), matrix = lane / 8;
-  load_transposed_matrices(b->registers, at(lane % 8 + 8 * (matrix % 2), matrix / 2));
+  return {at(lane % 8 + 8 * (matrix % 2), matrix / 2)};
+}
+// From rows that all lie `offset` numbers further on.
+__device__ inline void load_a(TileA* a, const Rows& rows, int offset) { load_matrices(a->registers, rows.mine + offset); }
+__device__ inline void load_a_transposed(TileA* a, const Rows& rows, int offset) {
+  load_transposed_matrices(a->registers, rows.mine + offset);
+}
+__device__ inline void load_b(TileB* b, const Rows& rows, int offset) { load_matrices(b->registers, rows.mine + offset); }
+__device__ inline void load_b_transposed(TileB* b, const Rows& rows, int offset) {
+  load_transposed_matrices(b->registers, rows.mine + offset);
 }
 
 __device__ inline void clear(TileC* c) {
@@ -74,7 +85,7 @@ __device__ inline void clear(TileC* c) {
 __device__ inline void multiply_add(TileC* c, const TileA& a, const TileB& b) {
   for (int half = 0; half < 2; ++half) {
     float* d = c->values + 4 * half;
-    asm volatile(
+    asm(
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, "
         "%2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
@@ -93,6 +104,28 @@ __device__ void for_pairs(TileC* c, const Function& function) {
     }
   }
 }
+
+// The sums of the columns of some tiles, from pairs as for_pairs gives them.
+class ColumnTotals {
+ public:
+  __device__ void add(int column, float one, float two) {
+    sums_[column / 8 * 2] += one;
+    sums_[column / 8 * 2 + 1] += two;
+  }
+  // function(column, first, second), once for each pair of columns.
+  template <class Function>
+  __device__ void total(const Function& function) {
+    const int lane = lane_of_warp();
+    for (float& sum : sums_) {
+      for (int distance = 4; distance < 32; distance *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, distance);
+    }
+    if (lane >= 4) return;
+    for (int half = 0; half < 2; ++half) function(lane * 2 + 8 * half, sums_[2 * half], sums_[2 * half + 1]);
+  }
+
+ private:
+  float sums_[4] = {};
+};
 
 // What a warp keeps from one step of its block to the next.
 template <class T>
@@ -116,30 +149,53 @@ struct TileC {
   float values[kTile][kTile];
 };
 
-// function(outer, number, its value), read as at(outer, half).
-template <class At, class Function>
-void for_packs(const At& at, const Function& function) {
+struct Rows {
+  const gpu::BFloat16* at[kTile][kTile / kPackOfTile];
+};
+template <class At>
+Rows rows_at(const At& at) {
+  Rows rows;
   for (int outer = 0; outer < kTile; ++outer) {
-    for (int number = 0; number < kTile; ++number) {
-      function(outer, number, gpu::to_float(at(outer, number / kPackOfTile)[number % kPackOfTile]));
+    for (int half = 0; half < kTile / kPackOfTile; ++half) rows.at[outer][half] = at(outer, half);
+  }
+  return rows;
+}
+template <class At>
+Rows rows_of_a(const At& at) {
+  return rows_at(at);
+}
+template <class At>
+Rows transposed_rows_of_a(const At& at) {
+  return rows_at(at);
+}
+template <class At>
+Rows rows_of_b(const At& at) {
+  return rows_at(at);
+}
+template <class At>
+Rows transposed_rows_of_b(const At& at) {
+  return rows_at(at);
+}
+// function(outer, number, its value)
+template <class Function>
+void for_numbers(const Rows& rows, int offset, const Function& function) {
+  for (int outer = 0; outer < kTile; ++outer) {
+    for (int i = 0; i < kTile; ++i) {
+      function(outer, i, gpu::to_float(rows.at[outer][i / kPackOfTile][offset + i % kPackOfTile]));
     }
   }
 }
-template <class At>
-void load_a(TileA* a, const At& at) {
-  for_packs(at, [&](int row, int inner, float value) { a->values[row][inner] = value; });
+inline void load_a(TileA* a, const Rows& rows, int offset) {
+  for_numbers(rows, offset, [&](int row, int inner, float value) { a->values[row][inner] = value; });
 }
-template <class At>
-void load_a_transposed(TileA* a, const At& at) {
-  for_packs(at, [&](int inner, int row, float value) { a->values[row][inner] = value; });
+inline void load_a_transposed(TileA* a, const Rows& rows, int offset) {
+  for_numbers(rows, offset, [&](int inner, int row, float value) { a->values[row][inner] = value; });
 }
-template <class At>
-void load_b(TileB* b, const At& at) {
-  for_packs(at, [&](int column, int inner, float value) { b->values[inner][column] = value; });
+inline void load_b(TileB* b, const Rows& rows, int offset) {
+  for_numbers(rows, offset, [&](int column, int inner, float value) { b->values[inner][column] = value; });
 }
-template <class At>
-void load_b_transposed(TileB* b, const At& at) {
-  for_packs(at, [&](int inner, int column, float value) { b->values[inner][column] = value; });
+inline void load_b_transposed(TileB* b, const Rows& rows, int offset) {
+  for_numbers(rows, offset, [&](int inner, int column, float value) { b->values[inner][column] = value; });
 }
 inline void clear(TileC* c) { *c = TileC(); }
 inline void multiply_add(TileC* c, const TileA& a, const TileB& b) {
@@ -159,6 +215,21 @@ void for_pairs(TileC* c, const Function& function) {
     }
   }
 }
+
+class ColumnTotals {
+ public:
+  void add(int column, float one, float two) {
+    sums_[column] += one;
+    sums_[column + 1] += two;
+  }
+  template <class Function>
+  void total(const Function& function) {
+    for (int column = 0; column < kTile; column += 2) function(column, sums_[column], sums_[column + 1]);
+  }
+
+ private:
+  float sums_[kTile] = {};
+};
 
 template <class T>
 class PerWarp {

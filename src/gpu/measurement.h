@@ -1,0 +1,37 @@
+// Mean and variance of a batch: where they go, and what follows from them. Formulas in engine/batchnorm_formulas.h.
+#pragma once
+
+#include "engine/batchnorm_formulas.h"
+#include "gpu/step_input.h"
+
+namespace dng::gpu {
+
+struct Measurement {
+  float *mean, *variance, *factor;  // of the batch, for each channel
+  const float* scale;
+  float *rolling_mean, *rolling_variance;
+  const StepInput* step;
+  host::BatchNormRules rules;
+  float host_rate;
+  double count;  // numbers of a channel
+  // Room for sums over blocks (gpu/columns.h).
+  float* partial;
+  unsigned* counters;
+
+  // a, b: the sums of the numbers less the pivot, and of their squares.
+  DNG_HOST_DEVICE void finish(int channel, double pivot, double a, double b) const {
+    // Written so that NaN stays NaN and is noticed.
+    const double squares = b - a * a / count;
+    const auto batch_mean = static_cast<float>(pivot + a / count);
+    const auto batch_variance = static_cast<float>(squares < 0 ? 0 : squares / (count - 1));
+    const double rate = batchnorm_rate(static_cast<double>(host_rate), step->steps);
+    mean[channel] = batch_mean;
+    variance[channel] = batch_variance;
+    factor[channel] = static_cast<float>(
+        batchnorm_factor(rules, static_cast<double>(scale[channel]), static_cast<double>(batch_variance)));
+    rolling_mean[channel] = batchnorm_rolled(rolling_mean[channel], rate, batch_mean);
+    rolling_variance[channel] = batchnorm_rolled(rolling_variance[channel], rate, batch_variance);
+  }
+};
+
+}  // namespace dng::gpu
