@@ -27,7 +27,7 @@ class BatchnormKernel final : public gpu::Kernel {
   void backward(gpu::Node& node, const gpu::Pass&) override {
     batchnorm_.gradient_sums(node, node.input(), activation_, false, nullptr, false);
     if (node.input_delta() == nullptr) return;
-    batchnorm_.gradient(node, node.input(), activation_, node.input_delta(), node.sources[0].add);
+    batchnorm_.gradient(node, node.input(), activation_, false, node.input_delta(), node.sources[0].add);
   }
 
   void prepare_inference(gpu::Node& node) override { batchnorm_.fold(node); }

@@ -37,7 +37,7 @@ class ConnectedKernel final : public gpu::Kernel {
   void backward(gpu::Node& node, const gpu::Pass&) override {
     if (batch_normalize_) {
       batchnorm_.gradient_sums(node, node.kept, activation_, false, nullptr, false);
-      batchnorm_.gradient(node, node.kept, activation_, node.delta, false);
+      batchnorm_.gradient(node, node.kept, activation_, false, node.delta, false);
     } else {
       bias_gradient(node);
     }

@@ -68,9 +68,12 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   void backward(gpu::Node& node, const gpu::Pass&) override {
     if (batch_normalize_) {
-      batchnorm_.gradient_sums(node, node.kept, activation_, sums_, sums_ ? node.input_delta(1) : nullptr,
-                               sums_ && node.sources[1].add);
-      batchnorm_.gradient(node, node.kept, activation_, node.delta, false);
+      if (!node.measured) {
+        batchnorm_.gradient_sums(node, node.kept, activation_, sums_, sums_ ? node.input_delta(1) : nullptr,
+                                 sums_ && node.sources[1].add);
+      }
+      node.measured = false;
+      batchnorm_.gradient(node, node.kept, activation_, sums_, node.delta, false);
     } else {
       bias_gradient(node);
     }
@@ -79,9 +82,12 @@ class ConvolutionalKernel final : public gpu::Kernel {
       convolution_->backward_weights(node.input(), node.delta,
                                      apart ? node.weights.copy_gradient : node.weights.gradient, !apart);
     }
-    if (node.input_delta() != nullptr) {
-      convolution_->backward_data(node.weights.copy, node.delta, node.input_delta(), node.sources[0].add);
-    }
+    if (node.input_delta() != nullptr) backward_data(node);
+  }
+  bool gradient_measurement(gpu::Node& node, gpu::GradientMeasurement* measurement) const override {
+    if (!batch_normalize_ || sums_) return false;
+    *measurement = batchnorm_.gradient_measurement(node, node.kept, activation_);
+    return true;
   }
 
   void prepare_inference(gpu::Node& node) override {
@@ -122,6 +128,18 @@ class ConvolutionalKernel final : public gpu::Kernel {
                      EndingBody<T, V>{static_cast<T*>(node.output), static_cast<const T*>(folded_bias(node)),
                                       static_cast<const T*>(addend(node)), activation_});
     });
+  }
+
+  // Where nobody else gives to the source's delta, the sums of its gradient are made on the way.
+  void backward_data(gpu::Node& node) const {
+    const gpu::Source& source = node.sources[0];
+    gpu::GradientMeasurement measurement{};
+    if (source.only && source.node->kernel->gradient_measurement(*source.node, &measurement) &&
+        convolution_->backward_data_measured(node.weights.copy, node.delta, node.input_delta(), measurement)) {
+      source.node->measured = true;
+      return;
+    }
+    convolution_->backward_data(node.weights.copy, node.delta, node.input_delta(), source.add);
   }
 
   const void* addend(const gpu::Node& node) const { return sums_ ? node.input(1) : nullptr; }

@@ -140,6 +140,66 @@ void measure(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolu
   }
 }
 
+// The sums of batch norm's gradient, of what a convolution writes as the gradient of its input: of d = f' * dx, and of d
+// times x less its mean.
+void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolution, const Tensor& w,
+                      const Tensor& dy, const Numbers& dx) {
+  enum { kMean, kFactor, kBias, kScale, kVariance, kScaleGradient, kBiasGradient, kDirect, kSlope, kConstant, kAll };
+  const auto channels = static_cast<size_t>(s.in.channels);
+  gpu::Memory memory, partial, counters;
+  ASSERT_TRUE(memory.allocate(gpu, kAll * channels * sizeof(float)) && partial.allocate(gpu, size_t{1} << 20) &&
+              counters.allocate(gpu, channels * sizeof(unsigned)));
+  const auto array = [&](size_t which) { return memory.as<float>(which * channels * sizeof(float)); };
+  std::vector<float> all(kAll * channels, 1.0f);
+  const auto constant = [&](size_t which, size_t channel) -> float& { return all[which * channels + channel]; };
+  for (size_t c = 0; c < channels; ++c) {
+    constant(kMean, c) = 0.1f * static_cast<float>(c % 5) - 0.2f;
+    // No x lies where the activation has its kink.
+    constant(kBias, c) = 0.3f * static_cast<float>(c % 3) - 0.3171f;
+    constant(kScaleGradient, c) = constant(kBiasGradient, c) = 0;
+  }
+  gpu->copy_in(memory.data(), all.data(), all.size() * sizeof(float));
+  gpu->finish();
+  const Tensor x(gpu, dx.size(), 13), found(gpu, dx.size(), 14);
+  const auto count = static_cast<double>(dx.size() / channels);
+  const host::BatchNormRules rules = host::traits().batchnorm;
+  const gpu::GradientMeasurement into = {x.data(),
+                                         array(kMean),
+                                         array(kFactor),
+                                         array(kBias),
+                                         Activation::kRelu,
+                                         array(kScale),
+                                         array(kVariance),
+                                         array(kScaleGradient),
+                                         array(kBiasGradient),
+                                         array(kDirect),
+                                         array(kSlope),
+                                         array(kConstant),
+                                         rules,
+                                         count,
+                                         partial.as<float>(),
+                                         counters.as<unsigned>()};
+  if (!convolution->backward_data_measured(w.data(), dy.data(), found.data(), into)) return;
+  expect_close(found, dx, 10);
+  gpu->copy_out(all.data(), memory.data(), all.size() * sizeof(float));
+  for (size_t c = 0; c < channels; ++c) {
+    double sum = 0, product = 0, squares = 0;
+    for (size_t i = c; i < dx.size(); i += channels) {
+      const double centred = x.values()[i] - static_cast<double>(constant(kMean, c));
+      if (centred + static_cast<double>(constant(kBias, c)) <= 0) continue;
+      sum += dx[i];
+      product += dx[i] * centred;
+      squares += dx[i] * dx[i];
+    }
+    // Every number is rounded by 2^-9 of itself, more or less.
+    const double bound = 0.02 * std::sqrt(squares) + 1e-6;
+    EXPECT_NEAR(static_cast<double>(constant(kBiasGradient, c)), sum, bound) << "channel " << c;
+    EXPECT_NEAR(static_cast<double>(constant(kScaleGradient, c)), product / rules.divisor(1), 2 * bound)
+        << "channel " << c;
+    EXPECT_NEAR(static_cast<double>(constant(kConstant, c)), -sum / count, bound / count + 1e-5 * std::fabs(sum));
+  }
+}
+
 void convolve(const std::shared_ptr<gpu::Gpu>& gpu, const ConvolutionShape& s) {
   const auto convolution = gpu->make_convolution(s, true);
   const size_t in = static_cast<size_t>(s.batch) * s.in.size(), out = static_cast<size_t>(s.batch) * s.out.size();
@@ -165,6 +225,7 @@ void convolve(const std::shared_ptr<gpu::Gpu>& gpu, const ConvolutionShape& s) {
   }
 
   measure(gpu.get(), s, convolution.get(), x, w, y);
+  measure_gradient(gpu.get(), s, convolution.get(), w, dy, dx);
 
   const Tensor sum(gpu.get(), in, 9), weights_sum(gpu.get(), s.weights(), 10);
   for (size_t i = 0; i < in; ++i) dx[i] += sum.values()[i];
@@ -197,6 +258,10 @@ DNG_GPU_TEST(ConvolutionTest, OfOddShapes) {
   convolve(gpu, shape_of(1, {48, 32, 32}, 12, 3, 1, 1));
   convolve(gpu, shape_of(2, {12, 7, 5}, 33, 3, 1, 0));
   convolve(gpu, shape_of(2, {9, 1, 1}, 3, 3, 2, 1));
+}
+DNG_GPU_TEST(ConvolutionTest, WithoutPositionsOfSomeRemainders) {
+  convolve(gpu, shape_of(4, {16, 1, 5}, 16, 1, 2, 0));
+  convolve(gpu, shape_of(4, {16, 5, 1}, 24, 3, 2, 1));
 }
 DNG_GPU_TEST(ConvolutionTest, OfManyImages) {
   // More blocks than the device has room for, and shares of several images.

@@ -100,20 +100,14 @@ enum class Slope {
 
 template <class T, int V>
 struct GradientSumsBody {
-  const T* x;
+  gpu::GradientMeasurement into;
   const T* y;  // kFromOutput
   T* delta;
   bool keep;  // writes d where delta was
   T* addend;  // the addend's delta; null: nobody wants it
   bool addend_adds;
   Slope slope_from;
-  Activation activation;
   int channels;
-  NormConstants constants;
-  const float *scale, *bias;
-  float *scale_gradient, *bias_gradient;  // null: frozen
-  host::BatchNormRules rules;
-  double count;
 
   struct Column {
     float mean[V], factor[V], bias[V];
@@ -121,9 +115,9 @@ struct GradientSumsBody {
   DNG_DEVICE Column column(int channel) const {
     Column c;
     for (int v = 0; v < V; ++v) {
-      c.mean[v] = constants.mean[channel + v];
-      c.factor[v] = constants.factor[channel + v];
-      c.bias[v] = bias[channel + v];
+      c.mean[v] = into.mean[channel + v];
+      c.factor[v] = into.factor[channel + v];
+      c.bias[v] = into.bias[channel + v];
     }
     return c;
   }
@@ -136,7 +130,7 @@ struct GradientSumsBody {
   DNG_DEVICE Row read(uint32_t row, int channel) const {
     const size_t at = place(row, channel);
     Row r;
-    r.x = gpu::pack<V>(x + at);
+    r.x = gpu::pack<V>(static_cast<const T*>(into.x) + at);
     r.delta = gpu::pack<V>(delta + at);
     if (slope_from == Slope::kFromOutput) r.y = gpu::pack<V>(y + at);
     if (addend_adds) r.addend = gpu::pack<V>(addend + at);
@@ -150,11 +144,11 @@ struct GradientSumsBody {
     }
     if (slope_from == Slope::kFromOutput) {
       for (int v = 0; v < V; ++v) output[v] = gpu::to_float(row.y.values[v]);
-      slope_all<V>(output, activation, d);
+      slope_all<V>(output, into.activation, d);
     } else if (slope_from == Slope::kFromInput) {
       for (int v = 0; v < V; ++v) output[v] = centred[v] * c.factor[v] + c.bias[v];
-      activate_all<V>(output, activation);
-      slope_all<V>(output, activation, d);
+      activate_all<V>(output, into.activation);
+      slope_all<V>(output, into.activation, d);
     }
     for (int v = 0; v < V; ++v) {
       a[v] += d[v];
@@ -168,17 +162,7 @@ struct GradientSumsBody {
     }
     gpu::store<T, V>(d, addend + at);
   }
-  DNG_DEVICE void finish(int channel, double a, double b) const {
-    const BatchNormGradient g = batchnorm_gradient(rules, static_cast<double>(scale[channel]),
-                                                   static_cast<double>(constants.variance[channel]), a, b, count);
-    if (bias_gradient != nullptr) {
-      bias_gradient[channel] += g.bias;
-      scale_gradient[channel] += g.scale;
-    }
-    constants.direct[channel] = g.direct;
-    constants.slope[channel] = g.slope;
-    constants.constant[channel] = g.constant;
-  }
+  DNG_DEVICE void finish(int channel, double a, double b) const { into.finish(channel, a, b); }
 };
 
 // dx = d * direct + (x - mean) * slope + constant; dx may be delta.
@@ -300,34 +284,52 @@ class BatchNorm {
     affine(node, x, addend, activation, c.mean, c.factor);
   }
 
-  // delta becomes d where nothing else remembers it: pass `slope_of_gradient` to gradient().
+  // What gradient_sums needs, where there is no addend.
+  gpu::GradientMeasurement gradient_measurement(gpu::Node& node, const void* x, Activation activation) const {
+    const NormConstants c(node.constants, channels_);
+    return {x,
+            c.mean,
+            c.factor,
+            node.bias.value,
+            activation,
+            node.scale.value,
+            c.variance,
+            node.learns ? node.scale.gradient : nullptr,
+            node.learns ? node.bias.gradient : nullptr,
+            c.direct,
+            c.slope,
+            c.constant,
+            rules_,
+            static_cast<double>(node.rows()),
+            node.partial,
+            node.counters};
+  }
+  // delta becomes d where nothing else remembers it. Not where the sums are made already.
   void gradient_sums(gpu::Node& node, const void* x, Activation activation, bool has_addend, void* addend_delta,
-                     bool addend_adds) {
-    const Slope from = activation == Activation::kLinear ? Slope::kGiven
-                       : has_addend                      ? Slope::kFromOutput
-                                                         : Slope::kFromInput;
-    slope_of_gradient_ = from == Slope::kFromOutput ? Slope::kGiven : from;
+                     bool addend_adds) const {
+    const Slope from = slope_of_sums(activation, has_addend);
+    const gpu::GradientMeasurement into = gradient_measurement(node, x, activation);
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
       sum_columns<V>(
           *node.gpu, node.rows(), channels_, node.partial, node.counters,
-          GradientSumsBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(node.output),
-                                 static_cast<T*>(node.delta), from == Slope::kFromOutput, static_cast<T*>(addend_delta),
-                                 addend_adds, from, activation, channels_, NormConstants(node.constants, channels_),
-                                 node.scale.value, node.bias.value, node.learns ? node.scale.gradient : nullptr,
-                                 node.learns ? node.bias.gradient : nullptr, rules_, static_cast<double>(node.rows())});
+          GradientSumsBody<T, V>{into, static_cast<const T*>(node.output), static_cast<T*>(node.delta),
+                                 from == Slope::kFromOutput, static_cast<T*>(addend_delta), addend_adds, from,
+                                 channels_});
     });
   }
 
-  // After gradient_sums with the same activation.
-  void gradient(gpu::Node& node, const void* x, Activation activation, void* dx, bool adds) const {
+  // After the sums, with the same activation and addend.
+  void gradient(gpu::Node& node, const void* x, Activation activation, bool has_addend, void* dx, bool adds) const {
+    const Slope sums = slope_of_sums(activation, has_addend);
+    const Slope from = sums == Slope::kFromOutput ? Slope::kGiven : sums;
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
       each_in_column(*node.gpu, node.size() / V, static_cast<size_t>(channels_ / V),
                      GradientBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(node.delta),
-                                        static_cast<T*>(dx), adds, slope_of_gradient_, activation,
+                                        static_cast<T*>(dx), adds, from, activation,
                                         NormConstants(node.constants, channels_), node.bias.value});
     });
   }
@@ -357,6 +359,9 @@ class BatchNorm {
   }
 
  private:
+  static Slope slope_of_sums(Activation activation, bool has_addend) {
+    return activation == Activation::kLinear ? Slope::kGiven : has_addend ? Slope::kFromOutput : Slope::kFromInput;
+  }
   void affine(gpu::Node& node, const void* x, const void* addend, Activation activation, const float* mean,
               const float* factor) const {
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
@@ -371,7 +376,6 @@ class BatchNorm {
   host::BatchNormRules rules_;
   float rolling_rate_ = 0;
   int channels_ = 0;
-  Slope slope_of_gradient_ = Slope::kGiven;
 };
 
 }  // namespace dng::DNG_GPU

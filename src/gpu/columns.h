@@ -38,16 +38,16 @@ DNG_DEVICE void finish_sums(const Block& block, const float* partial, int shares
       constexpr int kAhead = 16;  // reads that are under way at once
       for (int share = thread / width; share < shares; share += kAhead * sharers) {
         gpu::Pack<float, 2> pairs[kAhead];
-        for (int i = 0; i < kAhead; ++i) {
+        DNG_UNROLL for (int i = 0; i < kAhead; ++i) {
           const int mine = share + i * sharers;
           pairs[i] = fresh_pair(partial + 2 * (static_cast<size_t>(mine < shares ? mine : share) *
                                                    static_cast<size_t>(channels) +
                                                static_cast<size_t>(channel)));
         }
-        for (int i = 0; i < kAhead; ++i) {
-          if (share + i * sharers >= shares) break;
-          a += static_cast<double>(pairs[i].values[0]);
-          b += static_cast<double>(pairs[i].values[1]);
+        DNG_UNROLL for (int i = 0; i < kAhead; ++i) {
+          const bool there = share + i * sharers < shares;
+          a += there ? static_cast<double>(pairs[i].values[0]) : 0.0;
+          b += there ? static_cast<double>(pairs[i].values[1]) : 0.0;
         }
       }
     }
@@ -101,10 +101,10 @@ struct ColumnSums {
         for (auto row = static_cast<uint32_t>(block.y() * height + thread / columns); row < rows;
              row += kAhead * step) {
           typename Body::Row ahead[kAhead];
-          for (uint32_t i = 0; i < kAhead; ++i) {
+          DNG_UNROLL for (uint32_t i = 0; i < kAhead; ++i) {
             if (row + i * step < rows) ahead[i] = body.read(row + i * step, channel);
           }
-          for (uint32_t i = 0; i < kAhead; ++i) {
+          DNG_UNROLL for (uint32_t i = 0; i < kAhead; ++i) {
             if (row + i * step < rows) body.add(ahead[i], row + i * step, channel, column, a, b);
           }
         }

@@ -17,6 +17,7 @@
 namespace dng::gpu {
 
 class Kernel;
+struct GradientMeasurement;
 struct Measurement;
 struct Operations;
 
@@ -55,6 +56,11 @@ class Convolution {
   }
   // dx = or, where `add`, += the gradient in x.
   virtual void backward_data(const void* weights, const void* dy, void* dx, bool add) = 0;
+  // dx = the gradient in x, and its sums (gpu/measurement.h). False: cannot, and nothing was done.
+  virtual bool backward_data_measured(const void* /*weights*/, const void* /*dy*/, void* /*dx*/,
+                                      const GradientMeasurement&) {
+    return false;
+  }
   virtual void backward_weights(const void* x, const void* dy, void* dweights, bool add) = 0;
 };
 
@@ -116,6 +122,8 @@ class Gpu {
 
   // For the launcher (gpu/launch.h): the CUDA stream, or the emulated GPU's recording.
   virtual void* stream() = 0;
+  // Whether a kernel may be started before the one before it is done; it waits for that by itself then.
+  virtual bool overlaps() const { return false; }
   // Processors of the device: how many blocks it takes to fill it.
   virtual int processors() const = 0;
 };

@@ -23,6 +23,7 @@ struct Node;
 struct Source {
   Node* node = nullptr;  // null: the network's input
   bool wanted = false;   // its gradient is wanted
+  bool only = false;     // nobody else gives to its delta
   bool add = false;      // somebody has given to its delta before in a backward pass: add instead of overwriting
 };
 
@@ -50,6 +51,7 @@ struct Node {
   bool trains = true;     // training passes will come
   bool learns = true;     // false: its parameters are frozen
   bool reached = false;   // the cost depends on it, and something it depends on learns
+  bool measured = false;  // in a backward pass: who gave its delta has made the sums of its gradient, too
   bool sums = false;      // the kernel took over a shortcut: the last source is added, and is given its gradient first
 
   Values bias, scale, mean, variance, weights;
@@ -114,6 +116,10 @@ class Kernel {
   virtual const Activation* sum_activation() const { return nullptr; }
   // From now on adds the output of another node, its last source, before it applies this activation; false: it cannot.
   virtual bool take_sum(Activation) { return false; }
+
+  // What it sums over its delta before anything else, for the one who writes that delta; false: nothing, or not from
+  // its delta alone.
+  virtual bool gradient_measurement(Node&, GradientMeasurement*) const { return false; }
 
   virtual Needs needs(const Node&) const { return {}; }
   // Once, when all memory is there.

@@ -22,6 +22,7 @@
 #if defined(__CUDACC__)
 #include "gpu/cuda/check.h"
 #define DNG_GPU cuda
+#define DNG_UNROLL _Pragma("unroll")
 #else
 #include <cstring>
 #include <functional>
@@ -29,6 +30,7 @@
 
 #include "layers/cost_math.h"
 #define DNG_GPU emulated
+#define DNG_UNROLL
 #endif
 
 namespace dng::DNG_GPU {
@@ -42,8 +44,34 @@ constexpr size_t kMostShared = size_t{99} << 10;
 
 inline cudaStream_t stream_of(gpu::Gpu& gpu) { return static_cast<cudaStream_t>(gpu.stream()); }
 
+// First in every kernel. Where kernels overlap, it is there before the one before it is done: here it waits for that
+// one's results, and lets the next one come, as soon as all its own blocks are there.
+__device__ inline void follow() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+template <class... Parameters>
+void start(gpu::Gpu& gpu, void (*kernel)(Parameters...), dim3 grid, int threads, size_t shared_bytes,
+           const Parameters&... parameters) {
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream_of(gpu);
+  config.attrs = &attribute;
+  config.numAttrs = gpu.overlaps() ? 1 : 0;
+  check(cudaLaunchKernelEx(&config, kernel, parameters...));
+}
+
 template <class Body>
 __global__ void __launch_bounds__(kThreads) each_kernel(uint32_t count, const Body body) {
+  follow();
   for (uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) body(i);
 }
 
@@ -53,14 +81,14 @@ void each(gpu::Gpu& gpu, size_t count, const Body& body) {
   gpu::require_countable(count);
   const size_t wanted = (count + kThreads - 1) / kThreads;
   const size_t most = static_cast<size_t>(gpu.processors()) * 16;
-  each_kernel<<<static_cast<unsigned>(wanted < most ? wanted : most), kThreads, 0, stream_of(gpu)>>>(
-      static_cast<uint32_t>(count), body);
-  check(cudaGetLastError());
+  start(gpu, each_kernel<Body>, dim3(static_cast<unsigned>(wanted < most ? wanted : most)), kThreads, 0,
+        static_cast<uint32_t>(count), body);
 }
 
 template <class Body>
 __global__ void __launch_bounds__(kThreads)
     each_in_column_kernel(uint32_t count, uint32_t columns, uint32_t step, const Body body) {
+  follow();
   uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= step || i >= count) return;
   const uint32_t column = i % columns;
@@ -81,9 +109,8 @@ void each_in_column(gpu::Gpu& gpu, size_t count, size_t columns, const Body& bod
   blocks = blocks < least ? least : blocks > most ? most : blocks;
   const size_t threads = blocks * kThreads;
   const size_t step = threads < columns ? columns : threads / columns * columns;
-  each_in_column_kernel<<<static_cast<unsigned>(blocks), kThreads, 0, stream_of(gpu)>>>(
-      static_cast<uint32_t>(count), static_cast<uint32_t>(columns), static_cast<uint32_t>(step), body);
-  check(cudaGetLastError());
+  start(gpu, each_in_column_kernel<Body>, dim3(static_cast<unsigned>(blocks)), kThreads, 0,
+        static_cast<uint32_t>(count), static_cast<uint32_t>(columns), static_cast<uint32_t>(step), body);
 }
 
 class Block {
@@ -107,9 +134,9 @@ class Block {
   }
   // The same for any `count` blocks that have a counter of their own.
   __device__ bool is_last_of(unsigned* counter, unsigned count, int* flag) const {
-    __threadfence();
     __syncthreads();
     if (threadIdx.x == 0) {
+      __threadfence();  // for what the whole block wrote: it is ordered before by the barrier
       *flag = atomicAdd(counter, 1u) == count - 1 ? 1 : 0;
       if (*flag != 0) *counter = 0;
     }
@@ -122,6 +149,7 @@ class Block {
 
 template <class Body>
 __global__ void __launch_bounds__(kThreads) blocks_kernel(const Body body) {
+  follow();
   __shared__ typename Body::Shared shared;
   const Block block;
   body(block, shared);
@@ -129,13 +157,12 @@ __global__ void __launch_bounds__(kThreads) blocks_kernel(const Body body) {
 
 template <class Body>
 void blocks(gpu::Gpu& gpu, int x, int y, const Body& body) {
-  const dim3 grid(static_cast<unsigned>(x), static_cast<unsigned>(y));
-  blocks_kernel<<<grid, kThreads, 0, stream_of(gpu)>>>(body);
-  check(cudaGetLastError());
+  start(gpu, blocks_kernel<Body>, dim3(static_cast<unsigned>(x), static_cast<unsigned>(y)), kThreads, 0, body);
 }
 
 template <class Body>
 __global__ void __launch_bounds__(kThreads) blocks_with_kernel(const __grid_constant__ Body body) {
+  follow();
   extern __shared__ __align__(16) char shared_by_block[];
   const Block block;
   body(block, shared_by_block);
@@ -148,9 +175,7 @@ void blocks_with(gpu::Gpu& gpu, int x, int y, size_t bytes, const Body& body) {
     check(cudaFuncSetAttribute(blocks_with_kernel<Body>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                static_cast<int>(bytes)));
   }
-  const dim3 grid(static_cast<unsigned>(x), static_cast<unsigned>(y));
-  blocks_with_kernel<<<grid, kThreads, bytes, stream_of(gpu)>>>(body);
-  check(cudaGetLastError());
+  start(gpu, blocks_with_kernel<Body>, dim3(static_cast<unsigned>(x), static_cast<unsigned>(y)), kThreads, bytes, body);
 }
 
 // The lanes of a warp share a sample.
@@ -192,6 +217,7 @@ class WarpLanes {
 
 template <class Body>
 __global__ void __launch_bounds__(kThreads) samples_kernel(int count, const Body body) {
+  follow();
   const int sample = static_cast<int>((blockIdx.x * blockDim.x + threadIdx.x) / 32);
   if (sample < count) body(sample, WarpLanes());
 }
@@ -199,9 +225,8 @@ __global__ void __launch_bounds__(kThreads) samples_kernel(int count, const Body
 template <class Body>
 void samples(gpu::Gpu& gpu, int count, const Body& body) {
   constexpr int kSamples = 4;  // of a block
-  samples_kernel<<<static_cast<unsigned>((count + kSamples - 1) / kSamples), kSamples * 32, 0, stream_of(gpu)>>>(count,
-                                                                                                           body);
-  check(cudaGetLastError());
+  start(gpu, samples_kernel<Body>, dim3(static_cast<unsigned>((count + kSamples - 1) / kSamples)), kSamples * 32, 0,
+        count, body);
 }
 
 #else

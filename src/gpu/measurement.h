@@ -1,11 +1,14 @@
-// Mean and variance of a batch: where they go, and what follows from them. Formulas in engine/batchnorm_formulas.h.
+// What batch norm sums over a batch, where it goes, and what follows from it. Formulas in engine/batchnorm_formulas.h.
+// Sums may be a convolution's, of what it writes.
 #pragma once
 
+#include "engine/activation.h"
 #include "engine/batchnorm_formulas.h"
 #include "gpu/step_input.h"
 
 namespace dng::gpu {
 
+// Mean and variance.
 struct Measurement {
   float *mean, *variance, *factor;  // of the batch, for each channel
   const float* scale;
@@ -31,6 +34,32 @@ struct Measurement {
         batchnorm_factor(rules, static_cast<double>(scale[channel]), static_cast<double>(batch_variance)));
     rolling_mean[channel] = batchnorm_rolled(rolling_mean[channel], rate, batch_mean);
     rolling_variance[channel] = batchnorm_rolled(rolling_variance[channel], rate, batch_variance);
+  }
+};
+
+// The sums of d = f' * delta, and of d * (x - mean).
+struct GradientMeasurement {
+  const void* x;  // what is normalised
+  const float *mean, *factor, *bias;
+  Activation activation;  // f, of (x - mean) * factor + bias
+  const float *scale, *variance;
+  float *scale_gradient, *bias_gradient;  // null: frozen
+  float *direct, *slope, *constant;
+  host::BatchNormRules rules;
+  double count;
+  float* partial;
+  unsigned* counters;
+
+  DNG_HOST_DEVICE void finish(int channel, double a, double b) const {
+    const BatchNormGradient g = batchnorm_gradient(rules, static_cast<double>(scale[channel]),
+                                                   static_cast<double>(variance[channel]), a, b, count);
+    if (bias_gradient != nullptr) {
+      bias_gradient[channel] += g.bias;
+      scale_gradient[channel] += g.scale;
+    }
+    direct[channel] = g.direct;
+    slope[channel] = g.slope;
+    constant[channel] = g.constant;
   }
 };
 

@@ -14,6 +14,7 @@
 
 #include "gpu/columns.h"
 #include "gpu/divider.h"
+#include "gpu/elementwise.h"
 #include "gpu/measurement.h"
 #include "gpu/shared_workspace.h"
 #include "gpu/tile.h"
@@ -34,17 +35,18 @@ DNG_HOST_DEVICE constexpr int rounded_up(int number, int multiple) {
 // 16, 32 or 64
 inline int padded_channels(int channels) { return channels <= 16 ? 16 : channels <= 32 ? 32 : 64; }
 
-// Eight channels of a pixel, zero beyond the last channel; `channel` is a multiple of eight.
-DNG_DEVICE inline Eight eight_channels(const gpu::BFloat16* pixel, int channel, int channels) {
-  Eight eight{};
+// Eight channels of a pixel into shared memory, zero beyond the last channel and where the pixel is not there (`pixel` is
+// some valid address then); `channel` is a multiple of eight. Done after finish_copies().
+DNG_DEVICE inline void copy_channels(const gpu::BFloat16* pixel, int channel, int channels, bool there,
+                                     gpu::BFloat16* to) {
   if (channels % kPackOfTile == 0) {
-    if (channel < channels) eight = *reinterpret_cast<const Eight*>(pixel + channel);
-  } else {
-    for (int i = 0; i < kPackOfTile && channel + i < channels; ++i) eight.values[i] = pixel[channel + i];
+    there = there && channel < channels;
+    return begin_copy(to, there ? pixel + channel : pixel, there);
   }
-  return eight;
+  Eight eight{};
+  for (int i = 0; there && i < kPackOfTile && channel + i < channels; ++i) eight.values[i] = pixel[channel + i];
+  *reinterpret_cast<Eight*>(to) = eight;
 }
-DNG_DEVICE inline void put(const Eight& eight, gpu::BFloat16* to) { *reinterpret_cast<Eight*>(to) = eight; }
 
 // A rectangle of images of [batch][height][width][channels], for shared memory: [images][rows][columns] pixels of some
 // channels, zero outside of an image, beyond the last image and beyond the last channel.
@@ -75,11 +77,9 @@ struct Rectangles {
         const int number = by_rectangle.quotient(pixel), inside = pixel - number * pixels();
         const int row = by_row.quotient(inside);
         const int y = top + row, x = left + inside - row * columns;
-        Eight eight{};
-        if (number < images && y >= 0 && y < height && x >= 0 && x < width) {
-          eight = eight_channels(from + ((number * height + y) * width + x) * channels, first + channel, channels);
-        }
-        put(eight, to + pixel * (kPadded + kApart) + channel);
+        const bool there = number < images && y >= 0 && y < height && x >= 0 && x < width;
+        copy_channels(from + (there ? ((number * height + y) * width + x) * channels : 0), first + channel, channels,
+                      there, to + pixel * (kPadded + kApart) + channel);
       }
     });
   }
@@ -171,8 +171,9 @@ struct Gather {
   }
 
  private:
+  // One at least, for classes without positions.
   int region_rows(const PositionClass& c) const { return (tile_rows - 1) * in_step + c.down_range + 1; }
-  int region_columns(const PositionClass& c) const { return (c.columns - 1) * in_step + c.across_range + 1; }
+  int region_columns(const PositionClass& c) const { return std::max(0, c.columns - 1) * in_step + c.across_range + 1; }
   int region_pixels(const PositionClass& c) const { return region_rows(c) * region_columns(c); }
 };
 
@@ -225,8 +226,65 @@ inline Gather backward_gather(const gpu::ConvolutionShape& s, int processors) {
 }
 
 // kInner: tiles of the channels read. A block writes kSide * kBeside tiles of channels, kSide of them by each warp.
-// kGradient: reads outputs and writes inputs. kMeasured: what is written is measured, too.
-enum class Way { kForward, kMeasured, kGradient };
+// Gradients read outputs and write inputs. Where measured, sums are made of what is written.
+enum class Way { kForward, kForwardMeasured, kGradient, kGradientMeasured };
+
+// The sums of batch norm, forward; `channel` is the first of a tile.
+class ForwardSums {
+ public:
+  using Measurement = gpu::Measurement;
+  DNG_DEVICE void start(const Measurement& m, int channel, int channels) {
+    pivot_.start([&](int column) { return channel + column < channels ? m.rolling_mean[channel + column] : 0.0f; });
+  }
+  // `value` was stored for `column` + `which`, at `place` in the tensor.
+  DNG_DEVICE void add(const Measurement&, size_t, int column, int which, float value) {
+    const float distance = value - pivot_.get(column, which);
+    totals_.add(column, which, distance, distance * distance);
+  }
+  template <class Function>
+  DNG_DEVICE void total(const Function& function) {
+    totals_.total(function);
+  }
+  DNG_DEVICE static void finish(const Measurement& m, int channel, double a, double b) {
+    m.finish(channel, static_cast<double>(m.rolling_mean[channel]), a, b);
+  }
+
+ private:
+  ColumnValues pivot_;
+  ColumnTotals totals_;
+};
+
+// The same of the gradient.
+class GradientSums {
+ public:
+  using Measurement = gpu::GradientMeasurement;
+  DNG_DEVICE void start(const Measurement& m, int channel, int channels) {
+    const auto read = [&](const float* from) {
+      return [=](int column) { return channel + column < channels ? from[channel + column] : 0.0f; };
+    };
+    mean_.start(read(m.mean));
+    factor_.start(read(m.factor));
+    bias_.start(read(m.bias));
+  }
+  DNG_DEVICE void add(const Measurement& m, size_t place, int column, int which, float value) {
+    const float centred = gpu::to_float(static_cast<const gpu::BFloat16*>(m.x)[place]) - mean_.get(column, which);
+    if (m.activation != Activation::kLinear) {
+      float output = centred * factor_.get(column, which) + bias_.get(column, which);
+      activate_all<1>(&output, m.activation);
+      slope_all<1>(&output, m.activation, &value);
+    }
+    totals_.add(column, which, value, value * centred);
+  }
+  template <class Function>
+  DNG_DEVICE void total(const Function& function) {
+    totals_.total(function);
+  }
+  DNG_DEVICE static void finish(const Measurement& m, int channel, double a, double b) { m.finish(channel, a, b); }
+
+ private:
+  ColumnValues mean_, factor_, bias_;
+  ColumnTotals totals_;
+};
 
 template <int kInner, int kSide, int kBeside, Way kWay>
 struct GatherBody {
@@ -236,9 +294,12 @@ struct GatherBody {
   // y = f(sum + bias + addend), each null where there is none.
   const gpu::BFloat16 *bias, *addend;
   bool relu;
-  gpu::Measurement measurement;
 
-  static constexpr bool kTransposed = kWay == Way::kGradient;
+  static constexpr bool kTransposed = kWay == Way::kGradient || kWay == Way::kGradientMeasured;
+  static constexpr bool kMeasures = kWay == Way::kForwardMeasured || kWay == Way::kGradientMeasured;
+  using Sums = std::conditional_t<kTransposed, GradientSums, ForwardSums>;
+  typename Sums::Measurement measurement;
+
   static constexpr int kRead = kInner * kTile, kWritten = kSide * kBeside * kTile;
   static constexpr int kStride = kRead + kApart;
   static constexpr int kOutputs = kTransposed ? kRead : kWritten, kInputs = kTransposed ? kWritten : kRead;
@@ -252,20 +313,22 @@ struct GatherBody {
   };
   static_assert(sizeof(Measured) <= Gather::kForMeasurement);
   static size_t shared_bytes(const Gather& g) {
-    return g.shared_bytes(kTransposed) + (kWay == Way::kMeasured ? sizeof(Measured) : 0);
+    return g.shared_bytes(kTransposed) + (kMeasures ? sizeof(Measured) : 0);
   }
 
   DNG_DEVICE void operator()(const Block& block, char* shared) const {
     const int side = block.x() % g.sides, rest = block.x() / g.sides;
     const PositionClass& c = g.list[rest % g.classes];
     const int first = rest / g.classes * g.tile_rows;
-    if (first >= c.rows) return;
-    const int rows = c.rows - first < g.tile_rows ? c.rows - first : g.tile_rows, count = rows * c.columns;
+    // Where it is measured, blocks without positions count, too.
+    if (first >= c.rows && !kMeasures) return;
+    const int left = c.rows > first ? c.rows - first : 0, rows = left < g.tile_rows ? left : g.tile_rows;
+    const int count = rows * c.columns;
     auto* read_at = reinterpret_cast<int*>(shared);
     int* written_at = read_at + kMostPositions;
     auto* measured = reinterpret_cast<Measured*>(written_at + kMostPositions);
     auto* filter = reinterpret_cast<gpu::BFloat16*>(reinterpret_cast<char*>(measured) +
-                                                    (kWay == Way::kMeasured ? sizeof(Measured) : 0));
+                                                    (kMeasures ? sizeof(Measured) : 0));
     gpu::BFloat16* region = filter + c.taps * kOutputs * kWeightStride;
 
     block.each_thread([&](int position) {
@@ -277,12 +340,13 @@ struct GatherBody {
     });
     load_weights(block, c, side, filter);
     c.region.template load<kRead>(block, in, block.y(), 1, 1, first * g.in_step + c.down, c.across, 0, region);
+    block.each_thread([](int) { finish_copies(); });
     block.barrier();
 
     block.each_warp([&](int warp) {
       const int channel = warp % kBeside * (kSide * kTile);
       Rows b_rows[kSide];
-      for (int j = 0; j < kSide; ++j) {
+      DNG_UNROLL for (int j = 0; j < kSide; ++j) {
         const int from = channel + j * kTile;
         if (kTransposed) {
           b_rows[j] = transposed_rows_of_b(
@@ -292,19 +356,24 @@ struct GatherBody {
               [&](int column, int half) { return filter + (from + column) * kWeightStride + half * kPackOfTile; });
         }
       }
-      ColumnTotals sum[kSide], squares[kSide];
+      Sums moments[kSide];
+      if constexpr (kMeasures) {
+        DNG_UNROLL for (int j = 0; j < kSide; ++j) {
+          moments[j].start(measurement, side * kWritten + channel + j * kTile, g.out_channels);
+        }
+      }
       for (int tile = warp / kBeside; tile * kTile < count; tile += kWarps / kBeside) {
         const Rows a_rows = rows_of_a([&](int row, int half) {
           return region + read_at[tile * kTile + row] + half * kPackOfTile;
         });
         TileC sums[kSide];
-        for (TileC& sum : sums) clear(&sum);
-        for (int t = 0; t < c.taps; ++t) {
+        DNG_UNROLL for (TileC& sum : sums) clear(&sum);
+        const auto under_tap = [&](int t) {
           const int tap = c.list[t].offset, weight = t * kOutputs * kWeightStride;
-          for (int k = 0; k < kInner; ++k) {
+          DNG_UNROLL for (int k = 0; k < kInner; ++k) {
             TileA a;
             load_a(&a, a_rows, tap + k * kTile);
-            for (int j = 0; j < kSide; ++j) {
+            DNG_UNROLL for (int j = 0; j < kSide; ++j) {
               TileB b;
               if (kTransposed) {
                 load_b_transposed(&b, b_rows[j], weight + k * kTile * kWeightStride);
@@ -314,39 +383,43 @@ struct GatherBody {
               multiply_add(&sums[j], a, b);
             }
           }
+        };
+        if (c.taps == kMostTaps) {
+          DNG_UNROLL for (int t = 0; t < kMostTaps; ++t) under_tap(t);
+        } else {
+          for (int t = 0; t < c.taps; ++t) under_tap(t);
         }
         const size_t image = static_cast<size_t>(block.y()) * static_cast<size_t>(g.out_height * g.out_width) *
                              static_cast<size_t>(g.out_channels);
-        for (int j = 0; j < kSide; ++j) {
+        DNG_UNROLL for (int j = 0; j < kSide; ++j) {
           const int tile_channel = side * kWritten + channel + j * kTile;
           for_pairs(&sums[j], [&](int row, int column, float one, float two) {
             const int at = written_at[tile * kTile + row];
             if (at < 0) return;
             store_pair(image + static_cast<size_t>(at), tile_channel + column, one, two);
-            if constexpr (kWay == Way::kMeasured) {
+            if constexpr (kMeasures) {
               // What was stored counts, not what it was rounded from.
-              one = gpu::to_float(gpu::from_float<gpu::BFloat16>(one)) - pivot(tile_channel + column);
-              two = gpu::to_float(gpu::from_float<gpu::BFloat16>(two)) - pivot(tile_channel + column + 1);
-              sum[j].add(column, one, two);
-              squares[j].add(column, one * one, two * two);
+              const size_t place = image + static_cast<size_t>(at + tile_channel + column);
+              if (tile_channel + column < g.out_channels) {
+                moments[j].add(measurement, place, column, 0, gpu::to_float(gpu::from_float<gpu::BFloat16>(one)));
+              }
+              if (tile_channel + column + 1 < g.out_channels) {
+                moments[j].add(measurement, place + 1, column, 1, gpu::to_float(gpu::from_float<gpu::BFloat16>(two)));
+              }
             }
           });
         }
       }
-      if constexpr (kWay == Way::kMeasured) {
-        for (int j = 0; j < kSide; ++j) {
-          sum[j].total([&](int column, float one, float two) {
-            measured->sums[warp][0][j * kTile + column] = one;
-            measured->sums[warp][0][j * kTile + column + 1] = two;
-          });
-          squares[j].total([&](int column, float one, float two) {
-            measured->sums[warp][1][j * kTile + column] = one;
-            measured->sums[warp][1][j * kTile + column + 1] = two;
+      if constexpr (kMeasures) {
+        DNG_UNROLL for (int j = 0; j < kSide; ++j) {
+          moments[j].total([&](int column, float sum, float other) {
+            measured->sums[warp][0][j * kTile + column] = sum;
+            measured->sums[warp][1][j * kTile + column] = other;
           });
         }
       }
     });
-    if constexpr (kWay == Way::kMeasured) finish_measurement(block, side, first / g.tile_rows, measured);
+    if constexpr (kMeasures) finish_measurement(block, side, rest, measured);
   }
 
  private:
@@ -358,22 +431,16 @@ struct GatherBody {
       for (int i = thread; i < items; i += kThreads) {
         const int channel = i % kPacks * kPackOfTile, row = i / kPacks;
         const int tap = row / kOutputs, output = first_output + row % kOutputs;
-        Eight eight{};
-        if (output < g.outputs) {
-          eight = eight_channels(weights + (output * g.all_taps + c.list[tap].weight) * g.inputs, first_input + channel,
-                                 g.inputs);
-        }
-        put(eight, to + row * kWeightStride + channel);
+        const bool there = output < g.outputs;
+        copy_channels(weights + (there ? (output * g.all_taps + c.list[tap].weight) * g.inputs : 0),
+                      first_input + channel, g.inputs, there, to + row * kWeightStride + channel);
       }
     });
   }
 
-  DNG_DEVICE float pivot(int channel) const {
-    return channel < g.out_channels ? measurement.rolling_mean[channel] : 0.0f;
-  }
   // All blocks of a side share its channels.
   DNG_DEVICE void finish_measurement(const Block& block, int side, int tile, Measured* measured) const {
-    const int tiles = g.tiles_down(), share = block.y() * tiles + tile, shares = block.count_y() * tiles;
+    const int tiles = g.tiles_down() * g.classes, share = block.y() * tiles + tile, shares = block.count_y() * tiles;
     block.barrier();
     block.each_thread([&](int thread) {
       const int which = thread / kWritten, mine = thread % kWritten, channel = side * kWritten + mine;
@@ -388,9 +455,7 @@ struct GatherBody {
     });
     if (!block.is_last_of(measurement.counters + side, static_cast<unsigned>(shares), &measured->flag)) return;
     finish_sums(block, measurement.partial, shares, g.out_channels, side * kWritten, kWritten, measured->totals,
-                [&](int channel, double a, double b) {
-                  measurement.finish(channel, static_cast<double>(measurement.rolling_mean[channel]), a, b);
-                });
+                [&](int channel, double a, double b) { Sums::finish(measurement, channel, a, b); });
   }
 
   DNG_DEVICE void store_pair(size_t pixel, int channel, float one, float two) const {
@@ -510,6 +575,7 @@ struct WeightsBody {
       p.region.template load<kTile>(block, x, image, images, p.tile_images, first * p.stride - p.padding,
                                           -p.padding, input, region);
       load_delta(block, image, images, first, output, delta);
+      block.each_thread([](int) { finish_copies(); });
       block.barrier();
       block.each_warp([&](int warp) {
         for (int k = warp * kTile; k < p.positions; k += kWarps * kTile) {
@@ -519,7 +585,7 @@ struct WeightsBody {
               [&](int inner, int half) { return region + pixels[k + inner] + half * kPackOfTile; });
           TileA a;
           load_a_transposed(&a, a_rows, 0);
-          for (int tap = 0; tap < kTaps; ++tap) {
+          DNG_UNROLL for (int tap = 0; tap < kTaps; ++tap) {
             constexpr int kSize = kTaps == 1 ? 1 : kMostSize;
             TileB b;
             load_b_transposed(&b, b_rows, (tap / kSize * p.region.columns + tap % kSize) * kStride);
@@ -535,7 +601,7 @@ struct WeightsBody {
     for (const bool adds : {false, true}) {
       block.each_warp([&](int warp) {
         if ((warp < kHalf) != adds) return;
-        for (int tap = 0; tap < kTaps; ++tap) {
+        DNG_UNROLL for (int tap = 0; tap < kTaps; ++tap) {
           float* to = left + warp % kHalf * kNumbers + tap * kTile * kTile;
           for_pairs(&sums[warp].taps[tap], [&](int row, int column, float one, float two) {
             float* pair = to + row * kTile + column;
@@ -570,12 +636,9 @@ struct WeightsBody {
       for (int i = thread; i < items; i += kThreads) {
         const int position = i / kPacks, channel = i % kPacks * kPackOfTile;
         const int number = p.by_image.quotient(position), inside = position - number * in_tile;
-        Eight eight{};
-        if (number < images && inside < there) {
-          eight = eight_channels(from + (number * p.out_height * p.out_width + inside) * p.outputs, output + channel,
-                                 p.outputs);
-        }
-        put(eight, to + position * kStride + channel);
+        const bool read = number < images && inside < there;
+        copy_channels(from + (read ? (number * p.out_height * p.out_width + inside) * p.outputs : 0), output + channel,
+                      p.outputs, read, to + position * kStride + channel);
       }
     });
   }
@@ -654,11 +717,8 @@ class NarrowConvolution final : public gpu::Convolution {
 
   void forward(const void* x, const void* weights, void* y) override { forward_with(x, weights, y, Ending()); }
   bool forward_measured(const void* x, const void* weights, void* y, const gpu::Measurement& measurement) override {
-    const size_t shares = static_cast<size_t>(batch_) * static_cast<size_t>(forward_.tiles_down());
-    if (2 * shares * static_cast<size_t>(forward_.out_channels) > kMostPartial) return false;
-    Ending ending;
-    ending.measurement = &measurement;
-    gather<Way::kMeasured>(forward_, x, weights, y, ending);
+    if (!has_room(forward_)) return false;
+    gather<Way::kForwardMeasured>(forward_, x, weights, y, Ending(), &measurement);
     return true;
   }
   bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend, bool relu,
@@ -674,6 +734,12 @@ class NarrowConvolution final : public gpu::Convolution {
     Ending ending;
     if (add) ending.addend = static_cast<const gpu::BFloat16*>(dx);
     gather<Way::kGradient>(backward_, dy, weights, dx, ending);
+  }
+  bool backward_data_measured(const void* weights, const void* dy, void* dx,
+                              const gpu::GradientMeasurement& measurement) override {
+    if (!has_room(backward_)) return false;
+    gather<Way::kGradientMeasured>(backward_, dy, weights, dx, Ending(), &measurement);
+    return true;
   }
   void backward_weights(const void* x, const void* dy, void* dweights, bool add) override {
     if (weights_.size == 1) {
@@ -698,14 +764,20 @@ class NarrowConvolution final : public gpu::Convolution {
   struct Ending {
     const gpu::BFloat16 *bias = nullptr, *addend = nullptr;
     bool relu = false;
-    const gpu::Measurement* measurement = nullptr;
   };
+  // For what the blocks of a measurement leave.
+  bool has_room(const Gather& g) const {
+    const size_t shares = static_cast<size_t>(batch_) * static_cast<size_t>(g.tiles_down() * g.classes);
+    return 2 * shares * static_cast<size_t>(g.out_channels) <= kMostPartial;
+  }
   void forward_with(const void* x, const void* weights, void* y, const Ending& ending) const {
     gather<Way::kForward>(forward_, x, weights, y, ending);
   }
 
-  template <Way kWay>
-  void gather(const Gather& g, const void* in, const void* weights, void* out, const Ending& ending) const {
+  struct Unmeasured {};
+  template <Way kWay, class Measurement = Unmeasured>
+  void gather(const Gather& g, const void* in, const void* weights, void* out, const Ending& ending,
+              const Measurement* measurement = nullptr) const {
     const auto with_inner = [&](auto inner) {
       const auto launch = [&](auto side, auto beside) {
         using Body = GatherBody<decltype(inner)::value, decltype(side)::value, decltype(beside)::value, kWay>;
@@ -717,7 +789,7 @@ class NarrowConvolution final : public gpu::Convolution {
         body.bias = ending.bias;
         body.addend = ending.addend;
         body.relu = ending.relu;
-        if (ending.measurement != nullptr) body.measurement = *ending.measurement;
+        if constexpr (Body::kMeasures) body.measurement = *measurement;
         blocks_with(*gpu_, g.blocks_across(), batch_, Body::shared_bytes(g), body);
       };
       constexpr std::integral_constant<int, 1> kOne;

@@ -79,11 +79,11 @@ __device__ inline void load_b_transposed(TileB* b, const Rows& rows, int offset)
 }
 
 __device__ inline void clear(TileC* c) {
-  for (float& value : c->values) value = 0;
+  DNG_UNROLL for (float& value : c->values) value = 0;
 }
 // c += a b
 __device__ inline void multiply_add(TileC* c, const TileA& a, const TileB& b) {
-  for (int half = 0; half < 2; ++half) {
+  DNG_UNROLL for (int half = 0; half < 2; ++half) {
     float* d = c->values + 4 * half;
     asm(
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, "
@@ -97,35 +97,60 @@ __device__ inline void multiply_add(TileC* c, const TileA& a, const TileB& b) {
 template <class Function>
 __device__ void for_pairs(TileC* c, const Function& function) {
   const int lane = lane_of_warp();
-  for (int half = 0; half < 2; ++half) {
-    for (int low = 0; low < 2; ++low) {
+  DNG_UNROLL for (int half = 0; half < 2; ++half) {
+    DNG_UNROLL for (int low = 0; low < 2; ++low) {
       float* pair = c->values + 4 * half + 2 * low;
       function(lane / 4 + 8 * low, lane % 4 * 2 + 8 * half, pair[0], pair[1]);
     }
   }
 }
 
-// The sums of the columns of some tiles, from pairs as for_pairs gives them.
+// A number for each column of a tile, and two sums for each; columns come in pairs, as for_pairs gives them.
+class ColumnValues {
+ public:
+  // value(column)
+  template <class Value>
+  __device__ void start(const Value& value) {
+    DNG_UNROLL for (int i = 0; i < 4; ++i) values_[i] = value(lane_of_warp() % 4 * 2 + i / 2 * 8 + i % 2);
+  }
+  // Of column + which.
+  __device__ float get(int column, int which) const { return values_[column / 8 * 2 + which]; }
+
+ private:
+  float values_[4] = {};
+};
 class ColumnTotals {
  public:
-  __device__ void add(int column, float one, float two) {
-    sums_[column / 8 * 2] += one;
-    sums_[column / 8 * 2 + 1] += two;
+  // To column + which.
+  __device__ void add(int column, int which, float a, float b) {
+    a_[column / 8 * 2 + which] += a;
+    b_[column / 8 * 2 + which] += b;
   }
-  // function(column, first, second), once for each pair of columns.
+  // function(column, a, b), once for each column.
   template <class Function>
   __device__ void total(const Function& function) {
-    const int lane = lane_of_warp();
-    for (float& sum : sums_) {
-      for (int distance = 4; distance < 32; distance *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, distance);
+    DNG_UNROLL for (int distance = 4; distance < 32; distance *= 2) {
+      DNG_UNROLL for (int i = 0; i < 4; ++i) {
+        a_[i] += __shfl_xor_sync(0xffffffffu, a_[i], distance);
+        b_[i] += __shfl_xor_sync(0xffffffffu, b_[i], distance);
+      }
     }
+    const int lane = lane_of_warp();
     if (lane >= 4) return;
-    for (int half = 0; half < 2; ++half) function(lane * 2 + 8 * half, sums_[2 * half], sums_[2 * half + 1]);
+    DNG_UNROLL for (int i = 0; i < 4; ++i) function(lane * 2 + i / 2 * 8 + i % 2, a_[i], b_[i]);
   }
 
  private:
-  float sums_[4] = {};
+  float a_[4] = {}, b_[4] = {};
 };
+
+// Copies eight numbers into shared memory, or zeros where they are not there (`from` is some valid address then);
+// begun here, done after finish_copies(), for this thread.
+__device__ inline void begin_copy(gpu::BFloat16* to, const gpu::BFloat16* from, bool there) {
+  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(there ? 16 : 0));
+}
+__device__ inline void finish_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
 // What a warp keeps from one step of its block to the next.
 template <class T>
@@ -216,20 +241,36 @@ void for_pairs(TileC* c, const Function& function) {
   }
 }
 
+class ColumnValues {
+ public:
+  template <class Value>
+  void start(const Value& value) {
+    for (int column = 0; column < kTile; ++column) values_[column] = value(column);
+  }
+  float get(int column, int which) const { return values_[column + which]; }
+
+ private:
+  float values_[kTile] = {};
+};
 class ColumnTotals {
  public:
-  void add(int column, float one, float two) {
-    sums_[column] += one;
-    sums_[column + 1] += two;
+  void add(int column, int which, float a, float b) {
+    a_[column + which] += a;
+    b_[column + which] += b;
   }
   template <class Function>
   void total(const Function& function) {
-    for (int column = 0; column < kTile; column += 2) function(column, sums_[column], sums_[column + 1]);
+    for (int column = 0; column < kTile; ++column) function(column, a_[column], b_[column]);
   }
 
  private:
-  float sums_[kTile] = {};
+  float a_[kTile] = {}, b_[kTile] = {};
 };
+
+inline void begin_copy(gpu::BFloat16* to, const gpu::BFloat16* from, bool there) {
+  for (int i = 0; i < kPackOfTile; ++i) to[i] = there ? from[i] : gpu::BFloat16{0};
+}
+inline void finish_copies() {}
 
 template <class T>
 class PerWarp {

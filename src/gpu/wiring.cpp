@@ -109,6 +109,12 @@ void plan_gradients(Nodes* nodes, int first_trained) {
     }
     learns[static_cast<size_t>(node->index)] = any;
   }
+  std::vector<int> givers(nodes->size());
+  for (const auto& node : *nodes) {
+    for (const Source& source : node->sources) {
+      if (source.wanted) ++givers[static_cast<size_t>(source.node->index)];
+    }
+  }
   nodes->back()->reached = learns.back();
   for (size_t i = nodes->size(); i-- > 0;) {
     Node& node = *(*nodes)[i];
@@ -119,6 +125,7 @@ void plan_gradients(Nodes* nodes, int first_trained) {
       if (!source.wanted) continue;
       const auto target = static_cast<size_t>(source.node->index);
       source.add = given[target];
+      source.only = givers[target] == 1;
       given[target] = true;
       source.node->reached = true;
     }

@@ -1,6 +1,7 @@
 // The CUDA GPU: runtime, cuDNN and cuBLAS behind gpu/gpu.h.
 #include <cudnn.h>
 
+#include <cstdlib>
 #include <map>
 #include <vector>
 
@@ -18,6 +19,8 @@ namespace dng::cuda {
 // layers/device_kernels.cu and gpu/operations.cu, as nvcc compiled them.
 std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer);
 const gpu::Operations& operations();
+// The architecture whose code the driver took or compiled: 90 for compute capability 9.0.
+int architecture_of_kernels();
 
 void fail_cuda(cudaError_t error) {
   switch (error) {
@@ -79,6 +82,7 @@ class CudaGpu final : public gpu::Gpu {
     check(cudaGetDeviceProperties(&properties, number));
     name_ = properties.name;
     processors_ = properties.multiProcessorCount;
+    overlaps_ = architecture_of_kernels() >= 90 && std::getenv("DNG_NO_OVERLAP") == nullptr;
     if (properties.major < kLeastMajor) fail("%s; give -nogpu", too_old(number, properties).c_str());
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
     check_cudnn(cudnnCreate(&cudnn_), "its start");
@@ -188,11 +192,13 @@ class CudaGpu final : public gpu::Gpu {
     return nullptr;
   }
   void* stream() override { return stream_; }
+  bool overlaps() const override { return overlaps_; }
   int processors() const override { return processors_; }
 
  private:
   std::string name_;
   int processors_ = 1;
+  bool overlaps_ = false;
   cudaStream_t stream_ = nullptr;
   cudnnHandle_t cudnn_ = nullptr;
   std::unique_ptr<gpu::SharedWorkspace> workspace_;
