@@ -198,7 +198,8 @@ class TrainingTest(GpuTest):
         apart = distance(floats(gpus, WEIGHTS_HEADER), floats(cpus, WEIGHTS_HEADER))
         say("ELU: losses differ by %.1e in the first %d updates, %.1e in all; weights by %.1e" % (
             max(found[:EXACT_STEPS]), EXACT_STEPS, max(found), apart))
-        self.assertLess(cpu[-1], 0.9 * cpu[0])
+        # It learns: CIFAR100 in so few updates less than Fashion-MNIST.
+        self.assertLess(cpu[-1], (0.9 if self.images.fashion else 0.95) * cpu[0])
         self.assertLess(max(found[:EXACT_STEPS]), EXACT)
         self.assertLess(max(found), SMOOTH_LOSS)
         self.assertLess(apart, SMOOTH_WEIGHTS)

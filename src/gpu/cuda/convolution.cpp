@@ -209,16 +209,19 @@ class CudnnConvolution final : public gpu::Convolution {
   // Of a choice that works. cuDNN's own measurements are of single runs, the first ones on a GPU whose clock is low: two
   // starts have led to choices of which one took half again as long as the other.
   double seconds_of(int direction, const Choice& c, char* x, char* w, char* y) {
-    constexpr int kTimes = 3, kRuns = 8;
     constexpr size_t kBegin = size_t{1} << 40, kEnd = kBegin + 1;  // marks that nobody else has
-    double least = 0;
-    for (int time = 0; time < kTimes; ++time) {
+    const auto seconds_of_runs = [&](int runs) {
       gpu_->mark(kBegin);
-      for (int i = 0; i < kRuns; ++i) check_cudnn(run(direction, c, x, w, y, false), "a trial");
+      for (int i = 0; i < runs; ++i) check_cudnn(run(direction, c, x, w, y, false), "a trial");
       gpu_->mark(kEnd);
-      const double seconds = gpu_->seconds_between(kBegin, kEnd);
-      least = time == 0 ? seconds : std::min(least, seconds);
-    }
+      return gpu_->seconds_between(kBegin, kEnd) / runs;
+    };
+    // Long runs need no repetition, short ones are over before the clock is sure of them.
+    constexpr int kTimes = 3, kMostRuns = 8;
+    constexpr double kEnough = 1e-3;
+    double least = seconds_of_runs(1);
+    const int runs = std::max(1, std::min(kMostRuns, static_cast<int>(kEnough / std::max(least, 1e-9))));
+    for (int time = 0; time < kTimes; ++time) least = std::min(least, seconds_of_runs(runs));
     return least;
   }
 
