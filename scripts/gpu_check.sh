@@ -11,7 +11,7 @@ Runs on a machine with an NVIDIA GPU, CUDA toolkit and cuDNN. A part that fails 
 stands a summary, and the exit code is 1 if any failed. Without parts, all but the last two:
   build       the program and its tests with the CUDA kernels (make all PRESET=cuda)
   tests       the C++ tests on the GPU (suites Cuda...)
-  sanitize    the same under compute-sanitizer: memcheck and racecheck
+  sanitize    some of them under compute-sanitizer: memcheck and racecheck
   end_to_end  tests/gpu_end_to_end_test.py
   bench       scripts/bench.py --gpu 0: the table, beside the floor and PyTorch's eager mode where PyTorch is
   compile     the table of ResNet-20 beside torch.compile, which compiles for minutes
@@ -19,11 +19,12 @@ stands a summary, and the exit code is 1 if any failed. Without parts, all but t
 Environment (default):
   GPU_CHECK_OUT      where logs, tables and summary go (build/gpu-check)
   GPU_CHECK_SECONDS  most seconds of each part, in the order above; of sanitize: each tool's
-                     ("480 120 180 180 360 400 180", which is 25 minutes without the last two)
+                     ("480 120 300 180 360 600 300", which is 29 minutes at most without the last two)
   GPU_CHECK_BENCH    other options of scripts/bench.py for bench ("--precision bf16 --rounds 1 --seconds 1")
   GPU_CHECK_IMAGES   a .data file of image lists: with it ResNet-18 is in the table
   GPU_CHECK_PYTHON   the Python with PyTorch (python3)
-  GPU_CHECK_FILTER   which C++ tests ("Cuda*")
+  GPU_CHECK_FILTER   which C++ tests ("*Cuda*")
+  GPU_CHECK_SANITIZED  which of them under the sanitizers ("CudaConvolutionTest*:CudaSteps*")
   COMPUTE_SANITIZER  the sanitizer (compute-sanitizer)
   DARKNET_ROOT       AlexeyAB's fork, as for make
   JOBS               compilers at a time (one for each core)
@@ -57,11 +58,13 @@ root=${DARKNET_ROOT:-}
 build=build/cuda${root:+-fork}
 darknet=$build/darknet
 tests=$build/tests/dng_tests
-filter=${GPU_CHECK_FILTER:-Cuda*}
+# Suites with parameters have a name before theirs.
+filter=${GPU_CHECK_FILTER:-*Cuda*}
+sanitized=${GPU_CHECK_SANITIZED:-CudaConvolutionTest*:CudaSteps*}
 python=${GPU_CHECK_PYTHON:-python3}
 sanitizer=${COMPUTE_SANITIZER:-compute-sanitizer}
 [ -n "${COMPUTE_SANITIZER:-}" ] || command -v "$sanitizer" >/dev/null 2>&1 || sanitizer=/usr/local/cuda/bin/$sanitizer
-limits=${GPU_CHECK_SECONDS:-480 120 180 180 360 400 180}
+limits=${GPU_CHECK_SECONDS:-480 120 300 180 360 600 300}
 # Choices of convolutions: the first part measures them, the next ones read them.
 export XDG_CACHE_HOME="$PWD/$out/cache"
 case $out in /*) XDG_CACHE_HOME=$out/cache ;; esac
@@ -134,7 +137,7 @@ sanitize() {
   for tool in "$@"; do
     # Trying whether memory is there, or an algorithm works, fails by intention: calls are not what is checked.
     run "$(limit "$name")" "$tool.log" "$sanitizer" --tool "$tool" --error-exitcode 9 --report-api-errors no \
-      "$tests" --gtest_filter="$filter" && really_ran "$tool.log" || failed="$failed $tool: $reason;"
+      "$tests" --gtest_filter="$sanitized" && really_ran "$tool.log" || failed="$failed $tool: $reason;"
   done
   reason=${failed# }
   [ -z "$failed" ]

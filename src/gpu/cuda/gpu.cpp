@@ -1,7 +1,6 @@
 // The CUDA GPU: runtime, cuDNN and cuBLAS behind gpu/gpu.h.
 #include <cudnn.h>
 
-#include <cstdlib>
 #include <map>
 #include <vector>
 
@@ -82,7 +81,7 @@ class CudaGpu final : public gpu::Gpu {
     check(cudaGetDeviceProperties(&properties, number));
     name_ = properties.name;
     processors_ = properties.multiProcessorCount;
-    overlaps_ = architecture_of_kernels() >= 90 && std::getenv("DNG_NO_OVERLAP") == nullptr;
+    overlaps_ = architecture_of_kernels() >= 90;
     if (properties.major < kLeastMajor) fail("%s; give -nogpu", too_old(number, properties).c_str());
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
     check_cudnn(cudnnCreate(&cudnn_), "its start");
