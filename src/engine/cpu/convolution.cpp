@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "engine/cpu/parallel.h"
 #include "engine/cpu/row_math.h"
 #include "engine/cpu/scratch.h"
 
@@ -92,10 +93,20 @@ float* ConvolutionWeights::pad(const float* weights, const float* factor) {
 void ConvolutionWeights::add(const float* padded, float* weights) const {
   const size_t to = static_cast<size_t>(channels_ / groups_) * window_;
   const size_t from = static_cast<size_t>(stored_channels_ / groups_) * window_;
-  for (size_t f = 0; f < static_cast<size_t>(filters_); ++f) row_accumulate(padded + f * from, to, weights + f * to);
+  for_tasks(filters_, [&](int f, Scratch&) {
+    const auto filter = static_cast<size_t>(f);
+    row_accumulate(padded + filter * from, to, weights + filter * to);
+  });
 }
 
 TrainingConvolution::TrainingConvolution(const ConvolutionShape& shape) : weights_(shape) {
+  make_primitives(shape);
+  forward_weights_ = {weights_.desc(), forward_desc_.weights_desc()};
+  data_weights_ = {weights_.desc(), data_desc_.weights_desc()};
+  gradient_ = {weights_desc_.diff_weights_desc(), weights_.desc()};
+}
+
+void TrainingConvolution::make_primitives(const ConvolutionShape& shape) {
   const OneThread one;
   const memory::desc weights(weights_.dims(), kType, memory::format_tag::any);
   const memory::dims strides{shape.stride, shape.stride}, padding{shape.padding, shape.padding};
@@ -124,9 +135,6 @@ TrainingConvolution::TrainingConvolution(const ConvolutionShape& shape) : weight
   data_in_ = {data_desc_.diff_src_desc(), ours_in};
   weights_in_ = {ours_in, weights_desc_.src_desc()};
   weights_out_ = {ours_out, weights_desc_.diff_dst_desc()};
-  forward_weights_ = {weights_.desc(), forward_desc_.weights_desc()};
-  data_weights_ = {weights_.desc(), data_desc_.weights_desc()};
-  gradient_ = {weights_desc_.diff_weights_desc(), weights_.desc()};
 }
 
 void TrainingConvolution::set_weights(const float* weights) {
@@ -179,6 +187,11 @@ void TrainingConvolution::add_gradient(float* gradient, float* weights) {
 
 InferenceConvolution::InferenceConvolution(const ConvolutionShape& shape, bool relu)
     : weights_(shape), filters_(shape.out.channels), bias_(static_cast<size_t>(stored(shape.out, shape.out_layout))) {
+  make_primitives(shape, relu);
+  ready_weights_ = {weights_.desc(), desc_.weights_desc()};
+}
+
+void InferenceConvolution::make_primitives(const ConvolutionShape& shape, bool relu) {
   const OneThread one;
   const memory::desc weights(weights_.dims(), kType, memory::format_tag::any);
   const memory::desc bias({static_cast<memory::dim>(bias_.size())}, kType, memory::format_tag::any);
@@ -197,7 +210,6 @@ InferenceConvolution::InferenceConvolution(const ConvolutionShape& shape, bool r
   forward_ = dnnl::convolution_forward(desc_);
   in_ = {activation_desc(shape.in, shape.piece, shape.in_layout), desc_.src_desc()};
   out_ = {desc_.dst_desc(), activation_desc(shape.out, shape.piece, shape.out_layout)};
-  ready_weights_ = {weights_.desc(), desc_.weights_desc()};
 }
 
 void InferenceConvolution::set_weights(const float* weights, const float* factor, const float* shift) {

@@ -49,7 +49,7 @@ class TrainingConvolution {
  public:
   explicit TrainingConvolution(const ConvolutionShape& shape);
 
-  // Before a batch, from one thread: the weights in Darknet's layout.
+  // Before a batch, from one thread, for all: the weights in Darknet's layout.
   void set_weights(const float* weights);
 
   void forward(const float* in, float* out, Scratch* scratch) const;
@@ -57,10 +57,11 @@ class TrainingConvolution {
   // Overwrites gradient[gradient_size()], whose layout is the primitive's own.
   void backward_weights(const float* in, const float* out_gradient, float* gradient, Scratch* scratch) const;
   size_t gradient_size() const;
-  // Adds such a gradient to one in Darknet's layout.
+  // Adds such a gradient to one in Darknet's layout, with all threads.
   void add_gradient(float* gradient, float* weights);
 
  private:
+  void make_primitives(const ConvolutionShape& shape);
   ConvolutionWeights weights_;
   dnnl::convolution_forward::primitive_desc forward_desc_;
   dnnl::convolution_backward_data::primitive_desc data_desc_;
@@ -83,6 +84,7 @@ class InferenceConvolution {
   void forward(const float* in, float* out, Scratch* scratch) const;
 
  private:
+  void make_primitives(const ConvolutionShape& shape, bool relu);
   ConvolutionWeights weights_;
   int filters_;
   std::vector<float> bias_;

@@ -38,7 +38,8 @@ dnnl::primitive_attr shareable();
 void run(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
          std::unordered_map<int, dnnl::memory> arguments, Scratch* scratch);
 
-// Brings numbers from one layout to another, with all threads; where both are the same it passes the pointer on.
+// Brings numbers from one layout to another, with all threads (so not to be made under OneThread); where both are the
+// same it passes the pointer on.
 class Reorder {
  public:
   Reorder() = default;
