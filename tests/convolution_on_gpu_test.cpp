@@ -92,8 +92,8 @@ void expect_close(const Tensor& found, const Numbers& expected, double scale) {
     if (std::fabs(value - expected[i]) <= std::fabs(expected[i]) / 250 + 1e-5 * scale) continue;
     if (wrong++ == 0) first = i;
   }
-  EXPECT_EQ(wrong, 0U) << "of " << bits.size() << ", first at " << first << ": "
-                       << gpu::to_float(BFloat16{bits[first]}) << " instead of " << expected[first];
+  EXPECT_EQ(wrong, 0U) << "of " << bits.size() << ", first at " << first << ": " << gpu::to_float(BFloat16{bits[first]})
+                       << " instead of " << expected[first];
 }
 
 // Mean and unbiased variance of what a convolution writes, and the rolling ones of the first step, which are the same.
@@ -136,12 +136,13 @@ void measure(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolu
     EXPECT_NEAR(static_cast<double>(all[kVariance * channels + c]), variance, 0.02 * variance) << "channel " << c;
     EXPECT_EQ(all[kRollingMean * channels + c], all[kMean * channels + c]);
     EXPECT_EQ(all[kRollingVariance * channels + c], all[kVariance * channels + c]);
-    EXPECT_NEAR(static_cast<double>(all[kFactor * channels + c]), 1.5 / std::sqrt(variance), 0.02 / std::sqrt(variance));
+    EXPECT_NEAR(static_cast<double>(all[kFactor * channels + c]), 1.5 / std::sqrt(variance),
+                0.02 / std::sqrt(variance));
   }
 }
 
-// The sums of batch norm's gradient, of what a convolution writes as the gradient of its input: of d = f' * dx, and of d
-// times x less its mean.
+// The sums of batch norm's gradient, of what a convolution writes as the gradient of its input: of d = f' * dx, and of
+// d times x less its mean.
 void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolution, const Tensor& w,
                       const Tensor& dy, const Numbers& dx) {
   enum { kMean, kFactor, kBias, kScale, kVariance, kScaleGradient, kBiasGradient, kDirect, kSlope, kConstant, kAll };

@@ -18,7 +18,8 @@ TEST(Divider, DividesAsTheProcessorDoes) {
     const gpu::Divider by(divisor);
     for (int i = 0; i < 50; ++i) {
       const int multiple = any(random) / divisor * divisor;
-      for (const int dividend : {i, any(random), multiple, std::max(0, multiple - 1), std::numeric_limits<int>::max()}) {
+      for (const int dividend :
+           {i, any(random), multiple, std::max(0, multiple - 1), std::numeric_limits<int>::max()}) {
         ASSERT_EQ(by.quotient(dividend), dividend / divisor) << dividend << " / " << divisor;
         ASSERT_EQ(by.remainder(dividend), dividend % divisor) << dividend << " % " << divisor;
       }

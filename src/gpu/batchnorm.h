@@ -256,18 +256,12 @@ class BatchNorm {
 
   gpu::Measurement measurement(gpu::Node& node, const gpu::Pass& pass) const {
     const NormConstants c(node.constants, channels_);
-    return {c.mean,
-            c.variance,
-            c.factor,
-            node.scale.value,
-            node.mean.value,
-            node.variance.value,
-            pass.step,
-            rules_,
-            rolling_rate_,
-            static_cast<double>(node.rows()),
-            node.partial,
-            node.counters};
+    return {c.mean,          c.variance,
+            c.factor,        node.scale.value,
+            node.mean.value, node.variance.value,
+            pass.step,       rules_,
+            rolling_rate_,   static_cast<double>(node.rows()),
+            node.partial,    node.counters};
   }
   void measure(gpu::Node& node, const gpu::Pass& pass, const void* x) const {
     const gpu::Measurement into = measurement(node, pass);
@@ -312,11 +306,10 @@ class BatchNorm {
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
-      sum_columns<V>(
-          *node.gpu, node.rows(), channels_, node.partial, node.counters,
-          GradientSumsBody<T, V>{into, static_cast<const T*>(node.output), static_cast<T*>(node.delta),
-                                 from == Slope::kFromOutput, static_cast<T*>(addend_delta), addend_adds, from,
-                                 channels_});
+      sum_columns<V>(*node.gpu, node.rows(), channels_, node.partial, node.counters,
+                     GradientSumsBody<T, V>{into, static_cast<const T*>(node.output), static_cast<T*>(node.delta),
+                                            from == Slope::kFromOutput, static_cast<T*>(addend_delta), addend_adds,
+                                            from, channels_});
     });
   }
 
@@ -327,10 +320,10 @@ class BatchNorm {
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
-      each_in_column(*node.gpu, node.size() / V, static_cast<size_t>(channels_ / V),
-                     GradientBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(node.delta),
-                                        static_cast<T*>(dx), adds, from, activation,
-                                        NormConstants(node.constants, channels_), node.bias.value});
+      each_in_column(
+          *node.gpu, node.size() / V, static_cast<size_t>(channels_ / V),
+          GradientBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(node.delta), static_cast<T*>(dx), adds,
+                             from, activation, NormConstants(node.constants, channels_), node.bias.value});
     });
   }
 

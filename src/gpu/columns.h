@@ -40,9 +40,9 @@ DNG_DEVICE void finish_sums(const Block& block, const float* partial, int shares
         gpu::Pack<float, 2> pairs[kAhead];
         DNG_UNROLL for (int i = 0; i < kAhead; ++i) {
           const int mine = share + i * sharers;
-          pairs[i] = fresh_pair(partial + 2 * (static_cast<size_t>(mine < shares ? mine : share) *
-                                                   static_cast<size_t>(channels) +
-                                               static_cast<size_t>(channel)));
+          pairs[i] = fresh_pair(partial +
+                                2 * (static_cast<size_t>(mine < shares ? mine : share) * static_cast<size_t>(channels) +
+                                     static_cast<size_t>(channel)));
         }
         DNG_UNROLL for (int i = 0; i < kAhead; ++i) {
           const bool there = share + i * sharers < shares;

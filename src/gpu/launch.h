@@ -232,7 +232,7 @@ void samples(gpu::Gpu& gpu, int count, const Body& body) {
 #else
 
 // Bodies are kept by value, as in a CUDA graph: what the host does between launches is not done again.
-using Recorded = std::vector<std::function<void()>>;
+using Recorded = std::vector<std::function<void()> >;
 
 // The stream of a GPU that records is the list of what runs later; that of one that does not is null.
 template <class Work>

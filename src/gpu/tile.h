@@ -69,24 +69,25 @@ __device__ Rows transposed_rows_of_b(const At& at) {
   return {at(lane % 8 + 8 * (matrix % 2), matrix / 2)};
 }
 // From rows that all lie `offset` numbers further on.
-__device__ inline void load_a(TileA* a, const Rows& rows, int offset) { load_matrices(a->registers, rows.mine + offset); }
+__device__ inline void load_a(TileA* a, const Rows& rows, int offset) {
+  load_matrices(a->registers, rows.mine + offset);
+}
 __device__ inline void load_a_transposed(TileA* a, const Rows& rows, int offset) {
   load_transposed_matrices(a->registers, rows.mine + offset);
 }
-__device__ inline void load_b(TileB* b, const Rows& rows, int offset) { load_matrices(b->registers, rows.mine + offset); }
+__device__ inline void load_b(TileB* b, const Rows& rows, int offset) {
+  load_matrices(b->registers, rows.mine + offset);
+}
 __device__ inline void load_b_transposed(TileB* b, const Rows& rows, int offset) {
   load_transposed_matrices(b->registers, rows.mine + offset);
 }
 
-__device__ inline void clear(TileC* c) {
-  DNG_UNROLL for (float& value : c->values) value = 0;
-}
+__device__ inline void clear(TileC* c) { DNG_UNROLL for (float& value : c->values) value = 0; }
 // c += a b
 __device__ inline void multiply_add(TileC* c, const TileA& a, const TileB& b) {
   DNG_UNROLL for (int half = 0; half < 2; ++half) {
     float* d = c->values + 4 * half;
-    asm(
-        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, "
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, "
         "%2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a.registers[0]), "r"(a.registers[1]), "r"(a.registers[2]), "r"(a.registers[3]),

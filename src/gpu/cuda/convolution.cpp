@@ -206,8 +206,8 @@ class CudnnConvolution final : public gpu::Convolution {
                                  : run_weights(c, x, y, w, add);
   }
 
-  // Of a choice that works. cuDNN's own measurements are of single runs, the first ones on a GPU whose clock is low: two
-  // starts have led to choices of which one took half again as long as the other.
+  // Of a choice that works. cuDNN's own measurements are of single runs, the first ones on a GPU whose clock is low:
+  // two starts have led to choices of which one took half again as long as the other.
   double seconds_of(int direction, const Choice& c, char* x, char* w, char* y) {
     constexpr size_t kBegin = size_t{1} << 40, kEnd = kBegin + 1;  // marks that nobody else has
     const auto seconds_of_runs = [&](int runs) {
