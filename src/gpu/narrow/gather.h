@@ -70,6 +70,7 @@ class GradientSums {
   ColumnTotals totals_;
 };
 
+// kInner: tiles of the channels read. A block writes kSide * kBeside tiles of channels, kSide of them by each warp.
 template <int kInner, int kSide, int kBeside, Way kWay>
 struct GatherBody {
   Gather g;

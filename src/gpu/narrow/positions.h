@@ -150,6 +150,4 @@ inline Gather backward_gather(const gpu::ConvolutionShape& s, int processors) {
   return g;
 }
 
-// kInner: tiles of the channels read. A block writes kSide * kBeside tiles of channels, kSide of them by each warp.
-
 }  // namespace dng::DNG_GPU
