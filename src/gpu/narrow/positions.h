@@ -102,14 +102,20 @@ struct Gather {
   int region_pixels(const PositionClass& c) const { return region_rows(c) * region_columns(c); }
 };
 
+inline Gather gather_into(const Geometry& written, const gpu::ConvolutionShape& s) {
+  Gather g{};
+  g.out_height = written.height;
+  g.out_width = written.width;
+  g.out_channels = written.channels;
+  g.outputs = s.out.channels;
+  g.all_taps = s.size_y * s.size_x;
+  g.inputs = s.in.channels;
+  return g;
+}
+
 // Reads x, writes y.
 inline Gather forward_gather(const gpu::ConvolutionShape& s, int processors) {
-  Gather g{};
-  g.out_height = s.out.height;
-  g.out_width = s.out.width;
-  g.out_channels = g.outputs = s.out.channels;
-  g.inputs = s.in.channels;
-  g.all_taps = s.size_y * s.size_x;
+  Gather g = gather_into(s.out, s);
   g.in_step = s.stride;
   PositionClass& c = g.list[0];
   c.rows = s.out.height;
@@ -123,12 +129,7 @@ inline Gather forward_gather(const gpu::ConvolutionShape& s, int processors) {
 
 // Reads dy, writes dx: dx[i] takes dy[o] times weight r where o * stride - padding + r = i.
 inline Gather backward_gather(const gpu::ConvolutionShape& s, int processors) {
-  Gather g{};
-  g.out_height = s.in.height;
-  g.out_width = s.in.width;
-  g.out_channels = g.inputs = s.in.channels;
-  g.outputs = s.out.channels;
-  g.all_taps = s.size_y * s.size_x;
+  Gather g = gather_into(s.in, s);
   g.out_step = s.stride;
   g.classes = s.stride * s.stride;
   for (int i = 0; i < g.classes; ++i) {
