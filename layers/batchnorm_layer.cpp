@@ -71,7 +71,7 @@ class BatchnormKernel final : public Kernel {
       for (int row = 0; row < rows_.count(); ++row) {
         float factor[kLanes], shift[kLanes];
         for (int l = 0; l < kLanes; ++l) {
-          const auto channel = static_cast<size_t>(rows_.channel(row) + (rows_.block > 1 ? l : 0));
+          const auto channel = static_cast<size_t>(rows_.channel(row, l));
           factor[l] = factor_[channel];
           shift[l] = shift_[channel];
         }

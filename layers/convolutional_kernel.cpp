@@ -27,7 +27,8 @@ class ConvolutionalKernel final : public Kernel {
         padding_(convolution_padding(layer.options)),
         groups_(layer.options.integer("groups")),
         batch_normalize_(layer.options.flag("batch_normalize")),
-        blocks_groups_(layer.in.channels % (kLanes * groups_) == 0 && layer.out.channels % (kLanes * groups_) == 0) {}
+        blocks_groups_(layer.in.channels % (block_channels() * groups_) == 0 &&
+                       layer.out.channels % (block_channels() * groups_) == 0) {}
 
   // With groups, channels that padding added would be in the wrong group.
   LayoutUse layout_use() const override {
@@ -198,7 +199,7 @@ class ConvolutionalKernel final : public Kernel {
         float one[kLanes], shift[kLanes];
         std::fill(one, one + kLanes, 1.0f);
         for (int l = 0; l < kLanes; ++l) {
-          const int channel = rows_.channel(row) + (rows_.block > 1 ? l : 0);
+          const int channel = rows_.channel(row, l);
           shift[l] = channel < bias_.count ? bias_.value[channel] : 0.0f;
         }
         row_affine(values, rows_.length(), zero, one, shift, activation_, values);

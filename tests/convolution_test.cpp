@@ -277,7 +277,7 @@ std::vector<ConvolutionShape> shapes_with_groups() {
       for (const auto& [from, to, groups] : std::vector<std::array<int, 3>>{
                {4, 6, 2}, {9, 3, 3}, {8, 8, 8}, {12, 24, 4}, {32, 32, 2}, {32, 64, 2}, {16, 16, 16}}) {
         for (const auto& layouts : kLayouts) {
-          const bool blocks = from % (kLanes * groups) == 0 && to % (kLanes * groups) == 0;
+          const bool blocks = from % (block_channels() * groups) == 0 && to % (block_channels() * groups) == 0;
           if (!blocks && (layouts.first == Layout::kBlocked || layouts.second == Layout::kBlocked)) continue;
           ConvolutionShape shape = shape_of(list.size() % 2 == 0 ? 4 : 1, {from, 7, 6}, to, size, stride, size / 2);
           shape.groups = groups;

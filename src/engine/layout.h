@@ -1,6 +1,6 @@
-// Memory layouts of activations. Plain is Darknet's [batch][channels][height][width]; blocked is oneDNN's nChw16c,
-// [batch][channels / 16][height][width][16], with the channels rounded up to a multiple of 16; the numbers of the
-// added channels are finite and of no meaning.
+// Memory layouts of activations. Plain is Darknet's [batch][channels][height][width]; blocked is oneDNN's nChw16c or,
+// on processors without AVX-512, nChw8c: [batch][channels / B][height][width][B], B = block_channels(), with the
+// channels rounded up to a multiple of B; the numbers of the added channels are finite and of no meaning.
 #pragma once
 
 #include <cstddef>
@@ -11,22 +11,29 @@ namespace dng {
 
 enum class Layout { kPlain, kBlocked };
 
+// Loops over rows take so many numbers at a time: a multiple of every block.
 constexpr int kLanes = 16;
 
-inline int round_up_to_lanes(int channels) { return (channels + kLanes - 1) / kLanes * kLanes; }
+// Channels of a block: what oneDNN's kernels for this processor (as far as DNNL_MAX_CPU_ISA lets it show) work with.
+int block_channels();
+
+inline int round_up_to_block(int channels) {
+  const int block = block_channels();
+  return (channels + block - 1) / block * block;
+}
 
 // Blocked where the added channels are a third of the real ones at most.
 inline bool can_block(const Geometry& shape) {
-  return 3 * (round_up_to_lanes(shape.channels) - shape.channels) <= shape.channels;
+  return 3 * (round_up_to_block(shape.channels) - shape.channels) <= shape.channels;
 }
 
-// An image as rows: a row holds one channel (plain: height * width numbers) or 16 of them (blocked: height * width *
-// 16). In a row, number i belongs to channel `channel(row)` (plain) or `channel(row) + i % 16` (blocked).
+// An image as rows: a row holds the channels of one block (plain: one channel), height * width * block numbers. In a
+// row, number i belongs to channel `channel(row) + i % block`.
 struct Rows {
   Rows() = default;
   Rows(const Geometry& shape, Layout layout)
-      : channels(layout == Layout::kBlocked ? round_up_to_lanes(shape.channels) : shape.channels),
-        block(layout == Layout::kBlocked ? kLanes : 1),
+      : channels(layout == Layout::kBlocked ? round_up_to_block(shape.channels) : shape.channels),
+        block(layout == Layout::kBlocked ? block_channels() : 1),
         space(static_cast<size_t>(shape.height) * static_cast<size_t>(shape.width)) {}
   int channels = 0;  // with the added ones
   int block = 1;
@@ -37,6 +44,8 @@ struct Rows {
   size_t size() const { return space * static_cast<size_t>(channels); }
   size_t offset(int row) const { return static_cast<size_t>(row) * length(); }
   int channel(int row) const { return row * block; }
+  // The channel that lane `l` of kLanes stands for.
+  int channel(int row, int l) const { return row * block + l % block; }
 };
 
 // Floats that an image takes.

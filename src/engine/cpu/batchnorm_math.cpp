@@ -40,7 +40,7 @@ BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, i
 const float* BatchNorm::lanes(const std::vector<float>& per_channel, int row, float* buffer) const {
   const float* first = per_channel.data() + rows_.channel(row);
   if (rows_.block == kLanes) return first;
-  std::fill(buffer, buffer + kLanes, *first);
+  for (int l = 0; l < kLanes; ++l) buffer[l] = first[l % rows_.block];
   return buffer;
 }
 
@@ -56,7 +56,7 @@ void BatchNorm::measure(const View& x, const Range& range, int first_channel) {
       float acc[kLanes] = {}, mean[kLanes];
       row_sum(values, rows_.length(), acc);
       spread_lanes(acc, rows_, sums);
-      for (int l = 0; l < kLanes; ++l) mean[l] = static_cast<float>(sums[rows_.block > 1 ? l : 0] / space);
+      for (int l = 0; l < kLanes; ++l) mean[l] = static_cast<float>(sums[l % rows_.block] / space);
       std::fill(acc, acc + kLanes, 0.0f);
       row_squares(values, rows_.length(), mean, acc);
       spread_lanes(acc, rows_, squares);

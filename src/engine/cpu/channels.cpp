@@ -10,16 +10,15 @@ namespace dng {
 namespace {
 
 // `count` neighbouring lanes of every pixel.
-DNG_SIMD_CLONES void copy_lanes(const float* from, float* to, size_t space, int count) {
+DNG_SIMD_CLONES void copy_lanes(const float* from, float* to, size_t space, size_t block, int count) {
   for (size_t i = 0; i < space; ++i) {
-    for (int l = 0; l < count; ++l) to[i * kLanes + static_cast<size_t>(l)] = from[i * kLanes + static_cast<size_t>(l)];
+    for (int l = 0; l < count; ++l) to[i * block + static_cast<size_t>(l)] = from[i * block + static_cast<size_t>(l)];
   }
 }
 
-DNG_SIMD_CLONES void add_lanes(const float* from, float* to, size_t space, int count) {
+DNG_SIMD_CLONES void add_lanes(const float* from, float* to, size_t space, size_t block, int count) {
   for (size_t i = 0; i < space; ++i) {
-    for (int l = 0; l < count; ++l)
-      to[i * kLanes + static_cast<size_t>(l)] += from[i * kLanes + static_cast<size_t>(l)];
+    for (int l = 0; l < count; ++l) to[i * block + static_cast<size_t>(l)] += from[i * block + static_cast<size_t>(l)];
   }
 }
 
@@ -28,9 +27,11 @@ DNG_SIMD_CLONES void add_lanes(const float* from, float* to, size_t space, int c
 void clear_padding(float* image, const Geometry& shape, Layout layout) {
   const Rows rows(shape, layout);
   if (rows.channels == shape.channels) return;
-  const int lane = shape.channels % kLanes;
+  const int lane = shape.channels % rows.block;
   float* first = image + rows.offset(rows.count() - 1) + lane;
-  for (size_t i = 0; i < rows.space; ++i) std::fill_n(first + i * kLanes, kLanes - lane, 0.0f);
+  for (size_t i = 0; i < rows.length(); i += static_cast<size_t>(rows.block)) {
+    std::fill_n(first + i, rows.block - lane, 0.0f);
+  }
 }
 
 void copy_channels(const Channels& from, const Channels& to, int count, bool add) {
@@ -44,12 +45,13 @@ void copy_channels(const Channels& from, const Channels& to, int count, bool add
     std::memcpy(target, first, size * sizeof(float));
     return;
   }
+  const int block = from.rows.block;
   for (int done = 0; done < count;) {
     const int a = from.first + done, b = to.first + done;
-    const int run = std::min({count - done, kLanes - a % kLanes, kLanes - b % kLanes});
-    const float* first = from.data + static_cast<size_t>(a / kLanes) * from.rows.length() + a % kLanes;
-    float* target = to.data + static_cast<size_t>(b / kLanes) * to.rows.length() + b % kLanes;
-    (add ? add_lanes : copy_lanes)(first, target, space, run);
+    const int run = std::min({count - done, block - a % block, block - b % block});
+    const float* first = from.data + static_cast<size_t>(a / block) * from.rows.length() + a % block;
+    float* target = to.data + static_cast<size_t>(b / block) * to.rows.length() + b % block;
+    (add ? add_lanes : copy_lanes)(first, target, space, static_cast<size_t>(block), run);
     done += run;
   }
 }

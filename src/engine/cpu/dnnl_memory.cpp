@@ -21,7 +21,9 @@ dnnl::memory::desc activation_desc(const Geometry& shape, int batch, Layout layo
   // Padding is declared as channels like others: oneDNN would clear it at every use.
   return {{batch, Rows(shape, layout).channels, shape.height, shape.width},
           dnnl::memory::data_type::f32,
-          layout == Layout::kBlocked ? Tag::nChw16c : Tag::nchw};
+          layout != Layout::kBlocked ? Tag::nchw
+          : block_channels() == 16   ? Tag::nChw16c
+                                     : Tag::nChw8c};
 }
 
 OneThread::OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }

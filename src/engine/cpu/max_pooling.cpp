@@ -10,10 +10,12 @@ namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::max();
 
-typedef float Vector __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float)), may_alias));
-typedef int Indices __attribute__((vector_size(kLanes * sizeof(int)), aligned(sizeof(int)), may_alias));
+typedef float Vector16 __attribute__((vector_size(16 * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef int Indices16 __attribute__((vector_size(16 * sizeof(int)), aligned(sizeof(int)), may_alias));
+typedef float Vector8 __attribute__((vector_size(8 * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef int Indices8 __attribute__((vector_size(8 * sizeof(int)), aligned(sizeof(int)), may_alias));
 
-// The caller says what T and I are: one lane, or all of them. A macro for the reason given in row_math.cpp.
+// The caller says what T and I are: one channel, or those of a block. A macro for the reason given in row_math.cpp.
 #define DNG_MAX_POOL(block)                                                            \
   for (int oy = 0; oy < shape.out.height; ++oy) {                                      \
     const int y = shape.offset + oy * shape.stride;                                    \
@@ -36,11 +38,18 @@ typedef int Indices __attribute__((vector_size(kLanes * sizeof(int)), aligned(si
     }                                                                                  \
   }
 
-DNG_SIMD_CLONES void blocked(const float* __restrict input, const PoolShape& shape, float* __restrict output,
-                             int* __restrict best) {
-  using T = Vector;
-  using I = Indices;
-  DNG_MAX_POOL(kLanes)
+DNG_SIMD_CLONES void blocks_of_16(const float* __restrict input, const PoolShape& shape, float* __restrict output,
+                                  int* __restrict best) {
+  using T = Vector16;
+  using I = Indices16;
+  DNG_MAX_POOL(16)
+}
+
+DNG_SIMD_CLONES void blocks_of_8(const float* __restrict input, const PoolShape& shape, float* __restrict output,
+                                 int* __restrict best) {
+  using T = Vector8;
+  using I = Indices8;
+  DNG_MAX_POOL(8)
 }
 
 void plain(const float* __restrict input, const PoolShape& shape, float* __restrict output, int* __restrict best) {
@@ -52,7 +61,7 @@ void plain(const float* __restrict input, const PoolShape& shape, float* __restr
 }  // namespace
 
 void max_pool_row(const float* input, const PoolShape& shape, int block, float* output, int* best) {
-  (block == kLanes ? blocked : plain)(input, shape, output, best);
+  (block == 16 ? blocks_of_16 : block == 8 ? blocks_of_8 : plain)(input, shape, output, best);
 }
 
 }  // namespace dng

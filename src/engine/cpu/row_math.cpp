@@ -170,13 +170,8 @@ void row_activation(float* x, size_t n, Activation activation) {
 }
 
 void spread_lanes(const float* acc, const Rows& rows, double* sums) {
-  if (rows.block == kLanes) {
-    for (int l = 0; l < kLanes; ++l) sums[l] = acc[l];
-    return;
-  }
-  double sum = 0;
-  for (int l = 0; l < kLanes; ++l) sum += acc[l];
-  *sums = sum;
+  std::fill(sums, sums + rows.block, 0.0);
+  for (int l = 0; l < kLanes; ++l) sums[l % rows.block] += acc[l];
 }
 
 std::vector<double> sum_over_images(const std::vector<double>& numbers, int batch, int channels, int first) {

@@ -1,5 +1,5 @@
 // Loops over a row of numbers, 16 lanes wide, for the layers between the convolutions. Constants come as 16 lanes: one
-// channel's value in all of them (plain layout), or 16 channels' (blocked). See engine/layout.h.
+// channel's value in all of them (plain layout), or those of a block's channels, over and over. See engine/layout.h.
 //
 // Sums run in 16 float lanes over one row only; rows are added in double by the caller, in a fixed order, so that
 // results do not depend on the number of threads.
@@ -40,7 +40,7 @@ void row_add(const float* a, const float* b, size_t n, Activation activation, fl
 // to += from.
 void row_accumulate(const float* from, size_t n, float* to);
 
-// The lane sums of a row as sums of its channels (16 of them, or one).
+// The lane sums of a row as sums of its channels.
 void spread_lanes(const float* acc, const Rows& rows, double* sums);
 // [image][channel] numbers added over the images, in their order, for the channels from `first` on.
 std::vector<double> sum_over_images(const std::vector<double>& numbers, int batch, int channels, int first);
