@@ -87,7 +87,8 @@ class ConvolutionalKernel final : public Kernel {
   }
 
   void forward(Node& node, Pass& pass) override {
-    training_->set_weights(weights_.value);
+    const ScratchFrame frame(&thread_scratch());
+    training_->prepare_forward(weights_.value, &thread_scratch());
     float* x = batch_normalize_ ? node.kept : node.output;
     for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
       float* to = x + range.offset(rows_.size());
@@ -124,6 +125,8 @@ class ConvolutionalKernel final : public Kernel {
     } else {
       finish_bias_gradient(node.batch);
     }
+    const ScratchFrame frame(&thread_scratch());
+    if (node.sources[0].wanted) training_->prepare_backward(weights_.value, &thread_scratch());
     const int pieces = node.batch / piece_;
     const size_t size = training_->gradient_size();
     for_tasks(sums_, [&](int sum, Scratch& scratch) {
@@ -167,12 +170,9 @@ class ConvolutionalKernel final : public Kernel {
       batchnorm_->gradient(kept(node, range), {dx, rows_.size()}, range.count, {normalised, rows_.size(), false});
       dx = normalised;
     }
-    const size_t size = training_->gradient_size();
     {
       const ScratchFrame frame(scratch);
-      float* gradient = first ? total : scratch->take(size);
-      training_->backward_weights(node.read(0, pass, range, scratch), dx, gradient, scratch);
-      if (!first) row_accumulate(gradient, size, total);
+      training_->backward_weights(node.read(0, pass, range, scratch), dx, !first, total, scratch);
     }
     if (!node.sources[0].wanted) return;
     float* target = node.gradient_target(0, range, scratch);

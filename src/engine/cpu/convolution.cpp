@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/row_math.h"
@@ -22,10 +23,9 @@ memory::desc any_layout(const Geometry& shape, int piece, Layout layout) {
   return {{piece, stored(shape, layout), shape.height, shape.width}, kType, memory::format_tag::any};
 }
 
-// With few channels the transformations of the images cost more than the products they save (the gradient of the
-// weights can do with fewer: 16); with few tiles of 4 x 4, those of the weights do. Measured from 16 to 512 channels:
-// 32 tiles are enough for any number, a tile for every 4 channels where these are fewer.
-bool winograd_pays(const ConvolutionShape& shape, int least_channels) {
+// With few tiles of 4x4 the transformations of the weights cost more than the products they save. Measured from 16 to
+// 512 channels: 32 tiles are enough for any number, a tile for every 4 channels where these are fewer.
+bool winograd_fits(const ConvolutionShape& shape, int least_channels) {
   const int channels = std::min(stored(shape.in, shape.in_layout), stored(shape.out, shape.out_layout));
   const int tiles = shape.piece * ((shape.out.height + 3) / 4) * ((shape.out.width + 3) / 4);
   return !shape.direct_only && shape.size == 3 && shape.stride == 1 && shape.groups == 1 &&
@@ -33,10 +33,41 @@ bool winograd_pays(const ConvolutionShape& shape, int least_channels) {
          4 * tiles >= std::min(channels, 4 * kTiles);
 }
 
+// oneDNN's: with few channels, those of the images cost too much (the gradient of the weights can do with fewer: 16).
+bool winograd_pays(const ConvolutionShape& shape, int least_channels) {
+  return winograd_fits(shape, least_channels) && block_channels() == kLanes;
+}
+
+// Ours pays for every number of channels.
+bool own_winograd_pays(const ConvolutionShape& shape) {
+  return winograd_available() && shape.padding <= 2 && winograd_saves(shape.out) && winograd_fits(shape, 1);
+}
+
+// Channels as stored.
+WinogradShape winograd_shape(const ConvolutionShape& shape, bool turned) {
+  WinogradShape s;
+  s.piece = shape.piece;
+  s.in = {stored(shape.in, shape.in_layout), shape.in.height, shape.in.width};
+  s.out = {stored(shape.out, shape.out_layout), shape.out.height, shape.out.width};
+  s.padding = shape.padding;
+  if (turned) {
+    std::swap(s.in, s.out);
+    s.padding = shape.size - 1 - shape.padding;
+  }
+  return s;
+}
+
 // Input and output of a piece, in our layouts or in those that a primitive likes best.
 struct Ends {
   memory::desc in, out;
 };
+
+// The weights as Winograd wants them, in memory of the scratch.
+const float* transformed(const WinogradConvolution& convolution, const float* weights, Scratch* scratch) {
+  float* points = scratch->take(convolution.points_size());
+  convolution.transform(weights, points);
+  return points;
+}
 
 bool is_reference(const std::string& implementation) { return implementation.rfind("ref", 0) == 0; }
 
@@ -100,6 +131,14 @@ void ConvolutionWeights::add(const float* padded, float* weights) const {
 }
 
 TrainingConvolution::TrainingConvolution(const ConvolutionShape& shape) : weights_(shape) {
+  if (own_winograd_pays(shape)) {
+    winograd_ = std::make_unique<Winograd>();
+    winograd_->forward = {winograd_shape(shape, false), false};
+    winograd_->data = {winograd_shape(shape, true), true};
+    winograd_->weights = WinogradGradient(winograd_shape(shape, false));
+    winograd_->gradient.resize(weights_.size());
+    return;
+  }
   make_primitives(shape);
   forward_weights_ = {weights_.desc(), forward_desc_.weights_desc()};
   data_weights_ = {weights_.desc(), data_desc_.weights_desc()};
@@ -137,13 +176,18 @@ void TrainingConvolution::make_primitives(const ConvolutionShape& shape) {
   weights_out_ = {ours_out, weights_desc_.diff_dst_desc()};
 }
 
-void TrainingConvolution::set_weights(const float* weights) {
+void TrainingConvolution::prepare_forward(const float* weights, Scratch* scratch) {
   float* padded = weights_.pad(weights, nullptr);
-  forward_ready_ = forward_weights_.run(padded);
-  data_ready_ = data_weights_.run(padded);
+  forward_ready_ = winograd_ ? transformed(winograd_->forward, padded, scratch) : forward_weights_.run(padded);
+}
+
+void TrainingConvolution::prepare_backward(const float* weights, Scratch* scratch) {
+  float* padded = weights_.pad(weights, nullptr);
+  data_ready_ = winograd_ ? transformed(winograd_->data, padded, scratch) : data_weights_.run(padded);
 }
 
 void TrainingConvolution::forward(const float* in, float* out, Scratch* scratch) const {
+  if (winograd_) return winograd_->forward.run(in, forward_ready_, nullptr, false, out, scratch);
   const ScratchFrame frame(scratch);
   const float* source = forward_in_.run(in, scratch);
   float* target = forward_out_.target(out, scratch);
@@ -156,6 +200,7 @@ void TrainingConvolution::forward(const float* in, float* out, Scratch* scratch)
 }
 
 void TrainingConvolution::backward_data(const float* out_gradient, float* in_gradient, Scratch* scratch) const {
+  if (winograd_) return winograd_->data.run(out_gradient, data_ready_, nullptr, false, in_gradient, scratch);
   const ScratchFrame frame(scratch);
   const float* source = data_out_.run(out_gradient, scratch);
   float* target = data_in_.target(in_gradient, scratch);
@@ -167,26 +212,41 @@ void TrainingConvolution::backward_data(const float* out_gradient, float* in_gra
   data_in_.finish(target, in_gradient, scratch);
 }
 
-void TrainingConvolution::backward_weights(const float* in, const float* out_gradient, float* gradient,
+void TrainingConvolution::backward_weights(const float* in, const float* out_gradient, bool add, float* gradient,
                                            Scratch* scratch) const {
+  if (winograd_) return winograd_->weights.run(in, out_gradient, add, gradient, scratch);
   const ScratchFrame frame(scratch);
+  float* target = add ? scratch->take(gradient_size()) : gradient;
   run(weights_gradient_, weights_desc_.scratchpad_desc(),
       {{DNNL_ARG_SRC, dnnl_memory(weights_desc_.src_desc(), weights_in_.run(in, scratch))},
        {DNNL_ARG_DIFF_DST, dnnl_memory(weights_desc_.diff_dst_desc(), weights_out_.run(out_gradient, scratch))},
-       {DNNL_ARG_DIFF_WEIGHTS, dnnl_memory(weights_desc_.diff_weights_desc(), gradient)}},
+       {DNNL_ARG_DIFF_WEIGHTS, dnnl_memory(weights_desc_.diff_weights_desc(), target)}},
       scratch);
+  if (add) row_accumulate(target, gradient_size(), gradient);
 }
 
 size_t TrainingConvolution::gradient_size() const {
-  return weights_desc_.diff_weights_desc().get_size() / sizeof(float);
+  return winograd_ ? winograd_->weights.size() : weights_desc_.diff_weights_desc().get_size() / sizeof(float);
 }
 
 void TrainingConvolution::add_gradient(float* gradient, float* weights) {
+  if (winograd_) {
+    winograd_->weights.finish(gradient, winograd_->gradient.data());
+    return weights_.add(winograd_->gradient.data(), weights);
+  }
   weights_.add(gradient_.run(gradient), weights);
 }
 
 InferenceConvolution::InferenceConvolution(const ConvolutionShape& shape, bool relu)
-    : weights_(shape), filters_(shape.out.channels), bias_(static_cast<size_t>(stored(shape.out, shape.out_layout))) {
+    : weights_(shape),
+      filters_(shape.out.channels),
+      relu_(relu),
+      bias_(static_cast<size_t>(stored(shape.out, shape.out_layout))) {
+  if (own_winograd_pays(shape)) {
+    winograd_ = std::make_unique<WinogradConvolution>(winograd_shape(shape, false), false);
+    points_.resize(winograd_->points_size());
+    return;
+  }
   make_primitives(shape, relu);
   ready_weights_ = {weights_.desc(), desc_.weights_desc()};
 }
@@ -213,11 +273,18 @@ void InferenceConvolution::make_primitives(const ConvolutionShape& shape, bool r
 }
 
 void InferenceConvolution::set_weights(const float* weights, const float* factor, const float* shift) {
-  ready_ = ready_weights_.run(weights_.pad(weights, factor));
+  float* padded = weights_.pad(weights, factor);
+  if (winograd_) {
+    winograd_->transform(padded, points_.data());
+    ready_ = points_.data();
+  } else {
+    ready_ = ready_weights_.run(padded);
+  }
   std::copy(shift, shift + filters_, bias_.begin());
 }
 
 void InferenceConvolution::forward(const float* in, float* out, Scratch* scratch) const {
+  if (winograd_) return winograd_->run(in, ready_, bias_.data(), relu_, out, scratch);
   const ScratchFrame frame(scratch);
   const float* source = in_.run(in, scratch);
   float* target = out_.target(out, scratch);

@@ -1,14 +1,17 @@
 // A convolution by oneDNN on a piece of the batch at a time, on one thread; any number of threads may run it at once.
 //
 // Directly, or by Winograd's F(4x4, 3x3), which takes fewer products and has a larger rounding error (tested: below
-// 1e-4 of the largest number of the tensor). Which of the two follows from the shape alone, by what was measured; never
-// from a clock, because then two runs could differ.
+// 1e-4 of the largest number of the tensor): oneDNN's with AVX-512, ours with AVX2 (engine/cpu/winograd.h), where
+// oneDNN has none. Which of the two follows from the shape alone, by what was measured; never from a clock, because
+// then two runs could differ.
 #pragma once
 
 #include <dnnl.hpp>
+#include <memory>
 #include <vector>
 
 #include "engine/cpu/dnnl_memory.h"
+#include "engine/cpu/winograd.h"
 #include "engine/layout.h"
 
 namespace dng {
@@ -49,20 +52,28 @@ class TrainingConvolution {
  public:
   explicit TrainingConvolution(const ConvolutionShape& shape);
 
-  // Before a batch, from one thread, for all: the weights in Darknet's layout.
-  void set_weights(const float* weights);
+  // Before all forward and before all backward_data of a batch, from one thread, for all: the weights in Darknet's
+  // layout. What is taken of `scratch` has to stay until the last of them.
+  void prepare_forward(const float* weights, Scratch* scratch);
+  void prepare_backward(const float* weights, Scratch* scratch);
 
   void forward(const float* in, float* out, Scratch* scratch) const;
   void backward_data(const float* out_gradient, float* in_gradient, Scratch* scratch) const;
-  // Overwrites gradient[gradient_size()], whose layout is the primitive's own.
-  void backward_weights(const float* in, const float* out_gradient, float* gradient, Scratch* scratch) const;
+  // Overwrites gradient[gradient_size()], or adds to it; its layout is the algorithm's own.
+  void backward_weights(const float* in, const float* out_gradient, bool add, float* gradient, Scratch* scratch) const;
   size_t gradient_size() const;
   // Adds such a gradient to one in Darknet's layout, with all threads.
   void add_gradient(float* gradient, float* weights);
 
  private:
+  struct Winograd {
+    WinogradConvolution forward, data;
+    WinogradGradient weights;
+    std::vector<float> gradient;  // of Darknet's layout, with the channels as stored
+  };
   void make_primitives(const ConvolutionShape& shape);
   ConvolutionWeights weights_;
+  std::unique_ptr<Winograd> winograd_;  // where it is ours; then nothing below is there
   dnnl::convolution_forward::primitive_desc forward_desc_;
   dnnl::convolution_backward_data::primitive_desc data_desc_;
   dnnl::convolution_backward_weights::primitive_desc weights_desc_;
@@ -71,8 +82,8 @@ class TrainingConvolution {
   dnnl::convolution_backward_weights weights_gradient_;
   PieceReorder forward_in_, forward_out_, data_out_, data_in_, weights_in_, weights_out_;
   Reorder forward_weights_, data_weights_, gradient_;
-  float* forward_ready_ = nullptr;
-  float* data_ready_ = nullptr;
+  const float* forward_ready_ = nullptr;
+  const float* data_ready_ = nullptr;
 };
 
 // Forward alone, with a bias and relu in the same go.
@@ -87,12 +98,15 @@ class InferenceConvolution {
   void make_primitives(const ConvolutionShape& shape, bool relu);
   ConvolutionWeights weights_;
   int filters_;
+  bool relu_;
   std::vector<float> bias_;
+  std::unique_ptr<WinogradConvolution> winograd_;  // where it is ours; then nothing below is there but ready_
+  std::vector<float> points_;
   dnnl::convolution_forward::primitive_desc desc_;
   dnnl::convolution_forward forward_;
   PieceReorder in_, out_;
   Reorder ready_weights_;
-  float* ready_ = nullptr;
+  const float* ready_ = nullptr;
 };
 
 }  // namespace dng

@@ -1,0 +1,49 @@
+// The arithmetic of Winograd's F(4x4, 3x3) (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR
+// 2016) on images in blocks of 8 channels, for processors with AVX2.
+//
+// A convolution Y = A^T [(G g G^T) * (B^T d B)] A of a patch d of 6x6 and a filter g of 3x3 gives a tile of 4x4. Each
+// of the 36 points of the product is a matrix product over the channels on its own: tiles x channels times channels x
+// filters. The gradient of the weights is the same, the other way round: G^T [(B^T d B)^T * (A dY A^T)] G.
+//
+// Below, a `step` is the distance in floats between two points of what a function reads or writes.
+#pragma once
+
+#include <cstddef>
+
+#include "data/image.h"
+
+namespace dng {
+
+constexpr int kWinogradTile = 4;
+constexpr int kWinogradPoints = 36;
+constexpr int kWinogradBlock = 8;   // channels
+constexpr int kWinogradPanel = 16;  // filters that a matrix product takes at once
+
+// Where a tile (of outputs) or a patch (of inputs) begins in an image of whole blocks; parts of it may be outside,
+// where the image is zero and nothing is written.
+struct WinogradPlace {
+  Geometry shape;
+  int y = 0, x = 0;
+};
+
+// point[i * step + c] = (B^T d B)[i] of channel c.
+void winograd_patch(const float* image, const WinogradPlace& place, float* points, size_t step);
+// The tile = A^T m A + bias; bias may be null; negative numbers become 0 where `relu`.
+void winograd_tile(const float* points, size_t step, const float* bias, bool relu, const WinogradPlace& place,
+                   float* image);
+// point[i * step + c] = (A dY A^T)[i].
+void winograd_tile_gradient(const float* image, const WinogradPlace& place, float* points, size_t step);
+
+// nine[9][kWinogradPanel] of one input channel, in the order of a filter's rows, to point[i * step + n] = (G g G^T)[i].
+void winograd_filters(const float* nine, int filters, float* points, size_t step);
+// The other way round: nine = G^T u G.
+void winograd_filters_gradient(const float* points, size_t step, int filters, float* nine);
+
+// out[tiles][filters] = in[tiles][channels] * panels; these are [filters / 16][channels][16], the last one 8 wide where
+// the filters are no multiple of 16.
+void winograd_multiply(const float* in, int tiles, int channels, const float* panels, int filters, float* out);
+// sums[channels][filters] = (or +=, where `add`) in[tiles][channels]^T * gradient[tiles][filters].
+void winograd_multiply_transposed(const float* in, const float* gradient, int tiles, int channels, int filters,
+                                  bool add, float* sums);
+
+}  // namespace dng
