@@ -13,7 +13,7 @@ namespace {
 
 // Points of so many tiles lie in the second cache; the weights come from farther away for so many tiles at least.
 constexpr size_t kBytes = size_t{256} << 10;
-constexpr size_t kLeastTiles = 48;
+constexpr size_t kLeastTiles = 64;
 
 int tiles_along(int length) { return (length + kWinogradTile - 1) / kWinogradTile; }
 
@@ -33,6 +33,8 @@ class Tiles {
 
   int count() const { return count_; }
   int part() const { return part_; }
+  // Floats from point to point of a part. Not a power of two, or the points of a tile would share a set of the cache.
+  size_t step(size_t channels) const { return static_cast<size_t>(part_) * channels + kLanes; }
   int image(int tile) const { return tile / in_image_; }
   WinogradPlace output(int tile) const {
     const int t = tile % in_image_;
@@ -96,21 +98,21 @@ void WinogradConvolution::run(const float* in, const float* points, const float*
   const ScratchFrame frame(scratch);
   const Tiles tiles(shape_);
   const size_t depth = channels_of(shape_.in), filters = channels_of(shape_.out);
-  const auto part = static_cast<size_t>(tiles.part());
-  float* patches = scratch->take(kWinogradPoints * part * depth);
-  float* products = scratch->take(kWinogradPoints * part * filters);
+  const size_t in_step = tiles.step(depth), out_step = tiles.step(filters);
+  float* patches = scratch->take(kWinogradPoints * in_step);
+  float* products = scratch->take(kWinogradPoints * out_step);
   for (int first = 0; first < tiles.count(); first += tiles.part()) {
     const int count = std::min(tiles.part(), tiles.count() - first);
     for (int t = 0; t < count; ++t) {
       winograd_patch(in + static_cast<size_t>(tiles.image(first + t)) * shape_.in.size(), tiles.input(first + t),
-                     patches + static_cast<size_t>(t) * depth, part * depth);
+                     patches + static_cast<size_t>(t) * depth, in_step);
     }
     for (size_t i = 0; i < kWinogradPoints; ++i) {
-      winograd_multiply(patches + i * part * depth, count, shape_.in.channels, points + i * depth * filters,
-                        shape_.out.channels, products + i * part * filters);
+      winograd_multiply(patches + i * in_step, count, shape_.in.channels, points + i * depth * filters,
+                        shape_.out.channels, products + i * out_step);
     }
     for (int t = 0; t < count; ++t) {
-      winograd_tile(products + static_cast<size_t>(t) * filters, part * filters, bias, relu, tiles.output(first + t),
+      winograd_tile(products + static_cast<size_t>(t) * filters, out_step, bias, relu, tiles.output(first + t),
                     out + static_cast<size_t>(tiles.image(first + t)) * shape_.out.size());
     }
   }
@@ -122,21 +124,20 @@ void WinogradGradient::run(const float* in, const float* out_gradient, bool add,
   const ScratchFrame frame(scratch);
   const Tiles tiles(shape_);
   const size_t depth = channels_of(shape_.in), filters = channels_of(shape_.out);
-  const auto part = static_cast<size_t>(tiles.part());
-  float* patches = scratch->take(kWinogradPoints * part * depth);
-  float* gradients = scratch->take(kWinogradPoints * part * filters);
+  const size_t in_step = tiles.step(depth), out_step = tiles.step(filters);
+  float* patches = scratch->take(kWinogradPoints * in_step);
+  float* gradients = scratch->take(kWinogradPoints * out_step);
   for (int first = 0; first < tiles.count(); first += tiles.part()) {
     const int count = std::min(tiles.part(), tiles.count() - first);
     for (int t = 0; t < count; ++t) {
       const auto image = static_cast<size_t>(tiles.image(first + t)), row = static_cast<size_t>(t);
-      winograd_patch(in + image * shape_.in.size(), tiles.input(first + t), patches + row * depth, part * depth);
+      winograd_patch(in + image * shape_.in.size(), tiles.input(first + t), patches + row * depth, in_step);
       winograd_tile_gradient(out_gradient + image * shape_.out.size(), tiles.output(first + t),
-                             gradients + row * filters, part * filters);
+                             gradients + row * filters, out_step);
     }
     for (size_t i = 0; i < kWinogradPoints; ++i) {
-      winograd_multiply_transposed(patches + i * part * depth, gradients + i * part * filters, count,
-                                   shape_.in.channels, shape_.out.channels, add || first > 0,
-                                   sums + i * depth * filters);
+      winograd_multiply_transposed(patches + i * in_step, gradients + i * out_step, count, shape_.in.channels,
+                                   shape_.out.channels, add || first > 0, sums + i * depth * filters);
     }
   }
 }

@@ -20,7 +20,7 @@ constexpr int kRows = 6;  // with two vectors of a panel, they keep 12 of the 16
 inline const Vector& at(const float* p) { return *reinterpret_cast<const Vector*>(p); }
 inline Vector& at(float* p) { return *reinterpret_cast<Vector*>(p); }
 
-// One line of each transformation; lines of what they read and write are `from_step` and `to_step` vectors apart.
+// One line of each transformation: kFrom vectors to kTo.
 struct PatchLine {
   static constexpr int kFrom = 6, kTo = 6;
   template <class In, class Out>
@@ -90,46 +90,52 @@ struct FilterGradientLine {
   }
 };
 
-// L X L^T of a square of vectors: read(y, x), write(y, x, vector).
+// L X L^T of a square of vectors: read(y, x), write(y, x, vector). The columns of X from x0 to x1 alone are read; the
+// others are zero. The loops stay loops: unrolled, they would keep the places of all vectors in registers.
 template <class Line, class Read, class Write>
-inline __attribute__((always_inline)) void transform(const Read& read, const Write& write) {
+inline __attribute__((always_inline)) void transform(int x0, int x1, const Read& read, const Write& write) {
   Vector half[Line::kTo][Line::kFrom];
-#pragma GCC unroll 6
+#pragma GCC unroll 1
   for (int x = 0; x < Line::kFrom; ++x) {
-    Line::run([&](int y) { return read(y, x); }, [&](int y, const Vector& value) { half[y][x] = value; });
-  }
+    if (x >= x0 && x < x1) {
+      Line::run([&](int y) { return read(y, x); }, [&](int y, const Vector& value) { half[y][x] = value; });
+    } else {
 #pragma GCC unroll 6
+      for (int y = 0; y < Line::kTo; ++y) half[y][x] = Vector{};
+    }
+  }
+#pragma GCC unroll 1
   for (int y = 0; y < Line::kTo; ++y) {
     Line::run([&](int x) { return half[y][x]; }, [&](int x, const Vector& value) { write(y, x, value); });
   }
 }
 
-// Calls with(read) for each block of an image: read(y, x) is the vector of a square of `size` that begins at `place`,
-// zero outside the image.
-template <int size, class With>
-inline __attribute__((always_inline)) void each_square(const float* image, const WinogradPlace& place,
-                                                       const With& with) {
+template <class Line, class Read, class Write>
+inline __attribute__((always_inline)) void transform(const Read& read, const Write& write) {
+  transform<Line>(0, Line::kFrom, read, write);
+}
+
+// The square of an image that begins at `place`, transformed, block by block: point[i * step + c].
+template <class Line>
+inline __attribute__((always_inline)) void transform_square(const float* image, const WinogradPlace& place,
+                                                            float* points, size_t step) {
+  static const float kZeros[Line::kFrom * kWinogradBlock] = {};
   const Geometry& shape = place.shape;
-  const size_t space = static_cast<size_t>(shape.height) * static_cast<size_t>(shape.width) * kWinogradBlock;
   const auto line = static_cast<ptrdiff_t>(shape.width) * kWinogradBlock;
-  const ptrdiff_t first = place.y * line + place.x * kWinogradBlock;
-  const bool inside = place.y >= 0 && place.x >= 0 && place.y + size <= shape.height && place.x + size <= shape.width;
-  float square[size * size * kWinogradBlock];
-  if (!inside) std::fill_n(square, size * size * kWinogradBlock, 0.0f);
-  const int y0 = std::max(0, -place.y), y1 = std::min(size, shape.height - place.y);
-  const int x0 = std::max(0, -place.x), x1 = std::min(size, shape.width - place.x);
-  for (int block = 0; block < shape.channels / kWinogradBlock; ++block, image += space) {
-    if (inside) {
-      const float* from = image + first;
-      with(block, [from, line](int y, int x) { return at(from + y * line + x * kWinogradBlock); });
-      continue;
-    }
-    for (int y = y0; y < y1; ++y) {
-      const float* from = image + (first + y * line);
-      for (int x = x0; x < x1; ++x) at(square + (y * size + x) * kWinogradBlock) = at(from + x * kWinogradBlock);
-    }
-    const float* from = square;
-    with(block, [from](int y, int x) { return at(from + (y * size + x) * kWinogradBlock); });
+  const int x0 = std::max(0, -place.x), x1 = std::min(Line::kFrom, shape.width - place.x);
+  // Lines outside the image are read from the zeros, and the next block's from there again.
+  const float* lines[Line::kFrom];
+  ptrdiff_t next[Line::kFrom];
+  for (int y = 0; y < Line::kFrom; ++y) {
+    const bool inside = place.y + y >= 0 && place.y + y < shape.height;
+    lines[y] = inside ? image + ((place.y + y) * line + place.x * kWinogradBlock) : kZeros;
+    next[y] = inside ? line * shape.height : 0;
+  }
+  for (int block = 0; block < shape.channels / kWinogradBlock; ++block, points += kWinogradBlock) {
+    transform<Line>(
+        x0, x1, [&](int y, int x) { return at(lines[y] + x * kWinogradBlock); },
+        [&](int y, int x, const Vector& value) { at(points + static_cast<size_t>(y * kPatch + x) * step) = value; });
+    for (int y = 0; y < Line::kFrom; ++y) lines[y] += next[y];
   }
 }
 
@@ -190,19 +196,11 @@ void multiply_rows(int rows, const float* in, size_t in_row, size_t in_step, con
 }  // namespace
 
 void winograd_patch(const float* image, const WinogradPlace& place, float* points, size_t step) {
-  each_square<kPatch>(image, place, [&](int block, const auto& read) {
-    float* to = points + block * kWinogradBlock;
-    transform<PatchLine>(
-        read, [&](int y, int x, const Vector& value) { at(to + static_cast<size_t>(y * kPatch + x) * step) = value; });
-  });
+  transform_square<PatchLine>(image, place, points, step);
 }
 
 void winograd_tile_gradient(const float* image, const WinogradPlace& place, float* points, size_t step) {
-  each_square<kWinogradTile>(image, place, [&](int block, const auto& read) {
-    float* to = points + block * kWinogradBlock;
-    transform<TileGradientLine>(
-        read, [&](int y, int x, const Vector& value) { at(to + static_cast<size_t>(y * kPatch + x) * step) = value; });
-  });
+  transform_square<TileGradientLine>(image, place, points, step);
 }
 
 void winograd_tile(const float* points, size_t step, const float* bias, bool relu, const WinogradPlace& place,
