@@ -447,7 +447,7 @@ TEST(WinogradTest, OursTakesEveryShape) {
     }
   }
   std::printf("error %.1e of %d shapes\n", worst, ours);
-  EXPECT_GT(ours, 70) << "few tiles for the channels, or 1x1 and 2x2, are left to direct kernels";
+  EXPECT_GE(ours, 80) << "1x1 and 2x2 are left to direct kernels";
 }
 
 TEST(TrainingConvolutionTest, GradientsOfWeightsAddUp) {
