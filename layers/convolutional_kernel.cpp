@@ -137,8 +137,7 @@ class ConvolutionalKernel final : public Kernel {
         backward_piece(node, pass, {piece * piece_, piece_}, total, piece == first, &scratch);
       }
     });
-    add_sums(node.workspace, size);
-    training_->add_gradient(node.workspace, weights_.update);
+    training_->add_gradients(node.workspace, sums_, weights_.update);
   }
 
   void prepare_inference(Node& node) override {
@@ -178,17 +177,6 @@ class ConvolutionalKernel final : public Kernel {
     float* target = node.gradient_target(0, range, scratch);
     training_->backward_data(dx, target, scratch);
     node.give(0, pass, range, target, scratch);
-  }
-
-  // The sums of all groups, in order, into the first.
-  void add_sums(float* sums, size_t size) const {
-    constexpr size_t kSlice = 4096;
-    for_tasks(static_cast<int>((size + kSlice - 1) / kSlice), [&](int i, Scratch&) {
-      const size_t first = static_cast<size_t>(i) * kSlice, count = std::min(kSlice, size - first);
-      for (int sum = 1; sum < sums_; ++sum) {
-        row_accumulate(sums + static_cast<size_t>(sum) * size + first, count, sums + first);
-      }
-    });
   }
 
   void add_bias(int images, float* x) const {

@@ -201,7 +201,7 @@ Errors errors_of(const ConvolutionShape& shape) {
   Results results = run(example, ready.convolution);
   // It adds: what was there before stays.
   Floats gradient(example.weight_count, 1.0f);
-  ready.convolution.add_gradient(results.weights_gradient.data(), gradient.data());
+  ready.convolution.add_gradients(results.weights_gradient.data(), 1, gradient.data());
   std::vector<double> expected = example.backward_weights();
   for (double& value : expected) value += 1;
   return {error_of(results.out, shape.out, shape.out_layout, shape.piece, example.forward()),
@@ -395,7 +395,7 @@ TEST(WinogradTest, IsWithinItsBound) {
         Ready ready(chosen, example.weights);
         *results = run(example, ready.convolution);
         Floats gradient(example.weight_count, 0.0f), sums = results->weights_gradient;
-        ready.convolution.add_gradient(sums.data(), gradient.data());
+        ready.convolution.add_gradients(sums.data(), 1, gradient.data());
         results->weights_gradient = gradient;
         return Errors{error_of(results->out, shape.out, shape.out_layout, piece, out),
                       error_of(results->in_gradient, shape.in, shape.in_layout, piece, in), error_of(gradient, w)};
@@ -458,12 +458,13 @@ TEST(TrainingConvolutionTest, GradientsOfWeightsAddUp) {
     const Example example(shape);
     TrainingConvolution convolution(shape);
     Scratch scratch;
-    Floats sums(convolution.gradient_size(), kNan), gradient(example.weight_count, 0.0f);
-    for (const bool add : {false, true, true}) {
-      convolution.backward_weights(example.stored_in.data(), example.stored_gradient.data(), add, sums.data(),
+    const size_t size = convolution.gradient_size();
+    Floats sums(2 * size, kNan), gradient(example.weight_count, 0.0f);
+    for (const auto& [at, add] : {std::pair<size_t, bool>{0, false}, {0, true}, {size, false}}) {
+      convolution.backward_weights(example.stored_in.data(), example.stored_gradient.data(), add, sums.data() + at,
                                    &scratch);
     }
-    convolution.add_gradient(sums.data(), gradient.data());
+    convolution.add_gradients(sums.data(), 2, gradient.data());
     std::vector<double> expected = example.backward_weights();
     for (double& value : expected) value *= 3;
     EXPECT_LE(error_of(gradient, expected), direct ? kDirect : kWinograd);

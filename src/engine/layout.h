@@ -14,7 +14,7 @@ enum class Layout { kPlain, kBlocked };
 // Loops over rows take so many numbers at a time: a multiple of every block.
 constexpr int kLanes = 16;
 
-// Channels of a block: what oneDNN's kernels for this processor (as far as DNNL_MAX_CPU_ISA lets it show) work with.
+// Channels of a block: what oneDNN's kernels for these instructions work with.
 int block_channels();
 
 inline int round_up_to_block(int channels) {

@@ -79,6 +79,17 @@ const float* transformed(const WinogradConvolution& convolution, const float* we
   return points;
 }
 
+// The numbers of all, in order, into the first of `count` vectors.
+void add_to_first(float* vectors, int count, size_t size) {
+  constexpr size_t kSlice = 4096;
+  for_tasks(static_cast<int>((size + kSlice - 1) / kSlice), [&](int i, Scratch&) {
+    const size_t first = static_cast<size_t>(i) * kSlice, length = std::min(kSlice, size - first);
+    for (int v = 1; v < count; ++v) {
+      row_accumulate(vectors + static_cast<size_t>(v) * size + first, length, vectors + first);
+    }
+  });
+}
+
 bool is_reference(const std::string& implementation) { return implementation.rfind("ref", 0) == 0; }
 
 // What `make(algorithm, ends)` gives for Winograd where it pays, or else directly; in our layouts where oneDNN has a
@@ -239,12 +250,13 @@ size_t TrainingConvolution::gradient_size() const {
   return winograd_ ? winograd_->weights.size() : weights_desc_.diff_weights_desc().get_size() / sizeof(float);
 }
 
-void TrainingConvolution::add_gradient(float* gradient, float* weights) {
+void TrainingConvolution::add_gradients(float* gradients, int count, float* weights) {
   if (winograd_) {
-    winograd_->weights.finish(gradient, winograd_->gradient.data());
+    winograd_->weights.finish(gradients, count, winograd_->gradient.data());
     return weights_.add(winograd_->gradient.data(), weights);
   }
-  weights_.add(gradient_.run(gradient), weights);
+  add_to_first(gradients, count, gradient_size());
+  weights_.add(gradient_.run(gradients), weights);
 }
 
 InferenceConvolution::InferenceConvolution(const ConvolutionShape& shape, bool relu)

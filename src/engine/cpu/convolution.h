@@ -62,8 +62,9 @@ class TrainingConvolution {
   // Overwrites gradient[gradient_size()], or adds to it; its layout is the algorithm's own.
   void backward_weights(const float* in, const float* out_gradient, bool add, float* gradient, Scratch* scratch) const;
   size_t gradient_size() const;
-  // Adds such a gradient to one in Darknet's layout, with all threads.
-  void add_gradient(float* gradient, float* weights);
+  // Adds `count` such gradients, one after the other, in their order to one in Darknet's layout, with all threads. What
+  // they are is lost.
+  void add_gradients(float* gradients, int count, float* weights);
 
  private:
   struct Winograd {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/simd.h"
+#include "engine/cpu/instructions.h"
 
 #define DNG_INLINE inline __attribute__((always_inline))
 #define DNG_INLINE_LAMBDA __attribute__((always_inline))
@@ -52,14 +53,11 @@ constexpr int kWidth = 16;
 #endif
 
 const Loops& loops() {
-  static const Loops& loops = []() -> const Loops& {
 #ifdef DNG_SIMD_TARGETS
-    if (__builtin_cpu_supports("x86-64-v4") != 0) return avx512::kLoops;
-    if (__builtin_cpu_supports("x86-64-v3") != 0) return avx2::kLoops;
+  if (instructions() == Instructions::kAvx512) return avx512::kLoops;
+  if (instructions() == Instructions::kAvx2) return avx2::kLoops;
 #endif
-    return any_processor::kLoops;
-  }();
-  return loops;
+  return any_processor::kLoops;
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "engine/cpu/winograd.h"
 
 #include <algorithm>
-#include <dnnl.hpp>
 
+#include "engine/cpu/instructions.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/scratch.h"
 #include "engine/cpu/winograd_math.h"
@@ -54,18 +54,7 @@ size_t channels_of(const Geometry& shape) { return static_cast<size_t>(shape.cha
 
 }  // namespace
 
-bool winograd_available() {
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
-  static const bool available = [] {
-    const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-    constexpr auto kNeeded = static_cast<unsigned>(dnnl::cpu_isa::avx2);
-    return block_channels() == kWinogradBlock && (isa & kNeeded) == kNeeded && __builtin_cpu_supports("fma") != 0;
-  }();
-  return available;
-#else
-  return false;
-#endif
-}
+bool winograd_available() { return instructions() == Instructions::kAvx2; }
 
 bool winograd_saves(const Geometry& out) {
   // Four thirds of the products: for the transformations.
@@ -142,7 +131,7 @@ void WinogradGradient::run(const float* in, const float* out_gradient, bool add,
   }
 }
 
-void WinogradGradient::finish(const float* sums, float* gradient) const {
+void WinogradGradient::finish(const float* sums, int count, float* gradient) const {
   const size_t depth = channels_of(shape_.in), filters = channels_of(shape_.out);
   for_tasks(shape_.in.channels / kWinogradBlock, [&](int block, Scratch&) {
     for (size_t n = 0; n < filters; n += kWinogradPanel) {
@@ -150,7 +139,8 @@ void WinogradGradient::finish(const float* sums, float* gradient) const {
       for (size_t l = 0; l < kWinogradBlock; ++l) {
         const size_t c = static_cast<size_t>(block) * kWinogradBlock + l;
         float nine[9 * kWinogradPanel];
-        winograd_filters_gradient(sums + c * filters + n, depth * filters, static_cast<int>(width), nine);
+        winograd_filters_gradient(sums + c * filters + n, depth * filters, count, size(), static_cast<int>(width),
+                                  nine);
         for (size_t f = 0; f < width; ++f) {
           for (size_t i = 0; i < 9; ++i) gradient[9 * ((n + f) * depth + c) + i] = nine[i * kWinogradPanel + f];
         }

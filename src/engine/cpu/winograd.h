@@ -47,8 +47,8 @@ class WinogradGradient {
   size_t size() const;
   // sums[size()] = or += the gradient of a piece.
   void run(const float* in, const float* out_gradient, bool add, float* sums, Scratch* scratch) const;
-  // [filters][channels][3][3] from the sums, with all threads.
-  void finish(const float* sums, float* gradient) const;
+  // [filters][channels][3][3] from `count` sums, one after the other, with all threads.
+  void finish(const float* sums, int count, float* gradient) const;
 
  private:
   WinogradShape shape_;

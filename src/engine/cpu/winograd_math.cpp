@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
-// Everything below is called on processors with AVX2 alone (Winograd::available). For one instruction set and not as
-// clones: a function of vectors is inlined into one for the same machine only.
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
-#pragma GCC target("avx2,fma")
+#include "base/simd.h"
+
+// Everything below is called on processors with AVX2 alone, see winograd_available(). Not as clones: a function of
+// vectors is inlined only into one for the same instruction set.
+#ifdef DNG_SIMD_TARGETS
+#pragma GCC target("arch=x86-64-v3")
 #endif
 
 namespace dng {
@@ -242,10 +244,15 @@ void winograd_filters(const float* nine, int filters, float* points, size_t step
   }
 }
 
-void winograd_filters_gradient(const float* points, size_t step, int filters, float* nine) {
+void winograd_filters_gradient(const float* points, size_t step, int count, size_t sum_step, int filters, float* nine) {
   for (int n = 0; n < filters; n += kWinogradBlock) {
     transform<FilterGradientLine>(
-        [&](int y, int x) { return at(points + static_cast<size_t>(y * kPatch + x) * step + n); },
+        [&](int y, int x) {
+          const float* from = points + static_cast<size_t>(y * kPatch + x) * step + n;
+          Vector sum = at(from);
+          for (int i = 1; i < count; ++i) sum += at(from + static_cast<size_t>(i) * sum_step);
+          return sum;
+        },
         [&](int y, int x, const Vector& value) { at(nine + (y * kFilter + x) * kWinogradPanel + n) = value; });
   }
 }

@@ -36,8 +36,8 @@ void winograd_tile_gradient(const float* image, const WinogradPlace& place, floa
 
 // nine[9][kWinogradPanel] of one input channel, in the order of a filter's rows, to point[i * step + n] = (G g G^T)[i].
 void winograd_filters(const float* nine, int filters, float* points, size_t step);
-// The other way round: nine = G^T u G.
-void winograd_filters_gradient(const float* points, size_t step, int filters, float* nine);
+// The other way round: nine = G^T u G, u the sum of `count` at points, points + sum_step, ..., in their order.
+void winograd_filters_gradient(const float* points, size_t step, int count, size_t sum_step, int filters, float* nine);
 
 // out[tiles][filters] = in[tiles][channels] * panels; these are [filters / 16][channels][16], the last one 8 wide where
 // the filters are no multiple of 16.

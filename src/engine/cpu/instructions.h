@@ -1,0 +1,14 @@
+// What instructions kernels may use: what the processor has, as far as DNNL_MAX_CPU_ISA lets oneDNN and us see it.
+#pragma once
+
+namespace dng {
+
+enum class Instructions {
+  kAny,
+  kAvx2,    // with FMA and the rest of x86-64-v3
+  kAvx512,  // x86-64-v4
+};
+
+Instructions instructions();
+
+}  // namespace dng
