@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/text.h"
+#include "engine/cpu/instructions.h"
 #include "engine/weights.h"
 #include "eval/accuracy.h"
 #include "gpu/gpu.h"
@@ -28,12 +29,6 @@ namespace {
 
 // Seconds of updates between two looks at the clock, files and signals, on a GPU.
 constexpr double kLongestRun = 0.2;
-
-const char* instruction_set() {
-  if (__builtin_cpu_supports("avx512f")) return "avx512f";
-  if (__builtin_cpu_supports("avx2")) return "avx2";
-  return "sse2";
-}
 
 // Everything of the layers that decides what is computed, cost options included.
 std::string network_text(const NetworkConfig& config) {
@@ -147,7 +142,8 @@ void Trainer::start() {
                       {"libraries", settings_.gpu->libraries()},
                       {"precision", config_.net.text("precision")}};
   } else {
-    state_.machine = {{"device", "cpu"}, {"threads", std::to_string(threads_)}, {"instructions", instruction_set()}};
+    state_.machine = {
+        {"device", "cpu"}, {"threads", std::to_string(threads_)}, {"instructions", text_of(instructions())}};
   }
   const std::string path = base_ + ".state";
   if (settings_.resume && file_exists(path)) {

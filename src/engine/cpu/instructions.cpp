@@ -21,4 +21,9 @@ Instructions instructions() {
   return found;
 }
 
+const char* text_of(Instructions instructions) {
+  if (instructions == Instructions::kAvx512) return "avx512f";
+  return instructions == Instructions::kAvx2 ? "avx2" : "sse2";
+}
+
 }  // namespace dng

@@ -10,5 +10,7 @@ enum class Instructions {
 };
 
 Instructions instructions();
+// As states name them.
+const char* text_of(Instructions instructions);
 
 }  // namespace dng
