@@ -1,9 +1,10 @@
-// A convolution by oneDNN on a piece of the batch at a time, on one thread; any number of threads may run it at once.
+// A convolution on a piece of the batch at a time, on one thread; any number of threads may run it at once. By oneDNN,
+// but for one case:
 //
 // Directly, or by Winograd's F(4x4, 3x3), which takes fewer products and has a larger rounding error (tested: below
 // 1e-4 of the largest number of the tensor): oneDNN's with AVX-512, ours with AVX2 (engine/cpu/winograd.h), where
-// oneDNN has none. Which of the two follows from the shape alone, by what was measured; never from a clock, because
-// then two runs could differ.
+// oneDNN has none. Which of them follows from the shape and the instructions alone, by what was measured; never from a
+// clock, because then two runs could differ.
 #pragma once
 
 #include <dnnl.hpp>
@@ -25,7 +26,7 @@ struct ConvolutionShape {
   Geometry in, out;
   Layout in_layout = Layout::kPlain, out_layout = Layout::kPlain;
   int size = 1, stride = 1, padding = 0, groups = 1;
-  bool direct_only = false;  // never Winograd
+  bool direct_only = false;  // never Winograd, ours or theirs
 };
 
 // What both directions share: channels as stored, weights as Darknet has them and as the primitives want them.
