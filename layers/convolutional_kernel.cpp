@@ -6,6 +6,7 @@
 #include "engine/cpu/batchnorm_math.h"
 #include "engine/cpu/convolution.h"
 #include "engine/cpu/parallel.h"
+#include "engine/cpu/wide_convolution.h"
 #include "layers/convolutional_layer.h"
 
 namespace dng {
@@ -68,6 +69,10 @@ class ConvolutionalKernel final : public Kernel {
       partial_.resize(static_cast<size_t>(rows_.channels) * static_cast<size_t>(node->batch));
     }
     if (!node->trains) return;
+    if (WideConvolution::pays(shape_, node->batch)) {
+      wide_ = std::make_unique<WideConvolution>(shape_, node->batch);
+      return;
+    }
     training_ = std::make_unique<TrainingConvolution>(shape_);
     const int pieces = node->batch / piece_;
     // As many groups as there are threads at least, where that many are not there anyway.
@@ -88,17 +93,18 @@ class ConvolutionalKernel final : public Kernel {
 
   void forward(Node& node, Pass& pass) override {
     const ScratchFrame frame(&thread_scratch());
-    training_->prepare_forward(weights_.value, &thread_scratch());
     float* x = batch_normalize_ ? node.kept : node.output;
-    for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
-      float* to = x + range.offset(rows_.size());
-      training_->forward(node.read(0, pass, range, &scratch), to, &scratch);
-      if (batchnorm_) {
-        batchnorm_->measure({to, rows_.size()}, range);
-      } else {
-        add_bias(range.count, to);
-      }
-    });
+    if (wide_) {
+      float* inputs = read_inputs(node, pass);
+      wide_->forward(weights_.value, inputs, x);
+      for_ranges(node.batch, piece_, [&](const Range& range, Scratch&) { measure(range, x); });
+    } else {
+      training_->prepare_forward(weights_.value, &thread_scratch());
+      for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
+        training_->forward(node.read(0, pass, range, &scratch), x + range.offset(rows_.size()), &scratch);
+        measure(range, x);
+      });
+    }
     if (batchnorm_) batchnorm_->finish(pass.steps);
   }
 
@@ -126,6 +132,7 @@ class ConvolutionalKernel final : public Kernel {
       finish_bias_gradient(node.batch);
     }
     const ScratchFrame frame(&thread_scratch());
+    if (wide_) return backward_wide(node, pass);
     if (node.sources[0].wanted) training_->prepare_backward(weights_.value, &thread_scratch());
     const int pieces = node.batch / piece_;
     const size_t size = training_->gradient_size();
@@ -162,13 +169,55 @@ class ConvolutionalKernel final : public Kernel {
     return {node.kept + range.offset(rows_.size()), rows_.size()};
   }
 
-  void backward_piece(Node& node, const Pass& pass, const Range& range, float* total, bool first, Scratch* scratch) {
-    const float* dx = node.delta + range.offset(rows_.size());
+  // What the convolution left of a range, all images at x.
+  void measure(const Range& range, float* x) {
+    float* images = x + range.offset(rows_.size());
     if (batchnorm_) {
-      float* normalised = scratch->take(static_cast<size_t>(range.count) * rows_.size());
-      batchnorm_->gradient(kept(node, range), {dx, rows_.size()}, range.count, {normalised, rows_.size(), false});
-      dx = normalised;
+      batchnorm_->measure({images, rows_.size()}, range);
+    } else {
+      add_bias(range.count, images);
     }
+  }
+
+  // The gradient of what the convolution left.
+  const float* gradient(const Node& node, const Range& range, Scratch* scratch) const {
+    const float* delta = node.delta + range.offset(rows_.size());
+    if (!batchnorm_) return delta;
+    float* normalised = scratch->take(static_cast<size_t>(range.count) * rows_.size());
+    batchnorm_->gradient(kept(node, range), {delta, rows_.size()}, range.count, {normalised, rows_.size(), false});
+    return normalised;
+  }
+
+  float* read_inputs(const Node& node, const Pass& pass) const {
+    float* inputs = thread_scratch().take(wide_->inputs_size());
+    for_ranges(node.batch, 1, [&](const Range& range, Scratch& scratch) {
+      wide_->read_inputs(node.read(0, pass, range, &scratch), range, inputs);
+    });
+    return inputs;
+  }
+
+  void backward_wide(Node& node, Pass& pass) {
+    const bool wanted = node.sources[0].wanted;
+    float* inputs = read_inputs(node, pass);
+    float* tiles = thread_scratch().take(wide_->tiles_size());
+    float* data = wanted ? thread_scratch().take(wide_->data_size()) : nullptr;
+    for_ranges(node.batch, 1, [&](const Range& range, Scratch& scratch) {
+      const float* dx = gradient(node, range, &scratch);
+      wide_->read_gradients_for_weights(dx, range, tiles);
+      if (wanted) wide_->read_gradients_for_data(dx, range, data);
+    });
+    wide_->backward_weights(inputs, tiles, weights_.update);
+    if (!wanted) return;
+    const size_t size = node.in_size();
+    float* in_gradient = thread_scratch().take(static_cast<size_t>(node.batch) * size);
+    wide_->backward_data(weights_.value, data, in_gradient);
+    for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
+      node.give(0, pass, range, in_gradient + range.offset(size), &scratch);
+    });
+  }
+
+  void backward_piece(Node& node, const Pass& pass, const Range& range, float* total, bool first, Scratch* scratch) {
+    const float* dx = gradient(node, range, scratch);
     {
       const ScratchFrame frame(scratch);
       training_->backward_weights(node.read(0, pass, range, scratch), dx, !first, total, scratch);
@@ -221,7 +270,8 @@ class ConvolutionalKernel final : public Kernel {
   int sums_ = 1;  // groups of images whose gradients are summed apart
   Rows rows_;
   host::Block weights_, bias_;
-  std::unique_ptr<TrainingConvolution> training_;
+  std::unique_ptr<TrainingConvolution> training_;  // or:
+  std::unique_ptr<WideConvolution> wide_;
   std::unique_ptr<InferenceConvolution> inference_;
   std::unique_ptr<BatchNorm> batchnorm_;
   std::vector<float> factor_, shift_;  // of the inference

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "engine/cpu/instructions.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/row_math.h"
 #include "engine/cpu/scratch.h"
@@ -15,56 +16,19 @@ using dnnl::algorithm;
 using dnnl::memory;
 
 constexpr auto kType = memory::data_type::f32;
-constexpr int kTiles = 32;
-
-int stored(const Geometry& shape, Layout layout) { return Rows(shape, layout).channels; }
+constexpr auto kDirect = algorithm::convolution_direct;
 
 memory::desc any_layout(const Geometry& shape, int piece, Layout layout) {
-  return {{piece, stored(shape, layout), shape.height, shape.width}, kType, memory::format_tag::any};
+  return {{piece, Rows(shape, layout).channels, shape.height, shape.width}, kType, memory::format_tag::any};
 }
 
-bool winograd_fits(const ConvolutionShape& shape) {
-  return !shape.direct_only && shape.size == 3 && shape.stride == 1 && shape.groups == 1 &&
-         shape.in_layout == Layout::kBlocked && shape.out_layout == Layout::kBlocked;
-}
-
-int fewest_channels(const ConvolutionShape& shape) {
-  return std::min(stored(shape.in, shape.in_layout), stored(shape.out, shape.out_layout));
-}
-
-int tiles_of(const ConvolutionShape& shape) {
-  return shape.piece * ((shape.out.height + 3) / 4) * ((shape.out.width + 3) / 4);
-}
-
-// oneDNN's. With few channels the transformations of the images cost more than the products they save (the gradient of
-// the weights can do with fewer: 16); with few tiles of 4 x 4, those of the weights do, which it makes for every piece.
-// Measured from 16 to 512 channels: 32 tiles are enough for any number, a tile for every 4 channels where these are
-// fewer.
-bool winograd_pays(const ConvolutionShape& shape, int least_channels) {
-  const int channels = fewest_channels(shape);
-  return winograd_fits(shape) && block_channels() == kLanes && channels >= least_channels &&
-         4 * tiles_of(shape) >= std::min(channels, 4 * kTiles);
-}
-
-// Ours. Weights are transformed once for all pieces, but take four times the memory when they are read. Measured from
-// 16 to 512 channels and from 2 tiles on: twice as fast as direct kernels with a tile for every 32 channels.
-bool own_winograd_pays(const ConvolutionShape& shape) {
-  return winograd_available() && winograd_fits(shape) && shape.padding <= 2 && winograd_saves(shape.out) &&
-         32 * tiles_of(shape) >= fewest_channels(shape);
-}
-
-// Channels as stored.
-WinogradShape winograd_shape(const ConvolutionShape& shape, bool turned) {
-  WinogradShape s;
-  s.piece = shape.piece;
-  s.in = {stored(shape.in, shape.in_layout), shape.in.height, shape.in.width};
-  s.out = {stored(shape.out, shape.out_layout), shape.out.height, shape.out.width};
-  s.padding = shape.padding;
-  if (turned) {
-    std::swap(s.in, s.out);
-    s.padding = shape.size - 1 - shape.padding;
-  }
-  return s;
+// Weights are transformed once for all pieces, but take four times the memory when they are read. Measured from 16 to
+// 512 channels and from 2 tiles on: twice as fast as oneDNN's kernels, its own Winograd included, with a tile for every
+// 32 channels, with AVX-512 for every 16.
+bool winograd_pays(const ConvolutionShape& shape) {
+  const int channels_of_a_tile = instructions() == Instructions::kAvx512 ? 16 : 32;
+  return winograd_fits(shape) && channels_of_a_tile * shape.piece * winograd_tiles(shape.out) >=
+                                     std::min(shape.stored_in(), shape.stored_out());
 }
 
 // Input and output of a piece, in our layouts or in those that a primitive likes best.
@@ -92,24 +56,20 @@ void add_to_first(float* vectors, int count, size_t size) {
 
 bool is_reference(const std::string& implementation) { return implementation.rfind("ref", 0) == 0; }
 
-// What `make(algorithm, ends)` gives for Winograd where it pays, or else directly; in our layouts where oneDNN has a
-// fast implementation for them on this machine, or else in its own.
+// What `make(ends)` gives in our layouts where oneDNN has a fast implementation for them on this machine, or else in
+// its own.
 template <class Make>
-auto choose(const ConvolutionShape& shape, bool winograd, const Make& make) {
+auto choose(const ConvolutionShape& shape, const Make& make) {
   const Ends ours{activation_desc(shape.in, shape.piece, shape.in_layout),
                   activation_desc(shape.out, shape.piece, shape.out_layout)};
-  std::vector<algorithm> algorithms{algorithm::convolution_direct};
-  if (winograd) algorithms.insert(algorithms.begin(), algorithm::convolution_winograd);
-  for (const algorithm how : algorithms) {
-    try {
-      auto made = make(how, ours);
-      if (!is_reference(made.impl_info_str())) return made;
-    } catch (const dnnl::error& error) {
-      if (error.status != dnnl_unimplemented) throw;
-    }
+  try {
+    auto made = make(ours);
+    if (!is_reference(made.impl_info_str())) return made;
+  } catch (const dnnl::error& error) {
+    if (error.status != dnnl_unimplemented) throw;
   }
-  return make(algorithm::convolution_direct, Ends{any_layout(shape.in, shape.piece, shape.in_layout),
-                                                  any_layout(shape.out, shape.piece, shape.out_layout)});
+  return make(
+      Ends{any_layout(shape.in, shape.piece, shape.in_layout), any_layout(shape.out, shape.piece, shape.out_layout)});
 }
 
 }  // namespace
@@ -117,8 +77,8 @@ auto choose(const ConvolutionShape& shape, bool winograd, const Make& make) {
 ConvolutionWeights::ConvolutionWeights(const ConvolutionShape& shape)
     : filters_(shape.out.channels),
       channels_(shape.in.channels),
-      stored_filters_(stored(shape.out, shape.out_layout)),
-      stored_channels_(stored(shape.in, shape.in_layout)),
+      stored_filters_(shape.stored_out()),
+      stored_channels_(shape.stored_in()),
       window_(shape.size * shape.size),
       groups_(shape.groups),
       padded_(static_cast<size_t>(stored_filters_) * (stored_channels_ / groups_) * window_) {
@@ -152,11 +112,11 @@ void ConvolutionWeights::add(const float* padded, float* weights) const {
 }
 
 TrainingConvolution::TrainingConvolution(const ConvolutionShape& shape) : weights_(shape) {
-  if (own_winograd_pays(shape)) {
+  if (winograd_pays(shape)) {
     winograd_ = std::make_unique<Winograd>();
-    winograd_->forward = {winograd_shape(shape, false), false};
-    winograd_->data = {winograd_shape(shape, true), true};
-    winograd_->weights = WinogradGradient(winograd_shape(shape, false));
+    winograd_->forward = {winograd_shape(shape), false};
+    winograd_->data = {turned_winograd_shape(shape), true};
+    winograd_->weights = WinogradGradient(winograd_shape(shape));
     winograd_->gradient.resize(weights_.size());
     return;
   }
@@ -170,18 +130,18 @@ void TrainingConvolution::make_primitives(const ConvolutionShape& shape) {
   const OneThread one;
   const memory::desc weights(weights_.dims(), kType, memory::format_tag::any);
   const memory::dims strides{shape.stride, shape.stride}, padding{shape.padding, shape.padding};
-  forward_desc_ = choose(shape, winograd_pays(shape, 32), [&](algorithm how, const Ends& ends) {
+  forward_desc_ = choose(shape, [&](const Ends& ends) {
     return dnnl::convolution_forward::primitive_desc(
-        {dnnl::prop_kind::forward_training, how, ends.in, weights, ends.out, strides, padding, padding}, shareable(),
-        dnnl_engine());
+        {dnnl::prop_kind::forward_training, kDirect, ends.in, weights, ends.out, strides, padding, padding},
+        shareable(), dnnl_engine());
   });
-  data_desc_ = choose(shape, winograd_pays(shape, 32), [&](algorithm how, const Ends& ends) {
-    return dnnl::convolution_backward_data::primitive_desc({how, ends.in, weights, ends.out, strides, padding, padding},
-                                                           shareable(), dnnl_engine(), forward_desc_);
+  data_desc_ = choose(shape, [&](const Ends& ends) {
+    return dnnl::convolution_backward_data::primitive_desc(
+        {kDirect, ends.in, weights, ends.out, strides, padding, padding}, shareable(), dnnl_engine(), forward_desc_);
   });
-  weights_desc_ = choose(shape, winograd_pays(shape, 16), [&](algorithm how, const Ends& ends) {
+  weights_desc_ = choose(shape, [&](const Ends& ends) {
     return dnnl::convolution_backward_weights::primitive_desc(
-        {how, ends.in, weights, ends.out, strides, padding, padding}, shareable(), dnnl_engine(), forward_desc_);
+        {kDirect, ends.in, weights, ends.out, strides, padding, padding}, shareable(), dnnl_engine(), forward_desc_);
   });
   forward_ = dnnl::convolution_forward(forward_desc_);
   data_ = dnnl::convolution_backward_data(data_desc_);
@@ -260,12 +220,9 @@ void TrainingConvolution::add_gradients(float* gradients, int count, float* weig
 }
 
 InferenceConvolution::InferenceConvolution(const ConvolutionShape& shape, bool relu)
-    : weights_(shape),
-      filters_(shape.out.channels),
-      relu_(relu),
-      bias_(static_cast<size_t>(stored(shape.out, shape.out_layout))) {
-  if (own_winograd_pays(shape)) {
-    winograd_ = std::make_unique<WinogradConvolution>(winograd_shape(shape, false), false);
+    : weights_(shape), filters_(shape.out.channels), relu_(relu), bias_(static_cast<size_t>(shape.stored_out())) {
+  if (winograd_pays(shape)) {
+    winograd_ = std::make_unique<WinogradConvolution>(winograd_shape(shape), false);
     points_.resize(winograd_->points_size());
     return;
   }
@@ -284,10 +241,10 @@ void InferenceConvolution::make_primitives(const ConvolutionShape& shape, bool r
     after.append_eltwise(1, algorithm::eltwise_relu, 0, 0);
     attr.set_post_ops(after);
   }
-  desc_ = choose(shape, winograd_pays(shape, 32), [&](algorithm how, const Ends& ends) {
+  desc_ = choose(shape, [&](const Ends& ends) {
     return dnnl::convolution_forward::primitive_desc(
-        {dnnl::prop_kind::forward_inference, how, ends.in, weights, bias, ends.out, strides, padding, padding}, attr,
-        dnnl_engine());
+        {dnnl::prop_kind::forward_inference, kDirect, ends.in, weights, bias, ends.out, strides, padding, padding},
+        attr, dnnl_engine());
   });
   forward_ = dnnl::convolution_forward(desc_);
   in_ = {activation_desc(shape.in, shape.piece, shape.in_layout), desc_.src_desc()};

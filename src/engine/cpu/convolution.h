@@ -1,16 +1,14 @@
-// A convolution on a piece of the batch at a time, on one thread; any number of threads may run it at once. By oneDNN,
-// but for one case:
-//
-// Directly, or by Winograd's F(4x4, 3x3), which takes fewer products and has a larger rounding error (tested: below
-// 1e-4 of the largest number of the tensor): oneDNN's with AVX-512, ours with AVX2 (engine/cpu/winograd.h), where
-// oneDNN has none. Which of them follows from the shape and the instructions alone, by what was measured; never from a
-// clock, because then two runs could differ.
+// A convolution on a piece of the batch at a time, on one thread; any number of threads may run it at once. Directly by
+// oneDNN, or by Winograd's F(4x4, 3x3) (engine/cpu/winograd.h), which takes fewer products and has a larger rounding
+// error (tested: below 1e-4 of the largest number of the tensor). Which of them follows from the shape and the
+// instructions alone, by what was measured; never from a clock, because then two runs could differ.
 #pragma once
 
 #include <dnnl.hpp>
 #include <memory>
 #include <vector>
 
+#include "engine/cpu/convolution_shape.h"
 #include "engine/cpu/dnnl_memory.h"
 #include "engine/cpu/winograd.h"
 #include "engine/layout.h"
@@ -19,15 +17,7 @@ namespace dng {
 
 class Scratch;
 
-// Blocked tensors must lie at multiples of 64 bytes: Winograd writes them past the cache.
-
-struct ConvolutionShape {
-  int piece = 1;  // images at a time
-  Geometry in, out;
-  Layout in_layout = Layout::kPlain, out_layout = Layout::kPlain;
-  int size = 1, stride = 1, padding = 0, groups = 1;
-  bool direct_only = false;  // never Winograd, ours or theirs
-};
+// Blocked tensors must lie at multiples of 64 bytes: oneDNN may write them past the cache.
 
 // What both directions share: channels as stored, weights as Darknet has them and as the primitives want them.
 class ConvolutionWeights {
@@ -75,7 +65,7 @@ class TrainingConvolution {
   };
   void make_primitives(const ConvolutionShape& shape);
   ConvolutionWeights weights_;
-  std::unique_ptr<Winograd> winograd_;  // where it is ours; then nothing below is there
+  std::unique_ptr<Winograd> winograd_;  // where it pays; then nothing below is there
   dnnl::convolution_forward::primitive_desc forward_desc_;
   dnnl::convolution_backward_data::primitive_desc data_desc_;
   dnnl::convolution_backward_weights::primitive_desc weights_desc_;
@@ -102,7 +92,7 @@ class InferenceConvolution {
   int filters_;
   bool relu_;
   std::vector<float> bias_;
-  std::unique_ptr<WinogradConvolution> winograd_;  // where it is ours; then nothing below is there but ready_
+  std::unique_ptr<WinogradConvolution> winograd_;  // where it pays; then nothing below is there but ready_
   std::vector<float> points_;
   dnnl::convolution_forward::primitive_desc desc_;
   dnnl::convolution_forward forward_;

@@ -1,26 +1,14 @@
 // Convolutions of 3x3 and stride 1 by Winograd's F(4x4, 3x3) on a piece of the batch, on one thread; any number of
-// threads may run one at once. For processors with AVX2 and without AVX-512: oneDNN convolves directly there, with four
-// times the products. See engine/cpu/winograd_math.h for the arithmetic.
+// threads may run one at once. For processors with AVX2 or AVX-512; see engine/cpu/winograd_math.h for the arithmetic.
 #pragma once
 
 #include <cstddef>
 
-#include "data/image.h"
+#include "engine/cpu/winograd_tiles.h"
 
 namespace dng {
 
 class Scratch;
-
-// Images in blocks of 8 channels, padding 0 to 2 on all sides.
-struct WinogradShape {
-  int piece = 1;  // images
-  Geometry in, out;
-  int padding = 1;
-};
-
-// Whether this processor has what it takes, and whether there are fewer products: not for images of 1x1 or 2x2.
-bool winograd_available();
-bool winograd_saves(const Geometry& out);
 
 // The way there, or `turned` the way back: then in and out of the shape are the gradients of the output and of the
 // input, and the weights are still those of the way there.

@@ -3,279 +3,92 @@
 #include <algorithm>
 
 #include "base/simd.h"
+#include "engine/cpu/instructions.h"
 
-// Everything below is called on processors with AVX2 alone, see winograd_available(). Not as clones: a function of
-// vectors is inlined only into one for the same instruction set.
-#ifdef DNG_SIMD_TARGETS
-#pragma GCC target("arch=x86-64-v3")
-#endif
+#define DNG_INLINE inline __attribute__((always_inline))
 
 namespace dng {
 namespace {
 
-typedef float Vector __attribute__((vector_size(kWinogradBlock * sizeof(float)), aligned(sizeof(float)), may_alias));
+struct Kernels {
+  int panel;
+  void (*patch)(const float* image, const WinogradPlace& place, float* points, size_t step);
+  void (*tile)(const float* points, size_t step, const float* bias, bool relu, const WinogradPlace& place,
+               float* image);
+  void (*tile_gradient)(const float* image, const WinogradPlace& place, float* points, size_t step);
+  void (*filters)(const float* nine, int filters, float* points, size_t step);
+  void (*filters_gradient)(const float* points, size_t step, int count, size_t sum_step, int filters, float* nine);
+  void (*multiply)(const float* in, size_t in_row, int tiles, int channels, const float* panels, int filters, bool add,
+                   float* out, size_t out_row);
+  void (*multiply_transposed)(const float* in, size_t in_row, const float* gradient, size_t gradient_row, int tiles,
+                              int channels, int filters, bool add, float* sums);
+};
 
-constexpr int kPatch = 6;
-constexpr int kFilter = 3;
+// Not as clones of a function: one of vectors is inlined only into one for the same instruction set.
+namespace avx2 {
+#ifdef DNG_SIMD_TARGETS
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+#endif
+constexpr int kWidth = 8;
 constexpr int kRows = 6;  // with two vectors of a panel, they keep 12 of the 16 registers
+#include "engine/cpu/winograd_loops.h"
+#ifdef DNG_SIMD_TARGETS
+#pragma GCC pop_options
+#endif
+}  // namespace avx2
 
-inline const Vector& at(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-inline Vector& at(float* p) { return *reinterpret_cast<Vector*>(p); }
+#ifdef DNG_SIMD_TARGETS
+namespace avx512 {
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4")
+constexpr int kWidth = 16;
+constexpr int kRows = 14;  // 28 of the 32 registers
+#include "engine/cpu/winograd_loops.h"
+#pragma GCC pop_options
+}  // namespace avx512
+#endif
 
-// One line of each transformation: kFrom vectors to kTo.
-struct PatchLine {
-  static constexpr int kFrom = 6, kTo = 6;
-  template <class In, class Out>
-  static inline __attribute__((always_inline)) void run(const In& d, const Out& o) {
-    const Vector even = d(4) - 4.0f * d(2), odd = d(3) - 4.0f * d(1);
-    const Vector even2 = d(4) - d(2), odd2 = 2.0f * (d(3) - d(1));
-    o(0, 4.0f * d(0) - 5.0f * d(2) + d(4));
-    o(1, even + odd);
-    o(2, even - odd);
-    o(3, even2 + odd2);
-    o(4, even2 - odd2);
-    o(5, 4.0f * d(1) - 5.0f * d(3) + d(5));
-  }
-};
-
-struct TileLine {
-  static constexpr int kFrom = 6, kTo = 4;
-  template <class In, class Out>
-  static inline __attribute__((always_inline)) void run(const In& m, const Out& o) {
-    const Vector sum = m(1) + m(2), difference = m(1) - m(2);
-    const Vector sum2 = m(3) + m(4), difference2 = m(3) - m(4);
-    o(0, m(0) + sum + sum2);
-    o(1, difference + 2.0f * difference2);
-    o(2, sum + 4.0f * sum2);
-    o(3, difference + 8.0f * difference2 + m(5));
-  }
-};
-
-struct TileGradientLine {
-  static constexpr int kFrom = 4, kTo = 6;
-  template <class In, class Out>
-  static inline __attribute__((always_inline)) void run(const In& y, const Out& o) {
-    const Vector even = y(0) + y(2), odd = y(1) + y(3);
-    const Vector even2 = y(0) + 4.0f * y(2), odd2 = 2.0f * y(1) + 8.0f * y(3);
-    o(0, y(0));
-    o(1, even + odd);
-    o(2, even - odd);
-    o(3, even2 + odd2);
-    o(4, even2 - odd2);
-    o(5, y(3));
-  }
-};
-
-struct FilterLine {
-  static constexpr int kFrom = 3, kTo = 6;
-  template <class In, class Out>
-  static inline __attribute__((always_inline)) void run(const In& g, const Out& o) {
-    const Vector even = (g(0) + g(2)) * (-1.0f / 6), odd = g(1) * (-1.0f / 6);
-    const Vector even2 = g(0) * (1.0f / 24) + g(2) * (1.0f / 6), odd2 = g(1) * (1.0f / 12);
-    o(0, g(0) * 0.25f);
-    o(1, even + odd);
-    o(2, even - odd);
-    o(3, even2 + odd2);
-    o(4, even2 - odd2);
-    o(5, g(2));
-  }
-};
-
-struct FilterGradientLine {
-  static constexpr int kFrom = 6, kTo = 3;
-  template <class In, class Out>
-  static inline __attribute__((always_inline)) void run(const In& m, const Out& o) {
-    const Vector sum = (m(1) + m(2)) * (-1.0f / 6), sum2 = m(3) + m(4);
-    o(0, m(0) * 0.25f + sum + sum2 * (1.0f / 24));
-    o(1, (m(1) - m(2)) * (-1.0f / 6) + (m(3) - m(4)) * (1.0f / 12));
-    o(2, sum + sum2 * (1.0f / 6) + m(5));
-  }
-};
-
-// L X L^T of a square of vectors: read(y, x), write(y, x, vector). The columns of X from x0 to x1 alone are read; the
-// others are zero. The loops stay loops: unrolled, they would keep the places of all vectors in registers.
-template <class Line, class Read, class Write>
-inline __attribute__((always_inline)) void transform(int x0, int x1, const Read& read, const Write& write) {
-  Vector half[Line::kTo][Line::kFrom];
-#pragma GCC unroll 1
-  for (int x = 0; x < Line::kFrom; ++x) {
-    if (x >= x0 && x < x1) {
-      Line::run([&](int y) { return read(y, x); }, [&](int y, const Vector& value) { half[y][x] = value; });
-    } else {
-#pragma GCC unroll 6
-      for (int y = 0; y < Line::kTo; ++y) half[y][x] = Vector{};
-    }
-  }
-#pragma GCC unroll 1
-  for (int y = 0; y < Line::kTo; ++y) {
-    Line::run([&](int x) { return half[y][x]; }, [&](int x, const Vector& value) { write(y, x, value); });
-  }
-}
-
-template <class Line, class Read, class Write>
-inline __attribute__((always_inline)) void transform(const Read& read, const Write& write) {
-  transform<Line>(0, Line::kFrom, read, write);
-}
-
-// The square of an image that begins at `place`, transformed, block by block: point[i * step + c].
-template <class Line>
-inline __attribute__((always_inline)) void transform_square(const float* image, const WinogradPlace& place,
-                                                            float* points, size_t step) {
-  static const float kZeros[Line::kFrom * kWinogradBlock] = {};
-  const Geometry& shape = place.shape;
-  const auto line = static_cast<ptrdiff_t>(shape.width) * kWinogradBlock;
-  const int x0 = std::max(0, -place.x), x1 = std::min(Line::kFrom, shape.width - place.x);
-  // Lines outside the image are read from the zeros, and the next block's from there again.
-  const float* lines[Line::kFrom];
-  ptrdiff_t next[Line::kFrom];
-  for (int y = 0; y < Line::kFrom; ++y) {
-    const bool inside = place.y + y >= 0 && place.y + y < shape.height;
-    lines[y] = inside ? image + ((place.y + y) * line + place.x * kWinogradBlock) : kZeros;
-    next[y] = inside ? line * shape.height : 0;
-  }
-  for (int block = 0; block < shape.channels / kWinogradBlock; ++block, points += kWinogradBlock) {
-    transform<Line>(
-        x0, x1, [&](int y, int x) { return at(lines[y] + x * kWinogradBlock); },
-        [&](int y, int x, const Vector& value) { at(points + static_cast<size_t>(y * kPatch + x) * step) = value; });
-    for (int y = 0; y < Line::kFrom; ++y) lines[y] += next[y];
-  }
-}
-
-// kCount rows of out += (a column of in, one number for each row) times (a row of `panel`, kWidth vectors), summed over
-// `depth`.
-template <int kCount, int kWidth>
-inline __attribute__((always_inline)) void multiply(const float* in, size_t in_row, size_t in_step, const float* panel,
-                                                    size_t panel_step, int depth, bool add, float* out,
-                                                    size_t out_row) {
-  Vector sums[kCount][kWidth];
-#pragma GCC unroll 6
-  for (int r = 0; r < kCount; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < kWidth; ++v) {
-      sums[r][v] = add ? at(out + static_cast<size_t>(r) * out_row + v * kWinogradBlock) : Vector{};
-    }
-  }
-  for (int d = 0; d < depth; ++d, in += in_step, panel += panel_step) {
-    Vector values[kWidth];
-#pragma GCC unroll 2
-    for (int v = 0; v < kWidth; ++v) values[v] = at(panel + v * kWinogradBlock);
-#pragma GCC unroll 6
-    for (int r = 0; r < kCount; ++r) {
-      const float factor = in[static_cast<size_t>(r) * in_row];
-#pragma GCC unroll 2
-      for (int v = 0; v < kWidth; ++v) sums[r][v] += factor * values[v];
-    }
-  }
-#pragma GCC unroll 6
-  for (int r = 0; r < kCount; ++r) {
-#pragma GCC unroll 2
-    for (int v = 0; v < kWidth; ++v) at(out + static_cast<size_t>(r) * out_row + v * kWinogradBlock) = sums[r][v];
-  }
-}
-
-// The same for any number of rows.
-template <int kWidth>
-void multiply_rows(int rows, const float* in, size_t in_row, size_t in_step, const float* panel, size_t panel_step,
-                   int depth, bool add, float* out, size_t out_row) {
-  for (; rows >= kRows; rows -= kRows, in += kRows * in_row, out += kRows * out_row) {
-    multiply<kRows, kWidth>(in, in_row, in_step, panel, panel_step, depth, add, out, out_row);
-  }
-  if (rows >= 4) {
-    multiply<4, kWidth>(in, in_row, in_step, panel, panel_step, depth, add, out, out_row);
-    rows -= 4;
-    in += 4 * in_row;
-    out += 4 * out_row;
-  }
-  if (rows >= 2) {
-    multiply<2, kWidth>(in, in_row, in_step, panel, panel_step, depth, add, out, out_row);
-    rows -= 2;
-    in += 2 * in_row;
-    out += 2 * out_row;
-  }
-  if (rows > 0) multiply<1, kWidth>(in, in_row, in_step, panel, panel_step, depth, add, out, out_row);
+const Kernels& kernels() {
+#ifdef DNG_SIMD_TARGETS
+  if (instructions() == Instructions::kAvx512) return avx512::kKernels;
+#endif
+  return avx2::kKernels;
 }
 
 }  // namespace
 
-void winograd_patch(const float* image, const WinogradPlace& place, float* points, size_t step) {
-  transform_square<PatchLine>(image, place, points, step);
-}
+int winograd_panel() { return kernels().panel; }
 
-void winograd_tile_gradient(const float* image, const WinogradPlace& place, float* points, size_t step) {
-  transform_square<TileGradientLine>(image, place, points, step);
+void winograd_patch(const float* image, const WinogradPlace& place, float* points, size_t step) {
+  kernels().patch(image, place, points, step);
 }
 
 void winograd_tile(const float* points, size_t step, const float* bias, bool relu, const WinogradPlace& place,
                    float* image) {
-  const Geometry& shape = place.shape;
-  const size_t space = static_cast<size_t>(shape.height) * static_cast<size_t>(shape.width) * kWinogradBlock;
-  const size_t line = static_cast<size_t>(shape.width) * kWinogradBlock;
-  const int rows = std::min(kWinogradTile, shape.height - place.y);
-  const int columns = std::min(kWinogradTile, shape.width - place.x);
-  image += static_cast<size_t>(place.y) * line + static_cast<size_t>(place.x) * kWinogradBlock;
-  const bool whole = rows == kWinogradTile && columns == kWinogradTile;
-  for (int block = 0; block < shape.channels / kWinogradBlock; ++block, image += space) {
-    const float* from = points + block * kWinogradBlock;
-    const Vector shift = bias != nullptr ? at(bias + block * kWinogradBlock) : Vector{};
-    const auto read = [&](int y, int x) { return at(from + static_cast<size_t>(y * kPatch + x) * step); };
-    const auto finish = [&](const Vector& value) {
-      const Vector shifted = value + shift, zero = {};
-      // Written so that NaN stays NaN and is noticed.
-      return relu ? (shifted < zero ? zero : shifted) : shifted;
-    };
-    if (whole) {
-      transform<TileLine>(read, [&](int y, int x, const Vector& value) {
-        at(image + static_cast<size_t>(y) * line + x * kWinogradBlock) = finish(value);
-      });
-      continue;
-    }
-    transform<TileLine>(read, [&](int y, int x, const Vector& value) {
-      if (y < rows && x < columns) at(image + static_cast<size_t>(y) * line + x * kWinogradBlock) = finish(value);
-    });
-  }
+  kernels().tile(points, step, bias, relu, place, image);
+}
+
+void winograd_tile_gradient(const float* image, const WinogradPlace& place, float* points, size_t step) {
+  kernels().tile_gradient(image, place, points, step);
 }
 
 void winograd_filters(const float* nine, int filters, float* points, size_t step) {
-  for (int n = 0; n < filters; n += kWinogradBlock) {
-    transform<FilterLine>([&](int y, int x) { return at(nine + (y * kFilter + x) * kWinogradPanel + n); },
-                          [&](int y, int x, const Vector& value) {
-                            at(points + static_cast<size_t>(y * kPatch + x) * step + n) = value;
-                          });
-  }
+  kernels().filters(nine, filters, points, step);
 }
 
 void winograd_filters_gradient(const float* points, size_t step, int count, size_t sum_step, int filters, float* nine) {
-  for (int n = 0; n < filters; n += kWinogradBlock) {
-    transform<FilterGradientLine>(
-        [&](int y, int x) {
-          const float* from = points + static_cast<size_t>(y * kPatch + x) * step + n;
-          Vector sum = at(from);
-          for (int i = 1; i < count; ++i) sum += at(from + static_cast<size_t>(i) * sum_step);
-          return sum;
-        },
-        [&](int y, int x, const Vector& value) { at(nine + (y * kFilter + x) * kWinogradPanel + n) = value; });
-  }
+  kernels().filters_gradient(points, step, count, sum_step, filters, nine);
 }
 
-void winograd_multiply(const float* in, int tiles, int channels, const float* panels, int filters, float* out) {
-  const auto row = static_cast<size_t>(filters), depth = static_cast<size_t>(channels);
-  for (int n = 0; n < filters; n += kWinogradPanel) {
-    const float* panel = panels + static_cast<size_t>(n) * depth;
-    if (filters - n >= kWinogradPanel) {
-      multiply_rows<2>(tiles, in, depth, 1, panel, kWinogradPanel, channels, false, out + n, row);
-    } else {
-      multiply_rows<1>(tiles, in, depth, 1, panel, kWinogradBlock, channels, false, out + n, row);
-    }
-  }
+void winograd_multiply(const float* in, size_t in_row, int tiles, int channels, const float* panels, int filters,
+                       bool add, float* out, size_t out_row) {
+  kernels().multiply(in, in_row, tiles, channels, panels, filters, add, out, out_row);
 }
 
-void winograd_multiply_transposed(const float* in, const float* gradient, int tiles, int channels, int filters,
-                                  bool add, float* sums) {
-  const auto row = static_cast<size_t>(filters);
-  for (int n = 0; n < filters; n += kWinogradPanel) {
-    const auto run = filters - n >= kWinogradPanel ? multiply_rows<2> : multiply_rows<1>;
-    run(channels, in, 1, static_cast<size_t>(channels), gradient + n, row, tiles, add, sums + n, row);
-  }
+void winograd_multiply_transposed(const float* in, size_t in_row, const float* gradient, size_t gradient_row, int tiles,
+                                  int channels, int filters, bool add, float* sums) {
+  kernels().multiply_transposed(in, in_row, gradient, gradient_row, tiles, channels, filters, add, sums);
 }
 
 }  // namespace dng

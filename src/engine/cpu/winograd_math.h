@@ -1,5 +1,5 @@
 // The arithmetic of Winograd's F(4x4, 3x3) (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR
-// 2016) on images in blocks of 8 channels, for processors with AVX2.
+// 2016) on images in blocks of channels (engine/layout.h), for processors with AVX2 or AVX-512.
 //
 // A convolution Y = A^T [(G g G^T) * (B^T d B)] A of a patch d of 6x6 and a filter g of 3x3 gives a tile of 4x4. Each
 // of the 36 points of the product is a matrix product over the channels on its own: tiles x channels times channels x
@@ -16,8 +16,10 @@ namespace dng {
 
 constexpr int kWinogradTile = 4;
 constexpr int kWinogradPoints = 36;
-constexpr int kWinogradBlock = 8;   // channels
-constexpr int kWinogradPanel = 16;  // filters that a matrix product takes at once
+constexpr int kMostWinogradPanel = 32;
+
+// Filters that a matrix product takes at once: two blocks.
+int winograd_panel();
 
 // Where a tile (of outputs) or a patch (of inputs) begins in an image of whole blocks; parts of it may be outside,
 // where the image is zero and nothing is written.
@@ -34,16 +36,19 @@ void winograd_tile(const float* points, size_t step, const float* bias, bool rel
 // point[i * step + c] = (A dY A^T)[i].
 void winograd_tile_gradient(const float* image, const WinogradPlace& place, float* points, size_t step);
 
-// nine[9][kWinogradPanel] of one input channel, in the order of a filter's rows, to point[i * step + n] = (G g G^T)[i].
+// nine[9][winograd_panel()] of one input channel, in the order of a filter's rows, to point[i * step + n] = (G g
+// G^T)[i].
 void winograd_filters(const float* nine, int filters, float* points, size_t step);
 // The other way round: nine = G^T u G, u the sum of `count` at points, points + sum_step, ..., in their order.
 void winograd_filters_gradient(const float* points, size_t step, int count, size_t sum_step, int filters, float* nine);
 
-// out[tiles][filters] = in[tiles][channels] * panels; these are [filters / 16][channels][16], the last one 8 wide where
-// the filters are no multiple of 16.
-void winograd_multiply(const float* in, int tiles, int channels, const float* panels, int filters, float* out);
-// sums[channels][filters] = (or +=, where `add`) in[tiles][channels]^T * gradient[tiles][filters].
-void winograd_multiply_transposed(const float* in, const float* gradient, int tiles, int channels, int filters,
-                                  bool add, float* sums);
+// out[tiles][filters] = (or +=, where `add`) in[tiles][channels] * panels; these are [filters /
+// panel][channels][panel], the last one half as wide where the filters are no multiple of winograd_panel(). A row:
+// floats from tile to tile.
+void winograd_multiply(const float* in, size_t in_row, int tiles, int channels, const float* panels, int filters,
+                       bool add, float* out, size_t out_row);
+// sums[channels][filters] = (or +=) in[tiles][channels]^T * gradient[tiles][filters].
+void winograd_multiply_transposed(const float* in, size_t in_row, const float* gradient, size_t gradient_row, int tiles,
+                                  int channels, int filters, bool add, float* sums);
 
 }  // namespace dng
