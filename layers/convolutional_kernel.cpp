@@ -17,7 +17,6 @@ namespace {
 constexpr int kGroups = 8;
 // Sums of large weights are dear to keep apart.
 constexpr int kGroupsOfLarge = 2;
-constexpr size_t kLarge = size_t{1} << 18;
 
 class ConvolutionalKernel final : public Kernel {
  public:
@@ -58,10 +57,9 @@ class ConvolutionalKernel final : public Kernel {
     shape_.direct_only = node->reference;
     // Large weights come from memory anew for every piece, and their gradient goes there; so do Winograd's
     // transformations of them: pieces may have twice the bytes.
-    large_ = static_cast<size_t>(weights_.count) > kLarge;
+    const bool large = weights_.count > kLargeWeights;
     const size_t bytes = (node->in_size() + rows_.size()) * sizeof(float);
-    piece_ = large_ ? piece_of(node->batch, bytes / 2, std::max(kGroupsOfLarge, node->threads))
-                    : piece_of(node->batch, bytes, least_pieces(node->threads));
+    piece_ = piece_of(node->batch, large ? bytes / 2 : bytes, least_pieces(node->threads, weights_.count));
     shape_.piece = piece_;
     if (batch_normalize_) {
       batchnorm_ = std::make_unique<BatchNorm>(blocks, rows_, node->batch, host::traits().batchnorm.rolling_rate);
@@ -76,7 +74,7 @@ class ConvolutionalKernel final : public Kernel {
     training_ = std::make_unique<TrainingConvolution>(shape_);
     const int pieces = node->batch / piece_;
     // As many groups as there are threads at least, where that many are not there anyway.
-    const int wanted = std::max(large_ ? kGroupsOfLarge : kGroups, node->threads);
+    const int wanted = std::max(large ? kGroupsOfLarge : kGroups, node->threads);
     sums_ = std::min(pieces, wanted);
   }
 
@@ -266,7 +264,6 @@ class ConvolutionalKernel final : public Kernel {
   bool batch_normalize_, blocks_groups_;
   ConvolutionShape shape_;
   int piece_ = 1;
-  bool large_ = false;
   int sums_ = 1;  // groups of images whose gradients are summed apart
   Rows rows_;
   host::Block weights_, bias_;

@@ -4,13 +4,24 @@
 
 #include "engine/arena.h"
 #include "engine/cpu/parallel.h"
+#include "host/host.h"
 
 namespace dng {
 namespace {
 
-// Measured: 16 images keep a layer of a CIFAR network in the cache; of larger images fewer.
+// Measured: 16 images keep a layer of a CIFAR network in the cache; of larger images fewer, but so many at least: with
+// large weights 8 are faster, of which the last layers of a network for large images have enough tiles for Winograd.
 constexpr int kMostImages = 16;
 constexpr size_t kBytes = size_t{4} << 20;
+constexpr int kLeastImages = 4, kLeastImagesForLargeWeights = 8;
+
+int64_t largest_weights(const Nodes& nodes) {
+  int64_t largest = 0;
+  for (const auto& node : nodes) {
+    for (const host::Block& block : node->host->blocks(node->index)) largest = std::max(largest, block.count);
+  }
+  return largest;
+}
 
 }  // namespace
 
@@ -20,8 +31,10 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
   for (const auto& node : nodes) {
     if (!node->bypassed) largest = std::max(largest, node->in_size() + node->out_size());
   }
-  for (int piece = 1; piece <= std::min(batch / least_pieces(threads), kMostImages); ++piece) {
-    if (batch % piece == 0 && (static_cast<size_t>(piece) * largest * sizeof(float) <= kBytes || piece <= 4)) {
+  const int64_t weights = largest_weights(nodes);
+  const int least = weights > kLargeWeights ? kLeastImagesForLargeWeights : kLeastImages;
+  for (int piece = 1; piece <= std::min(batch / least_pieces(threads, weights), kMostImages); ++piece) {
+    if (batch % piece == 0 && (static_cast<size_t>(piece) * largest * sizeof(float) <= kBytes || piece <= least)) {
       plan.piece = piece;
     }
   }

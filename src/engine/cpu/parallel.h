@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <exception>
 
 #include "engine/cpu/scratch.h"
@@ -74,7 +75,9 @@ void for_ranges(int count, int piece, const Task& task) {
 // The largest divisor of batch for which `bytes` per image stay within what a piece is given, and that leaves so many
 // pieces at least where the batch has so many images.
 int piece_of(int batch, size_t bytes, int least_pieces);
-// Work for every thread, and the same pieces for up to four.
-inline int least_pieces(int threads) { return std::max(4, threads); }
+// Weights of more numbers come from memory anew for every piece.
+constexpr int64_t kLargeWeights = int64_t{1} << 18;
+// Work for every thread, and the same pieces for up to four; for up to two where the layer's weights are large.
+inline int least_pieces(int threads, int64_t weights = 0) { return std::max(weights > kLargeWeights ? 2 : 4, threads); }
 
 }  // namespace dng
