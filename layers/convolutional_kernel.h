@@ -1,8 +1,8 @@
-// The CPU kernel of [convolutional]: oneDNN convolves, the rest is ours. See convolutional_layer.h for the layer.
+// The CPU kernel of [convolutional]: Winograd's way is ours, other ones oneDNN's. See convolutional_layer.h for the layer.
 //   forward   x = W * input; y = f(x + b), or f(batch norm(x))
 //   backward  delta *= f'(y); batch norm's gradient, or b += sum(delta); W += delta * input; input delta += W^T * delta
-// Weights stay in Darknet's layout in the host's layer; they are brought into oneDNN's for each pass, which is cheap
-// beside the convolution. Activations we do not have are left to the host's kernel.
+// Weights stay in Darknet's layout in the host's layer; they are brought into the convolution's for each pass, which is
+// cheap beside it. Activations we do not have are left to the host's kernel.
 #pragma once
 
 #include <memory>
