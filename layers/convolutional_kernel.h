@@ -1,4 +1,4 @@
-// The CPU kernel of [convolutional]: Winograd's way is ours, other ones oneDNN's. See convolutional_layer.h for the layer.
+// The CPU kernel of [convolutional], by Winograd of our own or by oneDNN. See convolutional_layer.h for the layer.
 //   forward   x = W * input; y = f(x + b), or f(batch norm(x))
 //   backward  delta *= f'(y); batch norm's gradient, or b += sum(delta); W += delta * input; input delta += W^T * delta
 // Weights stay in Darknet's layout in the host's layer; they are brought into the convolution's for each pass, which is
