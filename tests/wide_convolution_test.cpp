@@ -91,7 +91,8 @@ TEST_F(WideConvolutionTest, PaysForLargeWeights) {
   const ConvolutionShape last = blocked(1, {512, 7, 7}, 512, 1);
   EXPECT_TRUE(WideConvolution::pays(last, 16));
   EXPECT_FALSE(WideConvolution::pays(last, 2)) << "too few tiles for Winograd";
-  EXPECT_FALSE(WideConvolution::pays(last, 128));
+  EXPECT_FALSE(WideConvolution::pays(last, 17)) << "too many tiles for the cache";
+  EXPECT_FALSE(WideConvolution::pays(blocked(1, {64, 4, 4}, 64, 1), 17)) << "weights smaller than the batch";
   EXPECT_FALSE(WideConvolution::pays(blocked(1, {64, 8, 8}, 64, 1), 128));
   ConvolutionShape other = last;
   other.direct_only = true;

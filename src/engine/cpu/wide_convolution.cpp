@@ -12,6 +12,8 @@ namespace {
 
 // A slice of the weights, whose points take 300 KB: the second cache holds them.
 constexpr size_t kFilters = 32, kChannels = 64;
+// The points of so many tiles' products with a slice take as much.
+constexpr int kMostTiles = 64;
 
 size_t channels_of(const Geometry& image) { return static_cast<size_t>(image.channels); }
 size_t slices_of(size_t filters) { return (filters + kFilters - 1) / kFilters; }
@@ -72,9 +74,9 @@ void convolve(const WinogradShape& shape, const Transform& points_of_weights, co
 bool WideConvolution::pays(const ConvolutionShape& shape, int batch) {
   const int block = block_channels();
   if (!winograd_fits(shape) || shape.in.channels % block != 0 || shape.out.channels % block != 0) return false;
-  // Measured with 512 channels and 16 to 512 tiles.
+  // Measured with 256 and 512 channels and 16 to 512 tiles; the products of more than 64 do not stay in the cache.
   const int channels = std::min(shape.in.channels, shape.out.channels), tiles = batch * winograd_tiles(shape.out);
-  return 32 * tiles >= channels && 4 * tiles <= channels;
+  return 32 * tiles >= channels && 4 * tiles <= channels && tiles <= kMostTiles;
 }
 
 WideConvolution::WideConvolution(const ConvolutionShape& shape, int batch)
