@@ -47,6 +47,16 @@ void spoil_memory(Network* network) {
 
 class FusedNetworkTest : public testing::TestWithParam<Sample> {};
 
+void copy_numbers(const Network& from, Network* to) {
+  for (size_t layer = 0; layer < from.blocks().size(); ++layer) {
+    for (size_t i = 0; i < from.blocks()[layer].size(); ++i) {
+      const host::Block& block = from.blocks()[layer][i];
+      std::copy_n(block.value, block.count, to->blocks()[layer][i].value);
+    }
+  }
+  to->push();
+}
+
 TEST_P(FusedNetworkTest, GradientsAndStatisticsOfAStep) {
   const Sample& sample = GetParam();
   Twins twins(sample.text());
@@ -70,12 +80,7 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
   train_once(batch, 0, &twins.fast);
   train_once(batch, 0, &twins.plain);
   Network lean(config_of(sample.text()), NetworkSettings::evaluation());
-  for (size_t layer = 0; layer < twins.fast.blocks().size(); ++layer) {
-    for (size_t i = 0; i < twins.fast.blocks()[layer].size(); ++i) {
-      const host::Block& from = twins.fast.blocks()[layer][i];
-      std::copy_n(from.value, from.count, lean.blocks()[layer][i].value);
-    }
-  }
+  copy_numbers(twins.fast, &lean);
   double worst = 0;
   const RandomBatch other(twins.fast.config(), 2);
   for (const int count : {sample.batch, 1, 3, sample.batch - 1}) {
@@ -105,6 +110,31 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
   for (int64_t i = 0; i < moved.count; ++i) moved.value[i] += 0.05f;
   const std::vector<float> expected = evaluated(batch, 1, &twins.plain), found = evaluated(batch, 1, &twins.fast);
   EXPECT_GT(error_between(found.data(), expected.data(), static_cast<int64_t>(expected.size())), 5 * kOutput);
+}
+
+// The first layers of large images take a part of a piece at a time; what later ones read of them has to be there for
+// the whole piece: directly, by a shortcut, and where it lies in the memory of a join.
+TEST(LargeImagesTest, EvaluationsInParts) {
+  const Geometry input{3, 128, 128};
+  const std::string layers = convolution(16, 3, 1, "relu", true) + convolution(16, 3, 1, "leaky", true) +
+                             convolution(16, 3, 2, "linear", true) + convolution(16, 3, 1, "relu", true) +
+                             shortcut(-2) + route("-1,-3") + convolution(24, 3, 2, "relu", true) + head() + kSoftmax;
+  Network parts(config_of(net_text(16, input) + layers)), one(config_of(net_text(1, input) + layers));
+  ASSERT_LT(parts.node(2).inference_piece, parts.node(3).inference_piece) << "a layer is read across the border";
+  start_from(1, &parts);
+  const RandomBatch batch(parts.config(), 1);
+  train_once(batch, 0, &parts);
+  copy_numbers(parts, &one);
+  spoil_scratch();
+  const std::vector<float> found = evaluated(batch, 16, &parts);
+  RandomBatch alone(one.config(), 1);
+  for (size_t image = 0; image < 16; ++image) {
+    SCOPED_TRACE(image);
+    std::copy_n(batch.images.begin() + static_cast<long>(image * input.size()), input.size(), alone.images.begin());
+    const std::vector<float> expected = evaluated(alone, 1, &one);
+    const auto classes = static_cast<int64_t>(expected.size());
+    EXPECT_LE(error_between(found.data() + static_cast<int64_t>(image) * classes, expected.data(), classes), kOutput);
+  }
 }
 
 TEST_P(FusedNetworkTest, TwentyStepsStayTogether) {

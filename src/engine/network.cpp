@@ -133,7 +133,7 @@ void Network::make_memory(const NetworkSettings& settings) {
   if (!settings.reference) choose_layouts(&nodes_);
   inference_ = plan_inference(nodes_, batch(), thread_limit());
   for (const auto& node : nodes_) {
-    node->inference_piece = inference_.piece;
+    node->inference_piece = node->index < inference_.parted ? inference_.part : inference_.piece;
     if (!node->bypassed) node->kernel->prepare(node.get());
     if (!runs_on_host(*node)) continue;
     node->output = host_->output(node->index);
@@ -269,7 +269,7 @@ void Network::infer(Pass* pass) {
         watch(*node, {0, batch()}, node->output, node->out_size());
         continue;
       }
-      for_ranges(batch(), inference_.piece, [&](const Range& range, Scratch& scratch) {
+      for_ranges(batch(), node->inference_piece, [&](const Range& range, Scratch& scratch) {
         std::vector<View> inputs;
         for (const Source& source : node->sources) {
           const size_t size = source.node == nullptr ? node->in.size() : source.node->out_size();
@@ -288,9 +288,24 @@ void Network::infer(Pass* pass) {
 
 void Network::infer_piece(Pass* pass, const Range& range, Scratch* scratch) {
   float* memory = scratch->take(inference_.total);
+  for (int at = 0; at < range.count; at += inference_.part) {
+    infer_layers(pass, 0, inference_.parted, range, {at, inference_.part}, memory, scratch);
+  }
+  infer_layers(pass, inference_.parted, size(), range, {0, range.count}, memory, scratch);
+}
+
+// `part` of a piece of the batch through some layers.
+void Network::infer_layers(Pass* pass, int first, int end, const Range& piece, const Range& part, float* memory,
+                           Scratch* scratch) {
   const Node* logits = nodes_.back()->sources[0].node;
+  const Range range{piece.first + part.first, part.count};
+  const auto place = [&](size_t i) {
+    const size_t image = inference_.whole[i] ? static_cast<size_t>(part.first) : 0;
+    return memory + inference_.offset[i] + image * inference_.stride[i];
+  };
   std::vector<View> inputs;
-  for (const auto& node : nodes_) {
+  for (int n = first; n < end; ++n) {
+    const auto& node = nodes_[static_cast<size_t>(n)];
     if (node->bypassed || node == nodes_.back()) continue;
     inputs.clear();
     for (const Source& source : node->sources) {
@@ -298,12 +313,12 @@ void Network::infer_piece(Pass* pass, const Range& range, Scratch* scratch) {
         inputs.push_back({pass->input + range.offset(config_.input.size()), config_.input.size()});
       } else {
         const auto from = static_cast<size_t>(source.node->index);
-        inputs.push_back({memory + inference_.offset[from], inference_.stride[from]});
+        inputs.push_back({place(from), inference_.stride[from]});
       }
     }
-    const auto i = static_cast<size_t>(node->index);
+    const auto i = static_cast<size_t>(n);
     const bool kept = node.get() == logits;
-    float* output = kept ? node->output + range.offset(node->out_size()) : memory + inference_.offset[i];
+    float* output = kept ? node->output + range.offset(node->out_size()) : place(i);
     const ScratchFrame frame(scratch);
     node->kernel->infer(*node, *pass, range, inputs.data(), output, inference_.stride[i], scratch);
     watch(*node, range, output, inference_.stride[i]);

@@ -107,6 +107,8 @@ class Network {
   void train_forward(Pass* pass);
   void infer(Pass* pass);
   void infer_piece(Pass* pass, const Range& range, Scratch* scratch);
+  void infer_layers(Pass* pass, int first, int end, const Range& piece, const Range& part, float* memory,
+                    Scratch* scratch);
   void watch(const Node& node, const Range& range, const float* output, size_t stride);
   bool runs_on_host(const Node& node) const;
 
