@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "engine/cpu/instructions.h"
+#include "base/instructions.h"
 #include "engine/cpu/scratch.h"
 #include "reference_convolution.h"
 

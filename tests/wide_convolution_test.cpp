@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "engine/cpu/instructions.h"
+#include "base/instructions.h"
 #include "reference_convolution.h"
 
 namespace dng::test {

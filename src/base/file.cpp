@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -12,24 +13,44 @@
 
 namespace dng {
 
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
+  ~Descriptor() {
+    if (descriptor_ >= 0) close(descriptor_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  operator int() const { return descriptor_; }
+
+ private:
+  const int descriptor_;
+};
+
+}  // namespace
+
+// Without a stream: image lists read a file for every image.
 std::string read_file(const std::string& path, const std::string& what) {
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   struct stat info {};
-  if (stat(path.c_str(), &info) != 0) {
+  if (file < 0 || fstat(file, &info) != 0) {
     fail("%s: %s cannot be read: %s; check the path", path.c_str(), what.c_str(), std::strerror(errno));
   }
   if (S_ISDIR(info.st_mode)) fail("%s: %s is a folder; give the path of a file", path.c_str(), what.c_str());
-  std::FILE* file = std::fopen(path.c_str(), "rb");
-  if (file == nullptr) {
-    fail("%s: %s cannot be read: %s; check the path", path.c_str(), what.c_str(), std::strerror(errno));
+  // Room for a byte more than a file has, so that its end is seen without growing; pipes and the like tell no size.
+  std::string text(std::max<size_t>(static_cast<size_t>(info.st_size) + 1, 4096), '\0');
+  size_t size = 0;
+  while (true) {
+    const ssize_t got = read(file, text.data() + size, text.size() - size);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("%s: %s: reading stopped: %s", path.c_str(), what.c_str(), std::strerror(errno));
+    if (got == 0) break;
+    size += static_cast<size_t>(got);
+    if (size == text.size()) text.resize(2 * size);
   }
-  std::string text;
-  text.reserve(static_cast<size_t>(info.st_size));
-  char buffer[1 << 16];
-  size_t got = 0;
-  while ((got = std::fread(buffer, 1, sizeof buffer, file)) > 0) text.append(buffer, got);
-  const bool bad = std::ferror(file) != 0;
-  std::fclose(file);
-  if (bad) fail("%s: %s: reading stopped: %s", path.c_str(), what.c_str(), std::strerror(errno));
+  text.resize(size);
   return text;
 }
 

@@ -13,3 +13,7 @@
 #else
 #define DNG_SIMD_CLONES
 #endif
+
+// For loops that are included once for each instruction set: what they call must become part of them.
+#define DNG_INLINE inline __attribute__((always_inline))
+#define DNG_INLINE_LAMBDA __attribute__((always_inline))

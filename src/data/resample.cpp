@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
+#include "base/instructions.h"
 #include "base/simd.h"
 
 namespace dng {
@@ -32,7 +32,7 @@ double covered(double from, double to, int at) {
 void round_weights(const double* exact, int count, float* weights) {
   double sum = 0;
   for (int t = 0; t < count; ++t) {
-    const double rounded = std::round(exact[t] * kUnit) / kUnit;
+    const double rounded = static_cast<double>(std::lrint(exact[t] * kUnit)) / kUnit;
     weights[t] = static_cast<float>(rounded);
     sum += rounded;
   }
@@ -44,18 +44,24 @@ Filter make_filter(int in, int out) {
   const double scale = static_cast<double>(in) / out;
   const bool shrinks = in > out;
   filter.taps = std::min(in, shrinks ? static_cast<int>(std::ceil(scale)) + 1 : 2);
+  filter.first.resize(static_cast<size_t>(out));
   filter.weights.resize(static_cast<size_t>(out) * filter.taps);
-  std::vector<double> exact(static_cast<size_t>(filter.taps));
-  for (int i = 0; i < out; ++i) {
+  std::vector<double> exact(static_cast<size_t>(filter.taps), 1.0);
+  float* weights = filter.weights.data();
+  for (int i = 0; i < out; ++i, weights += filter.taps) {
     const double centre = std::clamp((i + .5) * scale - .5, 0.0, in - 1.0);
     const double from = shrinks ? i * scale : centre;
     const int first = std::min(static_cast<int>(from), in - filter.taps);
-    for (int t = 0; t < filter.taps; ++t) {
-      exact[static_cast<size_t>(t)] =
-          shrinks ? covered(from, from + scale, first + t) / scale : std::max(0.0, 1 - std::abs(centre - (first + t)));
+    if (shrinks) {
+      for (int t = 0; t < filter.taps; ++t) {
+        exact[static_cast<size_t>(t)] = covered(from, from + scale, first + t) / scale;
+      }
+    } else if (filter.taps == 2) {
+      exact[0] = 1 - (centre - first);
+      exact[1] = centre - first;
     }
-    filter.first.push_back(first);
-    round_weights(exact.data(), filter.taps, filter.weights.data() + static_cast<size_t>(i) * filter.taps);
+    filter.first[static_cast<size_t>(i)] = first;
+    round_weights(exact.data(), filter.taps, weights);
   }
   return filter;
 }
@@ -70,95 +76,109 @@ void reverse(Filter* filter) {
   }
 }
 
-DNG_SIMD_CLONES void blend_rows(const uint8_t* a, const uint8_t* b, float weight_a, float weight_b, int count,
-                                float* out) {
-  for (int i = 0; i < count; ++i) out[i] = weight_a * static_cast<float>(a[i]) + weight_b * static_cast<float>(b[i]);
-}
-
-DNG_SIMD_CLONES void add_row(const uint8_t* in, float weight, int count, float* out) {
-  for (int i = 0; i < count; ++i) out[i] += weight * static_cast<float>(in[i]);
-}
-
-// R, G, B and the byte without meaning of one pixel; compilers map it to one register.
-using Pixel = float __attribute__((vector_size(16)));
-
-inline Pixel load(const float* at) {
-  Pixel pixel;
-  std::memcpy(&pixel, at, sizeof pixel);
-  return pixel;
-}
-
-// `taps` known to the compiler where it is small.
-template <class Taps>
-inline __attribute__((always_inline)) Pixel filtered(const float* row, const Filter& filter, size_t x, Taps taps) {
-  const float* in = row + 4 * static_cast<size_t>(filter.first[x]);
-  const float* weights = filter.weights.data() + x * static_cast<size_t>(taps);
-  Pixel sum = weights[0] * load(in);
-  for (int t = 1; t < taps; ++t) sum += weights[t] * load(in + 4 * t);
-  return sum * kShare + sum * kRest;
-}
-
-template <class Taps>
-inline __attribute__((always_inline)) void filter_columns(const float* row, const Filter& filter, Taps taps,
-                                                          const Geometry& geometry, float* out) {
-  const auto width = static_cast<size_t>(geometry.width), plane = width * static_cast<size_t>(geometry.height);
-  size_t x = 0;
-  for (; x + 4 <= width && geometry.channels == 3; x += 4) {
-    const Pixel a = filtered(row, filter, x, taps), b = filtered(row, filter, x + 1, taps);
-    const Pixel c = filtered(row, filter, x + 2, taps), d = filtered(row, filter, x + 3, taps);
-    const Pixel red_green_ab = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-    const Pixel red_green_cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-    const Pixel blue_ab = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    const Pixel blue_cd = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    const Pixel planes[3] = {__builtin_shufflevector(red_green_ab, red_green_cd, 0, 1, 4, 5),
-                             __builtin_shufflevector(red_green_ab, red_green_cd, 2, 3, 6, 7),
-                             __builtin_shufflevector(blue_ab, blue_cd, 0, 1, 4, 5)};
-    for (size_t channel = 0; channel < 3; ++channel) {
-      std::memcpy(out + channel * plane + x, &planes[channel], sizeof planes[channel]);
-    }
-  }
-  for (; x < width; ++x) {
-    const Pixel pixel = filtered(row, filter, x, taps);
-    for (int channel = 0; channel < geometry.channels; ++channel) {
-      out[static_cast<size_t>(channel) * plane + x] = pixel[channel];
-    }
-  }
-}
-
-template <int kTaps>
-struct Fixed {
-  constexpr operator int() const { return kTaps; }
+// The filter of a row for so many output pixels at a time, a group. The last is filled up with taps of weight 0.
+struct Columns {
+  int taps = 0;
+  int reach = 0;                // the largest of the places
+  std::vector<int32_t> first;   // [group] the first input pixel that one of them needs
+  std::vector<int32_t> places;  // [group][pixel] from there on, the pixel's first tap
+  std::vector<float> weights;   // [group][taps][pixel]
 };
 
-DNG_SIMD_CLONES void filter_row(const float* row, const Filter& filter, const Geometry& geometry, float* out) {
-  switch (filter.taps) {
-    case 2:
-      return filter_columns(row, filter, Fixed<2>(), geometry, out);
-    case 3:
-      return filter_columns(row, filter, Fixed<3>(), geometry, out);
-    default:
-      return filter_columns(row, filter, filter.taps, geometry, out);
+Columns in_groups(const Filter& filter, size_t size) {
+  Columns columns;
+  columns.taps = filter.taps;
+  const size_t width = filter.first.size(), groups = (width + size - 1) / size;
+  const auto taps = static_cast<size_t>(filter.taps);
+  columns.first.reserve(groups);
+  columns.places.resize(groups * size);
+  columns.weights.resize(groups * taps * size);
+  for (size_t x = 0; x < width; x += size) {
+    const size_t group = x / size, count = std::min(size, width - x);
+    const int* pixels = filter.first.data() + x;
+    columns.first.push_back(*std::min_element(pixels, pixels + count));
+    for (size_t i = 0; i < count; ++i) {
+      const int32_t place = pixels[i] - columns.first.back();
+      columns.places[x + i] = place;
+      columns.reach = std::max(columns.reach, place);
+      for (size_t t = 0; t < taps; ++t) {
+        columns.weights[(group * taps + t) * size + i] = filter.weights[(x + i) * taps + t];
+      }
+    }
   }
+  return columns;
+}
+
+// Rows in are pixels of a Part, rows between planes of floats, rows out planes of the network's input. `plane` is the
+// number of floats from one plane to the next.
+struct Loops {
+  size_t group;  // output pixels
+  void (*blend)(int channels, const uint8_t* a, const uint8_t* b, float weight_a, float weight_b, size_t width,
+                size_t plane, float* out);
+  void (*add)(int channels, const uint8_t* a, float weight, size_t width, size_t plane, float* out);
+  // Reads up to two groups of floats from each tap of a group's first pixel on: the planes of `row` must have that
+  // room.
+  void (*filter)(int channels, const float* row, size_t in_plane, const Columns& columns, size_t width, size_t plane,
+                 float* out);
+};
+
+namespace any_processor {
+constexpr int kWidth = 4;
+constexpr bool kPermutes = false;
+#include "data/resample_loops.h"
+}  // namespace any_processor
+
+#ifdef DNG_SIMD_TARGETS
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+namespace avx2 {
+constexpr int kWidth = 8;
+constexpr bool kPermutes = true;
+#include "data/resample_loops.h"
+}  // namespace avx2
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4")
+namespace avx512 {
+constexpr int kWidth = 16;
+constexpr bool kPermutes = true;
+#include "data/resample_loops.h"
+}  // namespace avx512
+#pragma GCC pop_options
+#endif
+
+const Loops& loops() {
+#ifdef DNG_SIMD_TARGETS
+  if (instructions() == Instructions::kAvx512) return avx512::kLoops;
+  if (instructions() == Instructions::kAvx2) return avx2::kLoops;
+#endif
+  return any_processor::kLoops;
 }
 
 }  // namespace
 
 void resample(const Part& part, bool mirror, const Geometry& geometry, float* out) {
+  const Loops& run = loops();
   const Filter rows = make_filter(part.height, geometry.height);
   Filter columns = make_filter(part.width, geometry.width);
   if (mirror) reverse(&columns);
-  const int count = 4 * part.width;
-  std::vector<float> row(static_cast<size_t>(count));
-  for (int y = 0; y < geometry.height; ++y, out += geometry.width) {
+  const Columns groups = in_groups(columns, run.group);
+  const auto in_width = static_cast<size_t>(part.width), width = static_cast<size_t>(geometry.width);
+  const size_t in_plane = in_width + 2 * run.group, plane = width * static_cast<size_t>(geometry.height);
+  std::vector<float> row(in_plane * static_cast<size_t>(geometry.channels));
+  for (int y = 0; y < geometry.height; ++y, out += width) {
     const int first = rows.first[static_cast<size_t>(y)];
     const float* weights = rows.weights.data() + static_cast<size_t>(y) * rows.taps;
     const int second = std::min(1, rows.taps - 1);
-    blend_rows(part.row(first), part.row(first + second), weights[0], second > 0 ? weights[1] : 0.0f, count,
-               row.data());
+    run.blend(geometry.channels, part.row(first), part.row(first + second), weights[0], second > 0 ? weights[1] : 0.0f,
+              in_width, in_plane, row.data());
     for (int t = 2; t < rows.taps; ++t) {
-      if (weights[t] != 0) add_row(part.row(first + t), weights[t], count, row.data());
+      if (weights[t] != 0) {
+        run.add(geometry.channels, part.row(first + t), weights[t], in_width, in_plane, row.data());
+      }
     }
-    filter_row(row.data(), columns, geometry, out);
+    run.filter(geometry.channels, row.data(), in_plane, groups, width, plane, out);
   }
 }
 

@@ -1,6 +1,6 @@
 #include "engine/layout.h"
 
-#include "engine/cpu/instructions.h"
+#include "base/instructions.h"
 
 namespace dng {
 

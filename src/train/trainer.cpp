@@ -10,9 +10,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/instructions.h"
 #include "base/progress.h"
 #include "base/text.h"
-#include "engine/cpu/instructions.h"
 #include "engine/weights.h"
 #include "eval/accuracy.h"
 #include "gpu/gpu.h"

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "engine/cpu/instructions.h"
+#include "base/instructions.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/row_math.h"
 #include "engine/cpu/scratch.h"

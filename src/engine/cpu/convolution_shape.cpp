@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "engine/cpu/instructions.h"
+#include "base/instructions.h"
 
 namespace dng {
 

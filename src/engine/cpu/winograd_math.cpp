@@ -2,10 +2,8 @@
 
 #include <algorithm>
 
+#include "base/instructions.h"
 #include "base/simd.h"
-#include "engine/cpu/instructions.h"
-
-#define DNG_INLINE inline __attribute__((always_inline))
 
 namespace dng {
 namespace {

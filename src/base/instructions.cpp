@@ -1,4 +1,4 @@
-#include "engine/cpu/instructions.h"
+#include "base/instructions.h"
 
 #include <dnnl.hpp>
 
