@@ -104,7 +104,8 @@ DNG_INLINE void filter_taps(const float* row, size_t in_plane, const Columns& co
 template <int kChannels>
 DNG_INLINE void filter_channels(const float* row, size_t in_plane, const Columns& columns, size_t width, size_t plane,
                                 float* out) {
-  const int vectors = kPermutes ? columns.reach / kWidth + 1 : 0;
+  // There is an instruction for it from AVX2 on.
+  const int vectors = kWidth > 4 ? columns.reach / kWidth + 1 : 0;
   if (vectors == 1) return filter_taps<kChannels, 1>(row, in_plane, columns, width, plane, out);
   if (vectors == 2) return filter_taps<kChannels, 2>(row, in_plane, columns, width, plane, out);
   filter_taps<kChannels, 0>(row, in_plane, columns, width, plane, out);

@@ -26,36 +26,8 @@ struct Loops {
   Normalise normalise_gradient, add_normalised_gradient;
 };
 
-namespace any_processor {
-constexpr int kWidth = 4;
-#include "engine/cpu/row_loops.h"
-}  // namespace any_processor
-
-#ifdef DNG_SIMD_TARGETS
-#pragma GCC push_options
-#pragma GCC target("arch=x86-64-v3")
-namespace avx2 {
-constexpr int kWidth = 8;
-#include "engine/cpu/row_loops.h"
-}  // namespace avx2
-#pragma GCC pop_options
-
-#pragma GCC push_options
-#pragma GCC target("arch=x86-64-v4")
-namespace avx512 {
-constexpr int kWidth = 16;
-#include "engine/cpu/row_loops.h"
-}  // namespace avx512
-#pragma GCC pop_options
-#endif
-
-const Loops& loops() {
-#ifdef DNG_SIMD_TARGETS
-  if (instructions() == Instructions::kAvx512) return avx512::kLoops;
-  if (instructions() == Instructions::kAvx2) return avx2::kLoops;
-#endif
-  return any_processor::kLoops;
-}
+#define DNG_LOOPS "engine/cpu/row_loops.h"
+#include "base/loops_for_processor.h"
 
 }  // namespace
 

@@ -1,0 +1,34 @@
+// Loops in vectors as wide as the processor's. To be included in a namespace without a name, after base/instructions.h,
+// base/simd.h, `struct Loops` of pointers to functions, and DNG_LOOPS: a header that defines `constexpr Loops kLoops`
+// in vectors of kWidth numbers. That is included once for each instruction set, and loops() picks. No guard.
+
+namespace any_processor {
+constexpr int kWidth = 4;
+#include DNG_LOOPS
+}  // namespace any_processor
+
+#ifdef DNG_SIMD_TARGETS
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+namespace avx2 {
+constexpr int kWidth = 8;
+#include DNG_LOOPS
+}  // namespace avx2
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4")
+namespace avx512 {
+constexpr int kWidth = 16;
+#include DNG_LOOPS
+}  // namespace avx512
+#pragma GCC pop_options
+#endif
+
+const Loops& loops() {
+#ifdef DNG_SIMD_TARGETS
+  if (instructions() == Instructions::kAvx512) return avx512::kLoops;
+  if (instructions() == Instructions::kAvx2) return avx2::kLoops;
+#endif
+  return any_processor::kLoops;
+}
