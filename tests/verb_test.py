@@ -65,6 +65,21 @@ class VerbTest(MadeOnceTest):
         row = self.read("backup", "net.csv").decode().splitlines()[-1].split(",")
         self.assertEqual(["%.6f" % result[key] for key in ("loss", "top1", "topk")], row[4:7])
 
+    def test_valid_does_not_depend_on_the_batch_of_the_cfg(self):
+        """Up to rounding: how many images go through the network together is up to the program."""
+        lines, result = self.evaluate("valid")
+        cfg = self.read("net.cfg").decode()
+        self.assertIn("batch=", cfg)
+        for batch in (1, 7, 256):
+            self.write("other.cfg", re.sub(r"(?m)^batch=\d+", "batch=%d" % batch, cfg))
+            done = self.run_darknet("classifier", "valid", "fashion.data", "other.cfg", "backup/net_final.weights",
+                                    "-json", "other.json")
+            other = json.loads(self.read("other.json"))
+            self.assertEqual([other[key] for key in ("top1", "topk", "images")],
+                             [result[key] for key in ("top1", "topk", "images")])
+            self.assertAlmostEqual(other["loss"], result["loss"], places=5)
+            self.assertEqual(len(done.stdout.splitlines()), len(lines))
+
     def test_predict_prints_what_darknet_prints(self):
         done = self.run_darknet("classifier", "predict", "fashion.data", "net.cfg", "backup/net_final.weights",
                                 "image0.png", "-t", 3)

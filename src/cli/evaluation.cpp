@@ -11,6 +11,23 @@
 #include "gpu/open.h"
 
 namespace dng {
+namespace {
+
+// Images in one pass. The cfg's batch is about training, and often 1 in one that is kept for evaluating: that would keep
+// one thread busy. Few enough that progress shows and Ctrl-C works within seconds.
+int images_at_a_time(const NetworkConfig& config, bool whole_set) {
+  constexpr size_t kMost = 128, kInputBytes = size_t{32} << 20;
+  if (!whole_set) return 1;
+  for (const LayerConfig& layer : config.layers) {
+    // The host's code keeps the outputs of a whole batch.
+    if (layer.op->kind == Op::Kind::kLayer && layer.op->kernels.count(Device::kCpu) == 0) return config.mini_batch;
+  }
+  size_t images = kMost;
+  while (images > 1 && images * config.input.size() * sizeof(float) > kInputBytes) images /= 2;
+  return std::max(config.mini_batch, static_cast<int>(images));
+}
+
+}  // namespace
 
 std::vector<FlagSpec> evaluation_flags() {
   return {{"-json", true}, {"-threads", true}, {"-v", false}, {"-nogpu", false}, {"-gpus", true}};
@@ -71,7 +88,7 @@ Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& ne
     }
     e.images = open_dataset(e.data, path, e.set);
   }
-  e.network = std::make_unique<Network>(config, settings);
+  e.network = std::make_unique<Network>(with_mini_batch(config, images_at_a_time(config, needs.images)), settings);
   return e;
 }
 
