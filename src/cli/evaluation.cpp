@@ -13,8 +13,8 @@
 namespace dng {
 namespace {
 
-// Images in one pass. The cfg's batch is about training, and often 1 in one that is kept for evaluating: that would keep
-// one thread busy. Few enough that progress shows and Ctrl-C works within seconds.
+// Images in one pass. The cfg's batch is about training, and often 1 in one that is kept for evaluating: that would
+// keep one thread busy. Few enough that progress shows and Ctrl-C works within seconds.
 int images_at_a_time(const NetworkConfig& config, bool whole_set) {
   constexpr size_t kMost = 128, kInputBytes = size_t{32} << 20;
   if (!whole_set) return 1;
