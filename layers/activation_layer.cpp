@@ -47,9 +47,8 @@ class ActivationKernel final : public Kernel {
 
   void backward(Node&, Pass&) override {}
 
-  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
-             Scratch*) override {
-    const size_t count = static_cast<size_t>(range.count) * node.out_size();
+  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+    const size_t count = static_cast<size_t>(images) * node.out_size();
     std::memcpy(output, inputs[0].data, count * sizeof(float));
     row_activation(output, count, activation_);
   }

@@ -25,9 +25,8 @@ class AvgpoolKernel final : public Kernel {
     });
   }
 
-  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
-             Scratch*) override {
-    for (size_t i = 0; i < static_cast<size_t>(range.count); ++i) {
+  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+    for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       pool(node, inputs[0].data + i * rows_.size(), output + i * node.out_size());
     }
   }

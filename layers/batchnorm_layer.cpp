@@ -65,9 +65,9 @@ class BatchnormKernel final : public Kernel {
   }
 
   void prepare_inference(Node&) override { batchnorm_->fold(&factor_, &shift_); }
-  void infer(const Node&, Pass&, const Range& range, const View* inputs, float* output, size_t, Scratch*) override {
+  void infer(const Node&, int images, const View* inputs, float* output, size_t, Scratch*) override {
     const float zero[kLanes] = {};
-    for (size_t i = 0; i < static_cast<size_t>(range.count); ++i) {
+    for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       for (int row = 0; row < rows_.count(); ++row) {
         float factor[kLanes], shift[kLanes];
         for (int l = 0; l < kLanes; ++l) {

@@ -1,7 +1,6 @@
 #include "layers/connected_layer.h"
 
 #include <dnnl.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <vector>
@@ -30,21 +29,11 @@ struct Matrix {
   }
 };
 
-// oneDNN cuts products for the threads it has, on some processors along the inner length; on one it adds in one order.
-class OneThread {
- public:
-  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-  ~OneThread() { omp_set_num_threads(before_); }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
-
 // C = op(A) op(B) + beta C, on the calling thread. m, n, k: rows and columns of C, inner length; row: of C in memory.
 void multiply(int m, int n, int k, Matrix a, Matrix b, float beta, float* c, int row) {
-  const OneThread guard;
+  // oneDNN cuts products for the threads it has, on some processors along the inner length; on one it adds in one
+  // order.
+  const OneThread alone;
   const auto status = dnnl_sgemm(a.transpose ? 'T' : 'N', b.transpose ? 'T' : 'N', m, n, k, 1, a.data, a.row, b.data,
                                  b.row, beta, c, row);
   if (status != dnnl_success) fail("oneDNN refused a product of %dx%d and %dx%d", m, k, k, n);
@@ -122,13 +111,12 @@ class ConnectedKernel final : public Kernel {
   void prepare_inference(Node&) override {
     if (batchnorm_) batchnorm_->fold(&factor_, &shift_);
   }
-  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
-             Scratch*) override {
+  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
     const int length = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
-    multiply(range.count, outputs, length, {inputs[0].data, length, false}, {weights_.value, length, true}, 0, output,
+    multiply(images, outputs, length, {inputs[0].data, length, false}, {weights_.value, length, true}, 0, output,
              outputs);
-    if (!batch_normalize_) return add_bias_and_activate(node, range.count, output);
-    for (size_t b = 0; b < static_cast<size_t>(range.count); ++b) {
+    if (!batch_normalize_) return add_bias_and_activate(node, images, output);
+    for (size_t b = 0; b < static_cast<size_t>(images); ++b) {
       float* row = output + b * node.out_size();
       for (size_t i = 0; i < node.out_size(); ++i) row[i] = row[i] * factor_[i] + shift_[i];
       row_activation(row, node.out_size(), activation_);

@@ -155,11 +155,10 @@ class ConvolutionalKernel final : public Kernel {
     inference_->set_weights(weights_.value, factor_.data(), shift_.data());
   }
 
-  void infer(const Node&, Pass&, const Range& range, const View* inputs, float* output, size_t,
-             Scratch* scratch) override {
+  void infer(const Node&, int images, const View* inputs, float* output, size_t, Scratch* scratch) override {
     inference_->forward(inputs[0].data, output, scratch);
     if (activation_ == Activation::kLinear || activation_ == Activation::kRelu) return;
-    row_activation(output, static_cast<size_t>(range.count) * rows_.size(), activation_);
+    row_activation(output, static_cast<size_t>(images) * rows_.size(), activation_);
   }
 
  private:

@@ -52,7 +52,7 @@ class CostKernel final : public Kernel {
   }
 
   // Network runs forward instead, once all logits are there.
-  void infer(const Node&, Pass&, const Range&, const View*, float*, size_t, Scratch*) override {}
+  void infer(const Node&, int, const View*, float*, size_t, Scratch*) override {}
 
   std::string describe() const override { return cost_->describe(); }
 

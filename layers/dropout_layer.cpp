@@ -50,9 +50,8 @@ class DropoutKernel final : public Kernel {
     for (size_t i = 0; i < factors_.size(); ++i) input_delta[i] += node.delta[i] * factors_[i];
   }
 
-  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
-             Scratch*) override {
-    std::memcpy(output, inputs[0].data, static_cast<size_t>(range.count) * node.out_size() * sizeof(float));
+  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+    std::memcpy(output, inputs[0].data, static_cast<size_t>(images) * node.out_size() * sizeof(float));
   }
 
  private:

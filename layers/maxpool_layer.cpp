@@ -39,11 +39,10 @@ class MaxpoolKernel final : public Kernel {
     });
   }
 
-  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
-             Scratch* scratch) override {
+  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch* scratch) override {
     const ScratchFrame frame(scratch);
     int* best = reinterpret_cast<int*>(scratch->take(length_));
-    for (size_t i = 0; i < static_cast<size_t>(range.count); ++i) {
+    for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       for (int row = 0; row < rows_.count(); ++row) {
         pool(inputs[0].data + i * rows_.size() + rows_.offset(row),
              output + i * node.out_size() + static_cast<size_t>(row) * length_, best);

@@ -85,9 +85,8 @@ class RouteKernel final : public Kernel {
 
   void backward(Node&, Pass&) override {}
 
-  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t stride,
-             Scratch*) override {
-    join(node, range.count, inputs, output, stride);
+  void infer(const Node& node, int images, const View* inputs, float* output, size_t stride, Scratch*) override {
+    join(node, images, inputs, output, stride);
   }
 
  private:

@@ -87,9 +87,8 @@ class ShortcutKernel final : public Kernel {
 
   void backward(Node&, Pass&) override {}
 
-  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
-             Scratch*) override {
-    row_add(inputs[0].data, inputs[1].data, static_cast<size_t>(range.count) * node.out_size(), activation_, output);
+  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+    row_add(inputs[0].data, inputs[1].data, static_cast<size_t>(images) * node.out_size(), activation_, output);
   }
 
  private:
@@ -135,9 +134,8 @@ class StridedShortcutKernel final : public Kernel {
     });
   }
 
-  void infer(const Node& node, Pass&, const Range& range, const View* inputs, float* output, size_t,
-             Scratch*) override {
-    for (size_t i = 0; i < static_cast<size_t>(range.count); ++i) {
+  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+    for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       add(node, inputs[0].data + i * out_.size(), inputs[1].data + i * from_.size(), output + i * out_.size());
     }
   }

@@ -505,7 +505,7 @@ class EmptyKernel final : public Kernel {
  public:
   void forward(Node&, Pass&) override {}
   void backward(Node&, Pass&) override {}
-  void infer(const Node&, Pass&, const Range&, const View*, float*, size_t, Scratch*) override {}
+  void infer(const Node&, int, const View*, float*, size_t, Scratch*) override {}
 };
 
 TEST(Registry, MissingKernelsNameLayerDeviceAndWhatThereIs) {

@@ -8,7 +8,11 @@
 #include <chrono>
 #include <csignal>
 #include <map>
+#include <numeric>
+#include <set>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "test_util.h"
@@ -70,7 +74,7 @@ struct Seen {
 };
 
 void collect(const Batch& batch, std::map<int64_t, Seen>* seen) {
-  const size_t size = batch.images.size() / static_cast<size_t>(batch.count);
+  const size_t size = kShape.size();
   for (size_t i = 0; i < static_cast<size_t>(batch.count); ++i) {
     const auto start = batch.images.begin() + static_cast<std::ptrdiff_t>(i * size);
     (*seen)[batch.position + static_cast<int64_t>(i)] = {
@@ -271,7 +275,10 @@ TEST(EvaluationStream, VisitsEverySampleOnceInOrder) {
         EXPECT_EQ(made->position, batches * batch);
         EXPECT_EQ(made->count, std::min(batch, 23 - batches * batch));
         EXPECT_EQ(made->labels.size(), static_cast<size_t>(made->count));
-        EXPECT_EQ(made->images.size(), static_cast<size_t>(made->count) * kShape.size());
+        ASSERT_EQ(made->images.size(), static_cast<size_t>(batch) * kShape.size());
+        const size_t end = static_cast<size_t>(made->count) * kShape.size();
+        EXPECT_TRUE(std::all_of(made->images.begin() + static_cast<std::ptrdiff_t>(end), made->images.end(),
+                                [](float value) { return value == 0; }));
         collect(*made, &seen);
         ++batches;
       }
@@ -295,6 +302,72 @@ TEST(EvaluationStream, BrokenImagesReachNext) {
   EXPECT_NE(stream.next(), nullptr);
   EXPECT_NE(stream.next(), nullptr);
   expect_error([&] { stream.next(); }, {"image 11 is broken"});
+}
+
+// Puts down the sum of every image and twice that.
+StreamWork sums(int images, std::atomic<int>* turns) {
+  return {images, 2, [=](Batch* batch, int first) {
+            ++*turns;
+            for (size_t i = static_cast<size_t>(first); i < static_cast<size_t>(first + images); ++i) {
+              const float* image = batch->images.data() + i * kShape.size();
+              batch->results[2 * i] = std::accumulate(image, image + kShape.size(), 0.0f);
+              batch->results[2 * i + 1] = 2 * batch->results[2 * i];
+            }
+          }};
+}
+
+TEST(EvaluationStream, WorkIsDoneOnEveryImageOnce) {
+  const FakeSet data(23);
+  for (const int threads : {1, 4}) {
+    for (const auto& [batch, images] : {std::pair(1, 1), std::pair(6, 2), std::pair(6, 6), std::pair(30, 5)}) {
+      std::atomic<int> turns{0};
+      EvaluationStream stream(data, padded(), kShape, batch, threads, sums(images, &turns));
+      int64_t count = 0;
+      while (const Batch* made = stream.next()) {
+        ASSERT_EQ(made->results.size(), 2 * static_cast<size_t>(batch));
+        for (size_t i = 0; i < static_cast<size_t>(made->count); ++i) {
+          const float* image = made->images.data() + i * kShape.size();
+          const float sum = std::accumulate(image, image + kShape.size(), 0.0f);
+          EXPECT_NE(sum, 0);
+          EXPECT_EQ(made->results[2 * i], sum);
+          EXPECT_EQ(made->results[2 * i + 1], 2 * sum);
+        }
+        count += made->count;
+      }
+      EXPECT_EQ(count, 23);
+      // The last turn of a batch may be shorter, and then it is the set's last.
+      EXPECT_EQ(turns, (23 + images - 1) / images);
+    }
+  }
+}
+
+TEST(EvaluationStream, ErrorsOfTheWorkReachNext) {
+  const FakeSet data(23);
+  StreamWork work;
+  work.images = 2;
+  work.run = [](Batch* batch, int first) {
+    if (batch->position + first >= 8) fail("no work on image %d", static_cast<int>(batch->position) + first);
+  };
+  EvaluationStream stream(data, padded(), kShape, 4, 3, work);
+  EXPECT_NE(stream.next(), nullptr);
+  EXPECT_NE(stream.next(), nullptr);
+  expect_error([&] { stream.next(); }, {"no work on image 8"});
+}
+
+TEST(EvaluationStream, NoWorkIsDoneOnBrokenImages) {
+  FakeSet data(23);
+  data.broken = {5};
+  std::set<int64_t> turns;
+  {
+    StreamWork work;
+    work.images = 2;
+    work.run = [&](Batch* batch, int first) { turns.insert(batch->position + first); };
+    EvaluationStream stream(data, padded(), kShape, 4, 1, work);
+    EXPECT_NE(stream.next(), nullptr);
+    expect_error([&] { stream.next(); }, {"image 5 is broken"});
+  }
+  EXPECT_EQ(turns.count(2), 1U);
+  EXPECT_EQ(turns.count(4), 0U);
 }
 
 TEST(EvaluationStream, RealFashionMnistComesThroughUnchanged) {

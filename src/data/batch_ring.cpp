@@ -54,6 +54,7 @@ struct BatchRing::State {
   int samples_per_turn = 1;
   Begin begin;
   Fill fill;
+  Finish finish;
 
   std::mutex mutex;
   std::condition_variable room, ready;
@@ -71,7 +72,7 @@ struct BatchRing::State {
 
   void work();
   void make(Slot* slot, int first, int last, Scratch* scratch);
-  void finish();
+  void end();
 };
 
 void BatchRing::State::work() {
@@ -114,6 +115,10 @@ void BatchRing::State::make(Slot* slot, int first, int last, Scratch* scratch) {
   int i = first;
   try {
     for (; i < last && !stop; ++i) fill(&slot->batch, i, scratch);
+    if (finish && !stop) {
+      i = first;
+      finish(&slot->batch, first);
+    }
   } catch (...) {
     error = std::current_exception();
   }
@@ -126,7 +131,7 @@ void BatchRing::State::make(Slot* slot, int first, int last, Scratch* scratch) {
   if (slot->open == 0) ready.notify_one();
 }
 
-void BatchRing::State::finish() {
+void BatchRing::State::end() {
   {
     const std::lock_guard<std::mutex> lock(mutex);
     stop = true;
@@ -136,25 +141,26 @@ void BatchRing::State::finish() {
   threads.clear();
 }
 
-BatchRing::BatchRing(int64_t batches, int threads, int samples_per_turn, Begin begin, Fill fill)
+BatchRing::BatchRing(int64_t batches, int threads, int samples_per_turn, Begin begin, Fill fill, Finish finish)
     : state_(std::make_unique<State>()) {
   if (threads < 1) fail("-threads %d; allowed: 1 or more", threads);
   state_->batches = batches;
   state_->samples_per_turn = std::max(1, samples_per_turn);
   state_->begin = std::move(begin);
   state_->fill = std::move(fill);
+  state_->finish = std::move(finish);
   const SignalsBlocked blocked;
   state_->threads.reserve(static_cast<size_t>(threads));
   try {
     for (int i = 0; i < threads; ++i) state_->threads.emplace_back([state = state_.get()] { state->work(); });
   } catch (const std::system_error& error) {
     const size_t started = state_->threads.size();
-    state_->finish();
+    state_->end();
     fail("-threads %d: only %zu threads could be started: %s; use fewer", threads, started, error.what());
   }
 }
 
-BatchRing::~BatchRing() { state_->finish(); }
+BatchRing::~BatchRing() { state_->end(); }
 
 const Batch* BatchRing::next() {
   std::unique_lock<std::mutex> lock(state_->mutex);

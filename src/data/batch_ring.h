@@ -22,7 +22,10 @@ class BatchRing {
   // Called for every sample of a batch, on any worker, several at once: fills images and labels of sample `i`.
   using Fill = std::function<void(Batch* batch, int i, Scratch* scratch)>;
 
-  BatchRing(int64_t batches, int threads, int samples_per_turn, Begin begin, Fill fill);
+  // Called on the worker that made samples first, first + 1, ... for one turn, if they could be made.
+  using Finish = std::function<void(Batch* batch, int first)>;
+
+  BatchRing(int64_t batches, int threads, int samples_per_turn, Begin begin, Fill fill, Finish finish = nullptr);
   // Stops after the samples that are being made at the moment.
   ~BatchRing();
   BatchRing(const BatchRing&) = delete;

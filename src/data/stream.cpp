@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -131,24 +132,29 @@ struct EvaluationStream::State {
 };
 
 EvaluationStream::EvaluationStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry,
-                                   int batch, int threads)
+                                   int batch, int threads, StreamWork work)
     : state_(std::make_unique<State>()) {
   prepare_opencv();
   check_augmentation(augmentation, geometry);
   check_batch(batch);
   const int64_t size = data.size();
+  const int per_turn = work.run ? work.images : samples_per_turn(batch, threads);
+  const auto room = static_cast<size_t>(batch);
   state_->ring = std::make_unique<BatchRing>(
-      size / batch + (size % batch != 0 ? 1 : 0), threads, samples_per_turn(batch, threads),
-      [=](int64_t number, Batch* into) {
+      size / batch + (size % batch != 0 ? 1 : 0), threads, per_turn,
+      [=, results = work.results](int64_t number, Batch* into) {
         into->position = number * batch;
         resize_batch(static_cast<int>(std::min<int64_t>(batch, size - into->position)), geometry, into);
+        into->images.resize(room * geometry.size());
+        into->results.resize(room * results);
         for (int i = 0; i < into->count; ++i) into->samples[static_cast<size_t>(i)] = into->position + i;
       },
       [&data, augmentation, geometry](Batch* into, int i, Scratch* scratch) {
         fill_sample(data, geometry, into, i, &scratch->image, [&](const Image& image, float* out) {
           prepare_for_evaluation(image, augmentation, geometry, out);
         });
-      });
+      },
+      std::move(work.run));
 }
 
 EvaluationStream::~EvaluationStream() = default;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -10,13 +11,15 @@
 
 namespace dng {
 
-// `count` samples; images[count][channels][height][width], labels[count].
+// `count` samples; images[count][channels][height][width], labels[count]. Of an EvaluationStream images and results
+// have room for a whole batch: after the last image come zeros.
 struct Batch {
   int64_t position = 0;  // of the first sample, counted from the start of training (or of the set)
   int count = 0;
   std::vector<float> images;
   std::vector<int> labels;
   std::vector<int64_t> samples;  // index in the data set
+  std::vector<float> results;    // of the EvaluationStream's work
 };
 
 // Which sample stands at a position of the endless training stream: epoch = position / size, and within the epoch the
@@ -60,11 +63,20 @@ class StreamOrder {
   std::vector<uint32_t> order_;  // of the epoch
 };
 
+// What the threads that make images go on with while those are in their cache.
+struct StreamWork {
+  int images = 1;      // at a time, a divisor of the batch
+  size_t results = 0;  // floats that are kept of an image
+  // Images first, first + 1, ..., first + images - 1 of the batch are made; puts down what becomes of them where they
+  // stand among the batch's. Called for several at once.
+  std::function<void(Batch* batch, int first)> run;
+};
+
 // The whole set once, in order, without augmentation; the last batch may be shorter.
 class EvaluationStream {
  public:
   EvaluationStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry, int batch,
-                   int threads);
+                   int threads, StreamWork work = {});
   ~EvaluationStream();
   // nullptr after the last batch.
   const Batch* next();

@@ -17,7 +17,7 @@ void HostKernel::backward(Node& node, Pass& pass) {
   node.host->backward(node.index, node.input(pass), node.input_delta(), node.sources[0].first);
 }
 
-void HostKernel::infer(const Node&, Pass&, const Range&, const View*, float*, size_t, Scratch*) {
+void HostKernel::infer(const Node&, int, const View*, float*, size_t, Scratch*) {
   fail("the host's code runs whole batches only; this is a mistake of this program, please report it");
 }
 

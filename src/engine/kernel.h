@@ -66,12 +66,12 @@ class Kernel {
   virtual void backward(Node& node, Pass& pass) = 0;
 
   // Evaluation: prepare_inference before a batch, from one thread, whenever weights may have changed; then infer gives
-  // a range of the output (`stride` floats from one image to the next) from the same range of the sources, from several
-  // threads at once. Ranges start at a multiple of node.inference_piece and are of that size. Where strides are not the
-  // size of an image, the kernel takes strides.
+  // the output of some images (`stride` floats from one to the next) from the same images of the sources, from several
+  // threads at once. They are node.inference_piece images. Where strides are not the size of an image, the kernel takes
+  // strides.
   virtual bool can_infer() const { return true; }
   virtual void prepare_inference(Node&) {}
-  virtual void infer(const Node& node, Pass& pass, const Range& range, const View* inputs, float* output, size_t stride,
+  virtual void infer(const Node& node, int images, const View* inputs, float* output, size_t stride,
                      Scratch* scratch) = 0;
 
   // One line for the start of training, e.g. a cost's weights; empty: nothing to say.
@@ -84,7 +84,7 @@ class HostKernel final : public Kernel {
   void forward(Node& node, Pass& pass) override;
   void backward(Node& node, Pass& pass) override;
   bool can_infer() const override { return false; }
-  void infer(const Node&, Pass&, const Range&, const View*, float*, size_t, Scratch*) override;
+  void infer(const Node&, int, const View*, float*, size_t, Scratch*) override;
 };
 
 // The kernel that the op has for the device, or the host's own code on the CPU. Throws Error naming the layer, the

@@ -33,6 +33,19 @@ void clear_delta(const Node& node) {
   });
 }
 
+// A node's output for some images, `stride` floats from one to the next, into the plain layout.
+void copy_plain(const Node& node, int images, const float* output, size_t stride, float* to) {
+  const Geometry& shape = node.config->out;
+  const Rows rows(shape, node.layout);
+  for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
+    const float* image = output + i * stride;
+    for (int c = 0; c < shape.channels; ++c) {
+      const float* from = image + rows.offset(c / rows.block) + c % rows.block;
+      for (size_t p = 0; p < rows.space; ++p) *to++ = from[p * static_cast<size_t>(rows.block)];
+    }
+  }
+}
+
 // Adds the seconds of its lifetime.
 class Stopwatch {
  public:
@@ -101,7 +114,7 @@ void Network::make_nodes(const NetworkSettings& settings) {
     node->trains = settings.trains;
     node->reference = settings.reference;
     node->watched = layer.index == settings.watched_layer;
-    if (node->watched) watched_.resize(layer.out.size() * static_cast<size_t>(config_.mini_batch));
+    if (node->watched) watched_node_ = node.get();
     node->threads = thread_limit();
     const Geometry made = host_->output_shape(layer.index);
     if (made.size() != layer.out.size()) {
@@ -248,57 +261,86 @@ void Network::backward(Pass* pass) {
   }
 }
 
-void Network::infer(Pass* pass) {
-  if (!(frozen_ && prepared_)) {
-    for (const auto& node : nodes_) {
-      if (!node->bypassed) node->kernel->prepare_inference(*node);
-    }
-    prepared_ = true;
+int Network::piece() const {
+  const bool whole_batches = device_ != nullptr || any_host_ || nodes_.back()->sources[0].node == nullptr;
+  return whole_batches ? 0 : inference_.piece;
+}
+
+size_t Network::watched_size() const { return watched_node_ == nullptr ? 0 : watched_node_->config->out.size(); }
+
+void Network::prepare_inference() {
+  if (frozen_ && prepared_) return;
+  for (const auto& node : nodes_) {
+    if (!node->bypassed) node->kernel->prepare_inference(*node);
   }
+  prepared_ = true;
+}
+
+void Network::infer(Pass* pass) {
+  prepare_inference();
+  own_watched_.resize(watched_size() * static_cast<size_t>(batch()));
+  watched_ = own_watched_.data();
   Node& last = *nodes_.back();
-  if (!any_host_) {
-    // A few images go through all layers while they are in the cache.
+  if (any_host_) {
+    infer_whole_layers(pass);
+  } else if (last.sources[0].node != nullptr) {
+    float* logits = last.sources[0].node->output;
     for_ranges(pass->count, inference_.piece, [&](const Range& range, Scratch& scratch) {
-      infer_piece(pass, {range.first, inference_.piece}, &scratch);
+      const Outputs to{logits + range.offset(static_cast<size_t>(classes())),
+                       own_watched_.data() + range.offset(watched_size())};
+      infer_piece(pass->input + range.offset(config_.input.size()), to, &scratch);
     });
-  } else {
-    for (const auto& node : nodes_) {
-      if (node.get() == &last) break;
-      if (!node->kernel->can_infer()) {
-        node->kernel->forward(*node, *pass);
-        watch(*node, {0, batch()}, node->output, node->out_size());
-        continue;
-      }
-      for_ranges(batch(), node->inference_piece, [&](const Range& range, Scratch& scratch) {
-        std::vector<View> inputs;
-        for (const Source& source : node->sources) {
-          const size_t size = source.node == nullptr ? node->in.size() : source.node->out_size();
-          const float* from = source.node == nullptr ? pass->input : source.node->output;
-          inputs.push_back({from + range.offset(size), size});
-        }
-        const size_t size = node->out_size();
-        float* output = node->output + range.offset(size);
-        node->kernel->infer(*node, *pass, range, inputs.data(), output, size, &scratch);
-        watch(*node, range, output, size);
-      });
-    }
   }
   last.kernel->forward(last, *pass);
 }
 
-void Network::infer_piece(Pass* pass, const Range& range, Scratch* scratch) {
-  float* memory = scratch->take(inference_.total);
-  for (int at = 0; at < range.count; at += inference_.part) {
-    infer_layers(pass, 0, inference_.parted, range, {at, inference_.part}, memory, scratch);
+void Network::infer_whole_layers(Pass* pass) {
+  for (const auto& node : nodes_) {
+    if (node == nodes_.back()) break;
+    const size_t size = node->out_size();
+    const auto watch = [&](const Range& range) {
+      if (node->watched) {
+        copy_plain(*node, range.count, node->output + range.offset(size), size,
+                   own_watched_.data() + range.offset(watched_size()));
+      }
+    };
+    if (!node->kernel->can_infer()) {
+      node->kernel->forward(*node, *pass);
+      watch({0, batch()});
+      continue;
+    }
+    for_ranges(batch(), node->inference_piece, [&](const Range& range, Scratch& scratch) {
+      std::vector<View> inputs;
+      for (const Source& source : node->sources) {
+        const size_t its_size = source.node == nullptr ? node->in.size() : source.node->out_size();
+        const float* from = source.node == nullptr ? pass->input : source.node->output;
+        inputs.push_back({from + range.offset(its_size), its_size});
+      }
+      node->kernel->infer(*node, range.count, inputs.data(), node->output + range.offset(size), size, &scratch);
+      watch(range);
+    });
   }
-  infer_layers(pass, inference_.parted, size(), range, {0, range.count}, memory, scratch);
 }
 
-// `part` of a piece of the batch through some layers.
-void Network::infer_layers(Pass* pass, int first, int end, const Range& piece, const Range& part, float* memory,
-                           Scratch* scratch) {
+void Network::infer_piece(const float* images, const Outputs& to) const {
+  const OneThread alone;
+  const ScratchFrame frame(&thread_scratch());
+  infer_piece(images, to, &thread_scratch());
+}
+
+// A few images go through all layers while they are in the cache.
+void Network::infer_piece(const float* images, const Outputs& to, Scratch* scratch) const {
+  float* memory = scratch->take(inference_.total);
+  for (int at = 0; at < inference_.piece; at += inference_.part) {
+    infer_layers(0, inference_.parted, images, {at, inference_.part}, to, memory, scratch);
+  }
+  infer_layers(inference_.parted, size(), images, {0, inference_.piece}, to, memory, scratch);
+}
+
+// `part` of a piece through some layers.
+void Network::infer_layers(int first, int end, const float* images, const Range& part, const Outputs& to, float* memory,
+                           Scratch* scratch) const {
   const Node* logits = nodes_.back()->sources[0].node;
-  const Range range{piece.first + part.first, part.count};
   const auto place = [&](size_t i) {
     const size_t image = inference_.whole[i] ? static_cast<size_t>(part.first) : 0;
     return memory + inference_.offset[i] + image * inference_.stride[i];
@@ -310,34 +352,27 @@ void Network::infer_layers(Pass* pass, int first, int end, const Range& piece, c
     inputs.clear();
     for (const Source& source : node->sources) {
       if (source.node == nullptr) {
-        inputs.push_back({pass->input + range.offset(config_.input.size()), config_.input.size()});
+        inputs.push_back({images + part.offset(config_.input.size()), config_.input.size()});
       } else {
         const auto from = static_cast<size_t>(source.node->index);
         inputs.push_back({place(from), inference_.stride[from]});
       }
     }
     const auto i = static_cast<size_t>(n);
-    const bool kept = node.get() == logits;
-    float* output = kept ? node->output + range.offset(node->out_size()) : place(i);
+    float* output = node.get() == logits ? to.logits + part.offset(node->out_size()) : place(i);
     const ScratchFrame frame(scratch);
-    node->kernel->infer(*node, *pass, range, inputs.data(), output, inference_.stride[i], scratch);
-    watch(*node, range, output, inference_.stride[i]);
+    node->kernel->infer(*node, part.count, inputs.data(), output, inference_.stride[i], scratch);
+    if (node->watched) {
+      copy_plain(*node, part.count, output, inference_.stride[i], to.watched + part.offset(watched_size()));
+    }
   }
 }
 
-// Out of the memory that the next layers and images will use, into the plain layout.
-void Network::watch(const Node& node, const Range& range, const float* output, size_t stride) {
-  if (!node.watched) return;
-  const Geometry& shape = node.config->out;
-  const Rows rows(shape, node.layout);
-  for (int i = 0; i < range.count; ++i) {
-    const float* image = output + static_cast<size_t>(i) * stride;
-    float* to = watched_.data() + static_cast<size_t>(range.first + i) * shape.size();
-    for (int c = 0; c < shape.channels; ++c) {
-      const float* from = image + rows.offset(c / rows.block) + c % rows.block;
-      for (size_t p = 0; p < rows.space; ++p) *to++ = from[p * static_cast<size_t>(rows.block)];
-    }
-  }
+void Network::finish_pieces(const float* logits, const float* watched, Pass* pass) {
+  Node& last = *nodes_.back();
+  std::copy_n(logits, static_cast<size_t>(pass->count) * static_cast<size_t>(classes()), last.sources[0].node->output);
+  watched_ = watched;
+  last.kernel->forward(last, *pass);
 }
 
 bool Network::parameters_finite() const {

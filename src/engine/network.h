@@ -37,6 +37,12 @@ struct NetworkSettings {
   }
 };
 
+// What an evaluation leaves of some images, one image right behind the other.
+struct Outputs {
+  float* logits = nullptr;   // [images][classes]
+  float* watched = nullptr;  // [images][channels][height][width] of the watched layer, where one is
+};
+
 // Seconds spent in a layer since the network was made.
 struct LayerTime {
   double forward = 0;
@@ -73,12 +79,24 @@ class Network {
   void forward(Pass* pass);
   void backward(Pass* pass);
 
+  // Evaluation in pieces, several at once on threads of the caller's, which so never wait for each other at the end of
+  // a batch. Only where piece() > 0: it is 0 on a GPU and where layers run on the host's code, which take whole
+  // batches.
+  int piece() const;  // images of one, a divisor of batch()
+  // To be called whenever parameters have changed, before the pieces.
+  void prepare_inference();
+  // The images [piece()][channels][height][width] through all layers but the last, on the calling thread.
+  void infer_piece(const float* images, const Outputs& to) const;
+  // The rest of an evaluation's forward(), from what the pieces of a whole batch left; watched() stays there.
+  void finish_pieces(const float* logits, const float* watched, Pass* pass);
+
   // [batch][classes], after forward.
   const float* probabilities() const;
   const float* logits(const Pass& pass) const;
 
   // The output of settings.watched_layer, [batch][channels][height][width], after an evaluation pass.
-  const float* watched() const { return watched_.data(); }
+  const float* watched() const { return watched_; }
+  size_t watched_size() const;  // of an image; 0: no layer is watched
 
   std::vector<Parameter>& parameters() { return parameters_; }
   // All numbers of the network in the order of the .weights file, layer by layer.
@@ -106,10 +124,10 @@ class Network {
   void collect_parameters();
   void train_forward(Pass* pass);
   void infer(Pass* pass);
-  void infer_piece(Pass* pass, const Range& range, Scratch* scratch);
-  void infer_layers(Pass* pass, int first, int end, const Range& piece, const Range& part, float* memory,
-                    Scratch* scratch);
-  void watch(const Node& node, const Range& range, const float* output, size_t stride);
+  void infer_whole_layers(Pass* pass);
+  void infer_piece(const float* images, const Outputs& to, Scratch* scratch) const;
+  void infer_layers(int first, int end, const float* images, const Range& part, const Outputs& to, float* memory,
+                    Scratch* scratch) const;
   bool runs_on_host(const Node& node) const;
 
   NetworkConfig config_;
@@ -122,7 +140,9 @@ class Network {
   bool frozen_ = false, prepared_ = false;
   Arena arena_;
   InferencePlan inference_;
-  std::vector<float> logits_, probabilities_, watched_;
+  std::vector<float> logits_, probabilities_, own_watched_;
+  const float* watched_ = nullptr;
+  const Node* watched_node_ = nullptr;
   std::vector<LayerTime> times_;
   std::unique_ptr<gpu::Network> device_;
 };

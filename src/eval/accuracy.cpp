@@ -4,7 +4,6 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "base/progress.h"
 #include "layers/cost_math.h"
 
 namespace dng {
@@ -28,39 +27,16 @@ void LogSoftmax::compute(const float* logits) {
   log_softmax(static_cast<int>(z.size()), z.data(), log_f.data(), f.data());
 }
 
-void run_over(Network* network, const Dataset& data, int threads, const std::string& label, const BatchSink& sink) {
-  const NetworkConfig& config = network->config();
-  EvaluationStream stream(data, config.augmentation(), config.input, network->batch(), threads);
-  Progress progress(label, data.size(), "images");
-  const size_t full = config.input.size() * static_cast<size_t>(network->batch());
-  std::vector<float> padded;
-  int64_t images = 0;
-  while (const Batch* batch = stream.next()) {
-    Pass pass;
-    pass.count = batch->count;
-    pass.input = batch->images.data();
-    if (batch->images.size() < full) {
-      padded = batch->images;
-      padded.resize(full);
-      pass.input = padded.data();
-    }
-    network->forward(&pass);
-    sink(*batch, pass);
-    images += batch->count;
-    progress.advance(images);
-    if (interrupted() != 0) throw Interrupted("stopped during the evaluation", interrupted());
-  }
-  progress.finish();
-}
-
 Accuracy evaluate(Network* network, const Dataset& data, int k, int threads, const std::string& label,
-                  const BatchSink& sink) {
+                  const BatchSink& sink, const std::vector<Network*>& beside) {
   const int classes = network->classes();
   Accuracy accuracy;
   accuracy.k = k;
   double loss = 0;
   LogSoftmax softmax(classes);
-  run_over(network, data, threads, label, [&](const Batch& batch, const Pass& pass) {
+  std::vector<Network*> networks = {network};
+  networks.insert(networks.end(), beside.begin(), beside.end());
+  run_over(networks, data, threads, label, [&](const Batch& batch, const Pass& pass) {
     const float* logits = network->logits(pass);
     const float* probabilities = network->probabilities();
     for (int b = 0; b < batch.count; ++b) {

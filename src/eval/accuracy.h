@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "data/stream.h"
-#include "engine/network.h"
+#include "eval/run_over.h"
 
 namespace dng {
 
@@ -44,15 +43,8 @@ struct LogSoftmax {
   std::vector<double> z, log_f, f;
 };
 
-// Sees every batch after it went through the network.
-using BatchSink = std::function<void(const Batch&, const Pass&)>;
-
-// Runs the whole set through the network once, in order; `label` heads the progress line. Throws Interrupted after
-// Ctrl-C.
-void run_over(Network* network, const Dataset& data, int threads, const std::string& label, const BatchSink& sink);
-
-// The same, and counts.
+// The same as run_over, and counts for `network`; the networks `beside` it see every batch, too.
 Accuracy evaluate(Network* network, const Dataset& data, int k, int threads, const std::string& label,
-                  const BatchSink& sink = nullptr);
+                  const BatchSink& sink = nullptr, const std::vector<Network*>& beside = {});
 
 }  // namespace dng

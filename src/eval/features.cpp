@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "eval/accuracy.h"
+#include "eval/run_over.h"
 
 namespace dng {
 namespace {
@@ -42,7 +42,7 @@ void write_features(const std::string& path, Network* network, size_t numbers, c
   AtomicFile file(path);
   file.write(npy_header(data.size(), numbers));
   std::string records;
-  run_over(network, data, threads, "features", [&](const Batch& batch, const Pass&) {
+  run_over({network}, data, threads, "features", [&](const Batch& batch, const Pass&) {
     records.clear();
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       const int32_t label = batch.labels[b];

@@ -23,18 +23,16 @@ size_t top_of(const float* f, size_t classes) { return static_cast<size_t>(std::
 // What the network makes of its teacher, image by image.
 class Agreement {
  public:
-  Agreement(const Network* network, Network* teacher)
+  Agreement(const Network* network, const Network* teacher)
       : network_(network), teacher_(teacher), student_row_(network->classes()), teacher_row_(network->classes()) {}
 
   void see(const Batch& batch, const Pass& pass) {
-    Pass its_pass = pass;
-    teacher_->forward(&its_pass);
     const auto classes = static_cast<size_t>(network_->classes());
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       const size_t row = b * classes;
       agreed_ += top_of(network_->probabilities() + row, classes) == top_of(teacher_->probabilities() + row, classes);
       student_row_.compute(network_->logits(pass) + row);
-      teacher_row_.compute(teacher_->logits(its_pass) + row);
+      teacher_row_.compute(teacher_->logits(pass) + row);
       for (size_t j = 0; j < classes; ++j) {
         divergence_ += teacher_row_.f[j] * (teacher_row_.log_f[j] - student_row_.log_f[j]);
       }
@@ -45,7 +43,7 @@ class Agreement {
 
  private:
   const Network* network_;
-  Network* teacher_;
+  const Network* teacher_;
   LogSoftmax student_row_, teacher_row_;
   double agreed_ = 0, divergence_ = 0;
 };
@@ -63,7 +61,11 @@ Inspection inspect(Network* network, const Dataset& data, const InspectSettings&
   std::vector<float> sorted;
   double inside = 0, outside_primary = 0;
   std::optional<Agreement> agreement;
-  if (settings.teacher != nullptr) agreement.emplace(network, settings.teacher);
+  std::vector<Network*> beside;
+  if (settings.teacher != nullptr) {
+    agreement.emplace(network, settings.teacher);
+    beside = {settings.teacher};
+  }
 
   const auto see = [&](const Batch& batch, const Pass& pass) {
     const float* probabilities = network->probabilities();
@@ -92,7 +94,7 @@ Inspection inspect(Network* network, const Dataset& data, const InspectSettings&
     if (agreement) agreement->see(batch, pass);
     if (settings.sink) settings.sink(batch, pass);
   };
-  result.accuracy = evaluate(network, data, settings.k, settings.threads, "inspect", see);
+  result.accuracy = evaluate(network, data, settings.k, settings.threads, "inspect", see, beside);
 
   const auto images = static_cast<double>(result.accuracy.images);
   for (double& mean : result.mean_by_rank) mean /= images;

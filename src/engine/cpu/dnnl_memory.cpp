@@ -1,7 +1,5 @@
 #include "engine/cpu/dnnl_memory.h"
 
-#include <omp.h>
-
 #include "engine/cpu/scratch.h"
 
 namespace dng {
@@ -25,9 +23,6 @@ dnnl::memory::desc activation_desc(const Geometry& shape, int batch, Layout layo
           : block_channels() == 16   ? Tag::nChw16c
                                      : Tag::nChw8c};
 }
-
-OneThread::OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
-OneThread::~OneThread() { omp_set_num_threads(before_); }
 
 dnnl::primitive_attr shareable() {
   dnnl::primitive_attr attr;

@@ -21,18 +21,6 @@ inline dnnl::memory dnnl_memory(const dnnl::memory::desc& desc, const float* dat
 // A float32 activation [batch][shape] in one of our layouts; blocked ones with the channels that padding added.
 dnnl::memory::desc activation_desc(const Geometry& shape, int batch, Layout layout);
 
-// Primitives made in its lifetime run on the calling thread alone.
-class OneThread {
- public:
-  OneThread();
-  ~OneThread();
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
-
 // Scratchpads are the caller's, so that threads can share a primitive.
 dnnl::primitive_attr shareable();
 void run(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
@@ -58,7 +46,7 @@ class Reorder {
 class PieceReorder {
  public:
   PieceReorder() = default;
-  // To be made under OneThread.
+  // To be made under OneThread (engine/cpu/parallel.h).
   PieceReorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
   bool needed() const { return needed_; }
   // `from` itself, or memory of the scratch.

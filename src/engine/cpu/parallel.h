@@ -24,6 +24,18 @@ Scratch& thread_scratch();
 // How many threads were asked for (omp_set_num_threads); fewer may be at work.
 int thread_limit();
 
+// In its lifetime the calling thread works alone: its loops, and oneDNN's primitives that are made or run.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
 // Watches what the threads gain: the processor time they got against the time it took.
 class Crew {
  public:

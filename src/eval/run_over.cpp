@@ -1,0 +1,103 @@
+#include "eval/run_over.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/progress.h"
+
+namespace dng {
+namespace {
+
+// The networks that evaluate in pieces, and where in Batch::results each has its outputs: first the logits of all
+// images, then what is watched of all images, network by network.
+class Pieces {
+ public:
+  explicit Pieces(const std::vector<Network*>& networks) {
+    for (Network* network : networks) {
+      if (network->piece() == 0) continue;
+      network->prepare_inference();
+      parts_.push_back({network, size_});
+      size_ += static_cast<size_t>(network->classes()) + network->watched_size();
+      // Divides the batch, as every network's pieces do.
+      images_ = std::lcm(images_, network->piece());
+    }
+  }
+
+  StreamWork work() const {
+    if (parts_.empty()) return {};
+    return {images_, size_, [this](Batch* batch, int first) { run(batch, first); }};
+  }
+
+  // False: the network is not among them.
+  bool finish(const Network* network, const Batch& batch, Pass* pass) const {
+    for (const Part& part : parts_) {
+      if (part.network != network) continue;
+      const Place from = place(part, 0);
+      part.network->finish_pieces(batch.results.data() + from.logits, batch.results.data() + from.watched, pass);
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  struct Part {
+    Network* network;
+    size_t first;  // float of an image's results
+  };
+
+  // Where the outputs of an image start.
+  struct Place {
+    size_t logits, watched;
+  };
+  static Place place(const Part& part, int image) {
+    const auto room = static_cast<size_t>(part.network->batch()), i = static_cast<size_t>(image);
+    const auto classes = static_cast<size_t>(part.network->classes());
+    const size_t start = room * part.first;
+    return {start + i * classes, start + room * classes + i * part.network->watched_size()};
+  }
+
+  void run(Batch* batch, int first) const {
+    float* results = batch->results.data();
+    for (const Part& part : parts_) {
+      const size_t image = part.network->config().input.size();
+      for (int i = first; i < std::min(first + images_, batch->count); i += part.network->piece()) {
+        const Place to = place(part, i);
+        part.network->infer_piece(batch->images.data() + static_cast<size_t>(i) * image,
+                                  {results + to.logits, results + to.watched});
+      }
+    }
+  }
+
+  std::vector<Part> parts_;
+  size_t size_ = 0;
+  int images_ = 1;
+};
+
+}  // namespace
+
+void run_over(const std::vector<Network*>& networks, const Dataset& data, int threads, const std::string& label,
+              const BatchSink& sink) {
+  const Network& first = *networks.front();
+  const NetworkConfig& config = first.config();
+  const Pieces pieces(networks);
+  EvaluationStream stream(data, config.augmentation(), config.input, first.batch(), threads, pieces.work());
+  Progress progress(label, data.size(), "images");
+  int64_t images = 0;
+  while (const Batch* batch = stream.next()) {
+    Pass pass;
+    pass.count = batch->count;
+    pass.input = batch->images.data();
+    for (Network* network : networks) {
+      if (!pieces.finish(network, *batch, &pass)) network->forward(&pass);
+    }
+    sink(*batch, pass);
+    images += batch->count;
+    progress.advance(images);
+    if (interrupted() != 0) throw Interrupted("stopped during the evaluation", interrupted());
+  }
+  progress.finish();
+}
+
+}  // namespace dng
