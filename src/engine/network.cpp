@@ -369,6 +369,8 @@ void Network::infer_layers(int first, int end, const float* images, const Range&
 }
 
 void Network::finish_pieces(const float* logits, const float* watched, Pass* pass) {
+  // The other threads are at the next pieces.
+  const OneThread alone;
   Node& last = *nodes_.back();
   std::copy_n(logits, static_cast<size_t>(pass->count) * static_cast<size_t>(classes()), last.sources[0].node->output);
   watched_ = watched;
