@@ -12,7 +12,7 @@
 namespace dng {
 
 // `count` samples; images[count][channels][height][width], labels[count]. Of an EvaluationStream images and results
-// have room for a whole batch: after the last image come zeros.
+// have the size of a whole batch: after its last image come zeros, and results of those.
 struct Batch {
   int64_t position = 0;  // of the first sample, counted from the start of training (or of the set)
   int count = 0;
