@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "engine/cpu/dnnl_api.h"
+
 namespace dng::bench {
 namespace {
 
@@ -30,10 +32,10 @@ Candidate addition(const Geometry& shape, int batch, bool rectifies, const dnnl:
   dnnl::primitive_attr attributes;
   if (rectifies) {
     dnnl::post_ops relu;
-    relu.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
+    append_relu(&relu);
     attributes.set_post_ops(relu);
   }
-  const dnnl::binary::primitive_desc pd({algorithm::binary_add, data, data, data}, attributes, engine);
+  const auto pd = describe<dnnl::binary>(engine, attributes, algorithm::binary_add, data, data, data);
   return {pd.impl_info_str(),
           {{dnnl::binary(pd),
             {argument(DNNL_ARG_SRC_0, data), argument(DNNL_ARG_SRC_1, data), {DNNL_ARG_DST, data, DNNL_ARG_SRC_0}}}}};
@@ -62,8 +64,8 @@ class ConvolutionMaker {
   }
 
   Candidate backward_data() const {
-    const dnnl::convolution_backward_data::primitive_desc pd({way_, src_, weights_, dst_, strides_, padding_, padding_},
-                                                             engine_, forward_description());
+    const auto pd = describe_backward<dnnl::convolution_backward_data>(engine_, {}, forward_description(), way_, src_,
+                                                                       weights_, dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_data(pd),
               {argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -71,8 +73,8 @@ class ConvolutionMaker {
   }
 
   Candidate backward_weights() const {
-    const dnnl::convolution_backward_weights::primitive_desc pd(
-        {way_, src_, weights_, dst_, strides_, padding_, padding_}, engine_, forward_description());
+    const auto pd = describe_backward<dnnl::convolution_backward_weights>(
+        engine_, {}, forward_description(), way_, src_, weights_, dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_weights(pd),
               {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()),
@@ -103,19 +105,19 @@ class ConvolutionMaker {
   }
 
   dnnl::convolution_forward::primitive_desc forward_description() const {
-    return {{prop_kind::forward_training, way_, src_, weights_, dst_, strides_, padding_, padding_}, engine_};
+    return describe<dnnl::convolution_forward>(engine_, {}, prop_kind::forward_training, way_, src_, weights_, dst_,
+                                               strides_, padding_, padding_);
   }
 
   Candidate inference_step(bool adds, bool rectifies) const {
     dnnl::post_ops on_the_way;
     if (adds) on_the_way.append_sum(1.0f);
-    if (rectifies) on_the_way.append_eltwise(1.0f, algorithm::eltwise_relu, 0.0f, 0.0f);
+    if (rectifies) append_relu(&on_the_way);
     dnnl::primitive_attr attributes;
     attributes.set_post_ops(on_the_way);
-    const dnnl::convolution_forward::primitive_desc pd(
-        {prop_kind::forward_inference, way_, src_, weights_, any_layout({work_.out.channels}), dst_, strides_, padding_,
-         padding_},
-        attributes, engine_);
+    const auto pd =
+        describe<dnnl::convolution_forward>(engine_, attributes, prop_kind::forward_inference, way_, src_, weights_,
+                                            any_layout({work_.out.channels}), dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_forward(pd),
               {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -158,44 +160,46 @@ std::vector<Candidate> each_algorithm(const Convolution& work, int batch, const 
   return candidates;
 }
 
-const auto kTrainingFlags = dnnl::normalization_flags::use_scale_shift | dnnl::normalization_flags::fuse_norm_relu;
+const auto kTrainingFlags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift |
+                            dnnl::normalization_flags::fuse_norm_relu;
 
-dnnl::batch_normalization_forward::primitive_desc normalization(const memory::desc& data, prop_kind kind,
-                                                                dnnl::normalization_flags flags,
-                                                                const dnnl::engine& engine) {
-  return {{kind, data, kEpsilon, flags}, engine};
+dnnl::batch_normalization_forward::primitive_desc training_normalization(const Pointwise& work, int batch,
+                                                                         const dnnl::engine& engine) {
+  return describe_batch_norm(engine, prop_kind::forward_training, blocked(work.shape, batch), kEpsilon, kTrainingFlags);
 }
 
-std::vector<Argument> normalization_arguments(const dnnl::batch_normalization_forward::primitive_desc& pd) {
-  return {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_SCALE_SHIFT, pd.weights_desc()),
+std::vector<Argument> normalization_arguments(const dnnl::batch_normalization_forward::primitive_desc& pd,
+                                              const Pointwise& work) {
+  const memory::desc channels({work.shape.channels}, kType, memory::format_tag::a);
+  return {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_SCALE, channels), argument(DNNL_ARG_SHIFT, channels),
           argument(DNNL_ARG_MEAN, pd.mean_desc()), argument(DNNL_ARG_VARIANCE, pd.variance_desc())};
 }
 
 Candidate normalization_forward(const Pointwise& work, int batch, const dnnl::engine& engine) {
-  const auto pd = normalization(blocked(work.shape, batch), prop_kind::forward_training, kTrainingFlags, engine);
-  std::vector<Argument> arguments = normalization_arguments(pd);
+  const auto pd = training_normalization(work, batch, engine);
+  std::vector<Argument> arguments = normalization_arguments(pd, work);
   arguments.push_back(argument(DNNL_ARG_DST, pd.dst_desc()));
   arguments.push_back(argument(DNNL_ARG_WORKSPACE, pd.workspace_desc()));
   return {pd.impl_info_str(), {{dnnl::batch_normalization_forward(pd), arguments}}};
 }
 
 Candidate normalization_backward(const Pointwise& work, int batch, const dnnl::engine& engine) {
-  const memory::desc data = blocked(work.shape, batch);
-  const auto forward = normalization(data, prop_kind::forward_training, kTrainingFlags, engine);
-  const dnnl::batch_normalization_backward::primitive_desc pd(
-      {prop_kind::backward, data, data, kEpsilon, kTrainingFlags}, engine, forward);
-  std::vector<Argument> arguments = normalization_arguments(forward);
+  const auto forward = training_normalization(work, batch, engine);
+  const auto pd = describe_batch_norm_backward(engine, forward, blocked(work.shape, batch), kEpsilon, kTrainingFlags);
+  std::vector<Argument> arguments = normalization_arguments(forward, work);
+  const memory::desc channels({work.shape.channels}, kType, memory::format_tag::a);
   arguments.push_back(argument(DNNL_ARG_DIFF_DST, pd.diff_dst_desc()));
   arguments.push_back(argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()));
-  arguments.push_back(argument(DNNL_ARG_DIFF_SCALE_SHIFT, pd.diff_weights_desc()));
+  arguments.push_back(argument(DNNL_ARG_DIFF_SCALE, channels));
+  arguments.push_back(argument(DNNL_ARG_DIFF_SHIFT, channels));
   arguments.push_back(argument(DNNL_ARG_WORKSPACE, forward.workspace_desc()));
   return {pd.impl_info_str(), {{dnnl::batch_normalization_backward(pd), arguments}}};
 }
 
 Candidate normalization_inference(const Pointwise& work, int batch, const dnnl::engine& engine) {
-  const auto flags = kTrainingFlags | dnnl::normalization_flags::use_global_stats;
-  const auto pd = normalization(blocked(work.shape, batch), prop_kind::forward_inference, flags, engine);
-  std::vector<Argument> arguments = normalization_arguments(pd);
+  const auto pd = describe_batch_norm(engine, prop_kind::forward_inference, blocked(work.shape, batch), kEpsilon,
+                                      kTrainingFlags | dnnl::normalization_flags::use_global_stats);
+  std::vector<Argument> arguments = normalization_arguments(pd, work);
   arguments.push_back(argument(DNNL_ARG_DST, pd.dst_desc()));
   return {pd.impl_info_str(), {{dnnl::batch_normalization_forward(pd), arguments}}};
 }

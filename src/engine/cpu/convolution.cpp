@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/instructions.h"
+#include "engine/cpu/dnnl_api.h"
 #include "engine/cpu/parallel.h"
 #include "engine/cpu/row_math.h"
 #include "engine/cpu/scratch.h"
@@ -83,11 +84,9 @@ ConvolutionWeights::ConvolutionWeights(const ConvolutionShape& shape)
       groups_(shape.groups),
       padded_(static_cast<size_t>(stored_filters_) * (stored_channels_ / groups_) * window_) {
   const memory::dim f = stored_filters_, c = stored_channels_, k = shape.size;
-  desc_ = groups_ > 1 ? memory::desc({groups_, f / groups_, c / groups_, k, k}, kType, memory::format_tag::goihw)
-                      : memory::desc({f, c, k, k}, kType, memory::format_tag::oihw);
+  dims_ = groups_ > 1 ? memory::dims{groups_, f / groups_, c / groups_, k, k} : memory::dims{f, c, k, k};
+  desc_ = {dims_, kType, groups_ > 1 ? memory::format_tag::goihw : memory::format_tag::oihw};
 }
-
-dnnl::memory::dims ConvolutionWeights::dims() const { return desc_.dims(); }
 
 bool ConvolutionWeights::same_channels() const { return filters_ == stored_filters_ && channels_ == stored_channels_; }
 
@@ -131,17 +130,16 @@ void TrainingConvolution::make_primitives(const ConvolutionShape& shape) {
   const memory::desc weights(weights_.dims(), kType, memory::format_tag::any);
   const memory::dims strides{shape.stride, shape.stride}, padding{shape.padding, shape.padding};
   forward_desc_ = choose(shape, [&](const Ends& ends) {
-    return dnnl::convolution_forward::primitive_desc(
-        {dnnl::prop_kind::forward_training, kDirect, ends.in, weights, ends.out, strides, padding, padding},
-        shareable(), dnnl_engine());
+    return describe<dnnl::convolution_forward>(dnnl_engine(), shareable(), dnnl::prop_kind::forward_training, kDirect,
+                                               ends.in, weights, ends.out, strides, padding, padding);
   });
   data_desc_ = choose(shape, [&](const Ends& ends) {
-    return dnnl::convolution_backward_data::primitive_desc(
-        {kDirect, ends.in, weights, ends.out, strides, padding, padding}, shareable(), dnnl_engine(), forward_desc_);
+    return describe_backward<dnnl::convolution_backward_data>(dnnl_engine(), shareable(), forward_desc_, kDirect,
+                                                              ends.in, weights, ends.out, strides, padding, padding);
   });
   weights_desc_ = choose(shape, [&](const Ends& ends) {
-    return dnnl::convolution_backward_weights::primitive_desc(
-        {kDirect, ends.in, weights, ends.out, strides, padding, padding}, shareable(), dnnl_engine(), forward_desc_);
+    return describe_backward<dnnl::convolution_backward_weights>(dnnl_engine(), shareable(), forward_desc_, kDirect,
+                                                                 ends.in, weights, ends.out, strides, padding, padding);
   });
   forward_ = dnnl::convolution_forward(forward_desc_);
   data_ = dnnl::convolution_backward_data(data_desc_);
@@ -238,13 +236,12 @@ void InferenceConvolution::make_primitives(const ConvolutionShape& shape, bool r
   dnnl::primitive_attr attr = shareable();
   if (relu) {
     dnnl::post_ops after;
-    after.append_eltwise(1, algorithm::eltwise_relu, 0, 0);
+    append_relu(&after);
     attr.set_post_ops(after);
   }
   desc_ = choose(shape, [&](const Ends& ends) {
-    return dnnl::convolution_forward::primitive_desc(
-        {dnnl::prop_kind::forward_inference, kDirect, ends.in, weights, bias, ends.out, strides, padding, padding},
-        attr, dnnl_engine());
+    return describe<dnnl::convolution_forward>(dnnl_engine(), attr, dnnl::prop_kind::forward_inference, kDirect,
+                                               ends.in, weights, bias, ends.out, strides, padding, padding);
   });
   forward_ = dnnl::convolution_forward(desc_);
   in_ = {activation_desc(shape.in, shape.piece, shape.in_layout), desc_.src_desc()};

@@ -25,7 +25,7 @@ class ConvolutionWeights {
   explicit ConvolutionWeights(const ConvolutionShape& shape);
   // [filters][channels / groups][size][size] with the channels as stored; zero where padding added them.
   const dnnl::memory::desc& desc() const { return desc_; }
-  dnnl::memory::dims dims() const;
+  const dnnl::memory::dims& dims() const { return dims_; }
   // Darknet's numbers, times factor[filter] where it is not null, in `desc`.
   float* pad(const float* weights, const float* factor);
   // The other way round: adds what `padded` has in desc() to Darknet's numbers.
@@ -35,6 +35,7 @@ class ConvolutionWeights {
  private:
   bool same_channels() const;
   int filters_, channels_, stored_filters_, stored_channels_, window_, groups_;
+  dnnl::memory::dims dims_;
   dnnl::memory::desc desc_;
   std::vector<float> padded_;
 };
