@@ -14,18 +14,18 @@ from run_support import ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
 
-import bench  # noqa: E402
-from benchmark import gpu, image_sets, tables  # noqa: E402
-from benchmark.floor import CARDS, Floor  # noqa: E402
-from benchmark.network_shapes import Network  # noqa: E402
-from benchmark.processes import json_line  # noqa: E402
-from benchmark.program import LEAST, WARM_UP, Program  # noqa: E402
-from benchmark.progress import Progress  # noqa: E402
-from benchmark.rivals import PEERS, GpuPyTorch, in_turn  # noqa: E402
-from benchmark.rounds import entries  # noqa: E402
-from benchmark.shares import shares  # noqa: E402
-from benchmark.workload import GPU_BATCHES, Workload, batch_for, endless, with_cost  # noqa: E402
-from generations_driver.errors import Failure  # noqa: E402
+import bench
+from benchmark import gpu, image_sets, tables
+from benchmark.floor import CARDS, Floor
+from benchmark.network_shapes import Network
+from benchmark.processes import json_line
+from benchmark.program import LEAST, WARM_UP, Program
+from benchmark.progress import Progress
+from benchmark.rivals import PEERS, GpuPyTorch, in_turn
+from benchmark.rounds import entries
+from benchmark.shares import shares
+from benchmark.workload import GPU_BATCHES, Workload, batch_for, endless, with_cost
+from generations_driver.errors import Failure
 
 CFG = "# A comment\n\n[net]\nbatch=256\nsubdivisions=16\nheight=32\nepochs=3\nsteps=1,2\n\n[avgpool]\n\n[tsd]\nk=5\n"
 
@@ -179,7 +179,8 @@ class FigureTest(unittest.TestCase):
         layers = [{"index": 0, "section": "convolutional", "forward": 2.0, "backward": 3.0},
                   {"index": 1, "section": "shortcut", "forward": 0.5, "backward": 0.5},
                   {"index": 2, "section": "convolutional", "forward": 1.0, "backward": 1.0}]
-        profile = {"steps": 5, "seconds": 10.0, "data": 0.5, "teacher": 0, "update": 0.5, "cost": 0.25, "layers": layers}
+        profile = {"steps": 5, "seconds": 10.0, "data": 0.5, "teacher": 0, "update": 0.5, "cost": 0.25,
+                   "layers": layers}
         rows = shares(profile)
         self.assertEqual(rows[0], ("[convolutional] backward", 0.4))
         self.assertEqual(rows[-1][0], "the rest")

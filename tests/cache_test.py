@@ -88,9 +88,9 @@ class CacheTest(RunTest):
         again, second = self.rows()
         self.assertEqual(head, again)
         # Sums may be split otherwise, which is a matter of last bits; another crop would be one of digits.
-        self.assertLess(max(abs(a - b) for a, b in zip(first, second)), 1e-5)
+        self.assertLess(max(abs(a - b) for a, b in zip(first, second, strict=True)), 1e-5)
         # Every epoch shows the teacher other crops: an epoch's rows are not the next one's.
-        self.assertGreater(max(abs(a - b) for a, b in zip(first[:6400], first[6400:12800])), 1e-2)
+        self.assertGreater(max(abs(a - b) for a, b in zip(first[:6400], first[6400:12800], strict=True)), 1e-2)
 
     def test_named_teacher_is_checked(self):
         self.make_targets()

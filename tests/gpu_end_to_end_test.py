@@ -70,13 +70,13 @@ def floats(path, header):
 def distance(found, expected):
     """The norm of the difference over the norm."""
     assert len(found) == len(expected)
-    return math.sqrt(sum((a - b) ** 2 for a, b in zip(found, expected)) / sum(b * b for b in expected))
+    return math.sqrt(sum((a - b) ** 2 for a, b in zip(found, expected, strict=True)) / sum(b * b for b in expected))
 
 
 def differences(found, expected):
     """Relative, loss by loss."""
     assert len(found) == len(expected), (len(found), len(expected))
-    return [abs(a - b) / abs(b) for a, b in zip(found, expected)]
+    return [abs(a - b) / abs(b) for a, b in zip(found, expected, strict=True)]
 
 
 class Images:
@@ -311,7 +311,7 @@ class TeacherTest(GpuTest):
     def test_targets_are_the_cpus(self):
         cpu, gpu = (floats(self.path(self.targets(device)), TARGETS_HEADER) for device in (CPU, GPU))
         self.assertEqual(len(gpu), UPDATES * 32 * self.images.classes)
-        self.assertLess(max(abs(a - b) for a, b in zip(gpu, cpu)), 1e-4)
+        self.assertLess(max(abs(a - b) for a, b in zip(gpu, cpu, strict=True)), 1e-4)
         self.assertGreater(max(gpu), 2 / self.images.classes)  # the teacher has an opinion
 
     def test_targets_of_the_gpu_teach_on_both(self):
@@ -333,7 +333,7 @@ class EvaluationTest(GpuTest):
 
     def valid(self, device):
         line = self.run_darknet(*self.words("valid", device)).stdout.splitlines()[-1].split()
-        return {key: float(value) for key, value in zip(line[::2], line[1::2])}
+        return {key: float(value) for key, value in zip(line[::2], line[1::2], strict=True)}
 
     def test_weights_of_the_gpu_evaluate_the_same_on_the_cpu(self):
         cpu, gpu = self.valid(CPU), self.valid(GPU)

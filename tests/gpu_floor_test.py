@@ -11,10 +11,10 @@ from run_support import ROOT, read
 
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
 
-from benchmark import floor  # noqa: E402
-from benchmark.floor import Card, Floor, card_named, card_reported  # noqa: E402
-from benchmark.network_shapes import Network  # noqa: E402
-from generations_driver.errors import Failure  # noqa: E402
+from benchmark import floor
+from benchmark.floor import Card, Floor, card_named, card_reported
+from benchmark.network_shapes import Network
+from generations_driver.errors import Failure
 
 SCRIPT = os.path.join(ROOT, "scripts", "gpu_floor.py")
 # Rates at which operations and bytes of the networks below can be told apart.

@@ -35,7 +35,7 @@ def softmax(logits):
 class ProbeRuns:
     def probe(self, *words, code=0, **options):
         done = subprocess.run([sys.executable, PROBE, *map(str, words), "--darknet", DARKNET], cwd=self.folder,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=RUN_SECONDS, check=False, **options)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done
@@ -163,7 +163,7 @@ class FeaturesTest(ProbeRuns, MadeOnceTest):
             rows = records["features"] / numpy.linalg.norm(records["features"], axis=1, keepdims=True)
             self.write(name + ".txt", "".join(
                 "%d %s\n" % (label, " ".join("%d:%.7g" % (i + 1, value) for i, value in enumerate(row)))
-                for label, row in zip(records["label"], rows)))
+                for label, row in zip(records["label"], rows, strict=True)))
         subprocess.run(["liblinear-train", "-q", "-s", "2", "-B", "1", "-e", "0.001", "-c", str(result["c"]),
                         "train.txt", "model"], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
         out = subprocess.run(["liblinear-predict", "valid.txt", "model", "out"], cwd=self.folder, check=True,

@@ -220,7 +220,7 @@ def counts(text):
 class ScriptTest(RunTest):
     def script(self, *words, code=0, cwd=None):
         done = subprocess.run(["/usr/bin/python3", SCRIPT, *words], cwd=cwd or ROOT, text=True, timeout=RUN_SECONDS,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                              stdin=subprocess.DEVNULL, capture_output=True)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done
 

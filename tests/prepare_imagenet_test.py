@@ -90,7 +90,7 @@ class PrepareTest(unittest.TestCase):
         self.put(TRAIN, self.train_tar)
         self.put(VALID, tar_of(self.valid))
         self.labels = self.put("val_labels.txt", "".join(
-            "%s %d\n" % (name, label) for name, label in zip(self.valid, self.valid_labels)))
+            "%s %d\n" % (name, label) for name, label in zip(self.valid, self.valid_labels, strict=True)))
 
     def prepare(self, *words, code=0):
         """The script's (stdout, stderr)."""
@@ -112,7 +112,7 @@ class PrepareTest(unittest.TestCase):
             self.assertEqual(read(path), self.train[CLASSES[int(index)]][os.path.basename(path)])
         valid = self.listed("valid.txt")
         self.assertEqual([(os.path.basename(path), int(index)) for path, index in valid],
-                         list(zip(self.valid, self.valid_labels)))
+                         list(zip(self.valid, self.valid_labels, strict=True)))
         for path, _ in valid:
             self.assertEqual(read(path), self.valid[os.path.basename(path)])
 
@@ -213,13 +213,13 @@ class PrepareTest(unittest.TestCase):
             os.makedirs(folder)
             for name, content in files.items():
                 write(os.path.join(folder, name), content)
-        for (name, content), label in zip(self.valid.items(), self.valid_labels):
+        for (name, content), label in zip(self.valid.items(), self.valid_labels, strict=True):
             folder = os.path.join(self.source, "val", CLASSES[label])
             os.makedirs(folder, exist_ok=True)
             write(os.path.join(folder, name), content)
         self.prepare("--part")
         self.assertEqual({(os.path.basename(path), int(index)) for path, index in self.listed("valid.txt")},
-                         set(zip(self.valid, self.valid_labels)))
+                         set(zip(self.valid, self.valid_labels, strict=True)))
         self.assertEqual(sorted(os.listdir(self.out)), ["ilsvrc2012.data", "train.txt", "valid.txt"])
         self.assertTrue(all(path.startswith(self.source) for path, _ in self.listed("train.txt")))
 
@@ -337,7 +337,7 @@ class SuperclassTest(unittest.TestCase):
 
     def test_they_are_what_one_would_say(self):
         indices, names = self.superclasses()
-        of = {synset: names[index].split(",")[0] for synset, index in zip(CLASSES, indices)}
+        of = {synset: names[index].split(",")[0] for synset, index in zip(CLASSES, indices, strict=True)}
         self.assertEqual(of["n01440764"], "teleost fish")  # tench
         self.assertEqual(of["n02093754"], "terrier")  # Border terrier
         self.assertEqual(of["n04515003"], "musical instrument")  # upright piano

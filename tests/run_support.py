@@ -220,7 +220,7 @@ class RunTest(unittest.TestCase):
         if "input" not in options:
             options["stdin"] = subprocess.DEVNULL
         done = subprocess.run([program] + [str(word) for word in words], cwd=cwd or self.folder, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=RUN_SECONDS, **options)
+                              capture_output=True, timeout=RUN_SECONDS, **options)
         if code is not None:
             self.assertEqual(done.returncode, code, "darknet %s\n%s\n%s" % (
                 " ".join(map(str, words)), done.stdout[-2000:], done.stderr[-2000:]))

@@ -55,7 +55,7 @@ class SeedTest(RunTest):
         first, second = (losses(self.run_into(backup, threads=threads)) for backup, threads in (("one", 1), ("two", 2)))
         self.assertEqual(sorted(first), list(range(1, 61)))
         self.assertEqual(first, second)
-        distance = max(abs(a - b) for a, b in zip(self.numbers("one"), self.numbers("two")))
+        distance = max(abs(a - b) for a, b in zip(self.numbers("one"), self.numbers("two"), strict=True))
         self.assertEqual(distance, 0, "-threads 1 and 2 on the host %s" % HOST)
         self.assert_same_results(self.path("one", "net"), self.path("two", "net"))
 

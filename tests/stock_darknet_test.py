@@ -108,7 +108,7 @@ class StockDarknet:
                                               program=stock))
             self.assertEqual(len(ours), 5, ours)
             self.assertEqual([name for name, _ in ours], [name for name, _ in theirs])
-            for (_, a), (_, b) in zip(ours, theirs):
+            for (_, a), (_, b) in zip(ours, theirs, strict=True):
                 self.assertAlmostEqual(a, b, delta=0.02)
 
 
@@ -121,7 +121,8 @@ class Cifar100Test(StockDarknet, RunTest):
 
     def image(self, index):
         record = self.records[index * CIFAR100_RECORD:(index + 1) * CIFAR100_RECORD]
-        pixels = bytes(value for pixel in zip(*(record[2 + 1024 * c:][:1024] for c in range(3))) for value in pixel)
+        planes = (record[2 + 1024 * c:][:1024] for c in range(3))
+        pixels = bytes(value for pixel in zip(*planes, strict=True) for value in pixel)
         return [pixels[96 * y:96 * (y + 1)] for y in range(32)], record[1]
 
 

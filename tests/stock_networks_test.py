@@ -45,7 +45,7 @@ class StockNetworks(MadeOnceTest):
         """The image, cut to `side`, or each of its pixels as a square of them; grey for Fashion-MNIST's side."""
         planes = [record[2 + 1024 * c:][:1024] for c in range(3)]
         if side == 28:
-            planes = [bytes(sum(values) // 3 for values in zip(*planes))] * 3
+            planes = [bytes(sum(values) // 3 for values in zip(*planes, strict=True))] * 3
         scale = max(1, side // 32)
         return [bytes(plane[32 * (y // scale) + x // scale] for x in range(side) for plane in planes)
                 for y in range(side)]

@@ -123,7 +123,7 @@ class VerbTest(MadeOnceTest):
                                input="\n".join(paths)).stdout.splitlines()
         names = json.loads(self.read("names.json"))
         self.assertEqual(out[::2], paths)
-        hits = sum(line.split(": ", 1)[1] == names[label] for line, label in zip(out[1::2], labels))
+        hits = sum(line.split(": ", 1)[1] == names[label] for line, label in zip(out[1::2], labels, strict=True))
         self.assertEqual(hits, self.evaluate("valid", out="all.json")[1]["top1_count"])
 
     def test_layer_prints_nine_digits(self):
@@ -132,12 +132,12 @@ class VerbTest(MadeOnceTest):
         out = self.run_darknet("layer", "softmax", "logits.csv").stdout
         rows = [line.split(",") for line in out.splitlines()]
         self.assertEqual([len(row) for row in rows], [5, 5])
-        for row, (label, z) in zip(rows, logits):
+        for row, (label, z) in zip(rows, logits, strict=True):
             top = max(z)
             total = sum(math.exp(value - top) for value in z)
             f = [math.exp(value - top) / total for value in z]
             wanted = [-math.log(f[label])] + [share - (j == label) for j, share in enumerate(f)]
-            for text, value in zip(row, wanted):
+            for text, value in zip(row, wanted, strict=True):
                 # As many of nine digits as are not trailing zeros.
                 self.assertEqual(text, "%.9g" % float(text))
                 self.assertAlmostEqual(float(text) / value, 1, delta=2e-8)

@@ -47,7 +47,8 @@ class Progress:
     def _left(self, begun):
         """Turns take as long as they took before; those not yet seen as long as the others."""
         known = [seconds for spent in self.spent.values() for seconds in spent]
-        rest = sum((self.rounds - len(spent)) * statistics.mean(spent or known) for spent in self.spent.values() if known)
+        rest = sum((self.rounds - len(spent)) * statistics.mean(spent or known)
+                   for spent in self.spent.values() if known)
         texts = [f"about {clock(max(0.0, rest - begun))} left for this network"] if rest else []
         if self.later:
             texts.append(f"{self.later} more network{'s' if self.later > 1 else ''} to come")

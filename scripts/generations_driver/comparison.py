@@ -162,7 +162,8 @@ def report_text(summaries, folders, labels, drawn, out, command):
     if "accuracy" in drawn:
         lines += picture("accuracy.png", "top-1 accuracy over generations, a line for each run")
     if "options" in drawn:
-        lines += ["What each option does: a faint point is a run, a large one the mean of the runs with that value.", ""]
+        lines += ["What each option does: a faint point is a run, a large one the mean of the runs with that value.",
+                  ""]
         lines += picture("options.png", "top-1 accuracy over the values of the options in which the runs differ")
     for kind, key, text in (
         ("last", "top1", "Top-1 accuracy in %, last epoch"), ("last", "topk", f"Top-{k} accuracy in %, last epoch"),
@@ -187,8 +188,8 @@ def report_text(summaries, folders, labels, drawn, out, command):
         lines += picture("confidence.png", "histograms of the primary class's confidence")
     if "examples" in drawn:
         text = "Validation images, chosen by their place in the set alone, with the most probable classes in %: "
-        text += f"{', '.join(name for name, _ in networks_of(summaries))}; the first seed of each. The label's class is "
-        text += "green and bold."
+        text += f"{', '.join(name for name, _ in networks_of(summaries))}; the first seed of each. The label's class "
+        text += "is green and bold."
         lines += ["## Examples", "", text, ""]
         lines += picture("examples.png", "images with the most probable classes")
     lines += ["## Runs", ""]

@@ -114,7 +114,7 @@ class Tsd(Softmax):
     def gradient(self, z, label, p, chosen):
         f = softmax(z)
         c = self.gap_weights(len(z), chosen)
-        g = mp.fsum(a * b for a, b in zip(c, f))
+        g = mp.fsum(a * b for a, b in zip(c, f, strict=True))
         return [self.eta * (f[j] - (j == label)) + (1 - self.eta) * f[j] * (c[j] - g) for j in range(len(z))]
 
 
@@ -136,7 +136,7 @@ class Distill(Softmax):
     def loss(self, z, label, p, chosen):
         teacher = self.soften(p)
         student = log_softmax([v / self.temperature for v in z])
-        divergence = mp.fsum(t * (mp.log(t) - s) for t, s in zip(teacher, student) if t > 0)
+        divergence = mp.fsum(t * (mp.log(t) - s) for t, s in zip(teacher, student, strict=True) if t > 0)
         return -(1 - self.weight) * log_softmax(z)[label] + self.weight * self.temperature**2 * divergence
 
     def gradient(self, z, label, p, chosen):
@@ -162,10 +162,10 @@ class LabelSmoothing(Softmax):
         return [(1 - self.epsilon) * y + self.epsilon / count for y in one_hot(count, label)]
 
     def loss(self, z, label, p, chosen):
-        return -mp.fsum(q * s for q, s in zip(self.target(len(z), label), log_softmax(z)))
+        return -mp.fsum(q * s for q, s in zip(self.target(len(z), label), log_softmax(z), strict=True))
 
     def gradient(self, z, label, p, chosen):
-        return [f - q for f, q in zip(softmax(z), self.target(len(z), label))]
+        return [f - q for f, q in zip(softmax(z), self.target(len(z), label), strict=True)]
 
 
 class ConfidencePenalty(Softmax):
@@ -184,7 +184,7 @@ class ConfidencePenalty(Softmax):
     def gradient(self, z, label, p, chosen):
         s = log_softmax(z)
         f = [mp.exp(v) for v in s]
-        mean = mp.fsum(a * b for a, b in zip(f, s))
+        mean = mp.fsum(a * b for a, b in zip(f, s, strict=True))
         return [f[j] - (j == label) + self.beta * f[j] * (s[j] - mean) for j in range(len(z))]
 
 
@@ -336,9 +336,9 @@ class Writer:
             self.results[name].append((loss, gradient))
 
     def same(self, name, other):
-        for (loss, gradient), (other_loss, other_gradient) in zip(self.results[name], self.results[other]):
+        for (loss, gradient), (other_loss, other_gradient) in zip(self.results[name], self.results[other], strict=True):
             assert abs(loss - other_loss) < AGREEMENT
-            assert all(abs(a - b) < AGREEMENT for a, b in zip(gradient, other_gradient))
+            assert all(abs(a - b) < AGREEMENT for a, b in zip(gradient, other_gradient, strict=True))
 
     def save(self, path):
         with open(path, "w", encoding="ascii") as file:

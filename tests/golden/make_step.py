@@ -381,7 +381,7 @@ def spot_check(network, labels, images, teacher_network, cost, host):
     worst = 0.0
     with torch.no_grad():
         teacher = F.softmax(teacher_network.forward(images, False, host), 1)
-        for _, kind, tensor in network.tensors:
+        for _, _, tensor in network.tensors:
             if tensor.grad is None:
                 continue
             flat, gradient = tensor.view(-1), tensor.grad.view(-1)
@@ -419,7 +419,7 @@ def report(name, cost, host, network, start, after, loss, spot):
     # A bias in front of a batch norm has no gradient: its update is rounding, and a relative difference means nothing.
     worst, where = max(
         (relative(h - t, e - t), "layer %d %s" % (index, what))
-        for h, e, (index, what, t) in zip(after["host"], after["exact"], network.tensors)
+        for h, e, (index, what, t) in zip(after["host"], after["exact"], network.tensors, strict=True)
         if learns(what) and (e - t).norm() > 1e-12
     )
     print("%-8s %-18s %-8s loss %.6f  host vs exact update: %.2e, worst tensor %.2e (%s); spot check %.1e; "

@@ -19,8 +19,8 @@ int architecture_of_kernels() {
   return attributes.ptxVersion;
 }
 
-std::unique_ptr<gpu::Convolution> make_narrow_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape, bool trains,
-                                                          gpu::SharedWorkspace* workspace) {
+std::unique_ptr<gpu::Convolution> make_narrow_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
+                                                          bool trains, gpu::SharedWorkspace* workspace) {
   return NarrowConvolution::make(gpu, shape, trains, workspace);
 }
 
