@@ -13,11 +13,14 @@ PYTHON       := /usr/bin/python3
 PACKAGES     := cmake g++ pkg-config darknet libdnnl-dev libopencv-core-dev libopencv-imgproc-dev \
                 libopencv-imgcodecs-dev libjpeg-dev libgtest-dev dataset-fashion-mnist zlib1g-dev python3 python3-matplotlib \
                 python3-scipy liblinear-tools
-LINT_PACKAGES := clang-format clang-tidy
+LINT_PACKAGES := clang-format clang-tidy shellcheck python3-venv
+RUFF         := ruff==0.14.14
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
-SOURCES       = $(shell git ls-files 'src/*.cpp' 'src/*.h' 'layers/*.cpp' 'layers/*.h' 'tests/*.cpp' 'tests/*.h' 'bench/*.cpp' 'bench/*.h')
+SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
+# What the build compiles: without nvcc not the host's code for CUDA, and one of the two hosts.
+TIDIED        = $(shell sed -n 's/^  "file": "\(.*\)",\{0,1\}$$/\1/p' $(BUILD)/compile_commands.json | grep -v '\.cu$$' | sort -u)
 
-.PHONY: all deps demo test bench gpu-check lint format install clean configure
+.PHONY: all deps demo test bench gpu-check coverage lint lint-fast lint-tools format install clean configure
 
 all: configure
 	cmake --build $(BUILD) -j $(JOBS)
@@ -50,14 +53,33 @@ bench: all
 gpu-check:
 	@DARKNET_ROOT=$(abspath $(DARKNET_ROOT)) JOBS=$(JOBS) CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/gpu_check.sh $(GPU_CHECK)
 
-lint:
-	@clang-format --version > /dev/null 2>&1 && clang-tidy --version > /dev/null 2>&1 || \
-	  { $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $(LINT_PACKAGES); }
-	clang-format --dry-run --Werror $(SOURCES)
-	@$(CONFIGURE) > /dev/null
-	clang-tidy -p $(BUILD) --quiet $(filter %.cpp,$(filter-out src/host/$(if $(DARKNET_ROOT),packaged,alexeyab).cpp,$(SOURCES)))
+# Line coverage of src/ and layers/, by all tests, into build/coverage/html.
+coverage:
+	@$(MAKE) --no-print-directory deps PACKAGES=gcovr
+	$(MAKE) all PRESET=coverage
+	find build/coverage -name '*.gcda' -delete
+	ctest --test-dir build/coverage --output-on-failure -j $(JOBS)
+	mkdir -p build/coverage/html
+	gcovr --root . --filter src/ --filter layers/ --html-details build/coverage/html/index.html --txt build/coverage/lines.txt \
+	  build/coverage
+	@cat build/coverage/lines.txt
 
-format:
+# All linters. clang-tidy takes minutes: lint-fast is what .ci/run calls.
+lint: lint-fast
+	@$(CONFIGURE) > /dev/null
+	printf '%s\n' $(TIDIED) | xargs -P $(JOBS) -n 4 clang-tidy -p $(BUILD) --quiet
+
+lint-fast: lint-tools
+	clang-format --dry-run --Werror $(SOURCES)
+	shellcheck .ci/run $(shell git ls-files '*.sh')
+	build/ruff/bin/ruff check
+
+lint-tools:
+	@$(MAKE) --no-print-directory deps PACKAGES="$(LINT_PACKAGES)"
+	@test "$$(build/ruff/bin/ruff --version 2> /dev/null)" = "$(subst ==, ,$(RUFF))" || \
+	  { $(PYTHON) -m venv build/ruff && build/ruff/bin/pip install -q $(RUFF); }
+
+format: lint-tools
 	clang-format -i $(SOURCES)
 
 install: all
