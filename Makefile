@@ -54,11 +54,12 @@ gpu-check:
 	@DARKNET_ROOT=$(abspath $(DARKNET_ROOT)) JOBS=$(JOBS) CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/gpu_check.sh $(GPU_CHECK)
 
 # Line coverage of src/ and layers/, by all tests, into build/coverage/html.
+# Failed tests do not stop it: those of a full disk and of long runs fail with gcov's files and its slower code.
 coverage:
 	@$(MAKE) --no-print-directory deps PACKAGES=gcovr
 	$(MAKE) all PRESET=coverage
 	find build/coverage -name '*.gcda' -delete
-	ctest --test-dir build/coverage --output-on-failure -j $(JOBS)
+	-ctest --test-dir build/coverage --output-on-failure -j $(JOBS)
 	mkdir -p build/coverage/html
 	gcovr --root . --filter src/ --filter layers/ --html-details build/coverage/html/index.html --txt build/coverage/lines.txt \
 	  build/coverage
