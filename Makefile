@@ -8,11 +8,14 @@ BENCH        ?=
 GPU_CHECK    ?=
 # The preset's folder, or one of its own for the fork, so that switching hosts does not rebuild everything.
 BUILD        := build/$(PRESET)$(if $(DARKNET_ROOT),-fork)
-CONFIGURE    := cmake --preset $(PRESET) -B $(BUILD) -DDARKNET_ROOT=$(abspath $(DARKNET_ROOT)) $(CMAKE_FLAGS)
+# Ninja where it exists and the folder is not another generator's.
+GENERATOR     = $(if $(wildcard $(BUILD)/Makefile),,$(if $(shell command -v ninja),-G Ninja))
+CONFIGURE     = cmake --preset $(PRESET) -B $(BUILD) $(GENERATOR) -DDARKNET_ROOT=$(abspath $(DARKNET_ROOT)) $(CMAKE_FLAGS)
 PYTHON       := /usr/bin/python3
-PACKAGES     := cmake g++ pkg-config darknet libdnnl-dev libopencv-core-dev libopencv-imgproc-dev \
-                libopencv-imgcodecs-dev libjpeg-dev libgtest-dev dataset-fashion-mnist zlib1g-dev python3 python3-matplotlib \
-                python3-scipy liblinear-tools
+# What program and demo need; what the tests need beyond that.
+PACKAGES     := cmake ninja-build g++ darknet libdnnl-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev \
+                libjpeg-dev zlib1g-dev dataset-fashion-mnist python3 python3-matplotlib
+TEST_PACKAGES := libgtest-dev python3-scipy liblinear-tools
 LINT_PACKAGES := clang-format clang-tidy shellcheck python3-venv
 RUFF         := ruff==0.14.14
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -20,10 +23,11 @@ SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 # What the build compiles: without nvcc not the host's code for CUDA, and one of the two hosts.
 TIDIED        = $(shell sed -n 's/^  "file": "\(.*\)",\{0,1\}$$/\1/p' $(BUILD)/compile_commands.json | grep -v '\.cu$$' | sort -u)
 
-.PHONY: all deps demo test bench gpu-check coverage lint lint-fast lint-tools format install clean configure
+.PHONY: all deps demo test-deps tests test bench gpu-check coverage lint lint-fast lint-tools format install clean configure
 
+# The program alone.
 all: configure
-	cmake --build $(BUILD) -j $(JOBS)
+	cmake --build $(BUILD) -j $(JOBS) --target darknet
 	@install -m 755 $(BUILD)/darknet darknet.new && mv darknet.new darknet
 
 configure:
@@ -41,7 +45,15 @@ deps:
 demo: deps all
 	$(PYTHON) scripts/generations.py run cfg/generations/fashion-demo.ini
 
-test: all
+# Program and tests.
+tests: CMAKE_FLAGS += -DDNG_TESTS=ON
+tests: all
+	cmake --build $(BUILD) -j $(JOBS)
+
+test-deps: deps
+	@$(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
+
+test: test-deps tests
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
 
 # BENCH='--quick' or other options of scripts/bench.py.
@@ -57,7 +69,7 @@ gpu-check:
 # Failed tests do not stop it: those of a full disk and of long runs fail with gcov's files and its slower code.
 coverage:
 	@$(MAKE) --no-print-directory deps PACKAGES=gcovr
-	$(MAKE) all PRESET=coverage
+	$(MAKE) tests PRESET=coverage
 	find build/coverage -name '*.gcda' -delete
 	-ctest --test-dir build/coverage --output-on-failure -j $(JOBS)
 	mkdir -p build/coverage/html
@@ -67,7 +79,7 @@ coverage:
 
 # All linters. clang-tidy takes minutes: lint-fast is what .ci/run calls.
 lint: lint-fast
-	@$(CONFIGURE) > /dev/null
+	@$(CONFIGURE) -DDNG_TESTS=ON > /dev/null
 	printf '%s\n' $(TIDIED) | xargs -P $(JOBS) -n 4 clang-tidy -p $(BUILD) --quiet
 
 lint-fast: lint-tools

@@ -1,4 +1,4 @@
-# The CUDA kernels: on where nvcc (CUDA 12 or newer) and cuDNN (9 or newer) are found. Defines
+# The CUDA kernels: on where the machine has an NVIDIA GPU, nvcc (CUDA 12 or newer) and cuDNN (9 or newer). Defines
 #   GENERATIONS_CUDA   ON | OFF
 #   cuda_libraries     the target to link, where it is ON
 #   DNG_CUDA_FOLDERS   where its libraries lie
@@ -30,15 +30,16 @@ if(DNG_NVCC_VERSION VERSION_GREATER_EQUAL 12 AND DNG_CUDNN_VERSION VERSION_GREAT
 else()
   set(DNG_CUDA_FOUND OFF)
 endif()
+file(GLOB DNG_NVIDIA_DEVICES /dev/nvidia[0-9]*)
 # The sanitizers are for the host's code, and the kernels run there, too, in the tests.
-set(DNG_CUDA_DEFAULT ${DNG_CUDA_FOUND})
-if(DNG_SANITIZE)
-  set(DNG_CUDA_DEFAULT OFF)
+set(DNG_CUDA_DEFAULT OFF)
+if(DNG_CUDA_FOUND AND DNG_NVIDIA_DEVICES AND NOT DNG_SANITIZE)
+  set(DNG_CUDA_DEFAULT ON)
 endif()
-option(GENERATIONS_CUDA "Build the CUDA kernels (on where nvcc and cuDNN are found)" ${DNG_CUDA_DEFAULT})
+option(GENERATIONS_CUDA "Build the CUDA kernels (on where a GPU, nvcc and cuDNN are found)" ${DNG_CUDA_DEFAULT})
 if(NOT GENERATIONS_CUDA)
   if(DNG_CUDA_FOUND)
-    message(STATUS "CUDA: off in this folder, though nvcc and cuDNN are there (${DNG_NVCC}, ${DNG_CUDNN_LIBRARY}); -DGENERATIONS_CUDA=ON builds the kernels")
+    message(STATUS "CUDA: off; nvcc and cuDNN are installed (${DNG_NVCC}, ${DNG_CUDNN_LIBRARY}), PRESET=cuda or -DGENERATIONS_CUDA=ON builds the kernels")
   else()
     message(STATUS "CUDA: off (nvcc: ${DNG_NVCC} ${DNG_NVCC_VERSION}, cuDNN: ${DNG_CUDNN_LIBRARY} ${DNG_CUDNN_VERSION})")
   endif()
@@ -52,7 +53,6 @@ if(NOT CMAKE_CUDA_COMPILER)
   set(CMAKE_CUDA_COMPILER ${DNG_NVCC})
 endif()
 if(NOT CMAKE_CUDA_ARCHITECTURES)
-  file(GLOB DNG_NVIDIA_DEVICES /dev/nvidia[0-9]*)
   if(DNG_NVIDIA_DEVICES)
     set(CMAKE_CUDA_ARCHITECTURES native)
   else()
