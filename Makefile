@@ -23,7 +23,7 @@ SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 # What the build compiles: without nvcc not the host's code for CUDA, and one of the two hosts.
 TIDIED        = $(shell sed -n 's/^  "file": "\(.*\)",\{0,1\}$$/\1/p' $(BUILD)/compile_commands.json | grep -v '\.cu$$' | sort -u)
 
-.PHONY: all deps demo test-deps tests test bench gpu-check coverage lint lint-fast lint-tools format install clean configure
+.PHONY: all deps demo test-deps tests test bench gpu-check arm64 coverage lint lint-fast lint-tools format install package clean configure
 
 # The program alone.
 all: configure
@@ -97,6 +97,10 @@ format: lint-tools
 
 install: all
 	cmake --install $(BUILD) --prefix $(PREFIX)
+
+# A Debian package, BUILD/darknet-generations_VERSION_ARCH.deb.
+package: all
+	cd $(BUILD) && cpack -G DEB
 
 clean:
 	rm -rf build darknet

@@ -30,6 +30,7 @@ from generations_driver.experiment import Experiment
 from generations_driver.files import write_json
 from generations_driver.folder import Folder
 from generations_driver.lock import is_locked
+from generations_driver.place import DRIVER_NAME, STARTED_BY, default_program, find_experiment
 from generations_driver.program import Program
 from generations_driver.report import print_outputs, write_outputs
 from generations_driver.reuse import Reuse
@@ -40,6 +41,7 @@ from generations_driver.sweep import MARK, read_mark, read_sweep
 
 def command_run(options, command):
     program = Program(options.darknet)
+    options.experiment = find_experiment(options.experiment)
     sweep = read_sweep(options.experiment, options.set or [], program)
     if sweep:
         run_sweep(sweep, program, options, command)
@@ -147,16 +149,16 @@ def command_stock(options, _command):
     sys.stdout.write(text)
 
 
-def main(arguments=None):
-    arguments = sys.argv[1:] if arguments is None else arguments
-    parser = OneLineParser(prog="generations.py", description=__doc__.split("\n\n", maxsplit=1)[0])
+def make_parser():
+    """The parser, and the verbs' own ones."""
+    parser = OneLineParser(prog=DRIVER_NAME, description=__doc__.split("\n\n", maxsplit=1)[0])
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="run | compare | report | status | stock")
     run = verbs.add_parser("run", help="train what is not done yet, evaluate, report")
-    run.add_argument("experiment", metavar="EXPERIMENT.ini")
+    run.add_argument("experiment", metavar="EXPERIMENT", help="the .ini file, or the name of one in cfg/generations")
     run.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/ and the experiment's name)")
     run.add_argument("--set", action="append", metavar="section.key=value",
                      help="override a key of the experiment; an empty value takes it out")
-    run.add_argument("--darknet", default="./darknet", metavar="FILE", help="the program (default: ./darknet)")
+    run.add_argument("--darknet", default=default_program(), metavar="FILE", help="the program (default: ./darknet)")
     run.add_argument("--jobs", type=int, metavar="N", help="chains trained side by side (default: jobs= of the file)")
     run.add_argument("-v", "--verbose", action="store_true", help="show every command and its output")
     compare = verbs.add_parser("compare", help="compare runs in a report with figures")
@@ -166,13 +168,19 @@ def main(arguments=None):
         verbs.add_parser(name, help=text).add_argument("folder", metavar="DIR")
     stock = verbs.add_parser("stock", help="print the cfg with which Darknet's own program evaluates the same weights")
     stock.add_argument("cfg", metavar="CFG")
+    return parser, verbs
+
+
+def main(arguments=None):
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser, verbs = make_parser()
     options = parser.parse_args(arguments)
     if options.verb == "run" and options.jobs is not None and options.jobs < 1:
-        run.error(f"--jobs {options.jobs} is not allowed: a whole number from 1 on")
+        verbs.choices["run"].error(f"--jobs {options.jobs} is not allowed: a whole number from 1 on")
     commands = {"run": command_run, "compare": command_compare, "report": command_report, "status": command_status,
                 "stock": command_stock}
     try:
-        commands[options.verb](options, ["scripts/generations.py", *arguments])
+        commands[options.verb](options, [*(DRIVER_NAME.split() if STARTED_BY else ["scripts/generations.py"]), *arguments])
         return 0
     except Failure as failure:
         warn(failure)

@@ -20,6 +20,7 @@ import tempfile
 
 from generations_driver.errors import Failure, OneLineParser
 from generations_driver.files import make_folder, number_or_none, write_json
+from generations_driver.place import default_program
 
 TRAINER = "liblinear-train"
 # L2-regularised, L2 loss, in the primal: the only kind of SVM that -C searches for. Measured: with liblinear's own
@@ -173,7 +174,7 @@ def main(arguments=None):
     parser.add_argument("--layer", metavar="N", help="the layer of the features, from 0 (default: the last pooling)")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, too")
     parser.add_argument("--features", metavar="DIR", help="keep train.npy and valid.npy there")
-    parser.add_argument("--darknet", default="./darknet", metavar="FILE", help="the program (default: ./darknet)")
+    parser.add_argument("--darknet", default=default_program(), metavar="FILE", help="the program (default: ./darknet)")
     options = parser.parse_args(arguments)
     # subprocess and tempfile then end their processes and remove their files.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))

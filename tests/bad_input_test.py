@@ -772,7 +772,7 @@ OPTION_CASES = [
          "none/figures.json", "No such file or directory", "folder"),
     Case("json_of_ensemble", NOTHING, "classifier ensemble data.data net.cfg net.weights net.weights -json none/a.json",
          1, "none/a.json", "No such file or directory", "folder"),
-    Case("layer_missing", NOTHING, "layer", 2, "the layer is missing", "usage: darknet layer"),
+    Case("layer_missing", NOTHING, "layer", 2, "found 0 arguments, needed are at least 2", "usage: darknet layer"),
     Case("layer_unknown_cost", NOTHING, "layer tds eta=0.6 logits.csv", 2, "unknown cost 'tds'", "did you mean 'tsd'?",
          "known are"),
     Case("layer_without_file", NOTHING, "layer tsd eta=0.6", 2, "found 0 files", "usage: darknet layer"),

@@ -4,6 +4,8 @@ import argparse
 import difflib
 import sys
 
+from .place import DRIVER_NAME
+
 
 class Failure(Exception):
     """The line, and the exit code."""
@@ -35,7 +37,7 @@ def words_of(allowed):
 
 
 def warn(message):
-    sys.stderr.write(f"generations.py: {message}\n")
+    sys.stderr.write(f"{DRIVER_NAME}: {message}\n")
 
 
 def nearest(name, names):

@@ -11,6 +11,7 @@ import re
 import threading
 
 from .errors import Failure
+from .place import HOME, find_file
 
 
 def now():
@@ -19,8 +20,12 @@ def now():
 
 def read_text(path, what):
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(find_file(path), encoding="utf-8") as file:
             return file.read()
+    except FileNotFoundError as error:
+        other = os.path.join(HOME, path)
+        also = "" if other == os.path.abspath(path) else f", nor is there {other}"
+        raise Failure(f"{path}: cannot read the {what}: {error.strerror}{also}") from error
     except OSError as error:
         raise Failure(f"{path}: cannot read the {what}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -11,6 +11,7 @@ from .experiment import Experiment
 from .files import tidy, write_text
 from .generation import Generation
 from .network import Network, epochs_of, read_net
+from .place import DRIVER_NAME
 from .stock import stock_text
 
 
@@ -52,7 +53,7 @@ class Folder:
         """The folder of a run that was begun."""
         ini = os.path.join(path, "experiment.ini")
         if not os.path.isfile(ini):
-            raise Failure(f"{path}: not a run's folder: no experiment.ini in it; `generations.py run` makes one")
+            raise Failure(f"{path}: not a run's folder: no experiment.ini in it; `{DRIVER_NAME} run` makes one")
         return cls(path, Experiment(ini))
 
     def prepare(self):

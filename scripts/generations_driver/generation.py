@@ -9,6 +9,7 @@ from .evaluation import Evaluation
 from .experiment import SEEDS_APART, options_of
 from .files import read_csv, read_json, read_text, sha256_file, sha256_text, write_json, write_text
 from .measures import EXAMPLES, INSPECTIONS
+from .place import PROGRAM_NAME
 
 TRACES = (".targets", ".state", "_last.weights", "_best.weights", "_final.weights", ".csv")
 
@@ -51,7 +52,7 @@ class Generation:
             what, values = f"student {self.index}, taught by {teacher}", experiment.student
         cost, options = values["cost"], options_of(values)
         steps = [self.targets_arguments, self.train_arguments] if self.cached else [self.train_arguments]
-        by_hand = [" ".join(["./darknet", *arguments]) for arguments in steps]
+        by_hand = [" ".join([PROGRAM_NAME, *arguments]) for arguments in steps]
         if self.teacher:
             live = {**options, "teacher": self.network, "teacher_weights": self.teacher.final}
             if self.cached:

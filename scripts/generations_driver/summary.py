@@ -6,8 +6,9 @@ import statistics
 from .errors import Failure
 from .files import now, read_json, sha256_file
 from .measures import INSPECTIONS, MEASURES
+from .place import DRIVER_NAME
 
-ADVICE = "generations.py report DIR writes a new one"
+ADVICE = f"{DRIVER_NAME} report DIR writes a new one"
 
 
 def load_summary(path):

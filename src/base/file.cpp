@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/share.h"
 
 namespace dng {
 
@@ -29,14 +30,23 @@ class Descriptor {
   const int descriptor_;
 };
 
+int open_to_read(const std::string& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  return descriptor < 0 && errno == ENOENT ? open(in_share(path).c_str(), O_RDONLY | O_CLOEXEC) : descriptor;
+}
+
 }  // namespace
 
 // Without a stream: image lists read a file for every image.
 std::string read_file(const std::string& path, const std::string& what) {
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Descriptor file(open_to_read(path));
   struct stat info {};
   if (file < 0 || fstat(file, &info) != 0) {
-    fail("%s: %s cannot be read: %s; check the path", path.c_str(), what.c_str(), std::strerror(errno));
+    const int reason = errno;
+    const std::string other = in_share(path);
+    const std::string also = reason == ENOENT && !other.empty() ? ", nor is there " + other : "";
+    fail("%s: %s cannot be read: %s%s; check the path", path.c_str(), what.c_str(), std::strerror(reason),
+         also.c_str());
   }
   if (S_ISDIR(info.st_mode)) fail("%s: %s is a folder; give the path of a file", path.c_str(), what.c_str());
   // Room for a byte more than a file has, so that its end is seen without growing; pipes and the like tell no size.

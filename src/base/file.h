@@ -10,6 +10,7 @@
 namespace dng {
 
 // The whole file; `what` names its role in the error ("cfg file", "weights"). Folders and unreadable files are refused.
+// A relative path that the current folder does not have is read below share_folder().
 std::string read_file(const std::string& path, const std::string& what);
 bool file_exists(const std::string& path);
 uint64_t file_size(const std::string& path);

@@ -4,10 +4,55 @@
 #include "base/text.h"
 
 namespace dng {
+namespace {
 
-Arguments::Arguments(const std::vector<std::string>& words, const std::vector<FlagSpec>& flags, size_t least,
-                     size_t most, std::string usage)
+constexpr size_t kMany = 1024;  // arguments where the synopsis ends one with "..."
+
+struct Allowed {
+  std::map<std::string, bool> flags;  // whether a value follows
+  size_t least = 0, most = 0;         // arguments
+};
+
+Allowed read_synopsis(const std::string& synopsis) {
+  std::vector<std::string> tokens;
+  for (const std::string& word : split(synopsis, ' ')) {
+    // Brackets become tokens of their own.
+    std::string token;
+    for (const char c : word) {
+      if (c == '[' || c == ']') {
+        if (!token.empty()) tokens.push_back(token);
+        tokens.emplace_back(1, c);
+        token.clear();
+      } else {
+        token += c;
+      }
+    }
+    if (!token.empty()) tokens.push_back(token);
+  }
+  Allowed allowed;
+  int depth = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const std::string& token = tokens[i];
+    if (token == "[" || token == "]") {
+      depth += token == "[" ? 1 : -1;
+    } else if (token[0] == '-') {
+      const std::string next = i + 1 < tokens.size() ? tokens[i + 1] : "]";
+      const bool has_value = next != "[" && next != "]" && next != "|" && next[0] != '-';
+      allowed.flags[token] = has_value;
+      i += has_value ? 1 : 0;
+    } else if (token != "|") {
+      allowed.least += depth == 0 && token != "..." ? 1 : 0;
+      allowed.most += ends_with(token, "...") ? kMany : 1;
+    }
+  }
+  return allowed;
+}
+
+}  // namespace
+
+Arguments::Arguments(const std::vector<std::string>& words, const std::string& synopsis, std::string usage)
     : usage_(std::move(usage)) {
+  const Allowed allowed = read_synopsis(synopsis);
   for (size_t i = 0; i < words.size(); ++i) {
     const std::string& word = words[i];
     double number = 0;
@@ -15,27 +60,24 @@ Arguments::Arguments(const std::vector<std::string>& words, const std::vector<Fl
       positional_.push_back(word);
       continue;
     }
-    const FlagSpec* found = nullptr;
-    std::vector<std::string> names;
-    for (const FlagSpec& flag : flags) {
-      names.push_back(flag.name);
-      if (flag.name == word) found = &flag;
-    }
-    if (found == nullptr) {
+    const auto found = allowed.flags.find(word);
+    if (found == allowed.flags.end()) {
+      std::vector<std::string> names;
+      for (const auto& flag : allowed.flags) names.push_back(flag.first);
       fail_usage("unknown option %s%s; usage: %s", quoted(word).c_str(), did_you_mean(word, names).c_str(),
                  usage_.c_str());
     }
     if (has(word)) fail_usage("%s is given twice; usage: %s", word.c_str(), usage_.c_str());
-    if (found->has_value && i + 1 == words.size()) {
-      fail_usage("%s needs a value; usage: %s", word.c_str(), usage_.c_str());
-    }
-    values_[word] = found->has_value ? words[++i] : "";
+    const bool has_value = found->second;
+    if (has_value && i + 1 == words.size()) fail_usage("%s needs a value; usage: %s", word.c_str(), usage_.c_str());
+    values_[word] = has_value ? words[++i] : "";
   }
-  if (positional_.size() < least) {
-    fail_usage("found %zu arguments, needed are at least %zu; usage: %s", positional_.size(), least, usage_.c_str());
+  if (positional_.size() < allowed.least) {
+    fail_usage("found %zu arguments, needed are at least %zu; usage: %s", positional_.size(), allowed.least,
+               usage_.c_str());
   }
-  if (positional_.size() > most) {
-    fail_usage("unexpected argument %s; usage: %s", quoted(positional_[most]).c_str(), usage_.c_str());
+  if (positional_.size() > allowed.most) {
+    fail_usage("unexpected argument %s; usage: %s", quoted(positional_[allowed.most]).c_str(), usage_.c_str());
   }
 }
 

@@ -7,16 +7,12 @@
 
 namespace dng {
 
-struct FlagSpec {
-  std::string name;  // with its dash
-  bool has_value;
-};
-
 class Arguments {
  public:
-  // `usage` is the verb's usage line, shown with every mistake. Flags may stand anywhere, as in Darknet.
-  Arguments(const std::vector<std::string>& words, const std::vector<FlagSpec>& flags, size_t least, size_t most,
-            std::string usage);
+  // `synopsis` says what is allowed: "DATA CFG [WEIGHTS] WEIGHTS... -out FILE [-clear] [-nogpu | -gpus N]". `usage` is
+  // the verb's usage line, shown with every mistake. Flags may stand anywhere, as in Darknet.
+  Arguments(const std::vector<std::string>& words, const std::string& synopsis, std::string usage);
+  const std::string& usage() const { return usage_; }
   const std::vector<std::string>& positional() const { return positional_; }
   bool has(const std::string& flag) const { return values_.count(flag) > 0; }
   std::string text(const std::string& flag, const std::string& fallback) const;

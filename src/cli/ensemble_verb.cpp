@@ -6,9 +6,7 @@
 
 namespace dng {
 
-int ensemble_verb(const Words& words) {
-  const Arguments arguments(words, evaluation_flags(), 4, 1024,
-                            "darknet classifier ensemble DATA CFG WEIGHTS WEIGHTS... [-json FILE] [-threads N]");
+int ensemble_verb(const Arguments& arguments) {
   const Evaluation e = open_evaluation(arguments);
   const Words weights(arguments.positional().begin() + 2, arguments.positional().end());
   const EnsembleResult result = evaluate_ensemble(e.network.get(), weights, *e.images, e.data.top, e.threads);

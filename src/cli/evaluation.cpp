@@ -29,10 +29,6 @@ int images_at_a_time(const NetworkConfig& config, bool whole_set) {
 
 }  // namespace
 
-std::vector<FlagSpec> evaluation_flags() {
-  return {{"-json", true}, {"-threads", true}, {"-v", false}, {"-nogpu", false}, {"-gpus", true}};
-}
-
 int threads_of(const Arguments& arguments) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return static_cast<int>(arguments.integer("-threads", cores, 1, 1024));

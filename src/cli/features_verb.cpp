@@ -7,18 +7,7 @@
 
 namespace dng {
 
-int features_verb(const Words& words) {
-  const Arguments arguments(words,
-                            {{"-out", true},
-                             {"-layer", true},
-                             {"-set", true},
-                             {"-threads", true},
-                             {"-v", false},
-                             {"-nogpu", false},
-                             {"-gpus", true}},
-                            3, 3,
-                            "darknet classifier features DATA CFG WEIGHTS -out FILE [-layer N] [-set valid|train] "
-                            "[-threads N]");
+int features_verb(const Arguments& arguments) {
   if (!arguments.has("-out")) fail_usage("-out is missing: name the file that the features are written to");
   const std::string path = arguments.text("-out", "");
   EvaluationNeeds needs;

@@ -47,12 +47,7 @@ std::unique_ptr<Network> teacher_of(const Arguments& arguments, const Network& n
 
 }  // namespace
 
-int inspect_verb(const Words& words) {
-  std::vector<FlagSpec> flags = evaluation_flags();
-  flags.insert(flags.end(), {{"-set", true}, {"-teacher", true}, {"-examples", true}, {"-count", true}});
-  const Arguments arguments(words, flags, 3, 3,
-                            "darknet classifier inspect DATA CFG WEIGHTS [-json FILE] [-set valid|train] "
-                            "[-teacher WEIGHTS] [-examples DIR [-count N]] [-threads N]");
+int inspect_verb(const Arguments& arguments) {
   if (arguments.has("-count") && !arguments.has("-examples")) {
     fail_usage("-count is the number of examples; name the folder for them with -examples DIR");
   }

@@ -102,9 +102,8 @@ LayerConfig cost_layer(const Op& op, const Words& options, int classes) {
 
 }  // namespace
 
-int layer_verb(const Words& words) {
-  const char* usage = "darknet layer NAME [option=value]... FILE.csv";
-  if (words.empty()) fail_usage("the layer is missing; usage: %s", usage);
+int layer_verb(const Arguments& arguments) {
+  const Words& words = arguments.positional();
   const Op* op = find_op(words[0]);
   std::vector<std::string> costs;
   for (const Op& other : all_ops()) {
@@ -119,7 +118,8 @@ int layer_verb(const Words& words) {
     (words[i].find('=') != std::string::npos && !file_exists(words[i]) ? options : files).push_back(words[i]);
   }
   if (files.size() != 1) {
-    fail_usage("found %zu files, needed is one file of logits; usage: %s", files.size(), usage);
+    fail_usage("found %zu files, needed is one file of logits; usage: %s", files.size(),
+               arguments.usage().c_str());
   }
   try {
     const bool teacher = op->section == "distill";

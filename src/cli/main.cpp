@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -16,29 +15,6 @@
 
 namespace dng {
 namespace {
-
-using Verb = int (*)(const Words&);
-
-const std::map<std::string, Verb>& classifier_verbs() {
-  static const std::map<std::string, Verb> verbs = {
-      {"train", train_verb},     {"valid", valid_verb},     {"predict", predict_verb},  {"ensemble", ensemble_verb},
-      {"targets", targets_verb}, {"inspect", inspect_verb}, {"features", features_verb}};
-  return verbs;
-}
-
-const char* const kUsage =
-    "darknet classifier train    DATA CFG [WEIGHTS] [-clear] [-seed N] [-threads N] [-nogpu | -gpus N] "
-    "[-resume] [-state_seconds N] [-profile FILE]\n"
-    "darknet classifier valid    DATA CFG WEIGHTS [-json FILE]\n"
-    "darknet classifier predict  DATA CFG WEIGHTS [IMAGE] [-t N]\n"
-    "darknet classifier ensemble DATA CFG WEIGHTS WEIGHTS... [-json FILE]\n"
-    "darknet classifier targets  DATA STUDENT_CFG -out FILE [-seed N]\n"
-    "darknet classifier inspect  DATA CFG WEIGHTS [-json FILE] [-set valid|train] [-teacher WEIGHTS] "
-    "[-examples DIR [-count N]]\n"
-    "darknet classifier features DATA CFG WEIGHTS -out FILE [-layer N] [-set valid|train]\n"
-    "darknet layer NAME [option=value]... FILE.csv\n"
-    "darknet options [CFG]\n"
-    "-v shows the host's layer table. Other verbs are handed to the host's own darknet.\n";
 
 bool contains(const std::vector<std::string>& list, const std::string& word) {
   for (const std::string& item : list) {
@@ -54,20 +30,51 @@ int hand_to_host(char** argv) {
        binary.c_str(), std::strerror(errno), argv[1], host::traits().name);
 }
 
+bool asks_for_help(const std::string& word) { return word == "-h" || word == "-help" || word == "--help"; }
+
+// The usage of a verb; of all whose name begins with "classifier"; "": of all.
+int help(const std::string& name) {
+  for (const Verb& verb : all_verbs()) {
+    if (starts_with(verb.name + " ", name)) std::printf("%s\n", verb.usage().c_str());
+  }
+  if (name.empty()) {
+    const char* program = program_invocation_short_name;
+    std::printf("%s chain run | compare | report | status | stock ...\n%s --version\n", program, program);
+    std::printf("-v shows the host's layer table. Other verbs are handed to the host's own darknet.\n");
+  }
+  return 0;
+}
+
+int run_verb(const Verb& verb, const Words& words) {
+  for (const std::string& word : words) {
+    if (asks_for_help(word)) return help(verb.name + " ");
+  }
+  return verb.run(Arguments(words, verb.synopsis, verb.usage()));
+}
+
+const Verb* find_verb(const std::string& name) {
+  for (const Verb& verb : all_verbs()) {
+    if (verb.name == name) return &verb;
+  }
+  return nullptr;
+}
+
 int classifier(const Words& words, char** argv) {
+  const std::string prefix = "classifier ";
   std::vector<std::string> names = host::traits().classifier_verbs;
+  for (const Verb& verb : all_verbs()) {
+    if (starts_with(verb.name, prefix)) names.push_back(verb.name.substr(prefix.size()));
+  }
   if (words.empty()) {
-    for (const auto& entry : classifier_verbs()) names.push_back(entry.first);
     fail_usage("the verb behind 'classifier' is missing; known are %s", join(names, ", ").c_str());
   }
-  const auto ours = classifier_verbs().find(words[0]);
-  if (ours != classifier_verbs().end()) {
+  if (asks_for_help(words[0])) return help(prefix);
+  if (const Verb* verb = find_verb(prefix + words[0])) {
     catch_interrupts();
     host::check_abi();
-    return ours->second(Words(words.begin() + 1, words.end()));
+    return run_verb(*verb, Words(words.begin() + 1, words.end()));
   }
   if (contains(names, words[0])) return hand_to_host(argv);
-  for (const auto& entry : classifier_verbs()) names.push_back(entry.first);
   fail_usage("unknown verb 'classifier %s'%s; known are %s", words[0].c_str(), did_you_mean(words[0], names).c_str(),
              join(names, ", ").c_str());
 }
@@ -75,17 +82,18 @@ int classifier(const Words& words, char** argv) {
 int run(int argc, char** argv) {
   const Words words(argv + 1, argv + argc);
   if (words.empty()) fail_usage("the verb is missing; 'darknet help' lists them");
-  if (words[0] == "-h" || words[0] == "-help" || words[0] == "--help" || words[0] == "help") {
-    std::fputs(kUsage, stdout);
+  if (asks_for_help(words[0]) || words[0] == "help") return help("");
+  if (words[0] == "--version") {
+    std::fputs(version_text().c_str(), stdout);
     return 0;
   }
   const Words rest(words.begin() + 1, words.end());
   if (words[0] == "classifier") return classifier(rest, argv);
-  if (words[0] == "layer") return layer_verb(rest);
-  if (words[0] == "options") return options_verb(rest);
+  if (words[0] == "chain") return chain(rest);
+  if (const Verb* verb = find_verb(words[0])) return run_verb(*verb, rest);
   if (contains(host::traits().verbs, words[0])) return hand_to_host(argv);
   std::vector<std::string> names = host::traits().verbs;
-  names.insert(names.end(), {"classifier", "layer", "options"});
+  names.insert(names.end(), {"classifier", "layer", "options", "chain"});
   fail_usage("unknown verb %s%s; 'darknet help' lists ours", quoted(words[0]).c_str(),
              did_you_mean(words[0], names).c_str());
 }

@@ -24,8 +24,7 @@ Json options_json(const std::vector<OptionSpec>& specs) {
 
 }  // namespace
 
-int options_verb(const Words& words) {
-  const Arguments arguments(words, {}, 0, 2, "darknet options [CFG [DATA]]");
+int options_verb(const Arguments& arguments) {
   const Words& files = arguments.positional();
   if (!files.empty()) {
     const NetworkConfig config = read_network_config(files[0]);

@@ -34,10 +34,7 @@ void predict(const std::string& path, const Evaluation& e, int top) {
 
 }  // namespace
 
-int predict_verb(const Words& words) {
-  const Arguments arguments(words,
-                            {{"-t", true}, {"-threads", true}, {"-v", false}, {"-nogpu", false}, {"-gpus", true}}, 3, 4,
-                            "darknet classifier predict DATA CFG WEIGHTS [IMAGE] [-t N]");
+int predict_verb(const Arguments& arguments) {
   const Evaluation e = open_evaluation(arguments, {/*images=*/false});
   load_weights(arguments.positional()[2], e.network.get());
   e.network->freeze();

@@ -8,10 +8,7 @@
 
 namespace dng {
 
-int targets_verb(const Words& words) {
-  const Arguments arguments(
-      words, {{"-out", true}, {"-seed", true}, {"-threads", true}, {"-v", false}, {"-nogpu", false}, {"-gpus", true}},
-      2, 2, "darknet classifier targets DATA STUDENT_CFG -out FILE [-seed N] [-threads N]");
+int targets_verb(const Arguments& arguments) {
   const std::shared_ptr<gpu::Gpu> gpu = open_device(arguments);
   if (!arguments.has("-out")) fail_usage("-out is missing: name the file that the targets are written to");
   const std::string path = arguments.text("-out", "");

@@ -3,23 +3,7 @@
 
 namespace dng {
 
-int train_verb(const Words& words) {
-  const Arguments arguments(
-      words,
-      {{"-clear", false},
-       {"-seed", true},
-       {"-threads", true},
-       {"-nogpu", false},
-       {"-gpus", true},
-       {"-topk", false},
-       {"-dont_show", false},
-       {"-resume", false},
-       {"-state_seconds", true},
-       {"-profile", true},
-       {"-v", false}},
-      2, 3,
-      "darknet classifier train DATA CFG [WEIGHTS] [-clear] [-seed N] [-threads N] [-nogpu | -gpus N] [-topk] "
-      "[-dont_show] [-resume] [-state_seconds N] [-profile FILE] [-v]");
+int train_verb(const Arguments& arguments) {
   TrainSettings settings;
   settings.gpu = open_device(arguments);
   settings.data = arguments.positional()[0];

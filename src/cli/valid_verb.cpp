@@ -5,9 +5,7 @@
 
 namespace dng {
 
-int valid_verb(const Words& words) {
-  const Arguments arguments(words, evaluation_flags(), 3, 3,
-                            "darknet classifier valid DATA CFG WEIGHTS [-json FILE] [-threads N]");
+int valid_verb(const Arguments& arguments) {
   const Evaluation e = open_evaluation(arguments);
   load_weights(arguments.positional()[2], e.network.get());
   e.network->freeze();

@@ -1,4 +1,4 @@
-// The verbs we provide; one file each. A verb gets the words behind its name and returns the exit code.
+// The verbs we provide; one file each. A verb gets its arguments and returns the exit code.
 #pragma once
 
 #include <functional>
@@ -15,18 +15,30 @@ namespace dng {
 
 using Words = std::vector<std::string>;
 
-int train_verb(const Words& words);
-int valid_verb(const Words& words);
-int predict_verb(const Words& words);
-int ensemble_verb(const Words& words);
-int targets_verb(const Words& words);
-int inspect_verb(const Words& words);
-int features_verb(const Words& words);
-int layer_verb(const Words& words);
-int options_verb(const Words& words);
+struct Verb {
+  std::string name;      // "classifier train"
+  std::string synopsis;  // its arguments and options; Arguments takes from it what is allowed
+  int (*run)(const Arguments& arguments);
 
-// What the evaluating verbs share: DATA CFG WEIGHTS..., -json, -threads, -v, -nogpu, -gpus.
-std::vector<FlagSpec> evaluation_flags();
+  std::string usage() const;  // the whole line, with the program's name
+};
+const std::vector<Verb>& all_verbs();
+
+int train_verb(const Arguments& arguments);
+int valid_verb(const Arguments& arguments);
+int predict_verb(const Arguments& arguments);
+int ensemble_verb(const Arguments& arguments);
+int targets_verb(const Arguments& arguments);
+int inspect_verb(const Arguments& arguments);
+int features_verb(const Arguments& arguments);
+int layer_verb(const Arguments& arguments);
+int options_verb(const Arguments& arguments);
+
+// Replaces this program by the driver of whole chains, scripts/generations.py, with the words behind `chain`.
+int chain(const Words& words);
+// What `--version` prints: the program's version, and what it computes with.
+std::string version_text();
+
 int threads_of(const Arguments& arguments);
 // What -nogpu and -gpus N say: the GPU, or null for the CPU. Without either: the first GPU that the build can
 // use, else the CPU, with a line on stderr where there is a GPU or a driver that is too old.
