@@ -82,7 +82,7 @@ class InstallTest(RunTest):
         self.assertEqual(tree(self.prefix), before)
 
     def test_experiments_have_names(self):
-        done = self.run_installed("chain", "run", "fashion-demo", "--set", "network.power=x", code=1)
+        done = self.run_installed("chain", "run", "fashion-demo", "--set", "network.power=x", code=2)
         self.assertNotIn("cannot read", done.stderr)
         self.assertIn("power=x", done.stderr)
 
