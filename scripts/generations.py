@@ -30,7 +30,7 @@ from generations_driver.experiment import Experiment
 from generations_driver.files import write_json
 from generations_driver.folder import Folder
 from generations_driver.lock import is_locked
-from generations_driver.place import DRIVER_NAME, STARTED_BY, default_program, find_experiment
+from generations_driver.place import COMMAND, DRIVER_NAME, default_program, find_experiment
 from generations_driver.program import Program
 from generations_driver.report import print_outputs, write_outputs
 from generations_driver.reuse import Reuse
@@ -180,7 +180,7 @@ def main(arguments=None):
     commands = {"run": command_run, "compare": command_compare, "report": command_report, "status": command_status,
                 "stock": command_stock}
     try:
-        commands[options.verb](options, [*(DRIVER_NAME.split() if STARTED_BY else ["scripts/generations.py"]), *arguments])
+        commands[options.verb](options, [*COMMAND.split(), *arguments])
         return 0
     except Failure as failure:
         warn(failure)

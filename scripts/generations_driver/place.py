@@ -8,6 +8,7 @@ STARTED_BY = os.environ.get("DARKNET_GENERATIONS")  # `darknet-generations chain
 INSTALLED = os.path.basename(STARTED_BY or "darknet")
 PROGRAM_NAME = "./darknet" if INSTALLED == "darknet" else INSTALLED
 DRIVER_NAME = f"{PROGRAM_NAME} chain" if STARTED_BY else "generations.py"
+COMMAND = DRIVER_NAME if STARTED_BY else "scripts/generations.py"
 
 
 def default_program():

@@ -1,4 +1,4 @@
-// The project's own files (cfg/, data/, scripts/) beside the program: the share folder of an installation, or a checkout.
+// The files that belong to the program (cfg/, data/, scripts/): the share folder of an installation, or a checkout.
 #pragma once
 
 #include <string>

@@ -14,9 +14,10 @@ int chain(const Words& words) {
   // Debian's: the one that the packages with the driver's modules are for.
   const char* python = "/usr/bin/python3";
   if (share_folder().empty()) {
-    fail("chain: there is no scripts/generations.py beside %s; install the program with 'make install', or start "
-         "scripts/generations.py in a checkout",
-         program_path().c_str());
+    fail(
+        "chain: there is no scripts/generations.py beside %s; install the program with 'make install', or start "
+        "scripts/generations.py in a checkout",
+        program_path().c_str());
   }
   const std::string script = in_share("scripts/generations.py");
   // The driver runs this very program and calls itself by its name.

@@ -118,8 +118,7 @@ int layer_verb(const Arguments& arguments) {
     (words[i].find('=') != std::string::npos && !file_exists(words[i]) ? options : files).push_back(words[i]);
   }
   if (files.size() != 1) {
-    fail_usage("found %zu files, needed is one file of logits; usage: %s", files.size(),
-               arguments.usage().c_str());
+    fail_usage("found %zu files, needed is one file of logits; usage: %s", files.size(), arguments.usage().c_str());
   }
   try {
     const bool teacher = op->section == "distill";
