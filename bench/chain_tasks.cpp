@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/instructions.h"
 #include "engine/cpu/dnnl_api.h"
 
 namespace dng::bench {
@@ -20,7 +21,7 @@ Argument argument(int id, const memory::desc& desc) { return {id, desc, id}; }
 memory::desc any_layout(const memory::dims& dims) { return {dims, kType, memory::format_tag::any}; }
 
 memory::desc blocked(const Geometry& shape, int batch) {
-  const bool wide = __builtin_cpu_supports("avx512f") != 0;
+  const bool wide = instructions() == Instructions::kAvx512;
   return {{batch, shape.channels, shape.height, shape.width},
           kType,
           wide ? memory::format_tag::nChw16c : memory::format_tag::nChw8c};

@@ -11,7 +11,7 @@ if(DNG_NVCC)
   file(REAL_PATH ${DNG_NVCC} DNG_NVCC_PATH)
   cmake_path(GET DNG_NVCC_PATH PARENT_PATH DNG_NVCC_FOLDER)
   set(DNG_CUDNN_HINTS ${DNG_NVCC_FOLDER}/.. ${DNG_NVCC_FOLDER}/../targets/x86_64-linux
-      ${DNG_NVCC_FOLDER}/../targets/sbsa-linux /usr/local/cuda)
+      ${DNG_NVCC_FOLDER}/../targets/sbsa-linux ${DNG_NVCC_FOLDER}/../targets/aarch64-linux /usr/local/cuda)
   execute_process(COMMAND ${DNG_NVCC} --version OUTPUT_VARIABLE DNG_NVCC_SAYS ERROR_QUIET)
   if(DNG_NVCC_SAYS MATCHES "release ([0-9]+\\.[0-9]+)")
     set(DNG_NVCC_VERSION ${CMAKE_MATCH_1})

@@ -97,7 +97,7 @@ std::vector<float> numbers(const PoolShape& shape, int block, uint64_t place, in
 
 TEST(MaxPoolTest, EveryWindowOfEveryShape) {
   uint64_t place = 0;
-  for (const int block : {1, 8, 16}) {
+  for (const int block : {1, 4, 8, 16}) {
     for (const auto& [height, width] : {std::pair<int, int>{1, 1}, {4, 4}, {7, 5}, {3, 11}, {8, 8}}) {
       for (int size = 1; size <= 4; ++size) {
         for (int stride = 1; stride <= 3; ++stride) {
@@ -122,7 +122,7 @@ TEST(MaxPoolTest, EveryWindowOfEveryShape) {
 
 TEST(MaxPoolTest, OfEqualNumbersTheFirstGetsTheGradient) {
   const PoolShape shape = pool_shape(2, 2, 2, 2, 0);
-  for (const int block : {1, 8, 16}) {
+  for (const int block : {1, 4, 8, 16}) {
     std::vector<float> output(static_cast<size_t>(block));
     std::vector<int> best(static_cast<size_t>(block), -1);
     max_pool_row(std::vector<float>(4 * static_cast<size_t>(block), 0.5f).data(), shape, block, output.data(),

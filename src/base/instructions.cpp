@@ -1,8 +1,10 @@
 #include "base/instructions.h"
 
-#include <dnnl.hpp>
-
 #include "base/simd.h"
+
+#ifdef DNG_SIMD_TARGETS
+#include <dnnl.hpp>
+#endif
 
 namespace dng {
 
@@ -13,17 +15,37 @@ Instructions instructions() {
     const auto sees = [&](dnnl::cpu_isa isa) {
       return (seen & static_cast<unsigned>(isa)) == static_cast<unsigned>(isa);
     };
-    if (sees(dnnl::cpu_isa::avx512_core) && __builtin_cpu_supports("x86-64-v4") != 0) return Instructions::kAvx512;
-    if (sees(dnnl::cpu_isa::avx2) && __builtin_cpu_supports("x86-64-v3") != 0) return Instructions::kAvx2;
+    // What x86-64-v3 and -v4 have beyond that; Clang 16 does not know these names.
+    const bool v3 = __builtin_cpu_supports("fma") != 0 && __builtin_cpu_supports("bmi2") != 0;
+    const bool v4 = v3 && __builtin_cpu_supports("avx512cd") != 0;
+    if (sees(dnnl::cpu_isa::avx512_core) && v4) return Instructions::kAvx512;
+    if (sees(dnnl::cpu_isa::avx2) && v3) return Instructions::kAvx2;
 #endif
+#ifdef __aarch64__
+    return Instructions::kNeon;
+#else
     return Instructions::kAny;
+#endif
   }();
   return found;
 }
 
 const char* text_of(Instructions instructions) {
-  if (instructions == Instructions::kAvx512) return "avx512f";
-  return instructions == Instructions::kAvx2 ? "avx2" : "sse2";
+  switch (instructions) {
+    case Instructions::kAvx512:
+      return "avx512f";
+    case Instructions::kAvx2:
+      return "avx2";
+    case Instructions::kNeon:
+      return "neon";
+    case Instructions::kAny:
+      break;
+  }
+#ifdef __x86_64__
+  return "sse2";
+#else
+  return "any";
+#endif
 }
 
 }  // namespace dng

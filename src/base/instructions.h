@@ -4,7 +4,8 @@
 namespace dng {
 
 enum class Instructions {
-  kAny,
+  kAny,     // on x86 SSE2
+  kNeon,    // every 64-bit ARM processor
   kAvx2,    // with FMA and the rest of x86-64-v3
   kAvx512,  // x86-64-v4
 };

@@ -1,28 +1,34 @@
 // Loops in vectors as wide as the processor's. To be included in a namespace without a name, after base/instructions.h,
 // base/simd.h, `struct Loops` of pointers to functions, and DNG_LOOPS: a header that defines `constexpr Loops kLoops`
-// in vectors of kWidth numbers. That is included once for each instruction set, and loops() picks. No guard.
+// in vectors of kWidth numbers, of which kRegisters are registers. That is included once for each instruction set, and
+// loops() picks. Not as clones of a function: one of vectors is inlined only into one for the same set. No guard.
 
 namespace any_processor {
 constexpr int kWidth = 4;
+#ifdef __aarch64__
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
 #include DNG_LOOPS
 }  // namespace any_processor
 
 #ifdef DNG_SIMD_TARGETS
-#pragma GCC push_options
-#pragma GCC target("arch=x86-64-v3")
+DNG_TARGET_PUSH("arch=x86-64-v3")
 namespace avx2 {
 constexpr int kWidth = 8;
+constexpr int kRegisters = 16;
 #include DNG_LOOPS
 }  // namespace avx2
-#pragma GCC pop_options
+DNG_TARGET_POP
 
-#pragma GCC push_options
-#pragma GCC target("arch=x86-64-v4")
+DNG_TARGET_PUSH("arch=x86-64-v4")
 namespace avx512 {
 constexpr int kWidth = 16;
+constexpr int kRegisters = 32;
 #include DNG_LOOPS
 }  // namespace avx512
-#pragma GCC pop_options
+DNG_TARGET_POP
 #endif
 
 const Loops& loops() {

@@ -2,14 +2,36 @@
 // still run at the width of the machine.
 #pragma once
 
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
-// #pragma GCC target may be used, for what is called on such a processor alone.
+#if defined(__GNUC__) && defined(__x86_64__)
+// DNG_TARGET_PUSH and DNG_TARGET_POP may be used, for what is called on such a processor alone.
 #define DNG_SIMD_TARGETS
+#define DNG_PRAGMA(text) _Pragma(#text)
+#ifdef __clang__
+// Clang would halve vectors of 512 bits.
+#define DNG_TARGET_PUSH(arch) \
+  DNG_PRAGMA(clang attribute push(__attribute__((target(arch), min_vector_width(512))), apply_to = function))
+#define DNG_TARGET_POP DNG_PRAGMA(clang attribute pop)
+// Before version 18, Clang takes x86-64-v3 for a vendor in clones.
+#define DNG_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define DNG_TARGET_PUSH(arch) DNG_PRAGMA(GCC push_options) DNG_PRAGMA(GCC target(arch))
+#define DNG_TARGET_POP DNG_PRAGMA(GCC pop_options)
+#define DNG_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#endif
+#endif
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define DNG_SANITIZED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define DNG_SANITIZED
 #endif
 
 // Compiles a function several times and picks one at load. Off under sanitizers, whose start comes after the pick.
-#if defined(DNG_SIMD_TARGETS) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define DNG_SIMD_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#if defined(DNG_SIMD_TARGETS) && !defined(DNG_SANITIZED)
+#define DNG_SIMD_CLONES DNG_CLONES
 #else
 #define DNG_SIMD_CLONES
 #endif

@@ -45,12 +45,22 @@ DNG_INLINE void add_channels(const uint8_t* a, float weight, size_t width, size_
 // The numbers at in + places; all below kVectors * kWidth where kVectors is not 0.
 template <int kVectors>
 DNG_INLINE Vector pick(const float* in, const int32_t* places) {
+  if constexpr (kWidth == 4) return Vector{in[places[0]], in[places[1]], in[places[2]], in[places[3]]};
 #ifdef DNG_SIMD_TARGETS
   const auto vector = [&](int v) DNG_INLINE_LAMBDA { return *reinterpret_cast<const Vector*>(in + v * kWidth); };
-  if (kVectors == 1) return __builtin_shuffle(vector(0), *reinterpret_cast<const Places*>(places));
-  if (kVectors == 2) return __builtin_shuffle(vector(0), vector(1), *reinterpret_cast<const Places*>(places));
+  const Places& of = *reinterpret_cast<const Places*>(places);
+#ifdef __clang__
+  if constexpr (kVectors == 1 && kWidth == 8) return __builtin_ia32_permvarsf256(vector(0), of);
+  if constexpr (kVectors == 2 && kWidth == 8) {
+    return of < kWidth ? __builtin_ia32_permvarsf256(vector(0), of) : __builtin_ia32_permvarsf256(vector(1), of);
+  }
+  if constexpr (kVectors == 1 && kWidth == 16) return __builtin_ia32_permvarsf512(vector(0), of);
+  if constexpr (kVectors == 2 && kWidth == 16) return __builtin_ia32_vpermi2varps512(vector(0), of, vector(1));
+#else
+  if (kVectors == 1) return __builtin_shuffle(vector(0), of);
+  if (kVectors == 2) return __builtin_shuffle(vector(0), vector(1), of);
 #endif
-  if constexpr (kWidth == 4) return Vector{in[places[0]], in[places[1]], in[places[2]], in[places[3]]};
+#endif
   Vector picked;
 #pragma GCC unroll 16
   for (int i = 0; i < kWidth; ++i) picked[i] = in[places[i]];

@@ -4,6 +4,9 @@
 
 namespace dng {
 
-int block_channels() { return instructions() == Instructions::kAvx512 ? 16 : 8; }
+int block_channels() {
+  if (instructions() == Instructions::kAvx512) return 16;
+  return instructions() == Instructions::kNeon ? 4 : 8;
+}
 
 }  // namespace dng

@@ -1,5 +1,5 @@
-// Memory layouts of activations. Plain is Darknet's [batch][channels][height][width]; blocked is oneDNN's nChw16c or,
-// on processors without AVX-512, nChw8c: [batch][channels / B][height][width][B], B = block_channels(), with the
+// Memory layouts of activations. Plain is Darknet's [batch][channels][height][width]; blocked is oneDNN's nChw16c
+// with AVX-512, nChw4c with NEON, else nChw8c: [batch][channels / B][height][width][B], B = block_channels(), with the
 // channels rounded up to a multiple of B; the numbers of the added channels are finite and of no meaning.
 #pragma once
 
@@ -14,7 +14,8 @@ enum class Layout { kPlain, kBlocked };
 // Loops over rows take so many numbers at a time: a multiple of every block.
 constexpr int kLanes = 16;
 
-// Channels of a block: what oneDNN's kernels for these instructions work with.
+// Channels of a block: what oneDNN's kernels for these instructions work with; with NEON, where they are plain code,
+// what a register holds.
 int block_channels();
 
 inline int round_up_to_block(int channels) {

@@ -20,7 +20,7 @@ struct ConvolutionShape {
 };
 
 // 3x3 and stride 1 on blocks, with a quarter fewer products than directly (not for images of 1x1 or 2x2: for the
-// transformations), on a processor with AVX2 or AVX-512.
+// transformations), on a processor with AVX2, AVX-512 or NEON.
 bool winograd_fits(const ConvolutionShape& shape);
 // The way there, or the way back, where in and out are the gradients of the output and of the input; channels as
 // stored.

@@ -21,6 +21,7 @@ dnnl::memory::desc activation_desc(const Geometry& shape, int batch, Layout layo
           dnnl::memory::data_type::f32,
           layout != Layout::kBlocked ? Tag::nchw
           : block_channels() == 16   ? Tag::nChw16c
+          : block_channels() == 4    ? Tag::nChw4c
                                      : Tag::nChw8c};
 }
 

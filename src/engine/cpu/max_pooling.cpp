@@ -14,6 +14,8 @@ typedef float Vector16 __attribute__((vector_size(16 * sizeof(float)), aligned(s
 typedef int Indices16 __attribute__((vector_size(16 * sizeof(int)), aligned(sizeof(int)), may_alias));
 typedef float Vector8 __attribute__((vector_size(8 * sizeof(float)), aligned(sizeof(float)), may_alias));
 typedef int Indices8 __attribute__((vector_size(8 * sizeof(int)), aligned(sizeof(int)), may_alias));
+typedef float Vector4 __attribute__((vector_size(4 * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef int Indices4 __attribute__((vector_size(4 * sizeof(int)), aligned(sizeof(int)), may_alias));
 
 // The caller says what T and I are: one channel, or those of a block. A macro for the reason given in row_math.cpp.
 #define DNG_MAX_POOL(block)                                                            \
@@ -52,6 +54,13 @@ DNG_SIMD_CLONES void blocks_of_8(const float* __restrict input, const PoolShape&
   DNG_MAX_POOL(8)
 }
 
+void blocks_of_4(const float* __restrict input, const PoolShape& shape, float* __restrict output,
+                 int* __restrict best) {
+  using T = Vector4;
+  using I = Indices4;
+  DNG_MAX_POOL(4)
+}
+
 void plain(const float* __restrict input, const PoolShape& shape, float* __restrict output, int* __restrict best) {
   using T = float;
   using I = int;
@@ -61,7 +70,10 @@ void plain(const float* __restrict input, const PoolShape& shape, float* __restr
 }  // namespace
 
 void max_pool_row(const float* input, const PoolShape& shape, int block, float* output, int* best) {
-  (block == 16 ? blocks_of_16 : block == 8 ? blocks_of_8 : plain)(input, shape, output, best);
+  (block == 16  ? blocks_of_16
+   : block == 8 ? blocks_of_8
+   : block == 4 ? blocks_of_4
+                : plain)(input, shape, output, best);
 }
 
 }  // namespace dng

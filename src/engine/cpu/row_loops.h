@@ -4,14 +4,16 @@
 // Vectors of the machine's own width, because wider ones are compared number by number. What a loop reads of its lanes
 // is loaded before it; sums are several that do not wait for each other.
 
-typedef float Vector __attribute__((vector_size(kWidth * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef float Vector __attribute__((vector_size(kWidth * sizeof(float))));
+// In memory. A template does not deduce the alignment.
+typedef float Stored __attribute__((vector_size(kWidth * sizeof(float)), aligned(sizeof(float)), may_alias));
 constexpr int kVectors = kLanes / kWidth;  // for all lanes
 
 // The constants of the lanes.
 struct Constants {
   explicit DNG_INLINE Constants(const float* lanes) : lanes_(lanes) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) vectors_[v] = *reinterpret_cast<const Vector*>(lanes + v * kWidth);
+    for (int v = 0; v < kVectors; ++v) vectors_[v] = *reinterpret_cast<const Stored*>(lanes + v * kWidth);
   }
   DNG_INLINE Vector of(Vector, size_t lane) const { return vectors_[lane / kWidth]; }
   DNG_INLINE float of(float, size_t lane) const { return lanes_[lane]; }
@@ -30,7 +32,7 @@ struct Sums {
     for (int v = 0; v < kVectors; ++v) {
       Vector sum = vectors_[0][v];
       for (int part = 1; part < kParts; ++part) sum += vectors_[part][v];
-      *reinterpret_cast<Vector*>(lanes + v * kWidth) += sum;
+      *reinterpret_cast<Stored*>(lanes + v * kWidth) += sum;
     }
   }
 
@@ -58,10 +60,9 @@ DNG_INLINE void for_lanes(size_t n, const Body& body) {
   for (int lane = 0; i < n; ++lane, ++i) body(0.0f, i, lane, 0);
 }
 
-// Not templates: the type that a template deduces for a vector wants it aligned.
-DNG_INLINE Vector in(Vector, const float* p, size_t i) { return *reinterpret_cast<const Vector*>(p + i); }
+DNG_INLINE Vector in(Vector, const float* p, size_t i) { return *reinterpret_cast<const Stored*>(p + i); }
 DNG_INLINE float in(float, const float* p, size_t i) { return p[i]; }
-DNG_INLINE void put(Vector value, float* p, size_t i) { *reinterpret_cast<Vector*>(p + i) = value; }
+DNG_INLINE void put(Vector value, float* p, size_t i) { *reinterpret_cast<Stored*>(p + i) = value; }
 DNG_INLINE void put(float value, float* p, size_t i) { p[i] = value; }
 
 // Written so that NaN stays NaN and is noticed.

@@ -1,15 +1,19 @@
 // The arithmetic of engine/cpu/winograd_math.h for one instruction set, whose vectors have kWidth floats (a block of
-// channels) and whose products keep kRows rows of two vectors in registers. Included once for each, in a namespace of
-// its own: no guard, and nothing of the standard library but what becomes instructions.
+// channels) and whose products keep kRows rows of two vectors in registers, beside those of the panel. Included once
+// for each, in a namespace of its own: no guard, and nothing of the standard library but what becomes instructions.
 
-typedef float Vector __attribute__((vector_size(kWidth * sizeof(float)), aligned(sizeof(float)), may_alias));
+typedef float Vector __attribute__((vector_size(kWidth * sizeof(float))));
+// In memory. A template does not deduce the alignment.
+typedef float Stored __attribute__((vector_size(kWidth * sizeof(float)), aligned(sizeof(float)), may_alias));
 
 constexpr int kPatch = 6;
 constexpr int kFilter = 3;
 constexpr int kPanel = 2 * kWidth;
+// With NEON, factors take registers, too: more rows are spilled by GCC.
+constexpr int kRows = (kRegisters - (kWidth == 4 ? 12 : 4)) / 2;
 
-inline const Vector& at(const float* p) { return *reinterpret_cast<const Vector*>(p); }
-inline Vector& at(float* p) { return *reinterpret_cast<Vector*>(p); }
+DNG_INLINE Vector load(const float* p) { return *reinterpret_cast<const Stored*>(p); }
+DNG_INLINE void store(const Vector& value, float* p) { *reinterpret_cast<Stored*>(p) = value; }
 
 // One line of each transformation: kFrom vectors to kTo.
 struct PatchLine {
@@ -81,14 +85,15 @@ struct FilterGradientLine {
   }
 };
 
-// L X L^T of a square of vectors: read(y, x), write(y, x, vector). The columns of X from x0 to x1 alone are read; the
-// others are zero. The loops stay loops: unrolled, they would keep the places of all vectors in registers.
-template <class Line, class Read, class Write>
+// L X L^T of a square of vectors: read(y, x), write(y, x, vector). Where it is not kWhole, the columns of X from x0 to
+// x1 alone are read; the others are zero. The loops stay loops: unrolled, they would keep the places of all vectors in
+// registers.
+template <class Line, bool kWhole, class Read, class Write>
 DNG_INLINE void transform(int x0, int x1, const Read& read, const Write& write) {
   Vector half[Line::kTo][Line::kFrom];
 #pragma GCC unroll 1
   for (int x = 0; x < Line::kFrom; ++x) {
-    if (x >= x0 && x < x1) {
+    if (kWhole || (x >= x0 && x < x1)) {
       Line::run([&](int y) { return read(y, x); }, [&](int y, const Vector& value) { half[y][x] = value; });
     } else {
 #pragma GCC unroll 6
@@ -103,7 +108,7 @@ DNG_INLINE void transform(int x0, int x1, const Read& read, const Write& write) 
 
 template <class Line, class Read, class Write>
 DNG_INLINE void transform(const Read& read, const Write& write) {
-  transform<Line>(0, Line::kFrom, read, write);
+  transform<Line, true>(0, Line::kFrom, read, write);
 }
 
 // The square of an image that begins at `place`, transformed, block by block: point[i * step + c].
@@ -122,9 +127,9 @@ DNG_INLINE void transform_square(const float* image, const WinogradPlace& place,
     next[y] = inside ? line * shape.height : 0;
   }
   for (int block = 0; block < shape.channels / kWidth; ++block, points += kWidth) {
-    transform<Line>(
-        x0, x1, [&](int y, int x) { return at(lines[y] + x * kWidth); },
-        [&](int y, int x, const Vector& value) { at(points + static_cast<size_t>(y * kPatch + x) * step) = value; });
+    transform<Line, false>(
+        x0, x1, [&](int y, int x) { return load(lines[y] + x * kWidth); },
+        [&](int y, int x, const Vector& value) { store(value, points + static_cast<size_t>(y * kPatch + x) * step); });
     for (int y = 0; y < Line::kFrom; ++y) lines[y] += next[y];
   }
 }
@@ -139,13 +144,13 @@ DNG_INLINE void multiply(const float* in, size_t in_row, size_t in_step, const f
   for (int r = 0; r < kCount; ++r) {
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) {
-      sums[r][v] = add ? at(out + static_cast<size_t>(r) * out_row + v * kWidth) : Vector{};
+      sums[r][v] = add ? load(out + static_cast<size_t>(r) * out_row + v * kWidth) : Vector{};
     }
   }
   for (int d = 0; d < depth; ++d, in += in_step, panel += panel_step) {
     Vector values[kVectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) values[v] = at(panel + v * kWidth);
+    for (int v = 0; v < kVectors; ++v) values[v] = load(panel + v * kWidth);
 #pragma GCC unroll 16
     for (int r = 0; r < kCount; ++r) {
       const float factor = in[static_cast<size_t>(r) * in_row];
@@ -156,7 +161,7 @@ DNG_INLINE void multiply(const float* in, size_t in_row, size_t in_step, const f
 #pragma GCC unroll 16
   for (int r = 0; r < kCount; ++r) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) at(out + static_cast<size_t>(r) * out_row + v * kWidth) = sums[r][v];
+    for (int v = 0; v < kVectors; ++v) store(sums[r][v], out + static_cast<size_t>(r) * out_row + v * kWidth);
   }
 }
 
@@ -198,8 +203,8 @@ void tile(const float* points, size_t step, const float* bias, bool relu, const 
   const bool whole = rows == kWinogradTile && columns == kWinogradTile;
   for (int block = 0; block < shape.channels / kWidth; ++block, image += space) {
     const float* from = points + block * kWidth;
-    const Vector shift = bias != nullptr ? at(bias + block * kWidth) : Vector{};
-    const auto read = [&](int y, int x) { return at(from + static_cast<size_t>(y * kPatch + x) * step); };
+    const Vector shift = bias != nullptr ? load(bias + block * kWidth) : Vector{};
+    const auto read = [&](int y, int x) { return load(from + static_cast<size_t>(y * kPatch + x) * step); };
     const auto finish = [&](const Vector& value) {
       const Vector shifted = value + shift, zero = {};
       // Written so that NaN stays NaN and is noticed.
@@ -207,21 +212,21 @@ void tile(const float* points, size_t step, const float* bias, bool relu, const 
     };
     if (whole) {
       transform<TileLine>(read, [&](int y, int x, const Vector& value) {
-        at(image + static_cast<size_t>(y) * line + x * kWidth) = finish(value);
+        store(finish(value), image + static_cast<size_t>(y) * line + x * kWidth);
       });
       continue;
     }
     transform<TileLine>(read, [&](int y, int x, const Vector& value) {
-      if (y < rows && x < columns) at(image + static_cast<size_t>(y) * line + x * kWidth) = finish(value);
+      if (y < rows && x < columns) store(finish(value), image + static_cast<size_t>(y) * line + x * kWidth);
     });
   }
 }
 
 void filters(const float* nine, int filters, float* points, size_t step) {
   for (int n = 0; n < filters; n += kWidth) {
-    transform<FilterLine>([&](int y, int x) { return at(nine + (y * kFilter + x) * kPanel + n); },
+    transform<FilterLine>([&](int y, int x) { return load(nine + (y * kFilter + x) * kPanel + n); },
                           [&](int y, int x, const Vector& value) {
-                            at(points + static_cast<size_t>(y * kPatch + x) * step + n) = value;
+                            store(value, points + static_cast<size_t>(y * kPatch + x) * step + n);
                           });
   }
 }
@@ -231,11 +236,11 @@ void filters_gradient(const float* points, size_t step, int count, size_t sum_st
     transform<FilterGradientLine>(
         [&](int y, int x) {
           const float* from = points + static_cast<size_t>(y * kPatch + x) * step + n;
-          Vector sum = at(from);
-          for (int i = 1; i < count; ++i) sum += at(from + static_cast<size_t>(i) * sum_step);
+          Vector sum = load(from);
+          for (int i = 1; i < count; ++i) sum += load(from + static_cast<size_t>(i) * sum_step);
           return sum;
         },
-        [&](int y, int x, const Vector& value) { at(nine + (y * kFilter + x) * kPanel + n) = value; });
+        [&](int y, int x, const Vector& value) { store(value, nine + (y * kFilter + x) * kPanel + n); });
   }
 }
 
@@ -261,5 +266,5 @@ void multiply_transposed(const float* in, size_t in_row, const float* gradient, 
   }
 }
 
-constexpr Kernels kKernels{
+constexpr Loops kLoops{
     kPanel, patch, tile, tile_gradient, filters, filters_gradient, multiply_panels, multiply_transposed};

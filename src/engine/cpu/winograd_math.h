@@ -1,5 +1,5 @@
 // The arithmetic of Winograd's F(4x4, 3x3) (Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, CVPR
-// 2016) on images in blocks of channels (engine/layout.h), for processors with AVX2 or AVX-512.
+// 2016) on images in blocks of channels (engine/layout.h), for processors with AVX2, AVX-512 or NEON.
 //
 // A convolution Y = A^T [(G g G^T) * (B^T d B)] A of a patch d of 6x6 and a filter g of 3x3 gives a tile of 4x4. Each
 // of the 36 points of the product is a matrix product over the channels on its own: tiles x channels times channels x
