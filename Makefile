@@ -77,6 +77,10 @@ coverage:
 	  build/coverage
 	@cat build/coverage/lines.txt
 
+# Cross-compiles for 64-bit ARM and tests under QEMU, where the cross compiler is.
+arm64:
+	@JOBS=$(JOBS) scripts/arm64.sh
+
 # All linters. clang-tidy takes minutes: lint-fast is what .ci/run calls.
 lint: lint-fast
 	@$(CONFIGURE) -DDNG_TESTS=ON > /dev/null
