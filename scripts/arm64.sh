@@ -32,5 +32,5 @@ fi
 cmake --preset arm64 -DARM64_SYSROOT="$sysroot" -DDNG_WERROR=ON > build/arm64-configure.log 2>&1 ||
   { cat build/arm64-configure.log; exit 1; }
 cmake --build build/arm64 -j "${JOBS:-$(nproc)}" --target darknet dng_tests
-OMP_WAIT_POLICY=passive qemu-aarch64-static -L "$sysroot" build/arm64/tests/dng_tests --gtest_brief=1 \
+OMP_WAIT_POLICY=passive qemu-aarch64-static -cpu cortex-a72 -L "$sysroot" build/arm64/tests/dng_tests --gtest_brief=1 \
   --gtest_filter="$tests"
