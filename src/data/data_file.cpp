@@ -11,8 +11,9 @@
 namespace dng {
 namespace {
 
-constexpr int kMaxClasses = 1000000;
-const char* const kKeys[] = {"classes", "train", "valid", "labels", "names", "backup", "top", "superclasses"};
+constexpr int kMaxClasses = 1000000, kMaxPerClass = 100000000;
+const char* const kKeys[] = {"classes", "train", "train_per_class", "valid", "labels", "names",
+                             "backup",  "top",   "superclasses"};
 
 struct Entry {
   std::string value;
@@ -137,6 +138,9 @@ DataFile read_data_file(const std::string& path) {
   data.classes = integer_in(path, entries, "classes", 2, kMaxClasses);
   data.top = entries.count("top") != 0 ? integer_in(path, entries, "top", 1, data.classes) : std::min(5, data.classes);
   data.train = value("train");
+  if (entries.count("train_per_class") != 0) {
+    data.train_per_class = integer_in(path, entries, "train_per_class", 1, kMaxPerClass);
+  }
   data.valid = value("valid");
   data.labels = value("labels");
   data.names = value("names");

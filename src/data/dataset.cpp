@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "data/class_subset.h"
 #include "data/gzip.h"
 #include "data/image_file.h"
 #include "data/image_list.h"
@@ -22,7 +23,9 @@ void Dataset::decode_part(int64_t index, const ChooseRectangle& choose, Part* pa
   cut_part(image, choose(image.shape), part);
 }
 
-std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role) {
+namespace {
+
+std::unique_ptr<Dataset> open_whole(const DataFile& data, const std::string& path, const std::string& role) {
   prepare_opencv();
   if (path.empty()) fail("%s: key '%s' is missing; add '%s = FILE'", data.path.c_str(), role.c_str(), role.c_str());
   struct stat info {};
@@ -41,6 +44,15 @@ std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& p
   if (is_idx(bytes)) return open_idx(data, path, role, std::move(bytes));
   if (find_binary(bytes) == std::string::npos) return open_image_list(data, path, role, bytes);
   return open_cifar(data, path, role, std::move(bytes));
+}
+
+}  // namespace
+
+std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role) {
+  std::unique_ptr<Dataset> images = open_whole(data, path, role);
+  if (role != "train" || data.train_per_class == 0) return images;
+  return first_of_each_class(std::move(images), data.classes, data.train_per_class,
+                             format("%s: train_per_class = %d", data.path.c_str(), data.train_per_class));
 }
 
 }  // namespace dng

@@ -35,12 +35,14 @@ class Dataset {
 // Opens `path` (DataFile::train or ::valid). `role` is "train" or "valid", for errors. Everything that can be checked
 // without decoding is checked here: existence, record size, count, label range against data.classes, every listed image
 // file readable and every label found exactly once.
-//   CIFAR-10 binary   3073-byte records: label, 3072 bytes of R, G, B planes        (data.classes == 10)
-//   CIFAR-100 binary  3074-byte records: coarse label, fine label, 3072 bytes      (classes == 100: fine; == 20:
-//   coarse) IDX               images (magic 0x00000803), plain or gzipped; the labels lie beside it: "images-idx3" in
-//   the name
+// clang-format off
+//   CIFAR-10 binary   3073-byte records: label, 3072 bytes of R, G, B planes (data.classes == 10)
+//   CIFAR-100 binary  3074-byte records: coarse label, fine label, 3072 bytes (classes == 100: fine; == 20: coarse)
+//   IDX               images (magic 0x00000803), plain or gzipped; the labels lie beside it: "images-idx3" in the name
 //                     becomes "labels-idx1"
 //   list              text: one image path a line, optionally followed by a blank and its class index
+// clang-format on
+// The set of role "train" is what data.train_per_class leaves of it.
 std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role);
 
 }  // namespace dng

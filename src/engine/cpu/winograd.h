@@ -1,5 +1,6 @@
 // Convolutions of 3x3 and stride 1 by Winograd's F(4x4, 3x3) on a piece of the batch, on one thread; any number of
-// threads may run one at once. For processors with AVX2, AVX-512 or NEON; see engine/cpu/winograd_math.h for the arithmetic.
+// threads may run one at once. For processors with AVX2, AVX-512 or NEON; see engine/cpu/winograd_math.h for the
+// arithmetic.
 #pragma once
 
 #include <cstddef>
