@@ -23,7 +23,7 @@ SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 # What the build compiles: without nvcc not the host's code for CUDA, and one of the two hosts.
 TIDIED        = $(shell sed -n 's/^  "file": "\(.*\)",\{0,1\}$$/\1/p' $(BUILD)/compile_commands.json | grep -v '\.cu$$' | sort -u)
 
-.PHONY: all deps demo test-deps tests test bench gpu-check arm64 coverage lint lint-fast lint-tools format install package clean configure
+.PHONY: all deps demo test-deps tests test test-debian bench gpu-check arm64 coverage lint lint-fast lint-tools format install package clean configure
 
 # The program alone.
 all: configure
@@ -55,6 +55,12 @@ test-deps: deps
 
 test: test-deps tests
 	ctest --test-dir $(BUILD) --output-on-failure -j $(JOBS)
+
+# The README's two commands in a fresh Debian: make test-debian RELEASE=trixie (as root).
+RELEASE ?= trixie
+test-debian:
+	@$(MAKE) --no-print-directory deps PACKAGES=mmdebstrap
+	$(SUDO) scripts/test_debian.sh $(RELEASE)
 
 # BENCH='--quick' or other options of scripts/bench.py.
 bench: all

@@ -73,6 +73,38 @@ TEST_F(CifarBinary, PackedFilesAreToldByContent) {
   EXPECT_EQ(plain->hash(), packed->hash());
 }
 
+TEST_F(CifarBinary, TrainPerClassTakesTheFirstImagesOfEachClass) {
+  std::string records;
+  std::vector<Image> images;
+  const int labels[] = {7, 7, 3, 7, 3, 3};
+  for (int i = 0; i < 6; ++i) {
+    images.push_back(pattern_image(kCifar, i + 1));
+    records += cifar10_record(labels[i], images.back());
+  }
+  for (int other : {0, 1, 2, 4, 5, 6, 8, 9}) {
+    for (int i = 0; i < 2; ++i) records += cifar10_record(other, images[0]);
+  }
+  const std::string path = folder_.write("x.bin", records);
+  DataFile data = data_with_classes(10);
+  const uint64_t whole = open_dataset(data, path, "train")->hash();
+  data.train_per_class = 2;
+  const auto subset = open_dataset(data, path, "train");
+  ASSERT_EQ(subset->size(), 20);
+  const int kept[] = {0, 1, 2, 4};
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(subset->label(i), labels[kept[i]]);
+    EXPECT_EQ(bytes_of(*subset, i), planes_text(images[static_cast<size_t>(kept[i])]));
+    EXPECT_EQ(subset->sample_name(i), "x.bin record " + std::to_string(kept[i]));
+  }
+  EXPECT_EQ(subset->description(), "CIFAR10 binary, 22 images of 3x32x32, the first 2 of each class: 20 images");
+  EXPECT_NE(subset->hash(), whole);
+  EXPECT_EQ(open_dataset(data, path, "valid")->size(), 22) << "evaluation is on all images";
+  data.train_per_class = 1;
+  EXPECT_NE(open_dataset(data, path, "train")->hash(), subset->hash());
+  data.train_per_class = 3;
+  expect_error([&] { open_dataset(data, path, "train"); }, {"train_per_class = 3", "class 0 has 2 images"});
+}
+
 TEST_F(CifarBinary, ShortRecordsAreRefused) {
   const std::string record = cifar100_record(1, 2, pattern_image(kCifar, 1));
   const std::string path = folder_.write("x.bin", record + record.substr(0, 100));
