@@ -23,7 +23,7 @@ SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 # What the build compiles: without nvcc not the host's code for CUDA, and one of the two hosts.
 TIDIED        = $(shell sed -n 's/^  "file": "\(.*\)",\{0,1\}$$/\1/p' $(BUILD)/compile_commands.json | grep -v '\.cu$$' | sort -u)
 
-.PHONY: all deps demo test-deps tests test test-debian bench gpu-check arm64 coverage lint lint-fast lint-tools format install package clean configure
+.PHONY: all deps demo test-deps tests test test-debian bench gpu-check arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
 
 # The program alone.
 all: configure
@@ -105,11 +105,15 @@ lint-tools:
 format: lint-tools
 	clang-format -i $(SOURCES)
 
-install: all
+# What is installed beside the program: man page, completion, scripts.
+packaging: all
+	cmake --build $(BUILD) -j $(JOBS) --target packaging
+
+install: packaging
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
 # A Debian package, BUILD/darknet-generations_VERSION_ARCH.deb.
-package: all
+package: packaging
 	cd $(BUILD) && cpack -G DEB
 
 clean:
