@@ -29,7 +29,7 @@ if [ ! -d "$sysroot" ]; then
     done' "$VERSION_CODENAME" "$sysroot.new"
   mv "$sysroot.new" "$sysroot"
 fi
-cmake --preset arm64 -DARM64_SYSROOT="$sysroot" -DDNG_WERROR=ON > build/arm64-configure.log 2>&1 ||
+cmake --preset arm64 -DARM64_SYSROOT="$sysroot" -DDNG_TESTS=ON -DDNG_WERROR=ON > build/arm64-configure.log 2>&1 ||
   { cat build/arm64-configure.log; exit 1; }
 cmake --build build/arm64 -j "${JOBS:-$(nproc)}" --target darknet dng_tests
 OMP_WAIT_POLICY=passive qemu-aarch64-static -cpu cortex-a72 -L "$sysroot" build/arm64/tests/dng_tests --gtest_brief=1 \
