@@ -27,12 +27,13 @@ constexpr double kStatistics = 1e-4;
 // Losses over 20 steps, relative. Differences of rounding grow with every step, the faster the further the parameters
 // move, so that a bound holds only for so many steps; a wrong gradient is off by more in the second step. With kinks an
 // activation that flips begins it: a ResNet-20 stays below 1.3e-5 for the first steps and reached 3e-2 at the end (on
-// both hosts, with SSE4.1, AVX2 and AVX-512).
+// both hosts, with SSE4.1, AVX2 and AVX-512). Max pooling has kinks, too: a smooth network with it reached 1.8e-3 on a
+// Xeon with AVX-512.
 constexpr int kSteps = 20;
 constexpr double kRate = 0.01;
-constexpr double kSmoothLoss = 1e-3;
 constexpr int kFirstSteps = 5;
-constexpr double kKinkedLossAtFirst = 1e-3;
+constexpr double kLossAtFirst = 1e-3;
+constexpr double kSmoothLoss = 4e-3;
 constexpr double kKinkedLoss = 6e-2;
 
 struct Sample {
@@ -44,7 +45,7 @@ struct Sample {
 
   double gradient_bound() const { return smooth ? kSmoothGradient : kKinkedGradient; }
   double loss_bound(size_t step) const {
-    return smooth ? kSmoothLoss : step < kFirstSteps ? kKinkedLossAtFirst : kKinkedLoss;
+    return step < kFirstSteps ? kLossAtFirst : smooth ? kSmoothLoss : kKinkedLoss;
   }
   std::string text() const { return net_text(batch, input) + layers; }
 };
