@@ -24,8 +24,7 @@
 namespace dng::bench {
 namespace {
 
-const char* const kUsage =
-    "image_pipeline DATA [-enlarge WIDTHxHEIGHT] [-count N] [-threads T] [-rounds N] [-seconds S]";
+const char* const kSynopsis = "DATA [-enlarge WIDTHxHEIGHT] [-count N] [-threads T] [-rounds N] [-seconds S]";
 constexpr int kBatch = 16;
 constexpr int kQuality = 90;  // of enlarged images
 const Geometry kNetwork = {3, 224, 224};
@@ -162,15 +161,15 @@ void measure(const ImageSet& set, const std::string& name, int threads, int roun
 }
 
 int run(int argc, char** argv) {
-  const Arguments arguments(
-      std::vector<std::string>(argv + 1, argv + argc),
-      {{"-enlarge", true}, {"-count", true}, {"-threads", true}, {"-rounds", true}, {"-seconds", true}}, 1, 1, kUsage);
+  const Arguments arguments(std::vector<std::string>(argv + 1, argv + argc), kSynopsis,
+                            std::string("image_pipeline ") + kSynopsis);
   const std::string size = arguments.text("-enlarge", "500x375");
   const std::vector<std::string> sides = split(size, 'x');
   int64_t width = 0, height = 0;
   if (sides.size() != 2 || !parse_integer(sides[0], &width) || !parse_integer(sides[1], &height) || width < 1 ||
       height < 1 || width > 8192 || height > 8192) {
-    fail_usage("-enlarge %s: allowed is WIDTHxHEIGHT, each from 1 to 8192; usage: %s", quoted(size).c_str(), kUsage);
+    fail_usage("-enlarge %s: allowed is WIDTHxHEIGHT, each from 1 to 8192; usage: %s", quoted(size).c_str(),
+               arguments.usage().c_str());
   }
   const auto count = static_cast<size_t>(arguments.integer("-count", 400, 1, 1 << 20));
   const int threads = static_cast<int>(arguments.integer("-threads", 1, 1, 1024));

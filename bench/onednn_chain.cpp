@@ -17,7 +17,7 @@
 namespace dng::bench {
 namespace {
 
-const char* const kUsage = "onednn_chain CFG [-batch N] [-threads T] [-seconds S] [-mode train|infer] [-v]";
+const char* const kSynopsis = "CFG [-batch N] [-threads T] [-seconds S] [-mode train|infer] [-v]";
 
 // The candidates take turns, so that a short disturbance does not fall on one of them alone.
 constexpr int kTurns = 4;
@@ -90,12 +90,11 @@ std::string onednn_version() {
 }
 
 int run(int argc, char** argv) {
-  const Arguments arguments(std::vector<std::string>(argv + 1, argv + argc),
-                            {{"-batch", true}, {"-threads", true}, {"-seconds", true}, {"-mode", true}, {"-v", false}},
-                            1, 1, kUsage);
+  const Arguments arguments(std::vector<std::string>(argv + 1, argv + argc), kSynopsis,
+                            std::string("onednn_chain ") + kSynopsis);
   const std::string mode = arguments.text("-mode", "train");
   if (mode != "train" && mode != "infer") {
-    fail_usage("-mode %s: allowed are train and infer; usage: %s", quoted(mode).c_str(), kUsage);
+    fail_usage("-mode %s: allowed are train and infer; usage: %s", quoted(mode).c_str(), arguments.usage().c_str());
   }
   const NetworkConfig config = read_network_config(arguments.positional()[0]);
   const int batch = static_cast<int>(arguments.integer("-batch", config.mini_batch, 1, 1 << 20));
