@@ -169,16 +169,19 @@ dnnl::batch_normalization_forward::primitive_desc training_normalization(const P
   return describe_batch_norm(engine, prop_kind::forward_training, blocked(work.shape, batch), kEpsilon, kTrainingFlags);
 }
 
+memory::desc of_channels(const Pointwise& work) { return {{work.shape.channels}, kType, memory::format_tag::a}; }
+
+// Those of forward and backward.
 std::vector<Argument> normalization_arguments(const dnnl::batch_normalization_forward::primitive_desc& pd,
                                               const Pointwise& work) {
-  const memory::desc channels({work.shape.channels}, kType, memory::format_tag::a);
-  return {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_SCALE, channels), argument(DNNL_ARG_SHIFT, channels),
+  return {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_SCALE, of_channels(work)),
           argument(DNNL_ARG_MEAN, pd.mean_desc()), argument(DNNL_ARG_VARIANCE, pd.variance_desc())};
 }
 
 Candidate normalization_forward(const Pointwise& work, int batch, const dnnl::engine& engine) {
   const auto pd = training_normalization(work, batch, engine);
   std::vector<Argument> arguments = normalization_arguments(pd, work);
+  arguments.push_back(argument(DNNL_ARG_SHIFT, of_channels(work)));
   arguments.push_back(argument(DNNL_ARG_DST, pd.dst_desc()));
   arguments.push_back(argument(DNNL_ARG_WORKSPACE, pd.workspace_desc()));
   return {pd.impl_info_str(), {{dnnl::batch_normalization_forward(pd), arguments}}};
@@ -188,11 +191,11 @@ Candidate normalization_backward(const Pointwise& work, int batch, const dnnl::e
   const auto forward = training_normalization(work, batch, engine);
   const auto pd = describe_batch_norm_backward(engine, forward, blocked(work.shape, batch), kEpsilon, kTrainingFlags);
   std::vector<Argument> arguments = normalization_arguments(forward, work);
-  const memory::desc channels({work.shape.channels}, kType, memory::format_tag::a);
+  if (kBatchNormBackwardTakesShift) arguments.push_back(argument(DNNL_ARG_SHIFT, of_channels(work)));
   arguments.push_back(argument(DNNL_ARG_DIFF_DST, pd.diff_dst_desc()));
   arguments.push_back(argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()));
-  arguments.push_back(argument(DNNL_ARG_DIFF_SCALE, channels));
-  arguments.push_back(argument(DNNL_ARG_DIFF_SHIFT, channels));
+  arguments.push_back(argument(DNNL_ARG_DIFF_SCALE, of_channels(work)));
+  arguments.push_back(argument(DNNL_ARG_DIFF_SHIFT, of_channels(work)));
   arguments.push_back(argument(DNNL_ARG_WORKSPACE, forward.workspace_desc()));
   return {pd.impl_info_str(), {{dnnl::batch_normalization_backward(pd), arguments}}};
 }
@@ -201,6 +204,7 @@ Candidate normalization_inference(const Pointwise& work, int batch, const dnnl::
   const auto pd = describe_batch_norm(engine, prop_kind::forward_inference, blocked(work.shape, batch), kEpsilon,
                                       kTrainingFlags | dnnl::normalization_flags::use_global_stats);
   std::vector<Argument> arguments = normalization_arguments(pd, work);
+  arguments.push_back(argument(DNNL_ARG_SHIFT, of_channels(work)));
   arguments.push_back(argument(DNNL_ARG_DST, pd.dst_desc()));
   return {pd.impl_info_str(), {{dnnl::batch_normalization_forward(pd), arguments}}};
 }

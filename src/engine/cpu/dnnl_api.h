@@ -59,4 +59,7 @@ inline dnnl::batch_normalization_backward::primitive_desc describe_batch_norm_ba
 #endif
 }
 
+// Whether the backward pass of batch norm is given its shift, as an argument that it does not read.
+constexpr bool kBatchNormBackwardTakesShift = DNNL_VERSION_MAJOR < 3;
+
 }  // namespace dng
