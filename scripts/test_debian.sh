@@ -2,6 +2,7 @@
 # The README's two commands in a fresh Debian of another release, in a folder that is removed afterwards.
 #   scripts/test_debian.sh RELEASE [LOG_FOLDER]     RELEASE: bookworm, trixie, testing, ...
 # Needs root (chroot, mounts) and mmdebstrap. COMMANDS: what to run there instead, for instance "make test".
+# APT_OPTION: an option of apt, for instance 'Acquire::Check-Valid-Until "false"' for a mirror of the past.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,7 +23,7 @@ log=$logs/$release.log
 root=$(mktemp -d)
 trap 'rm -rf --one-file-system "$root"' EXIT
 echo "$release: making the system"
-mmdebstrap --variant=minbase --include=ca-certificates,git,make "$release" "$root" > "$log" 2>&1 || {
+mmdebstrap --variant=minbase ${APT_OPTION:+--aptopt="$APT_OPTION"} --include=ca-certificates,git,make "$release" "$root" > "$log" 2>&1 || {
   tail -n 5 "$log" >&2
   die "mmdebstrap cannot make $release, see $log"
 }
