@@ -62,6 +62,6 @@ class AvgpoolKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_avgpool(const LayerConfig&) { return std::make_unique<AvgpoolKernel>(); }
+std::unique_ptr<gpu::Kernel> make_avgpool(const graph::LayerConfig&) { return std::make_unique<AvgpoolKernel>(); }
 
 }  // namespace dng::DNG_GPU

@@ -5,8 +5,8 @@
 
 namespace dng::DNG_GPU {
 
-std::unique_ptr<gpu::Kernel> make_confidence_penalty(const LayerConfig& layer) {
-  return make_cost(confidence_penalty_formula(layer));
+std::unique_ptr<gpu::Kernel> make_confidence_penalty(const graph::LayerConfig& layer) {
+  return make_cost(layers::confidence_penalty_formula(layer));
 }
 
 }  // namespace dng::DNG_GPU

@@ -5,12 +5,12 @@
 // It equals plain [softmax] bit for bit at beta = 0. Shapes, sign and numerics: layers/cost.h.
 #pragma once
 
-#include "engine/op.h"
-#include "layers/cost_formulas.h"
+#include "graph/op.h"
+#include "src/math/cost_formulas.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op confidence_penalty_op();
-ConfidencePenaltyFormula confidence_penalty_formula(const LayerConfig& layer);
+graph::Op confidence_penalty_op();
+math::ConfidencePenaltyFormula confidence_penalty_formula(const graph::LayerConfig& layer);
 
-}  // namespace dng
+}  // namespace dng::layers

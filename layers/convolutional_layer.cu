@@ -12,22 +12,22 @@ namespace {
 
 class ConvolutionalKernel final : public gpu::Kernel {
  public:
-  ConvolutionalKernel(const LayerConfig& layer, Activation activation)
+  ConvolutionalKernel(const graph::LayerConfig& layer, math::Activation activation)
       : activation_(activation),
         size_(layer.options.integer("size")),
         stride_(layer.options.integer("stride")),
-        padding_(convolution_padding(layer.options)),
+        padding_(layers::convolution_padding(layer.options)),
         groups_(layer.options.integer("groups")),
         batch_normalize_(layer.options.flag("batch_normalize")) {}
 
-  bool take_over(Activation activation) override {
-    if (activation_ != Activation::kLinear) return false;
+  bool take_over(math::Activation activation) override {
+    if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
   }
   bool can_subsample() const override { return size_ == 1 && stride_ == 1 && padding_ == 0; }
-  bool take_sum(Activation activation) override {
-    if (!batch_normalize_ || sums_ || activation_ != Activation::kLinear) return false;
+  bool take_sum(math::Activation activation) override {
+    if (!batch_normalize_ || sums_ || activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     sums_ = true;
     return true;
@@ -35,7 +35,7 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   gpu::Needs needs(const gpu::Node& node) const override {
     gpu::Needs needs;
-    needs.reads_output = activation_ != Activation::kLinear && (!batch_normalize_ || sums_);
+    needs.reads_output = activation_ != math::Activation::kLinear && (!batch_normalize_ || sums_);
     needs.kept = batch_normalize_ ? node.size() * gpu::bytes_of(node.type) : 0;
     needs.constants = batch_normalize_ ? BatchNorm::constants(node) : 0;
     if (folds(node)) needs.constants = folded_bias_at(node) + static_cast<size_t>(node.out().channels);
@@ -114,8 +114,8 @@ class ConvolutionalKernel final : public gpu::Kernel {
   static void* folded_bias(const gpu::Node& node) { return node.constants + folded_bias_at(node); }
 
   void folded_forward(gpu::Node& node) const {
-    const bool relu = activation_ == Activation::kRelu;
-    if ((relu || activation_ == Activation::kLinear) &&
+    const bool relu = activation_ == math::Activation::kRelu;
+    if ((relu || activation_ == math::Activation::kLinear) &&
         convolution_->forward_fused(node.input(), folded_weights(node), folded_bias(node), addend(node), relu,
                                     node.output)) {
       return;
@@ -158,14 +158,14 @@ class ConvolutionalKernel final : public gpu::Kernel {
     gpu::with_vectors(node.type, node.out().channels, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
-      const T* y = activation_ == Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
+      const T* y = activation_ == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
       sum_columns<V>(*node.gpu, node.rows(), node.out().channels, node.partial, node.counters,
                      BiasGradientBody<T, V>{static_cast<T*>(node.delta), y, activation_, node.out().channels,
                                             node.learns ? node.bias.gradient : nullptr});
     });
   }
 
-  Activation activation_;
+  math::Activation activation_;
   int size_, stride_, padding_, groups_;
   bool batch_normalize_;
   bool sums_ = false;  // adds its second source
@@ -175,9 +175,9 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_convolutional(const LayerConfig& layer) {
-  Activation activation{};
-  if (!find_activation(layer.options.text("activation"), &activation)) return nullptr;
+std::unique_ptr<gpu::Kernel> make_convolutional(const graph::LayerConfig& layer) {
+  math::Activation activation{};
+  if (!math::find_activation(layer.options.text("activation"), &activation)) return nullptr;
   return std::make_unique<ConvolutionalKernel>(layer, activation);
 }
 

@@ -3,22 +3,22 @@
 #include <vector>
 
 #include "base/error.h"
-#include "engine/cpu/parallel.h"
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
+#include "cpu/parallel.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
 // Softmax and a cost on the CPU.
-class CostKernel final : public Kernel {
+class CostKernel final : public cpu::Kernel {
  public:
   CostKernel(std::unique_ptr<Cost> cost, int classes) : cost_(std::move(cost)), classes_(classes) {}
 
   // Training and evaluation: the whole batch, from the stored logits.
-  void forward(Node& node, Pass& pass) override {
+  void forward(cpu::Node& node, cpu::Pass& pass) override {
     const float* input = node.input(pass);
     losses_.assign(static_cast<size_t>(node.batch), 0.0);
-    for_ranges(node.batch, 1, [&](const Range& image, Scratch& scratch) {
+    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch& scratch) {
       const size_t row = image.offset(static_cast<size_t>(classes_));
       double* z = reinterpret_cast<double*>(scratch.take(10 * static_cast<size_t>(classes_)));
       double* log_f = z + classes_;
@@ -26,14 +26,14 @@ class CostKernel final : public Kernel {
       double* teacher = f + classes_;
       double* gradient = teacher + classes_;
       for (int j = 0; j < classes_; ++j) z[j] = input[row + j];
-      log_softmax(classes_, z, log_f, f);
+      math::log_softmax(classes_, z, log_f, f);
       for (int j = 0; j < classes_; ++j) node.output[row + j] = static_cast<float>(f[j]);
       const bool scored = pass.labels != nullptr && image.first < pass.count;
       if (scored) {
         if (pass.teacher != nullptr) {
           for (int j = 0; j < classes_; ++j) teacher[j] = pass.teacher[row + j];
         }
-        const CostRow<double> sample{
+        const math::CostRow<double> sample{
             classes_, z, log_f, f, pass.labels[image.first], pass.teacher != nullptr ? teacher : nullptr};
         losses_[static_cast<size_t>(image.first)] = cost_->evaluate(sample, pass.epoch, gradient);
       }
@@ -44,7 +44,7 @@ class CostKernel final : public Kernel {
     for (const double loss : losses_) pass.loss += loss;
   }
 
-  void backward(Node& node, Pass&) override {
+  void backward(cpu::Node& node, cpu::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     const size_t count = static_cast<size_t>(node.batch) * static_cast<size_t>(classes_);
@@ -52,7 +52,7 @@ class CostKernel final : public Kernel {
   }
 
   // Network runs forward instead, once all logits are there.
-  void infer(const Node&, int, const View*, float*, size_t, Scratch*) override {}
+  void infer(const cpu::Node&, int, const cpu::View*, float*, size_t, cpu::Scratch*) override {}
 
   std::string describe() const override { return cost_->describe(); }
 
@@ -64,20 +64,20 @@ class CostKernel final : public Kernel {
 
 }  // namespace
 
-Op cost_op(const std::string& section, const std::string& summary, const CostFactory& factory) {
-  Op op(section, Op::Kind::kCost, summary);
+graph::Op cost_op(const std::string& section, const std::string& summary, const graph::CostFactory& factory) {
+  graph::Op op(section, graph::Op::Kind::kCost, summary);
   op.cost = factory;
-  op.shaped([](LayerConfig* layer, const ShapeContext&) {
+  op.shaped([](graph::LayerConfig* layer, const graph::ShapeContext&) {
       layer->out = {static_cast<int>(layer->in.size()), 1, 1};
     })
       // It owns output, delta and cost, and stays the network's output.
-      .stand_in([](const LayerConfig&) {
-        return CfgSection{"softmax", 0, {{"groups", "1", 0}}};
+      .stand_in([](const graph::LayerConfig&) {
+        return cfg::CfgSection{"softmax", 0, {{"groups", "1", 0}}};
       })
-      .kernel(Device::kCpu, [factory](const LayerConfig& layer) {
+      .kernel(graph::Device::kCpu, [factory](const graph::LayerConfig& layer) {
         return std::make_unique<CostKernel>(factory(layer), static_cast<int>(layer.out.size()));
       });
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

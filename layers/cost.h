@@ -9,22 +9,22 @@
 #include <memory>
 #include <string>
 
-#include "engine/op.h"
-#include "layers/cost_math.h"
+#include "graph/op.h"
+#include "src/math/cost_math.h"
 
-namespace dng {
+namespace dng::layers {
 
 class Cost {
  public:
   virtual ~Cost() = default;
   // Loss of one sample, and dL/dz in gradient[C]. `epoch` is the epochs done so far. Called from several threads at
   // once.
-  virtual double evaluate(const CostRow<double>& row, double epoch, double* gradient) = 0;
+  virtual double evaluate(const math::CostRow<double>& row, double epoch, double* gradient) = 0;
   // What the options amount to, for the start of a run, e.g. "eta 0.428571 (confidence 0.6), k 5, primary top".
   virtual std::string describe() const = 0;
 };
 
 // The op of a cost: shape, stand-in for the host and CPU kernel around `factory`, which stays reachable as Op::cost.
-Op cost_op(const std::string& section, const std::string& summary, const CostFactory& factory);
+graph::Op cost_op(const std::string& section, const std::string& summary, const graph::CostFactory& factory);
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -5,7 +5,7 @@
 #include "gpu/dispatch.h"
 #include "gpu/kernel.h"
 #include "gpu/launch.h"
-#include "layers/cost_formulas.h"
+#include "src/math/cost_formulas.h"
 
 namespace dng::DNG_GPU {
 
@@ -39,7 +39,7 @@ struct CostBody {
     for (int j = lanes.first(); j < classes; j += lanes.step())
       z[j] = static_cast<double>(gpu::to_float(logits[at + j]));
     lanes.meet();
-    log_softmax(classes, z, log_f, f, lanes);
+    math::log_softmax(classes, z, log_f, f, lanes);
     for (int j = lanes.first(); j < classes; j += lanes.step()) probabilities[at + j] = static_cast<float>(f[j]);
     const bool taught = step->has_teacher != 0;
     const bool score = scores && step->has_labels != 0 && sample < step->count && (taught || !asks_teacher);
@@ -50,8 +50,8 @@ struct CostBody {
       }
       lanes.meet();
       const int label = labels[sample];
-      const CostRow<double> row{classes, z, log_f, f, label, taught ? t : nullptr};
-      result.loss = formula(row, step->epoch, CostScratch{gradient + classes, ranks + at}, gradient, lanes);
+      const math::CostRow<double> row{classes, z, log_f, f, label, taught ? t : nullptr};
+      result.loss = formula(row, step->epoch, math::CostScratch{gradient + classes, ranks + at}, gradient, lanes);
       const float mine = probabilities[at + label];
       int64_t ahead = 0;
       for (int j = lanes.first(); j < classes; j += lanes.step()) {

@@ -5,8 +5,8 @@
 
 namespace dng::DNG_GPU {
 
-std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer) {
-  using Factory = std::unique_ptr<gpu::Kernel> (*)(const LayerConfig&);
+std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) {
+  using Factory = std::unique_ptr<gpu::Kernel> (*)(const graph::LayerConfig&);
   static const std::map<std::string, Factory> factories = {
       {"activation", make_activation},
       {"avgpool", make_avgpool},

@@ -5,6 +5,8 @@
 
 namespace dng::DNG_GPU {
 
-std::unique_ptr<gpu::Kernel> make_distill(const LayerConfig& layer) { return make_cost(distill_formula(layer), true); }
+std::unique_ptr<gpu::Kernel> make_distill(const graph::LayerConfig& layer) {
+  return make_cost(layers::distill_formula(layer), true);
+}
 
 }  // namespace dng::DNG_GPU

@@ -12,12 +12,12 @@
 // equals plain [softmax] bit for bit at lambda = 0. Shapes, sign and numerics: layers/cost.h.
 #pragma once
 
-#include "engine/op.h"
-#include "layers/cost_formulas.h"
+#include "graph/op.h"
+#include "src/math/cost_formulas.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op distill_op();
-DistillFormula distill_formula(const LayerConfig& layer);
+graph::Op distill_op();
+math::DistillFormula distill_formula(const graph::LayerConfig& layer);
 
-}  // namespace dng
+}  // namespace dng::layers

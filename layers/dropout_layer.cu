@@ -65,7 +65,7 @@ class DropoutKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_dropout(const LayerConfig& layer) {
+std::unique_ptr<gpu::Kernel> make_dropout(const graph::LayerConfig& layer) {
   return std::make_unique<DropoutKernel>(layer.options.real("probability"));
 }
 

@@ -5,8 +5,8 @@
 
 namespace dng::DNG_GPU {
 
-std::unique_ptr<gpu::Kernel> make_label_smoothing(const LayerConfig& layer) {
-  return make_cost(label_smoothing_formula(layer));
+std::unique_ptr<gpu::Kernel> make_label_smoothing(const graph::LayerConfig& layer) {
+  return make_cost(layers::label_smoothing_formula(layer));
 }
 
 }  // namespace dng::DNG_GPU

@@ -5,12 +5,12 @@
 // It equals plain [softmax] bit for bit at epsilon = 0. Shapes, sign and numerics: layers/cost.h.
 #pragma once
 
-#include "engine/op.h"
-#include "layers/cost_formulas.h"
+#include "graph/op.h"
+#include "src/math/cost_formulas.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op label_smoothing_op();
-LabelSmoothingFormula label_smoothing_formula(const LayerConfig& layer);
+graph::Op label_smoothing_op();
+math::LabelSmoothingFormula label_smoothing_formula(const graph::LayerConfig& layer);
 
-}  // namespace dng
+}  // namespace dng::layers

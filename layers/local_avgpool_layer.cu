@@ -56,7 +56,8 @@ struct LocalAvgpoolGradientBody {
 
 class LocalAvgpoolKernel final : public gpu::Kernel {
  public:
-  explicit LocalAvgpoolKernel(const LayerConfig& layer) : windows_(pool_window(layer.options), layer.in, layer.out) {}
+  explicit LocalAvgpoolKernel(const graph::LayerConfig& layer)
+      : windows_(layers::pool_window(layer.options), layer.in, layer.out) {}
   gpu::Needs needs(const gpu::Node&) const override {
     gpu::Needs needs;
     needs.reads_input = needs.reads_output = false;
@@ -85,7 +86,7 @@ class LocalAvgpoolKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_local_avgpool(const LayerConfig& layer) {
+std::unique_ptr<gpu::Kernel> make_local_avgpool(const graph::LayerConfig& layer) {
   return std::make_unique<LocalAvgpoolKernel>(layer);
 }
 

@@ -60,8 +60,8 @@ struct MaxpoolGradientBody {
 
 class MaxpoolKernel final : public gpu::Kernel {
  public:
-  explicit MaxpoolKernel(const LayerConfig& layer)
-      : window_(pool_window(layer.options)), windows_(window_, layer.in, layer.out) {}
+  explicit MaxpoolKernel(const graph::LayerConfig& layer)
+      : window_(layers::pool_window(layer.options)), windows_(window_, layer.in, layer.out) {}
   int thins_by() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
   gpu::Needs needs(const gpu::Node& node) const override {
     gpu::Needs needs;
@@ -90,12 +90,14 @@ class MaxpoolKernel final : public gpu::Kernel {
     });
   }
 
-  PoolWindow window_;
+  layers::PoolWindow window_;
   Windows windows_;
 };
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_maxpool(const LayerConfig& layer) { return std::make_unique<MaxpoolKernel>(layer); }
+std::unique_ptr<gpu::Kernel> make_maxpool(const graph::LayerConfig& layer) {
+  return std::make_unique<MaxpoolKernel>(layer);
+}
 
 }  // namespace dng::DNG_GPU

@@ -48,7 +48,7 @@ struct PartBody {
 
 class RouteKernel final : public gpu::Kernel {
  public:
-  explicit RouteKernel(const LayerConfig& layer)
+  explicit RouteKernel(const graph::LayerConfig& layer)
       : groups_(layer.options.has("groups") ? layer.options.integer("groups") : 1),
         group_(groups_ > 1 ? layer.options.integer("group_id") : 0),
         parts_(layer.sources.size()) {}
@@ -108,6 +108,8 @@ class RouteKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_route(const LayerConfig& layer) { return std::make_unique<RouteKernel>(layer); }
+std::unique_ptr<gpu::Kernel> make_route(const graph::LayerConfig& layer) {
+  return std::make_unique<RouteKernel>(layer);
+}
 
 }  // namespace dng::DNG_GPU

@@ -2,28 +2,29 @@
 
 #include "layers/cost.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
 class SoftmaxCost final : public Cost {
  public:
-  double evaluate(const CostRow<double>& row, double, double* gradient) override {
-    return cross_entropy(row, gradient);
+  double evaluate(const math::CostRow<double>& row, double, double* gradient) override {
+    return math::cross_entropy(row, gradient);
   }
   std::string describe() const override { return "cross entropy"; }
 };
 
 }  // namespace
 
-Op softmax_op() {
-  Op op = cost_op("softmax", "plain cross entropy", [](const LayerConfig&) { return std::make_unique<SoftmaxCost>(); });
+graph::Op softmax_op() {
+  graph::Op op = cost_op("softmax", "plain cross entropy",
+                         [](const graph::LayerConfig&) { return std::make_unique<SoftmaxCost>(); });
   op.alias("soft")
-      .option(integer_option("groups", "1", 1, 1, "as Darknet writes it"))
-      .option(real_option("temperature", "1", 1, 1, "as Darknet writes it"))
+      .option(cfg::integer_option("groups", "1", 1, 1, "as Darknet writes it"))
+      .option(cfg::real_option("temperature", "1", 1, 1, "as Darknet writes it"))
       .refuse("tree", "hierarchies of classes are not trained here; remove it")
       .refuse("spatial", "a classifier's softmax is not spatial; remove it")
       .refuse("noloss", "a classifier needs its loss; remove it");
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

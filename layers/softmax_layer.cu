@@ -5,6 +5,6 @@
 
 namespace dng::DNG_GPU {
 
-std::unique_ptr<gpu::Kernel> make_softmax(const LayerConfig&) { return make_cost(SoftmaxFormula{}); }
+std::unique_ptr<gpu::Kernel> make_softmax(const graph::LayerConfig&) { return make_cost(math::SoftmaxFormula{}); }
 
 }  // namespace dng::DNG_GPU

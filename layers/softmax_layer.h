@@ -4,10 +4,10 @@
 //   temperature  1         only 1
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op softmax_op();
+graph::Op softmax_op();
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -5,20 +5,20 @@
 #include "base/error.h"
 #include "layers/cost.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
 class TsdCost final : public Cost {
  public:
-  explicit TsdCost(const LayerConfig& layer)
+  explicit TsdCost(const graph::LayerConfig& layer)
       : formula_(tsd_formula(layer)),
         confidence_(layer.options.given("confidence") ? layer.options.real("confidence") : 0) {}
 
-  double evaluate(const CostRow<double>& row, double epoch, double* gradient) override {
+  double evaluate(const math::CostRow<double>& row, double epoch, double* gradient) override {
     // Samples are evaluated by several threads at once.
     static thread_local std::vector<unsigned char> rank;
     rank.resize(static_cast<size_t>(row.classes));
-    return formula_(row, epoch, {nullptr, rank.data()}, gradient, OneLane());
+    return formula_(row, epoch, {nullptr, rank.data()}, gradient, math::OneLane());
   }
 
   std::string describe() const override {
@@ -30,12 +30,12 @@ class TsdCost final : public Cost {
   }
 
  private:
-  TsdFormula formula_;
+  math::TsdFormula formula_;
   double confidence_;
 };
 
-void check(const LayerConfig& layer, const ShapeContext&) {
-  const Options& o = layer.options;
+void check(const graph::LayerConfig& layer, const graph::ShapeContext&) {
+  const cfg::Options& o = layer.options;
   const int k = o.integer("k"), classes = static_cast<int>(layer.out.size());
   if (k > classes) {
     fail("%s: found %d, the network has %d outputs; allowed is 2 to %d", o.where("k").c_str(), k, classes, classes);
@@ -59,23 +59,25 @@ double eta_of_confidence(double confidence, int k) {
   return confidence >= 1 ? 1 : confidence * k / (k - 1 + confidence * k);
 }
 
-TsdFormula tsd_formula(const LayerConfig& layer) {
-  const Options& o = layer.options;
+math::TsdFormula tsd_formula(const graph::LayerConfig& layer) {
+  const cfg::Options& o = layer.options;
   const int k = o.integer("k");
   const double eta = o.given("confidence") ? eta_of_confidence(o.real("confidence"), k) : o.real("eta");
   return {eta, o.real("warmup_epochs"), k, o.text("primary") == "truth"};
 }
 
-Op tsd_op() {
-  Op op = cost_op("tsd", "cross entropy plus top-score difference: the tolerant patriarch",
-                  [](const LayerConfig& layer) { return std::make_unique<TsdCost>(layer); });
-  op.option(ours(real_option("eta", "", 0, 1, "weight of the cross entropy, literally")))
-      .option(open_low(ours(real_option("confidence", "", 0, 1, "wanted on the primary class, instead of eta"))))
-      .option(ours(integer_option("k", "5", 2, 1 << 20, "scores compared, the primary one included")))
-      .option(ours(choice_option("primary", "top", {"top", "truth"}, "the largest output, or the label")))
-      .option(ours(real_option("warmup_epochs", "0", 0, 1e6, "epochs over which eta falls from 1 to its value")))
+graph::Op tsd_op() {
+  graph::Op op = cost_op("tsd", "cross entropy plus top-score difference: the tolerant patriarch",
+                         [](const graph::LayerConfig& layer) { return std::make_unique<TsdCost>(layer); });
+  op.option(cfg::ours(cfg::real_option("eta", "", 0, 1, "weight of the cross entropy, literally")))
+      .option(cfg::open_low(
+          cfg::ours(cfg::real_option("confidence", "", 0, 1, "wanted on the primary class, instead of eta"))))
+      .option(cfg::ours(cfg::integer_option("k", "5", 2, 1 << 20, "scores compared, the primary one included")))
+      .option(cfg::ours(cfg::choice_option("primary", "top", {"top", "truth"}, "the largest output, or the label")))
+      .option(
+          cfg::ours(cfg::real_option("warmup_epochs", "0", 0, 1e6, "epochs over which eta falls from 1 to its value")))
       .checked(check);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -5,6 +5,6 @@
 
 namespace dng::DNG_GPU {
 
-std::unique_ptr<gpu::Kernel> make_tsd(const LayerConfig& layer) { return make_cost(tsd_formula(layer)); }
+std::unique_ptr<gpu::Kernel> make_tsd(const graph::LayerConfig& layer) { return make_cost(layers::tsd_formula(layer)); }
 
 }  // namespace dng::DNG_GPU

@@ -13,15 +13,15 @@
 // Shapes, sign and numerics: layers/cost.h.
 #pragma once
 
-#include "engine/op.h"
-#include "layers/cost_formulas.h"
+#include "graph/op.h"
+#include "src/math/cost_formulas.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op tsd_op();
-TsdFormula tsd_formula(const LayerConfig& layer);
+graph::Op tsd_op();
+math::TsdFormula tsd_formula(const graph::LayerConfig& layer);
 
 // eta for a wanted confidence u on the primary class; u in (1/k, 1], and u = 1 gives 1.
 double eta_of_confidence(double confidence, int k);
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -1,4 +1,4 @@
-// The costs' maths shared by several lanes, as a warp of a GPU runs it (layers/cost_math.h): threads stand for lanes
+// The costs' maths shared by several lanes, as a warp of a GPU runs it (src/math/cost_math.h): threads stand for lanes
 // here, and must come to what one lane does alone.
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "layers/cost_formulas.h"
+#include "src/math/cost_formulas.h"
 
 namespace dng {
 namespace {
@@ -102,9 +102,9 @@ template <class Formula, class Lanes>
 double run(const Formula& formula, Sample* s, std::vector<double>* numbers, std::vector<unsigned char>* rank,
            std::vector<double>* gradient, const Lanes& lanes) {
   const int classes = static_cast<int>(s->z.size());
-  log_softmax(classes, s->z.data(), s->log_f.data(), s->f.data(), lanes);
-  const CostRow<double> row{classes, s->z.data(), s->log_f.data(), s->f.data(), s->label, s->teacher.data()};
-  return formula(row, 0.5, CostScratch{numbers->data(), rank->data()}, gradient->data(), lanes);
+  math::log_softmax(classes, s->z.data(), s->log_f.data(), s->f.data(), lanes);
+  const math::CostRow<double> row{classes, s->z.data(), s->log_f.data(), s->f.data(), s->label, s->teacher.data()};
+  return formula(row, 0.5, math::CostScratch{numbers->data(), rank->data()}, gradient->data(), lanes);
 }
 
 template <class Formula>
@@ -115,7 +115,7 @@ void expect_the_same(const Formula& formula) {
       Sample one(classes, seed), shared(classes, seed);
       std::vector<double> numbers(3 * count), gradient(count), expected(count);
       std::vector<unsigned char> rank(count);
-      const double loss = run(formula, &one, &numbers, &rank, &expected, OneLane());
+      const double loss = run(formula, &one, &numbers, &rank, &expected, math::OneLane());
       std::vector<double> losses(kLanes);
       Crowd crowd;
       std::vector<std::thread> threads;
@@ -132,17 +132,17 @@ void expect_the_same(const Formula& formula) {
   }
 }
 
-TEST(CostLanes, CrossEntropy) { expect_the_same(SoftmaxFormula{}); }
+TEST(CostLanes, CrossEntropy) { expect_the_same(math::SoftmaxFormula{}); }
 TEST(CostLanes, TopScoreDifference) {
-  expect_the_same(TsdFormula{0.4, 0, 2, false});
-  expect_the_same(TsdFormula{0.4, 2, 2, true});
+  expect_the_same(math::TsdFormula{0.4, 0, 2, false});
+  expect_the_same(math::TsdFormula{0.4, 2, 2, true});
 }
 TEST(CostLanes, Distillation) {
-  expect_the_same(DistillFormula{0.6, 1});
-  expect_the_same(DistillFormula{0.6, 3});
+  expect_the_same(math::DistillFormula{0.6, 1});
+  expect_the_same(math::DistillFormula{0.6, 3});
 }
-TEST(CostLanes, LabelSmoothing) { expect_the_same(LabelSmoothingFormula{0.1}); }
-TEST(CostLanes, ConfidencePenalty) { expect_the_same(ConfidencePenaltyFormula{0.2}); }
+TEST(CostLanes, LabelSmoothing) { expect_the_same(math::LabelSmoothingFormula{0.1}); }
+TEST(CostLanes, ConfidencePenalty) { expect_the_same(math::ConfidencePenaltyFormula{0.2}); }
 
 }  // namespace
 }  // namespace dng

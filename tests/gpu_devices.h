@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "engine/network.h"
 #include "gpu/open.h"
+#include "network/network.h"
 #include "tests/emulated_gpu.h"
 
 namespace dng::test {
@@ -23,8 +23,8 @@ inline std::shared_ptr<gpu::Gpu> gpu_of(GpuKind kind) {
   return *device;
 }
 
-inline NetworkSettings on(const std::shared_ptr<gpu::Gpu>& gpu, bool reference = false) {
-  NetworkSettings settings;
+inline network::NetworkSettings on(const std::shared_ptr<gpu::Gpu>& gpu, bool reference = false) {
+  network::NetworkSettings settings;
   settings.gpu = gpu;
   settings.reference = reference;
   return settings;

@@ -35,7 +35,9 @@ class EmulatedGpu final : public gpu::Gpu {
   std::string name() const override { return "an emulated GPU"; }
   std::string libraries() const override { return "none"; }
 
-  std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer) override { return emulated::make_kernel(layer); }
+  std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) override {
+    return emulated::make_kernel(layer);
+  }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
     std::unique_ptr<gpu::Convolution> narrow = emulated::NarrowConvolution::make(this, shape, trains, workspace_.get());
     if (narrow != nullptr) return narrow;

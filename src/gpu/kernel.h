@@ -10,10 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "engine/activation.h"
 #include "gpu/gpu.h"
 #include "gpu/step_input.h"
 #include "host/host.h"
+#include "math/activation.h"
 
 namespace dng::gpu {
 
@@ -37,14 +37,14 @@ struct Values {
 };
 
 struct Node {
-  const LayerConfig* config = nullptr;
+  const graph::LayerConfig* config = nullptr;
   int index = 0;
   int batch = 0;
   Gpu* gpu = nullptr;
   Precision precision = Precision::kFp32;
   Type type = Type::kFloat;  // of output and delta
   std::vector<Source> sources;
-  Geometry in;  // what the first source gives
+  data::Geometry in;  // what the first source gives
   Type in_type = Type::kFloat;
   int subsample = 1;      // of which every n-th row and column is read
   bool bypassed = false;  // its readers read what it would have read: it never runs
@@ -66,13 +66,13 @@ struct Node {
   const void* network_input = nullptr;
   std::unique_ptr<Kernel> kernel;
 
-  const Geometry& out() const { return config->out; }
+  const data::Geometry& out() const { return config->out; }
   // Pixels of the whole batch.
   size_t rows() const {
     return static_cast<size_t>(batch) * static_cast<size_t>(out().height) * static_cast<size_t>(out().width);
   }
   size_t size() const { return static_cast<size_t>(batch) * out().size(); }
-  const Geometry& shape_of(size_t slot) const {
+  const data::Geometry& shape_of(size_t slot) const {
     return sources[slot].node == nullptr ? config->in : sources[slot].node->config->out;
   }
   Type type_of(size_t slot) const { return sources[slot].node == nullptr ? in_type : sources[slot].node->type; }
@@ -107,15 +107,15 @@ struct Needs {
 class Kernel {
  public:
   virtual ~Kernel() = default;
-  // As on the CPU (engine/kernel.h).
-  virtual const Activation* activation() const { return nullptr; }
-  virtual bool take_over(Activation) { return false; }
+  // As on the CPU (cpu/kernel.h).
+  virtual const math::Activation* activation() const { return nullptr; }
+  virtual bool take_over(math::Activation) { return false; }
   virtual bool can_subsample() const { return false; }
   virtual int thins_by() const { return 0; }
   // The output is activation(sum of both sources), of equal shapes, and nothing else.
-  virtual const Activation* sum_activation() const { return nullptr; }
+  virtual const math::Activation* sum_activation() const { return nullptr; }
   // From now on adds the output of another node, its last source, before it applies this activation; false: it cannot.
-  virtual bool take_sum(Activation) { return false; }
+  virtual bool take_sum(math::Activation) { return false; }
 
   // What it sums over its delta before anything else, for the one who writes that delta; false: nothing, or not from
   // its delta alone.

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "engine/arena.h"
-#include "engine/kernel.h"
+#include "cpu/arena.h"
+#include "cpu/kernel.h"
 
 namespace dng::gpu {
 namespace {
@@ -44,12 +44,12 @@ std::string megabytes(size_t bytes) { return human_bytes(static_cast<double>(byt
 
 }  // namespace
 
-Precision precision_of(const NetworkConfig& config) {
+Precision precision_of(const graph::NetworkConfig& config) {
   const std::string& name = config.net.text("precision");
   return name == "bf16" ? Precision::kBf16 : name == "tf32" ? Precision::kTf32 : Precision::kFp32;
 }
 
-Network::Network(std::shared_ptr<Gpu> gpu, const NetworkConfig& config, const Blocks& blocks,
+Network::Network(std::shared_ptr<Gpu> gpu, const graph::NetworkConfig& config, const Blocks& blocks,
                  const NetworkOptions& options)
     : gpu_(std::move(gpu)),
       blocks_(blocks),
@@ -70,9 +70,9 @@ Network::Network(std::shared_ptr<Gpu> gpu, const NetworkConfig& config, const Bl
   host_logits_.resize(host_probabilities_.size());
 }
 
-void Network::make_nodes(const NetworkConfig& config) {
+void Network::make_nodes(const graph::NetworkConfig& config) {
   const Type type = activation_type(options_.precision);
-  for (const LayerConfig& layer : config.layers) {
+  for (const graph::LayerConfig& layer : config.layers) {
     auto node = std::make_unique<Node>();
     node->config = &layer;
     node->index = layer.index;
@@ -88,7 +88,7 @@ void Network::make_nodes(const NetworkConfig& config) {
       node->sources.push_back(source);
     }
     node->kernel = gpu_->make_kernel(layer);
-    if (node->kernel == nullptr) fail_no_kernel(layer, Device::kCuda);
+    if (node->kernel == nullptr) cpu::fail_no_kernel(layer, graph::Device::kCuda);
     nodes_.push_back(std::move(node));
   }
 }
@@ -102,7 +102,7 @@ void Network::place_parameters() {
     p.block = &block;
     p.layer = layer;
     if (block.kind == Kind::kWeight) {
-      const LayerConfig& config = *nodes_[static_cast<size_t>(layer)]->config;
+      const graph::LayerConfig& config = *nodes_[static_cast<size_t>(layer)]->config;
       const bool connected = config.op->section == "connected";
       const int64_t filter = block.count / config.out.channels;
       p.channels = connected ? config.in.channels : config.in.channels / std::max(1, config.options.integer("groups"));
@@ -127,7 +127,7 @@ void Network::place_parameters() {
   }
 }
 
-void Network::make_parameters(const NetworkConfig& config) {
+void Network::make_parameters(const graph::NetworkConfig& config) {
   const bool copies = activation_type(options_.precision) == Type::kBFloat16;
   bool there = values_.allocate(gpu_.get(), parameters_ * sizeof(float)) &&
                statistics_memory_.allocate(gpu_.get(), statistics_ * sizeof(float));
@@ -183,7 +183,7 @@ void Network::make_parameters(const NetworkConfig& config) {
   std::vector<UpdateRule> rules;
   std::vector<uint16_t> chunks(parameters_ / kChunk);
   for (const Place& p : places_) {
-    const Options& o = config.layers[static_cast<size_t>(p.layer)].options;
+    const cfg::Options& o = config.layers[static_cast<size_t>(p.layer)].options;
     UpdateRule rule;
     rule.rate_factor = static_cast<float>(o.real("learning_rate"));
     rule.decays = p.block->kind == Kind::kWeight ? 1 : 0;
@@ -205,7 +205,7 @@ void Network::make_parameters(const NetworkConfig& config) {
 
 // Buffers that are never needed at the same time lie at the same place. Layer i of n runs forward at tick i and
 // backward at tick 2n - 1 - i.
-void Network::make_memory(const NetworkConfig& config) {
+void Network::make_memory(const graph::NetworkConfig& config) {
   const int count = size();
   Node& last = *nodes_.back();
   Node* logits = last.sources[0].node;
@@ -218,8 +218,8 @@ void Network::make_memory(const NetworkConfig& config) {
     if (readers == 1) logits->type = Type::kFloat;
   }
   const auto backward_tick = [&](const Node& node) { return 2 * count - 1 - node.index; };
-  std::vector<Buffer> outputs(nodes_.size()), deltas(nodes_.size()), kept(nodes_.size());
-  const auto touch = [](Buffer* buffer, int tick) {
+  std::vector<cpu::Buffer> outputs(nodes_.size()), deltas(nodes_.size()), kept(nodes_.size());
+  const auto touch = [](cpu::Buffer* buffer, int tick) {
     buffer->birth = std::min(buffer->birth, tick);
     buffer->death = std::max(buffer->death, tick);
   };
@@ -227,7 +227,7 @@ void Network::make_memory(const NetworkConfig& config) {
   for (const auto& node : nodes_) {
     const auto i = static_cast<size_t>(node->index);
     needs.push_back(node->bypassed ? Needs{} : node->kernel->needs(*node));
-    for (Buffer* buffer : {&outputs[i], &deltas[i], &kept[i]}) {
+    for (cpu::Buffer* buffer : {&outputs[i], &deltas[i], &kept[i]}) {
       buffer->birth = 2 * count;
       buffer->death = -1;
     }
@@ -259,9 +259,9 @@ void Network::make_memory(const NetworkConfig& config) {
       touch(&deltas[i], backward_tick(*node));
     }
   }
-  std::vector<Buffer> buffers;
+  std::vector<cpu::Buffer> buffers;
   std::vector<void**> targets;
-  const auto add = [&](const Buffer& buffer, void** target) {
+  const auto add = [&](const cpu::Buffer& buffer, void** target) {
     if (buffer.size == 0) return;
     buffers.push_back(buffer);
     if (!options_.fused) {
@@ -281,7 +281,7 @@ void Network::make_memory(const NetworkConfig& config) {
     workspace = std::max(workspace, needs[i].workspace);
     channels = std::max(channels, node->out().channels);
   }
-  const size_t arena = place(&buffers) * sizeof(float);
+  const size_t arena = cpu::place(&buffers) * sizeof(float);
   // Sums over blocks (gpu/columns.h): numbers, then counters.
   const size_t partial = std::max(size_t{1} << 17, 2 * static_cast<size_t>(channels)) * sizeof(float);
   const auto batch = static_cast<size_t>(batch_), classes = static_cast<size_t>(classes_);
@@ -326,7 +326,7 @@ size_t Network::own_bytes() const {
   return bytes;
 }
 
-void Network::require_memory(bool there, size_t fixed, size_t per_batch, const NetworkConfig& config) const {
+void Network::require_memory(bool there, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const {
   if (there) return;
   // What is given back counts as free.
   const size_t all = gpu_->free_bytes() + own_bytes(), spare = gpu_->spare_bytes();
@@ -459,7 +459,7 @@ void Network::run_update(const UpdateSettings& settings) {
   prepared_ = false;
 }
 
-void Network::import(const dng::Pass& pass) {
+void Network::import(const dng::cpu::Pass& pass) {
   const auto batch = static_cast<size_t>(batch_), classes = static_cast<size_t>(classes_);
   const size_t bytes = batch * input_.size() * sizeof(float);
   gpu_->copy_in(planes_.data(), pass.input, bytes);
@@ -483,7 +483,7 @@ void Network::import(const dng::Pass& pass) {
   gpu_->copy_in(io_.step, &step, sizeof step);
 }
 
-void Network::forward(dng::Pass* pass) {
+void Network::forward(dng::cpu::Pass* pass) {
   import(*pass);
   run_forward(pass->training, true);
   const size_t count = host_probabilities_.size();
@@ -518,7 +518,7 @@ std::vector<float> Network::output(int index) {
     gpu_->copy_out(narrow.data(), node.output, narrow.size() * sizeof narrow[0]);
     std::transform(narrow.begin(), narrow.end(), raw.begin(), [](BFloat16 x) { return to_float(x); });
   }
-  const Geometry& shape = node.out();
+  const data::Geometry& shape = node.out();
   transpose(raw.data(), batch_, static_cast<int64_t>(shape.height) * shape.width, shape.channels, plain.data());
   return plain;
 }

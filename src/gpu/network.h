@@ -1,7 +1,8 @@
 // A network on the GPU: its layers' kernels, the memory they share, and copies of the host's parameters.
 //
-// The host's blocks (engine/network.h) remain what is read from and written to files: push() brings them to the device,
-// pull() back. Convolutions keep weights as [filter][row][column][channel] here; the files have Darknet's order.
+// The host's blocks (network/network.h) remain what is read from and written to files: push() brings them to the
+// device, pull() back. Convolutions keep weights as [filter][row][column][channel] here; the files have Darknet's
+// order.
 //
 // Parameters lie in one run of memory, weights first, and so do their gradients and their momentum: for an update in
 // one kernel, and for sums over several GPUs in a few large pieces.
@@ -11,11 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "engine/network_config.h"
-#include "engine/pass.h"
+#include "cpu/pass.h"
 #include "gpu/gpu.h"
 #include "gpu/kernel.h"
 #include "gpu/operations.h"
+#include "graph/network_config.h"
 
 namespace dng::gpu {
 
@@ -23,7 +24,7 @@ using Nodes = std::vector<std::unique_ptr<Node>>;
 using Blocks = std::vector<std::vector<host::Block>>;
 
 // The precision= of [net].
-Precision precision_of(const NetworkConfig& config);
+Precision precision_of(const graph::NetworkConfig& config);
 
 struct NetworkOptions {
   bool trains = true;
@@ -36,7 +37,8 @@ class Network {
  public:
   // `blocks` must outlive the network. Throws Error where a layer has no kernel, or where memory is short (naming what
   // was needed, and which subdivisions= would fit).
-  Network(std::shared_ptr<Gpu> gpu, const NetworkConfig& config, const Blocks& blocks, const NetworkOptions& options);
+  Network(std::shared_ptr<Gpu> gpu, const graph::NetworkConfig& config, const Blocks& blocks,
+          const NetworkOptions& options);
 
   Gpu& gpu() const { return *gpu_; }
   const NetworkOptions& options() const { return options_; }
@@ -47,8 +49,8 @@ class Network {
   void push();
   void pull();
 
-  // Passes over images of the host, one at a time. Network::forward of engine/network.h has what they mean.
-  void forward(dng::Pass* pass);
+  // Passes over images of the host, one at a time. Network::forward of network/network.h has what they mean.
+  void forward(dng::cpu::Pass* pass);
   void backward();
   const float* probabilities() const { return host_probabilities_.data(); }
   const float* logits() const { return host_logits_.data(); }
@@ -98,20 +100,20 @@ class Network {
     int64_t channels = 1, space = 1;  // of a weight's filter
   };
 
-  void make_nodes(const NetworkConfig& config);
+  void make_nodes(const graph::NetworkConfig& config);
   void place_parameters();
-  void make_parameters(const NetworkConfig& config);
-  void make_memory(const NetworkConfig& config);
-  void require_memory(bool there, size_t fixed, size_t per_batch, const NetworkConfig& config) const;
+  void make_parameters(const graph::NetworkConfig& config);
+  void make_memory(const graph::NetworkConfig& config);
+  void require_memory(bool there, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const;
   size_t own_bytes() const;  // on the device
   Pass pass(bool training, bool scored) const;
-  void import(const dng::Pass& pass);
+  void import(const dng::cpu::Pass& pass);
 
   std::shared_ptr<Gpu> gpu_;
   const Blocks& blocks_;
   NetworkOptions options_;
   std::string path_;
-  Geometry input_;
+  data::Geometry input_;
   int batch_, classes_;
   Nodes nodes_;
   std::vector<Place> places_, statistics_places_;

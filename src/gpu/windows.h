@@ -12,7 +12,7 @@ struct Windows {
   int out_height, out_width;
   int size, stride, offset;  // offset: of the first window, zero or less
 
-  Windows(const PoolWindow& window, const Geometry& in, const Geometry& out)
+  Windows(const layers::PoolWindow& window, const data::Geometry& in, const data::Geometry& out)
       : channels(in.channels),
         height(in.height),
         width(in.width),

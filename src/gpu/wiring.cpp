@@ -36,7 +36,7 @@ void bypass_copies(Nodes* nodes) {
 // An activation of what nobody else reads becomes part of the layer that writes it.
 void bypass_activations(Nodes* nodes) {
   for (const auto& node : *nodes) {
-    const Activation* activation = node->kernel->activation();
+    const math::Activation* activation = node->kernel->activation();
     Node* source = node->sources[0].node;
     if (node->bypassed || activation == nullptr || source == nullptr || node == nodes->back()) continue;
     if (readers_of(*nodes)[static_cast<size_t>(source->index)].size() != 1) continue;
@@ -49,7 +49,7 @@ void bypass_activations(Nodes* nodes) {
 // A shortcut is computed by the later of its sources, where nobody else reads that.
 void bypass_sums(Nodes* nodes) {
   for (const auto& node : *nodes) {
-    const Activation* activation = node->kernel->sum_activation();
+    const math::Activation* activation = node->kernel->sum_activation();
     if (node->bypassed || activation == nullptr || node == nodes->back()) continue;
     Node *later = node->sources[0].node, *other = node->sources[1].node;
     if (later == nullptr || other == nullptr || later == other) continue;

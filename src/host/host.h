@@ -33,7 +33,7 @@ struct Traits {
   const char* id;    // "packaged" or "alexeyab": stands in .state and .targets
   const char* name;  // for people
   BatchNormRules batchnorm;
-  EvalCrop eval_crop;
+  data::EvalCrop eval_crop;
   bool shortcut_needs_equal_shapes;
   bool shortcut_has_alpha_beta;  // alpha= and beta= of [shortcut]
   bool route_has_groups;
@@ -68,7 +68,7 @@ class Network {
 
   int size() const;
   int batch() const;
-  Geometry output_shape(int layer) const;
+  data::Geometry output_shape(int layer) const;
   float* output(int layer);
   float* delta(int layer);
   // Gives a layer other output and delta buffers; whoever reads them through the host (shortcut, route) is told.
@@ -99,6 +99,7 @@ class Network {
 };
 
 // The host's own preparation of an image for `classifier valid`; planes 0..1 in and out. For comparison in tests.
-std::vector<float> raw_eval_crop(const std::vector<float>& planes, const Geometry& from, const Geometry& to);
+std::vector<float> raw_eval_crop(const std::vector<float>& planes, const data::Geometry& from,
+                                 const data::Geometry& to);
 
 }  // namespace dng::host

@@ -16,7 +16,7 @@
 namespace dng::cuda {
 
 // layers/device_kernels.cu and gpu/operations.cu, as nvcc compiled them.
-std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer);
+std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer);
 const gpu::Operations& operations();
 // The architecture whose code the driver took or compiled: 90 for compute capability 9.0.
 int architecture_of_kernels();
@@ -107,7 +107,9 @@ class CudaGpu final : public gpu::Gpu {
     return format("CUDA %d.%d, cuDNN %zu", runtime / 1000, runtime % 1000 / 10, cudnnGetVersion());
   }
 
-  std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer) override { return cuda::make_kernel(layer); }
+  std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) override {
+    return cuda::make_kernel(layer);
+  }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
     std::unique_ptr<gpu::Convolution> narrow = make_narrow_convolution(this, shape, trains, workspace_.get());
     if (narrow != nullptr) return narrow;
