@@ -16,17 +16,17 @@ class ActivationKernel final : public cpu::Kernel {
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
 
   const math::Activation* activation() const override { return &activation_; }
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
-    role.by_range = role.lazy = role.hands_on = role.hands_on_as_is = true;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
+    role.by_range = role.lazy = role.passes_through = role.passes_through_unchanged = true;
     role.changes_delta = activation_ != math::Activation::kLinear;
     role.reads_output = false;
     return role;
   }
 
-  void forward(cpu::Node&, cpu::Pass&) override {}
+  void forward(cpu::Node&, graph::Pass&) override {}
 
-  void compute(const cpu::Node& node, const cpu::Pass& pass, const cpu::Range& range, float* output,
+  void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
                cpu::Scratch* scratch) override {
     for (int i = 0; i < range.count; ++i) {
       const cpu::ScratchFrame frame(scratch);
@@ -34,7 +34,8 @@ class ActivationKernel final : public cpu::Kernel {
     }
   }
 
-  void settle(cpu::Node& node, const cpu::Pass& pass, const cpu::Range& range, cpu::Scratch* scratch) override {
+  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+                         cpu::Scratch* scratch) override {
     const size_t size = node.out_size();
     for (int i = 0; i < range.count; ++i) {
       if (activation_ == math::Activation::kLinear) break;
@@ -43,10 +44,10 @@ class ActivationKernel final : public cpu::Kernel {
       activate(node, pass, range.first + i, y, scratch);
       cpu::row_activation_gradient(y, size, activation_, node.delta + static_cast<size_t>(range.first + i) * size);
     }
-    node.hand_on(pass, range, scratch);
+    node.pass_through(pass, range, scratch);
   }
 
-  void backward(cpu::Node&, cpu::Pass&) override {}
+  void backward(cpu::Node&, graph::Pass&) override {}
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
              cpu::Scratch*) override {
@@ -56,7 +57,7 @@ class ActivationKernel final : public cpu::Kernel {
   }
 
  private:
-  void activate(const cpu::Node& node, const cpu::Pass& pass, int image, float* y, cpu::Scratch* scratch) const {
+  void activate(const cpu::Node& node, const graph::Pass& pass, int image, float* y, cpu::Scratch* scratch) const {
     node.read_into(0, pass, {image, 1}, y, scratch);
     cpu::row_activation(y, node.out_size(), activation_);
   }

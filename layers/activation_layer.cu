@@ -31,7 +31,7 @@ class ActivationKernel final : public gpu::Kernel {
            ActivationBody<T>{static_cast<const T*>(node.input()), static_cast<T*>(node.output), activation_});
     });
   }
-  void backward(gpu::Node& node, const gpu::Pass&) override { hand_on(node, 0, activation_); }
+  void backward(gpu::Node& node, const gpu::Pass&) override { pass_through(node, 0, activation_); }
 
  private:
   math::Activation activation_;

@@ -10,17 +10,17 @@ namespace {
 class AvgpoolKernel final : public cpu::Kernel {
  public:
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kInput; }
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_input = role.reads_output = false;
     return role;
   }
 
   void prepare(cpu::Node* node) override { rows_ = cpu::Rows(node->config->in, node->in_layout()); }
 
-  void forward(cpu::Node& node, cpu::Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       pool(node, input + image.offset(rows_.size()), node.output + image.offset(node.out_size()));
     });
   }
@@ -32,11 +32,11 @@ class AvgpoolKernel final : public cpu::Kernel {
     }
   }
 
-  void backward(cpu::Node& node, cpu::Pass&) override {
+  void backward(cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     const auto space = static_cast<float>(rows_.space);
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       const float* delta = node.delta + image.offset(node.out_size());
       float* to = input_delta + image.offset(rows_.size());
       for (int row = 0; row < rows_.count(); ++row) {

@@ -51,7 +51,7 @@ class AvgpoolKernel final : public gpu::Kernel {
       using T = decltype(zero);
       each(*node.gpu, static_cast<size_t>(node.batch) * node.in.size(),
            AvgpoolGradientBody<T>{static_cast<const T*>(node.delta), static_cast<T*>(node.input_delta()),
-                                  node.sources[0].add, channels(node), space(node)});
+                                  node.sources[0].adds(), channels(node), space(node)});
     });
   }
 

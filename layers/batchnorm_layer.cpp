@@ -13,15 +13,15 @@ namespace {
 class BatchnormKernel final : public cpu::Kernel {
  public:
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
-  bool take_over(math::Activation activation) override {
+  bool fuse_activation(math::Activation activation) override {
     if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
   }
 
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
-    role.by_range = role.lazy = role.measures = role.takes_strides = true;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
+    role.by_range = role.lazy = role.computes_statistics = role.takes_strides = true;
     role.changes_delta = activation_ != math::Activation::kLinear;
     role.reads_output = false;
     return role;
@@ -33,35 +33,36 @@ class BatchnormKernel final : public cpu::Kernel {
                                                   host::traits().batchnorm.rolling_rate);
     piece_ = cpu::piece_of(node->batch, rows_.size() * sizeof(float), cpu::least_pieces(node->threads));
     if (node->before == nullptr) return;
-    before_ = dynamic_cast<const BatchnormKernel*>(node->before->kernel.get());
+    before_ = dynamic_cast<const BatchnormKernel*>(&node->before->graph_kernel());
     measured_ = before_ == nullptr ? 0 : node->before->config->out.channels;
   }
 
-  void forward(cpu::Node& node, cpu::Pass& pass) override {
-    cpu::for_ranges(node.batch, piece_, [&](const cpu::Range& range, cpu::Scratch& scratch) {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
+    cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
       batchnorm_->measure(node.view(0, pass, range, &scratch), range, measured_);
     });
     batchnorm_->finish(pass.steps, before_ == nullptr ? nullptr : before_->batchnorm_.get(), measured_);
   }
 
-  void compute(const cpu::Node& node, const cpu::Pass& pass, const cpu::Range& range, float* output,
+  void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
                cpu::Scratch* scratch) override {
     batchnorm_->apply(node.view(0, pass, range, scratch), range.count, activation_, output);
   }
 
-  void settle(cpu::Node& node, const cpu::Pass& pass, const cpu::Range& range, cpu::Scratch* scratch) override {
+  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+                         cpu::Scratch* scratch) override {
     const cpu::ScratchFrame frame(scratch);
     batchnorm_->gradient_sums(node.view(0, pass, range, scratch), range, activation_,
                               node.delta + range.offset(node.stride), node.stride, scratch);
   }
 
-  void backward(cpu::Node& node, cpu::Pass& pass) override {
+  void backward(cpu::Node& node, graph::Pass& pass) override {
     batchnorm_->finish_gradient();
-    if (!node.sources[0].wanted) return;
-    cpu::for_ranges(node.batch, piece_, [&](const cpu::Range& range, cpu::Scratch& scratch) {
+    if (!node.sources[0].needs_gradient) return;
+    cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
       batchnorm_->gradient(node.view(0, pass, range, &scratch), {node.delta + range.offset(node.stride), node.stride},
                            range.count, node.gradient_place(0, range));
-      node.given(0, pass, range, &scratch);
+      node.accumulated(0, pass, range, &scratch);
     });
   }
 

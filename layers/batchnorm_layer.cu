@@ -6,7 +6,7 @@ namespace {
 
 class BatchnormKernel final : public gpu::Kernel {
  public:
-  bool take_over(math::Activation activation) override {
+  bool fuse_activation(math::Activation activation) override {
     if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
@@ -27,7 +27,7 @@ class BatchnormKernel final : public gpu::Kernel {
   void backward(gpu::Node& node, const gpu::Pass&) override {
     batchnorm_.gradient_sums(node, node.input(), activation_, false, nullptr, false);
     if (node.input_delta() == nullptr) return;
-    batchnorm_.gradient(node, node.input(), activation_, false, node.input_delta(), node.sources[0].add);
+    batchnorm_.gradient(node, node.input(), activation_, false, node.input_delta(), node.sources[0].adds());
   }
 
   void prepare_inference(gpu::Node& node) override { batchnorm_.fold(node); }

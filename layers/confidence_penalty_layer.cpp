@@ -6,7 +6,7 @@
 namespace dng::layers {
 namespace {
 
-class ConfidencePenaltyCost final : public Cost {
+class ConfidencePenaltyCost final : public math::Cost {
  public:
   explicit ConfidencePenaltyCost(const graph::LayerConfig& layer) : formula_(confidence_penalty_formula(layer)) {}
 

@@ -45,7 +45,7 @@ void multiply_in_stripes(int threads, int m, int n, int k, Matrix a, Matrix b, f
   constexpr int kLeastWidth = 96;
   const int longer = std::max(m, n), pieces = cpu::least_pieces(threads);
   cpu::for_ranges(longer, std::max(kLeastWidth, (longer + pieces - 1) / pieces),
-                  [&](const cpu::Range& stripe, cpu::Scratch&) {
+                  [&](const graph::Range& stripe, cpu::Scratch&) {
                     if (m > n) {
                       multiply(stripe.count, n, k, a.rows_from(stripe.first), b, beta,
                                c + static_cast<size_t>(stripe.first) * static_cast<size_t>(n), n);
@@ -60,8 +60,8 @@ class ConnectedKernel final : public cpu::Kernel {
   ConnectedKernel(const graph::LayerConfig& layer, math::Activation activation)
       : activation_(activation), batch_normalize_(layer.options.flag("batch_normalize")) {}
 
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_output = activation_ != math::Activation::kLinear;
     return role;
   }
@@ -76,7 +76,7 @@ class ConnectedKernel final : public cpu::Kernel {
                                                   node->batch, host::traits().batchnorm.rolling_rate_connected);
   }
 
-  void forward(cpu::Node& node, cpu::Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     if (!batch_normalize_) {
       product(node, node.input(pass), node.output);
       return add_bias_and_activate(node, node.batch, node.output);
@@ -88,7 +88,7 @@ class ConnectedKernel final : public cpu::Kernel {
     batchnorm_->apply(x, node.batch, activation_, node.output);
   }
 
-  void backward(cpu::Node& node, cpu::Pass& pass) override {
+  void backward(cpu::Node& node, graph::Pass& pass) override {
     const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
     cpu::row_activation_gradient(node.output, node.out_size() * static_cast<size_t>(node.batch), activation_,
                                  node.delta);

@@ -34,7 +34,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
   cpu::LayoutUse layout_use() const override {
     return groups_ > 1 && !blocks_groups_ ? cpu::LayoutUse::kPlain : cpu::LayoutUse::kEach;
   }
-  bool take_over(math::Activation activation) override {
+  bool fuse_activation(math::Activation activation) override {
     if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
@@ -78,27 +78,27 @@ class ConvolutionalKernel final : public cpu::Kernel {
     sums_ = std::min(pieces, wanted);
   }
 
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.by_range = true;
     role.lazy = batch_normalize_;
     role.changes_delta = activation_ != math::Activation::kLinear;
     role.reads_output = !batch_normalize_ && activation_ != math::Activation::kLinear;
-    role.kept = batch_normalize_ ? rows_.size() : 0;
+    role.saved = batch_normalize_ ? rows_.size() : 0;
     role.workspace = training_ ? static_cast<size_t>(sums_) * training_->gradient_size() : 0;
     return role;
   }
 
-  void forward(cpu::Node& node, cpu::Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     const cpu::ScratchFrame frame(&cpu::thread_scratch());
-    float* x = batch_normalize_ ? node.kept : node.output;
+    float* x = batch_normalize_ ? node.saved : node.output;
     if (wide_) {
       float* inputs = read_inputs(node, pass);
       wide_->forward(weights_.value, inputs, x);
-      cpu::for_ranges(node.batch, piece_, [&](const cpu::Range& range, cpu::Scratch&) { measure(range, x); });
+      cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch&) { measure(range, x); });
     } else {
       training_->prepare_forward(weights_.value, &cpu::thread_scratch());
-      cpu::for_ranges(node.batch, piece_, [&](const cpu::Range& range, cpu::Scratch& scratch) {
+      cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
         training_->forward(node.read(0, pass, range, &scratch), x + range.offset(rows_.size()), &scratch);
         measure(range, x);
       });
@@ -106,12 +106,13 @@ class ConvolutionalKernel final : public cpu::Kernel {
     if (batchnorm_) batchnorm_->finish(pass.steps);
   }
 
-  void compute(const cpu::Node& node, const cpu::Pass&, const cpu::Range& range, float* output,
+  void compute(const cpu::Node& node, const graph::Pass&, const graph::Range& range, float* output,
                cpu::Scratch*) override {
     batchnorm_->apply(kept(node, range), range.count, activation_, output);
   }
 
-  void settle(cpu::Node& node, const cpu::Pass&, const cpu::Range& range, cpu::Scratch* scratch) override {
+  void backward_epilogue(cpu::Node& node, const graph::Pass&, const graph::Range& range,
+                         cpu::Scratch* scratch) override {
     float* delta = node.delta + range.offset(rows_.size());
     if (batchnorm_) {
       batchnorm_->gradient_sums(kept(node, range), range, activation_, delta, rows_.size(), scratch);
@@ -124,7 +125,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
     }
   }
 
-  void backward(cpu::Node& node, cpu::Pass& pass) override {
+  void backward(cpu::Node& node, graph::Pass& pass) override {
     if (batchnorm_) {
       batchnorm_->finish_gradient();
     } else {
@@ -132,7 +133,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
     }
     const cpu::ScratchFrame frame(&cpu::thread_scratch());
     if (wide_) return backward_wide(node, pass);
-    if (node.sources[0].wanted) training_->prepare_backward(weights_.value, &cpu::thread_scratch());
+    if (node.sources[0].needs_gradient) training_->prepare_backward(weights_.value, &cpu::thread_scratch());
     const int pieces = node.batch / piece_;
     const size_t size = training_->gradient_size();
     cpu::for_tasks(sums_, [&](int sum, cpu::Scratch& scratch) {
@@ -164,12 +165,12 @@ class ConvolutionalKernel final : public cpu::Kernel {
   }
 
  private:
-  cpu::View kept(const cpu::Node& node, const cpu::Range& range) const {
-    return {node.kept + range.offset(rows_.size()), rows_.size()};
+  cpu::View kept(const cpu::Node& node, const graph::Range& range) const {
+    return {node.saved + range.offset(rows_.size()), rows_.size()};
   }
 
   // What the convolution left of a range, all images at x.
-  void measure(const cpu::Range& range, float* x) {
+  void measure(const graph::Range& range, float* x) {
     float* images = x + range.offset(rows_.size());
     if (batchnorm_) {
       batchnorm_->measure({images, rows_.size()}, range);
@@ -179,7 +180,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
   }
 
   // The gradient of what the convolution left.
-  const float* gradient(const cpu::Node& node, const cpu::Range& range, cpu::Scratch* scratch) const {
+  const float* gradient(const cpu::Node& node, const graph::Range& range, cpu::Scratch* scratch) const {
     const float* delta = node.delta + range.offset(rows_.size());
     if (!batchnorm_) return delta;
     float* normalised = scratch->take(static_cast<size_t>(range.count) * rows_.size());
@@ -187,20 +188,20 @@ class ConvolutionalKernel final : public cpu::Kernel {
     return normalised;
   }
 
-  float* read_inputs(const cpu::Node& node, const cpu::Pass& pass) const {
+  float* read_inputs(const cpu::Node& node, const graph::Pass& pass) const {
     float* inputs = cpu::thread_scratch().take(wide_->inputs_size());
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& range, cpu::Scratch& scratch) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& range, cpu::Scratch& scratch) {
       wide_->read_inputs(node.read(0, pass, range, &scratch), range, inputs);
     });
     return inputs;
   }
 
-  void backward_wide(cpu::Node& node, cpu::Pass& pass) {
-    const bool wanted = node.sources[0].wanted;
+  void backward_wide(cpu::Node& node, graph::Pass& pass) {
+    const bool wanted = node.sources[0].needs_gradient;
     float* inputs = read_inputs(node, pass);
     float* tiles = cpu::thread_scratch().take(wide_->tiles_size());
     float* data = wanted ? cpu::thread_scratch().take(wide_->data_size()) : nullptr;
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& range, cpu::Scratch& scratch) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& range, cpu::Scratch& scratch) {
       const float* dx = gradient(node, range, &scratch);
       wide_->read_gradients_for_weights(dx, range, tiles);
       if (wanted) wide_->read_gradients_for_data(dx, range, data);
@@ -210,22 +211,22 @@ class ConvolutionalKernel final : public cpu::Kernel {
     const size_t size = node.in_size();
     float* in_gradient = cpu::thread_scratch().take(static_cast<size_t>(node.batch) * size);
     wide_->backward_data(weights_.value, data, in_gradient);
-    cpu::for_ranges(node.batch, piece_, [&](const cpu::Range& range, cpu::Scratch& scratch) {
-      node.give(0, pass, range, in_gradient + range.offset(size), &scratch);
+    cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
+      node.accumulate(0, pass, range, in_gradient + range.offset(size), &scratch);
     });
   }
 
-  void backward_piece(cpu::Node& node, const cpu::Pass& pass, const cpu::Range& range, float* total, bool first,
+  void backward_piece(cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* total, bool first,
                       cpu::Scratch* scratch) {
     const float* dx = gradient(node, range, scratch);
     {
       const cpu::ScratchFrame frame(scratch);
       training_->backward_weights(node.read(0, pass, range, scratch), dx, !first, total, scratch);
     }
-    if (!node.sources[0].wanted) return;
+    if (!node.sources[0].needs_gradient) return;
     float* target = node.gradient_target(0, range, scratch);
     training_->backward_data(dx, target, scratch);
-    node.give(0, pass, range, target, scratch);
+    node.accumulate(0, pass, range, target, scratch);
   }
 
   void add_bias(int images, float* x) const {
@@ -244,7 +245,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
     }
   }
 
-  void bias_gradient(const cpu::Range& range, const float* delta) {
+  void bias_gradient(const graph::Range& range, const float* delta) {
     for (int i = 0; i < range.count; ++i) {
       for (int row = 0; row < rows_.count(); ++row) {
         float acc[cpu::kLanes] = {};

@@ -20,13 +20,13 @@ class ConvolutionalKernel final : public gpu::Kernel {
         groups_(layer.options.integer("groups")),
         batch_normalize_(layer.options.flag("batch_normalize")) {}
 
-  bool take_over(math::Activation activation) override {
+  bool fuse_activation(math::Activation activation) override {
     if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
   }
   bool can_subsample() const override { return size_ == 1 && stride_ == 1 && padding_ == 0; }
-  bool take_sum(math::Activation activation) override {
+  bool fuse_sum(math::Activation activation) override {
     if (!batch_normalize_ || sums_ || activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     sums_ = true;
@@ -36,7 +36,7 @@ class ConvolutionalKernel final : public gpu::Kernel {
   gpu::Needs needs(const gpu::Node& node) const override {
     gpu::Needs needs;
     needs.reads_output = activation_ != math::Activation::kLinear && (!batch_normalize_ || sums_);
-    needs.kept = batch_normalize_ ? node.size() * gpu::bytes_of(node.type) : 0;
+    needs.saved = batch_normalize_ ? node.size() * gpu::bytes_of(node.type) : 0;
     needs.constants = batch_normalize_ ? BatchNorm::constants(node) : 0;
     if (folds(node)) needs.constants = folded_bias_at(node) + static_cast<size_t>(node.out().channels);
     return needs;
@@ -58,22 +58,22 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   void forward(gpu::Node& node, const gpu::Pass& pass) override {
     if (!batch_normalize_) return plain_forward(node);
-    if (!convolution_->forward_measured(node.input(), node.weights.copy, node.kept,
+    if (!convolution_->forward_measured(node.input(), node.weights.copy, node.saved,
                                         batchnorm_.measurement(node, pass))) {
-      convolution_->forward(node.input(), node.weights.copy, node.kept);
-      batchnorm_.measure(node, pass, node.kept);
+      convolution_->forward(node.input(), node.weights.copy, node.saved);
+      batchnorm_.measure(node, pass, node.saved);
     }
-    batchnorm_.apply(node, node.kept, addend(node), activation_);
+    batchnorm_.apply(node, node.saved, addend(node), activation_);
   }
 
   void backward(gpu::Node& node, const gpu::Pass&) override {
     if (batch_normalize_) {
       if (!node.measured) {
-        batchnorm_.gradient_sums(node, node.kept, activation_, sums_, sums_ ? node.input_delta(1) : nullptr,
-                                 sums_ && node.sources[1].add);
+        batchnorm_.gradient_sums(node, node.saved, activation_, sums_, sums_ ? node.input_delta(1) : nullptr,
+                                 sums_ && node.sources[1].adds());
       }
       node.measured = false;
-      batchnorm_.gradient(node, node.kept, activation_, sums_, node.delta, false);
+      batchnorm_.gradient(node, node.saved, activation_, sums_, node.delta, false);
     } else {
       bias_gradient(node);
     }
@@ -86,7 +86,7 @@ class ConvolutionalKernel final : public gpu::Kernel {
   }
   bool gradient_measurement(gpu::Node& node, gpu::GradientMeasurement* measurement) const override {
     if (!batch_normalize_ || sums_) return false;
-    *measurement = batchnorm_.gradient_measurement(node, node.kept, activation_);
+    *measurement = batchnorm_.gradient_measurement(node, node.saved, activation_);
     return true;
   }
 
@@ -132,14 +132,14 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   // Where nobody else gives to the source's delta, the sums of its gradient are made on the way.
   void backward_data(gpu::Node& node) const {
-    const gpu::Source& source = node.sources[0];
+    const graph::Edge& source = node.sources[0];
     gpu::GradientMeasurement measurement{};
-    if (source.only && source.node->kernel->gradient_measurement(*source.node, &measurement) &&
+    if (source.only && gpu::node_of(source)->kernel->gradient_measurement(*gpu::node_of(source), &measurement) &&
         convolution_->backward_data_measured(node.weights.copy, node.delta, node.input_delta(), measurement)) {
-      source.node->measured = true;
+      gpu::node_of(source)->measured = true;
       return;
     }
-    convolution_->backward_data(node.weights.copy, node.delta, node.input_delta(), source.add);
+    convolution_->backward_data(node.weights.copy, node.delta, node.input_delta(), source.adds());
   }
 
   const void* addend(const gpu::Node& node) const { return sums_ ? node.input(1) : nullptr; }

@@ -12,13 +12,13 @@ namespace {
 // Softmax and a cost on the CPU.
 class CostKernel final : public cpu::Kernel {
  public:
-  CostKernel(std::unique_ptr<Cost> cost, int classes) : cost_(std::move(cost)), classes_(classes) {}
+  CostKernel(std::unique_ptr<math::Cost> cost, int classes) : cost_(std::move(cost)), classes_(classes) {}
 
   // Training and evaluation: the whole batch, from the stored logits.
-  void forward(cpu::Node& node, cpu::Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
     losses_.assign(static_cast<size_t>(node.batch), 0.0);
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch& scratch) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch& scratch) {
       const size_t row = image.offset(static_cast<size_t>(classes_));
       double* z = reinterpret_cast<double*>(scratch.take(10 * static_cast<size_t>(classes_)));
       double* log_f = z + classes_;
@@ -44,7 +44,7 @@ class CostKernel final : public cpu::Kernel {
     for (const double loss : losses_) pass.loss += loss;
   }
 
-  void backward(cpu::Node& node, cpu::Pass&) override {
+  void backward(cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     const size_t count = static_cast<size_t>(node.batch) * static_cast<size_t>(classes_);
@@ -57,7 +57,7 @@ class CostKernel final : public cpu::Kernel {
   std::string describe() const override { return cost_->describe(); }
 
  private:
-  std::unique_ptr<Cost> cost_;
+  std::unique_ptr<math::Cost> cost_;
   int classes_;
   std::vector<double> losses_;  // of each image: added in their order, whoever computed them
 };

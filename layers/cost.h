@@ -6,23 +6,12 @@
 // Computed in double precision inside, whatever the network's: C numbers a sample cost nothing beside a convolution.
 #pragma once
 
-#include <memory>
 #include <string>
 
 #include "graph/op.h"
-#include "src/math/cost_math.h"
+#include "math/cost.h"
 
 namespace dng::layers {
-
-class Cost {
- public:
-  virtual ~Cost() = default;
-  // Loss of one sample, and dL/dz in gradient[C]. `epoch` is the epochs done so far. Called from several threads at
-  // once.
-  virtual double evaluate(const math::CostRow<double>& row, double epoch, double* gradient) = 0;
-  // What the options amount to, for the start of a run, e.g. "eta 0.428571 (confidence 0.6), k 5, primary top".
-  virtual std::string describe() const = 0;
-};
 
 // The op of a cost: shape, stand-in for the host and CPU kernel around `factory`, which stays reachable as Op::cost.
 graph::Op cost_op(const std::string& section, const std::string& summary, const graph::CostFactory& factory);

@@ -5,7 +5,7 @@
 #include "gpu/dispatch.h"
 #include "gpu/kernel.h"
 #include "gpu/launch.h"
-#include "src/math/cost_formulas.h"
+#include "math/cost_formulas.h"
 
 namespace dng::DNG_GPU {
 
@@ -112,6 +112,7 @@ class CostKernel final : public gpu::Kernel {
   gpu::Needs needs(const gpu::Node& node) const override {
     const auto batch = static_cast<size_t>(node.batch);
     gpu::Needs needs;
+    needs.gradient_in_forward = true;
     needs.reads_input = needs.reads_output = false;
     needs.workspace = batch * (sizeof(SampleResult) + node.out().size() * (8 * sizeof(double) + 1));
     return needs;

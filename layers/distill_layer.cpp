@@ -8,7 +8,7 @@
 namespace dng::layers {
 namespace {
 
-class DistillCost final : public Cost {
+class DistillCost final : public math::Cost {
  public:
   explicit DistillCost(const graph::LayerConfig& layer) : formula_(distill_formula(layer)) {}
 

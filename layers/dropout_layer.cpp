@@ -16,18 +16,18 @@ class DropoutKernel final : public cpu::Kernel {
       : probability_(probability), scale_(static_cast<float>(1.0 / (1.0 - probability))) {}
 
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_input = role.reads_output = false;
     return role;
   }
 
   void prepare(cpu::Node* node) override { factors_.assign(node->out_size() * static_cast<size_t>(node->batch), 1.0f); }
 
-  void forward(cpu::Node& node, cpu::Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
     const cpu::Rows rows(node.config->out, node.layout);
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       CounterRandom random(pass.seed, Stream::kDropout, static_cast<uint64_t>(pass.first_position + image.first),
                            static_cast<uint64_t>(node.index));
       const size_t first = image.offset(node.out_size());
@@ -44,7 +44,7 @@ class DropoutKernel final : public cpu::Kernel {
     });
   }
 
-  void backward(cpu::Node& node, cpu::Pass&) override {
+  void backward(cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     for (size_t i = 0; i < factors_.size(); ++i) input_delta[i] += node.delta[i] * factors_[i];

@@ -6,7 +6,7 @@
 namespace dng::layers {
 namespace {
 
-class LabelSmoothingCost final : public Cost {
+class LabelSmoothingCost final : public math::Cost {
  public:
   explicit LabelSmoothingCost(const graph::LayerConfig& layer) : formula_(label_smoothing_formula(layer)) {}
 

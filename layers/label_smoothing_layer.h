@@ -6,7 +6,7 @@
 #pragma once
 
 #include "graph/op.h"
-#include "src/math/cost_formulas.h"
+#include "math/cost_formulas.h"
 
 namespace dng::layers {
 

@@ -15,8 +15,8 @@ class LocalAvgpoolKernel final : public cpu::Kernel {
       : window_(pool_window(layer.options)), in_(layer.in), out_(layer.out) {}
 
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_input = role.reads_output = false;
     return role;
   }
@@ -26,9 +26,9 @@ class LocalAvgpoolKernel final : public cpu::Kernel {
     length_ = cpu::Rows(out_, node->layout).length();
   }
 
-  void forward(cpu::Node& node, cpu::Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       pool(input + image.offset(rows_.size()), node.output + image.offset(node.out_size()));
     });
   }
@@ -40,11 +40,11 @@ class LocalAvgpoolKernel final : public cpu::Kernel {
     }
   }
 
-  void backward(cpu::Node& node, cpu::Pass&) override {
+  void backward(cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     const auto block = static_cast<size_t>(rows_.block);
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       const float* delta = node.delta + image.offset(node.out_size());
       float* to = input_delta + image.offset(rows_.size());
       each_window([&](size_t out, size_t first, float share, int height, int width) {

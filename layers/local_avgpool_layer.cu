@@ -76,7 +76,7 @@ class LocalAvgpoolKernel final : public gpu::Kernel {
       using T = decltype(zero);
       each(*node.gpu, static_cast<size_t>(node.batch) * node.in.size(),
            LocalAvgpoolGradientBody<T>{windows_, static_cast<const T*>(node.delta), static_cast<T*>(node.input_delta()),
-                                       node.sources[0].add});
+                                       node.sources[0].adds()});
     });
   }
 

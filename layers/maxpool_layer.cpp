@@ -15,9 +15,9 @@ class MaxpoolKernel final : public cpu::Kernel {
   explicit MaxpoolKernel(const graph::LayerConfig& layer)
       : window_(pool_window(layer.options)), in_(layer.in), out_(layer.out) {}
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
-  int thins_by() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
+  int subsample_factor() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_input = role.reads_output = false;
     return role;
   }
@@ -28,9 +28,9 @@ class MaxpoolKernel final : public cpu::Kernel {
     if (node->trains) best_.resize(node->out_size() * static_cast<size_t>(node->batch));
   }
 
-  void forward(cpu::Node& node, cpu::Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       const size_t first = image.offset(node.out_size());
       for (int row = 0; row < rows_.count(); ++row) {
         const size_t start = first + static_cast<size_t>(row) * length_;
@@ -51,10 +51,10 @@ class MaxpoolKernel final : public cpu::Kernel {
     }
   }
 
-  void backward(cpu::Node& node, cpu::Pass&) override {
+  void backward(cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       for (int row = 0; row < rows_.count(); ++row) {
         const size_t first = image.offset(node.out_size()) + static_cast<size_t>(row) * length_;
         float* to = input_delta + image.offset(rows_.size()) + rows_.offset(row);

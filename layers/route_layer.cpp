@@ -48,19 +48,19 @@ class RouteKernel final : public cpu::Kernel {
         parts_(layer.sources.size()) {}
 
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
-  int thins_by() const override { return groups_ == 1 && parts_ == 1 ? 1 : 0; }
-  bool joins() const override { return groups_ == 1; }
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
-    role.by_range = role.lazy = role.costly = role.hands_on = true;
+  int subsample_factor() const override { return groups_ == 1 && parts_ == 1 ? 1 : 0; }
+  bool is_concatenation() const override { return groups_ == 1; }
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
+    role.by_range = role.lazy = role.costly = role.passes_through = true;
     role.reads_input = role.reads_output = false;
     role.takes_strides = true;
     return role;
   }
 
-  void forward(cpu::Node&, cpu::Pass&) override {}
+  void forward(cpu::Node&, graph::Pass&) override {}
 
-  void compute(const cpu::Node& node, const cpu::Pass& pass, const cpu::Range& range, float* output,
+  void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
                cpu::Scratch* scratch) override {
     const cpu::ScratchFrame frame(scratch);
     std::vector<cpu::View> inputs(node.sources.size());
@@ -70,22 +70,23 @@ class RouteKernel final : public cpu::Kernel {
     join(node, range.count, inputs.data(), output, node.stride);
   }
 
-  void settle(cpu::Node& node, const cpu::Pass& pass, const cpu::Range& range, cpu::Scratch* scratch) override {
+  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+                         cpu::Scratch* scratch) override {
     each_part(node, [&](size_t slot, int first, int channels, const cpu::Rows& rows) {
-      const cpu::Source& source = node.sources[slot];
-      if (!source.wanted || source.shared) return;
+      const graph::Edge& source = node.sources[slot];
+      if (!source.needs_gradient || source.shared) return;
       for (int i = range.first; i < range.first + range.count; ++i) {
-        float* to = source.node->delta + static_cast<size_t>(i) * source.node->stride;
+        float* to = cpu::node_of(source)->delta + static_cast<size_t>(i) * cpu::node_of(source)->stride;
         if (source.first && groups_ > 1) std::memset(to, 0, rows.size() * sizeof(float));
         cpu::copy_channels(
             {node.delta + static_cast<size_t>(i) * node.stride, cpu::Rows(node.config->out, node.layout), first},
             {to, rows, group_ * channels}, channels, !source.first);
       }
     });
-    node.settle_sources(pass, range, scratch);
+    node.run_source_epilogues(pass, range, scratch);
   }
 
-  void backward(cpu::Node&, cpu::Pass&) override {}
+  void backward(cpu::Node&, graph::Pass&) override {}
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t stride,
              cpu::Scratch*) override {

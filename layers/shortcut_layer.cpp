@@ -49,44 +49,45 @@ class ShortcutKernel final : public cpu::Kernel {
   explicit ShortcutKernel(math::Activation activation) : activation_(activation) {}
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
 
-  bool take_over(math::Activation activation) override {
+  bool fuse_activation(math::Activation activation) override {
     if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
   }
 
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
-    role.by_range = role.lazy = role.costly = role.hands_on = role.hands_on_as_is = true;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
+    role.by_range = role.lazy = role.costly = role.passes_through = role.passes_through_unchanged = true;
     role.changes_delta = role.reads_output = activation_ != math::Activation::kLinear;
     role.reads_input = false;
     return role;
   }
 
-  void forward(cpu::Node&, cpu::Pass&) override {}
+  void forward(cpu::Node&, graph::Pass&) override {}
 
-  void compute(const cpu::Node& node, const cpu::Pass& pass, const cpu::Range& range, float* output,
+  void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
                cpu::Scratch* scratch) override {
     const size_t size = node.out_size();
     for (int i = 0; i < range.count; ++i) {
       const cpu::ScratchFrame frame(scratch);
-      const cpu::Range image{range.first + i, 1};
+      const graph::Range image{range.first + i, 1};
       float* sum = output + static_cast<size_t>(i) * size;
       node.read_into(0, pass, image, sum, scratch);
       cpu::row_add(sum, node.read(1, pass, image, scratch), size, activation_, sum);
     }
   }
 
-  void settle(cpu::Node& node, const cpu::Pass& pass, const cpu::Range& range, cpu::Scratch* scratch) override {
+  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+                         cpu::Scratch* scratch) override {
     const size_t first = range.offset(node.stride);
     if (activation_ != math::Activation::kLinear) {
       cpu::row_activation_gradient(node.output + first, static_cast<size_t>(range.count) * node.out_size(), activation_,
                                    node.delta + first);
     }
-    node.hand_on(pass, range, scratch);
+    node.pass_through(pass, range, scratch);
   }
 
-  void backward(cpu::Node&, cpu::Pass&) override {}
+  void backward(cpu::Node&, graph::Pass&) override {}
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
              cpu::Scratch*) override {
@@ -103,8 +104,8 @@ class StridedShortcutKernel final : public cpu::Kernel {
  public:
   explicit StridedShortcutKernel(math::Activation activation) : activation_(activation) {}
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
-  cpu::Role role(const cpu::Node&) const override {
-    cpu::Role role;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_input = false;
     role.reads_output = activation_ != math::Activation::kLinear;
     return role;
@@ -115,17 +116,17 @@ class StridedShortcutKernel final : public cpu::Kernel {
     from_ = cpu::Rows(node->shape_of(1), node->layout);
   }
 
-  void forward(cpu::Node& node, cpu::Pass& pass) override {
-    const float *input = node.input(pass), *from = node.sources[1].node->output;
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch&) {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
+    const float *input = node.input(pass), *from = node.source(1)->output;
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       add(node, input + image.offset(out_.size()), from + image.offset(from_.size()),
           node.output + image.offset(out_.size()));
     });
   }
 
-  void backward(cpu::Node& node, cpu::Pass&) override {
-    float *input = node.input_delta(), *from = node.sources[1].wanted ? node.sources[1].node->delta : nullptr;
-    cpu::for_ranges(node.batch, 1, [&](const cpu::Range& image, cpu::Scratch&) {
+  void backward(cpu::Node& node, graph::Pass&) override {
+    float *input = node.input_delta(), *from = node.sources[1].needs_gradient ? node.source(1)->delta : nullptr;
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       const size_t first = image.offset(out_.size());
       float* delta = node.delta + first;
       cpu::row_activation_gradient(node.output + first, out_.size(), activation_, delta);

@@ -25,7 +25,7 @@ class ShortcutKernel final : public gpu::Kernel {
   explicit ShortcutKernel(math::Activation activation) : activation_(activation) {}
 
   const math::Activation* sum_activation() const override { return &activation_; }
-  bool take_over(math::Activation activation) override {
+  bool fuse_activation(math::Activation activation) override {
     if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
@@ -47,7 +47,7 @@ class ShortcutKernel final : public gpu::Kernel {
     });
   }
   void backward(gpu::Node& node, const gpu::Pass&) override {
-    for (size_t slot = 0; slot < 2; ++slot) hand_on(node, slot, activation_);
+    for (size_t slot = 0; slot < 2; ++slot) pass_through(node, slot, activation_);
   }
 
  private:
@@ -139,14 +139,14 @@ class StridedShortcutKernel final : public gpu::Kernel {
     });
   }
   void backward(gpu::Node& node, const gpu::Pass&) override {
-    hand_on(node, 0, activation_);
+    pass_through(node, 0, activation_);
     if (node.input_delta(1) == nullptr) return;
     gpu::with_type(node.type, [&](auto zero) {
       using T = decltype(zero);
       const T* y = activation_ == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
       each(*node.gpu, static_cast<size_t>(node.batch) * node.shape_of(1).size(),
            StridedGradientBody<T>{Pairs(node.out(), node.shape_of(1)), static_cast<const T*>(node.delta), y,
-                                  static_cast<T*>(node.input_delta(1)), node.sources[1].add, activation_});
+                                  static_cast<T*>(node.input_delta(1)), node.sources[1].adds(), activation_});
     });
   }
 

@@ -5,7 +5,7 @@
 namespace dng::layers {
 namespace {
 
-class SoftmaxCost final : public Cost {
+class SoftmaxCost final : public math::Cost {
  public:
   double evaluate(const math::CostRow<double>& row, double, double* gradient) override {
     return math::cross_entropy(row, gradient);

@@ -8,7 +8,7 @@
 namespace dng::layers {
 namespace {
 
-class TsdCost final : public Cost {
+class TsdCost final : public math::Cost {
  public:
   explicit TsdCost(const graph::LayerConfig& layer)
       : formula_(tsd_formula(layer)),

@@ -1,5 +1,6 @@
 // Where buffers are placed, the threads' scratch memory, work in pieces, and what a network takes in all.
 #include "cpu/arena.h"
+#include "graph/buffers.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -21,11 +22,11 @@ namespace {
 size_t rounded(size_t floats) { return (floats + 15) / 16 * 16; }
 
 // The most that is alive at one tick: what no placement can do without.
-size_t largest_sum(const std::vector<cpu::Buffer>& buffers, int ticks) {
+size_t largest_sum(const std::vector<graph::Buffer>& buffers, int ticks) {
   size_t largest = 0;
   for (int tick = 0; tick <= ticks; ++tick) {
     size_t sum = 0;
-    for (const cpu::Buffer& buffer : buffers) {
+    for (const graph::Buffer& buffer : buffers) {
       if (buffer.birth <= tick && tick <= buffer.death) sum += rounded(buffer.size);
     }
     largest = std::max(largest, sum);
@@ -33,12 +34,12 @@ size_t largest_sum(const std::vector<cpu::Buffer>& buffers, int ticks) {
   return largest;
 }
 
-bool meet(const cpu::Buffer& a, const cpu::Buffer& b) { return a.birth <= b.death && b.birth <= a.death; }
-bool overlap(const cpu::Buffer& a, const cpu::Buffer& b) {
+bool meet(const graph::Buffer& a, const graph::Buffer& b) { return a.birth <= b.death && b.birth <= a.death; }
+bool overlap(const graph::Buffer& a, const graph::Buffer& b) {
   return a.size > 0 && b.size > 0 && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
 }
 
-void expect_placed(const std::vector<cpu::Buffer>& buffers, size_t total, int ticks) {
+void expect_placed(const std::vector<graph::Buffer>& buffers, size_t total, int ticks) {
   EXPECT_GE(total, largest_sum(buffers, ticks));
   size_t end = 0;
   for (size_t i = 0; i < buffers.size(); ++i) {
@@ -53,39 +54,39 @@ void expect_placed(const std::vector<cpu::Buffer>& buffers, size_t total, int ti
 }
 
 TEST(PlaceTest, NothingTakesNothing) {
-  std::vector<cpu::Buffer> buffers;
-  EXPECT_EQ(cpu::place(&buffers), 0U);
+  std::vector<graph::Buffer> buffers;
+  EXPECT_EQ(graph::place(&buffers), 0U);
   buffers = {{0, 0, 5, 0}};
-  EXPECT_EQ(cpu::place(&buffers), 0U);
+  EXPECT_EQ(graph::place(&buffers), 0U);
 }
 
 TEST(PlaceTest, BuffersThatMeetAtOneTickLieApart) {
-  std::vector<cpu::Buffer> buffers = {{32, 0, 3, 0}, {32, 3, 5, 0}};
-  EXPECT_EQ(cpu::place(&buffers), 64U);
+  std::vector<graph::Buffer> buffers = {{32, 0, 3, 0}, {32, 3, 5, 0}};
+  EXPECT_EQ(graph::place(&buffers), 64U);
   buffers = {{32, 0, 2, 0}, {32, 3, 5, 0}};
-  EXPECT_EQ(cpu::place(&buffers), 32U);
+  EXPECT_EQ(graph::place(&buffers), 32U);
 }
 
 TEST(PlaceTest, SizesAreRoundedToALine) {
-  std::vector<cpu::Buffer> buffers = {{17, 0, 3, 0}, {1, 0, 3, 0}};
-  EXPECT_EQ(cpu::place(&buffers), 48U);
+  std::vector<graph::Buffer> buffers = {{17, 0, 3, 0}, {1, 0, 3, 0}};
+  EXPECT_EQ(graph::place(&buffers), 48U);
 }
 
 TEST(PlaceTest, ASmallBufferGoesIntoAGap) {
   // 100 and 60 leave a gap of 40 where the one of 160 is not alive.
-  std::vector<cpu::Buffer> buffers = {{160, 0, 1, 0}, {96, 2, 3, 0}, {64, 2, 2, 0}, {16, 0, 1, 0}, {64, 3, 3, 0}};
-  EXPECT_EQ(cpu::place(&buffers), 176U);
+  std::vector<graph::Buffer> buffers = {{160, 0, 1, 0}, {96, 2, 3, 0}, {64, 2, 2, 0}, {16, 0, 1, 0}, {64, 3, 3, 0}};
+  EXPECT_EQ(graph::place(&buffers), 176U);
 }
 
 // The buffers of a chain of layers, forward and backward: each output lives until its own backward pass.
 TEST(PlaceTest, AChainTakesWhatIsAliveAtOnce) {
   constexpr int kLayers = 30;
-  std::vector<cpu::Buffer> buffers;
+  std::vector<graph::Buffer> buffers;
   for (int i = 0; i < kLayers; ++i) {
     buffers.push_back({1024, i, 2 * kLayers - i, 0});
     buffers.push_back({1024, 2 * kLayers - i - 1, 2 * kLayers - i, 0});
   }
-  const size_t total = cpu::place(&buffers);
+  const size_t total = graph::place(&buffers);
   expect_placed(buffers, total, 2 * kLayers);
   EXPECT_EQ(total, largest_sum(buffers, 2 * kLayers));
 }
@@ -95,15 +96,15 @@ TEST(PlaceTest, RandomBuffersNeverOverlap) {
   for (uint64_t seed = 0; seed < 200; ++seed) {
     CounterRandom random(seed, Stream::kTest, 0, 5);
     const int ticks = 1 + static_cast<int>(random.below(40));
-    std::vector<cpu::Buffer> buffers(1 + random.below(60));
-    for (cpu::Buffer& buffer : buffers) {
+    std::vector<graph::Buffer> buffers(1 + random.below(60));
+    for (graph::Buffer& buffer : buffers) {
       buffer.size = random.below(4) == 0 ? random.below(20) : random.below(5000);
       buffer.birth = static_cast<int>(random.below(static_cast<uint32_t>(ticks)));
       buffer.death = buffer.birth + static_cast<int>(random.below(static_cast<uint32_t>(ticks - buffer.birth)));
       buffer.offset = 12345;
     }
     SCOPED_TRACE(seed);
-    const size_t total = cpu::place(&buffers);
+    const size_t total = graph::place(&buffers);
     expect_placed(buffers, total, ticks);
     const size_t least = largest_sum(buffers, ticks);
     if (least > 0) worst = std::max(worst, static_cast<double>(total) / static_cast<double>(least));
@@ -193,7 +194,7 @@ TEST(ParallelTest, EveryImageIsInOneRange) {
   for (const int count : {0, 1, 5, 16, 17}) {
     for (const int piece : {1, 2, 4, 16, 20}) {
       std::vector<std::atomic<int>> runs(static_cast<size_t>(count));
-      cpu::for_ranges(count, piece, [&](const cpu::Range& range, cpu::Scratch&) {
+      cpu::for_ranges(count, piece, [&](const graph::Range& range, cpu::Scratch&) {
         EXPECT_EQ(range.first % piece, 0);
         EXPECT_GE(range.count, 1);
         EXPECT_LE(range.count, piece);
@@ -220,7 +221,7 @@ TEST(ParallelTest, WhatATaskThrowsComesOut) {
   }
   EXPECT_THROW(throws(-1), std::out_of_range);
   EXPECT_NO_THROW(throws(20));
-  expect_error([] { cpu::for_ranges(8, 2, [](const cpu::Range&, cpu::Scratch&) { fail("a range fails"); }); },
+  expect_error([] { cpu::for_ranges(8, 2, [](const graph::Range&, cpu::Scratch&) { fail("a range fails"); }); },
                {"a range fails"});
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "src/math/cost_formulas.h"
+#include "math/cost_formulas.h"
 
 namespace dng {
 namespace {

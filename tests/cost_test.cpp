@@ -66,7 +66,7 @@ class CostOf {
 
  private:
   graph::NetworkConfig config_;
-  std::unique_ptr<layers::Cost> cost_;
+  std::unique_ptr<math::Cost> cost_;
 };
 
 Numbers softmax(const Numbers& z, double temperature = 1) {
@@ -508,7 +508,7 @@ Outcome run_kernel(const std::string& section, const std::string& options, const
   node.sources.emplace_back();
   const std::unique_ptr<cpu::Kernel> kernel = cpu::make_kernel(config.cost(), graph::Device::kCpu);
   kernel->prepare(&node);
-  cpu::Pass pass;
+  graph::Pass pass;
   pass.training = in.training;
   pass.input = in.logits.data();
   pass.labels = in.labelled ? in.labels.data() : nullptr;
@@ -667,9 +667,9 @@ TEST(CostKernel, BackwardAddsToTheDeltaOfTheLayerBefore) {
   node.delta = delta.data();
   node.sources.emplace_back();
   node.sources[0].node = &source;
-  node.sources[0].wanted = true;
+  node.sources[0].needs_gradient = true;
   const std::unique_ptr<cpu::Kernel> kernel = cpu::make_kernel(config.cost(), graph::Device::kCpu);
-  cpu::Pass pass;
+  graph::Pass pass;
   kernel->backward(node, pass);
   EXPECT_EQ(before, (std::vector<float>{11, 22, 33, 44, 55, 66}));
 }
@@ -693,7 +693,7 @@ NetworkRun run_network(const std::string& cost) {
   std::vector<float> images(4 * shape.size());
   CounterRandom random(29, Stream::kTest, 1, 1);
   for (float& pixel : images) pixel = static_cast<float>(random.uniform());
-  cpu::Pass pass;
+  graph::Pass pass;
   pass.training = true;
   pass.input = images.data();
   pass.labels = in.labels.data();

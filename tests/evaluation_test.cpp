@@ -42,7 +42,7 @@ void make_direct(network::Network* network, float slope) {
   for (const auto& layer : network->blocks()) {
     for (const host::Block& block : layer) std::fill(block.value, block.value + block.count, 0.0f);
   }
-  for (const network::Parameter& parameter : network->parameters()) {
+  for (const graph::Parameter& parameter : network->parameters()) {
     if (parameter.name != std::string("weights")) continue;
     if (parameter.layer == 0) parameter.value[4] = 1;
     if (parameter.layer == 1) {
@@ -151,7 +151,7 @@ TEST(Accuracy, SinkSeesEveryImageOnceInOrder) {
   make_direct(&network, 8);
   const Rows wanted = outputs_of(set, 8);
   int64_t next = 0;
-  eval::evaluate(&network, set, 5, 2, "test", [&](const data::Batch& batch, const cpu::Pass&) {
+  eval::evaluate(&network, set, 5, 2, "test", [&](const data::Batch& batch, const graph::Pass&) {
     const float* probabilities = network.probabilities();
     for (int b = 0; b < batch.count; ++b, ++next) {
       EXPECT_EQ(batch.samples[static_cast<size_t>(b)], next);

@@ -33,7 +33,7 @@ void settle_statistics(network::Network* network) {
   const graph::NetworkConfig& config = network->config();
   for (int64_t step = 0; step < 3; ++step) {
     const RandomBatch batch(config, static_cast<uint64_t>(step));
-    cpu::Pass pass = batch.pass(true, step);
+    graph::Pass pass = batch.pass(true, step);
     network->forward(&pass);
   }
 }
@@ -57,7 +57,7 @@ Outputs look(const graph::NetworkConfig& config, const network::Network& trained
   copy_numbers(trained, &network);
   network.freeze();
   const RandomBatch batch(config, 9);
-  cpu::Pass pass = batch.pass(false);
+  graph::Pass pass = batch.pass(false);
   network.forward(&pass);
   const size_t size = config.layers[static_cast<size_t>(settings.watched_layer)].out.size();
   const auto images = static_cast<size_t>(config.mini_batch);
@@ -134,8 +134,7 @@ TEST(WatchedLayer, IsWhatTheFormulasGive) {
   network::Network start(config);
   start_from(5, &start);
   std::vector<double> parameters;
-  for (const network::Parameter& p : start.parameters())
-    parameters.insert(parameters.end(), p.value, p.value + p.count);
+  for (const graph::Parameter& p : start.parameters()) parameters.insert(parameters.end(), p.value, p.value + p.count);
   const RandomBatch batch(config, 9);
   ReferenceNetwork reference(config);
   reference.loss(parameters, {{batch.images.begin(), batch.images.end()}, batch.labels, {}});
@@ -153,7 +152,7 @@ TEST_P(WatchedLayerTest, LastConnectedMakesTheLogitsOfTheFeatures) {
   EXPECT_EQ(config.layers[static_cast<size_t>(layer)].op->section, "avgpool");
   const Outputs found = look(config, trained, watching(layer));
   const float *weights = nullptr, *biases = nullptr;
-  for (const network::Parameter& p : trained.parameters()) {
+  for (const graph::Parameter& p : trained.parameters()) {
     if (p.layer != layer + 1) continue;
     (p.name == std::string("weights") ? weights : biases) = p.value;
   }
@@ -205,7 +204,7 @@ TEST(Features, FileHasARecordForEveryImageInOrder) {
     // Alone in a batch of its own.
     std::vector<float> input(4 * config.input.size());
     data::prepare_for_evaluation(set.images[i], config.augmentation(), config.input, input.data());
-    cpu::Pass pass;
+    graph::Pass pass;
     pass.input = input.data();
     pass.count = 1;
     network.forward(&pass);

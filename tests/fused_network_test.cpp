@@ -41,7 +41,7 @@ void spoil_memory(network::Network* network) {
     for (float* memory : {node.output, node.delta}) {
       if (memory != nullptr) std::fill_n(memory, batch * node.out_size(), 1000.0f);
     }
-    if (node.kept != nullptr) std::fill_n(node.kept, batch * node.kernel->role(node).kept, 1000.0f);
+    if (node.saved != nullptr) std::fill_n(node.saved, batch * node.kernel->role(node).saved, 1000.0f);
   }
 }
 
@@ -101,12 +101,12 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
   }
   RecordProperty("error", format("%.2e", worst));
   // The negative control: the biases of the last layer but one that has any, a little off.
-  std::vector<network::Parameter> biases;
-  for (const network::Parameter& p : twins.fast.parameters()) {
+  std::vector<graph::Parameter> biases;
+  for (const graph::Parameter& p : twins.fast.parameters()) {
     if (std::string(p.name) == "biases") biases.push_back(p);
   }
   ASSERT_GE(biases.size(), 2U);
-  const network::Parameter& moved = biases[biases.size() - 2];
+  const graph::Parameter& moved = biases[biases.size() - 2];
   for (int64_t i = 0; i < moved.count; ++i) moved.value[i] += 0.05f;
   const std::vector<float> expected = evaluated(batch, 1, &twins.plain), found = evaluated(batch, 1, &twins.fast);
   EXPECT_GT(error_between(found.data(), expected.data(), static_cast<int64_t>(expected.size())), 5 * kOutput);
@@ -181,7 +181,7 @@ TEST_P(FusedNetworkTest, AMistakeWouldBeFound) {
   }
   for (size_t i = 0; i < twins.fast.parameters().size(); i += 1 + twins.fast.parameters().size() / 5) {
     twins.start();
-    const network::Parameter& p = twins.fast.parameters()[i];
+    const graph::Parameter& p = twins.fast.parameters()[i];
     SCOPED_TRACE(format("layer %d, %s", p.layer, p.name));
     train_once(batch, 0, &twins.plain);
     train_once(batch, 0, &twins.fast);

@@ -122,8 +122,8 @@ class GoldenStepTest : public testing::TestWithParam<const char*> {
   }
   void TearDown() override { std::filesystem::current_path(before_); }
 
-  cpu::Pass pass(bool training) {
-    cpu::Pass pass;
+  graph::Pass pass(bool training) {
+    graph::Pass pass;
     pass.training = training;
     pass.input = batch_.images.data();
     pass.count = batch_.count;
@@ -138,7 +138,7 @@ class GoldenStepTest : public testing::TestWithParam<const char*> {
     const cfg::Options& net = network_->config().net;
     train::Sgd sgd(&network_->parameters(), {net.real("momentum"), net.real("decay"), net.flag("nesterov")});
     sgd.begin();
-    cpu::Pass p = pass(true);
+    graph::Pass p = pass(true);
     network_->forward(&p);
     output_.assign(network_->probabilities(), network_->probabilities() + expected_.output.size());
     network_->backward(&p);
@@ -190,7 +190,7 @@ TEST_P(GoldenStepTest, LossAndProbabilitiesBeforeTheStep) {
 }
 
 TEST_P(GoldenStepTest, ProbabilitiesInEvaluation) {
-  cpu::Pass p = pass(false);
+  graph::Pass p = pass(false);
   network_->forward(&p);
   EXPECT_LE(distance(network_->probabilities(), expected_.evaluated), 1e-5);
   // The two must not be told apart by rounding alone.

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "gpu/network.h"
+#include "gpu/executor.h"
 #include "tests/gpu_devices.h"
 #include "tests/twin_networks.h"
 

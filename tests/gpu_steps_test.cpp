@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "gpu/network.h"
+#include "gpu/executor.h"
 #include "network/weights.h"
 #include "tests/gpu_devices.h"
 #include "tests/twin_networks.h"
@@ -137,7 +137,7 @@ DNG_GPU_TEST(Steps, ImagesAndLabelsAreTheHosts) {
   for (int64_t step = 0; step < 14; ++step) {
     ours.run(step, 1);
     const data::Batch& batch = stream.next();
-    const gpu::Network& network = *ours.network.device();
+    const gpu::Executor& network = *ours.network.device();
     std::vector<float> found(batch.images.size());
     std::vector<int> labels(batch.labels.size());
     gpu->copy_out(found.data(), network.io().images, found.size() * sizeof(float));

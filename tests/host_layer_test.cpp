@@ -123,7 +123,7 @@ class Bench {
 
   // Ours. The layer's output is poisoned before, so what is left unwritten shows.
   Floats forward(bool training, int64_t steps = kLate) {
-    pass_ = cpu::Pass();
+    pass_ = graph::Pass();
     pass_.training = training;
     pass_.input = input_.data();
     pass_.count = static_cast<int>(batch_);
@@ -174,9 +174,9 @@ class Bench {
   host::Block raw_block(const std::string& name) { return find(raw_.blocks(last_), name); }
 
   // What the optimizer sees: the parameters of the layers under test.
-  std::vector<network::Parameter> parameters() {
-    std::vector<network::Parameter> chosen;
-    for (const network::Parameter& p : network_.parameters()) {
+  std::vector<graph::Parameter> parameters() {
+    std::vector<graph::Parameter> chosen;
+    for (const graph::Parameter& p : network_.parameters()) {
       if (p.layer >= 2 && p.layer <= last_) chosen.push_back(p);
     }
     return chosen;
@@ -218,7 +218,7 @@ class Bench {
   // Whether the layers under test are the first to give to the delta of their input.
   void set_first(bool first) {
     for (int i = 2; i <= last_; ++i) {
-      for (cpu::Source& source : node(i).sources) {
+      for (graph::Edge& source : node(i).sources) {
         if (source.node == &node(1)) source.first = first;
       }
     }
@@ -236,7 +236,7 @@ class Bench {
   host::Network raw_;
   size_t batch_;
   Floats input_, delta_;
-  cpu::Pass pass_;
+  graph::Pass pass_;
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -404,7 +404,7 @@ TEST_P(HostLayerTest, BackwardAdds) {
   bench.forward(true);
   const Floats alone = bench.backward();
   Floats updates;
-  for (const network::Parameter& p : bench.parameters()) updates.insert(updates.end(), p.update, p.update + p.count);
+  for (const graph::Parameter& p : bench.parameters()) updates.insert(updates.end(), p.update, p.update + p.count);
   constexpr float kBefore = 3;
   Floats after = bench.backward_after(kBefore);
   for (float& value : after) value -= kBefore;
@@ -413,7 +413,7 @@ TEST_P(HostLayerTest, BackwardAdds) {
       *std::max_element(alone.begin(), alone.end(), [](float a, float b) { return std::fabs(a) < std::fabs(b); }));
   EXPECT_LE(error_between(after, alone), 1e-5 + 1e-6 * kBefore / largest);
   Floats twice;
-  for (const network::Parameter& p : bench.parameters()) twice.insert(twice.end(), p.update, p.update + p.count);
+  for (const graph::Parameter& p : bench.parameters()) twice.insert(twice.end(), p.update, p.update + p.count);
   for (float& value : twice) value /= 2;
   if (!updates.empty()) check(error_between(twice, updates), "updates");
 }
@@ -421,7 +421,7 @@ TEST_P(HostLayerTest, BackwardAdds) {
 TEST_P(HostLayerTest, UpdatesAreTheHosts) {
   const Case& c = GetParam();
   Bench bench(c.batch, c.input, c.layers);
-  std::vector<network::Parameter> parameters = bench.parameters();
+  std::vector<graph::Parameter> parameters = bench.parameters();
   // This host never updates it; a test below has it.
   if (parameters.empty() || (packaged() && c.layers.find("[batchnorm]") != std::string::npos)) return;
   constexpr float kRate = 0.05f, kMomentum = 0.9f, kDecay = 0.01f;
@@ -819,10 +819,10 @@ TEST(HostBug, AStandaloneBatchNormIsNeitherUpdatedNorSavedWhole) {
   bench.backward();
   bench.raw_forward(true);
   bench.raw_backward();
-  std::vector<network::Parameter> parameters = bench.parameters();
+  std::vector<graph::Parameter> parameters = bench.parameters();
   ASSERT_EQ(parameters.size(), 2U);
   std::map<std::string, Floats> before, expected;
-  for (const network::Parameter& p : parameters) {
+  for (const graph::Parameter& p : parameters) {
     before[p.name].assign(p.value, p.value + p.count);
     for (int64_t i = 0; i < p.count; ++i) expected[p.name].push_back(p.value[i] + 0.1f / 3 * p.update[i]);
   }
@@ -830,7 +830,7 @@ TEST(HostBug, AStandaloneBatchNormIsNeitherUpdatedNorSavedWhole) {
   sgd.begin();
   sgd.step(0.1, 3);
   bench.raw().update(2, 3, 0.1f, 0.9f, 0.01f);
-  for (const network::Parameter& p : parameters) {
+  for (const graph::Parameter& p : parameters) {
     SCOPED_TRACE(p.name);
     EXPECT_LE(error_between(p.value, expected[p.name].data(), 5), 1e-6);
     EXPECT_GT(error_between(p.value, before[p.name].data(), 5), 0.01);
@@ -915,7 +915,7 @@ class RollingStatisticsTest : public testing::TestWithParam<std::pair<std::strin
   // A bench whose batch norm sees the bench's input itself, from a start of zero.
   std::unique_ptr<Bench> start() const {
     auto bench = std::make_unique<Bench>(kBatch, input(), GetParam().second);
-    for (const network::Parameter& p : bench->parameters()) {
+    for (const graph::Parameter& p : bench->parameters()) {
       if (std::string(p.name) != "weights") continue;
       for (int64_t i = 0; i < p.count; ++i) {
         p.value[i] = i % (static_cast<int64_t>(features()) + 1) == 0 ? 1.0f : 0.0f;

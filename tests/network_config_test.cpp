@@ -506,8 +506,8 @@ TEST(Registry, IsSortedWithoutDuplicates) {
 
 class EmptyKernel final : public cpu::Kernel {
  public:
-  void forward(cpu::Node&, cpu::Pass&) override {}
-  void backward(cpu::Node&, cpu::Pass&) override {}
+  void forward(cpu::Node&, graph::Pass&) override {}
+  void backward(cpu::Node&, graph::Pass&) override {}
   void infer(const cpu::Node&, int, const cpu::View*, float*, size_t, cpu::Scratch*) override {}
 };
 

@@ -159,7 +159,7 @@ class Experiment {
         reference_(config_) {
     network_.initialize(1);
     CounterRandom random(2, Stream::kTest, 0, 0);
-    for (const network::Parameter& p : network_.parameters()) {
+    for (const graph::Parameter& p : network_.parameters()) {
       const std::string name = p.name;
       for (int64_t i = 0; i < p.count; ++i) {
         // Wider than they start, so that the outputs differ and every gradient counts.
@@ -194,7 +194,7 @@ class Experiment {
 
   // Forward and backward of the network under test; its loss.
   double run() {
-    cpu::Pass pass;
+    graph::Pass pass;
     pass.training = true;
     pass.input = images_.data();
     pass.labels = labels_.data();
@@ -208,7 +208,7 @@ class Experiment {
   // dL/d(parameters), which the updates hold negated.
   std::vector<double> gradient() {
     std::vector<double> result;
-    for (const network::Parameter& p : network_.parameters()) {
+    for (const graph::Parameter& p : network_.parameters()) {
       for (int64_t i = 0; i < p.count; ++i) result.push_back(-static_cast<double>(p.update[i]));
     }
     return result;
@@ -274,7 +274,7 @@ class NetworkGradientTest : public testing::TestWithParam<Example> {};
 TEST_P(NetworkGradientTest, LossAndProbabilitiesAreThoseInDouble) {
   Experiment experiment(GetParam());
   size_t count = 0;
-  for (const network::Parameter& p : experiment.network().parameters()) count += static_cast<size_t>(p.count);
+  for (const graph::Parameter& p : experiment.network().parameters()) count += static_cast<size_t>(p.count);
   ASSERT_EQ(count, experiment.reference().parameter_count());
   const double loss = experiment.run(), expected = experiment.reference_loss();
   EXPECT_NEAR(loss, expected, 1e-5 * std::fabs(expected));

@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "host/host.h"
-#include "src/math/cost_math.h"
+#include "math/cost_math.h"
 
 namespace dng::test {
 namespace {

@@ -27,7 +27,7 @@ struct Seen {
 
 void append(const float* from, size_t count, std::vector<float>* to) { to->insert(to->end(), from, from + count); }
 
-void see(const network::Network& network, const cpu::Pass& pass, Seen* seen) {
+void see(const network::Network& network, const graph::Pass& pass, Seen* seen) {
   const auto count = static_cast<size_t>(pass.count), classes = static_cast<size_t>(network.classes());
   append(network.logits(pass), count * classes, &seen->logits);
   append(network.probabilities(), count * classes, &seen->probabilities);
@@ -73,7 +73,7 @@ Seen batch_by_batch(network::Network* network, const MemorySet& set) {
   Seen seen;
   for (size_t first = 0; first < set.images.size(); first += kBatch) {
     std::vector<float> input(size * kBatch);
-    cpu::Pass pass;
+    graph::Pass pass;
     pass.count = static_cast<int>(std::min<size_t>(kBatch, set.images.size() - first));
     pass.input = input.data();
     for (size_t i = 0; i < static_cast<size_t>(pass.count); ++i) {
@@ -87,7 +87,7 @@ Seen batch_by_batch(network::Network* network, const MemorySet& set) {
 
 std::vector<Seen> piece_by_piece(const std::vector<network::Network*>& networks, const MemorySet& set, int threads) {
   std::vector<Seen> seen(networks.size());
-  eval::run_over(networks, set, threads, "test", [&](const data::Batch&, const cpu::Pass& pass) {
+  eval::run_over(networks, set, threads, "test", [&](const data::Batch&, const graph::Pass& pass) {
     for (size_t n = 0; n < networks.size(); ++n) see(*networks[n], pass, &seen[n]);
   });
   return seen;

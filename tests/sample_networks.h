@@ -106,8 +106,8 @@ struct RandomBatch {
     }
   }
 
-  cpu::Pass pass(bool training, int64_t steps = 0) const {
-    cpu::Pass pass;
+  graph::Pass pass(bool training, int64_t steps = 0) const {
+    graph::Pass pass;
     pass.training = training;
     pass.input = images.data();
     pass.labels = labels.data();
@@ -125,7 +125,7 @@ struct RandomBatch {
 inline void start_from(uint64_t seed, network::Network* network) {
   network->initialize(seed);
   uint64_t place = 0;
-  for (const network::Parameter& p : network->parameters()) {
+  for (const graph::Parameter& p : network->parameters()) {
     CounterRandom random(seed, Stream::kTest, ++place, 3);
     const std::string name = p.name;
     for (int64_t i = 0; i < p.count; ++i) {
@@ -138,7 +138,7 @@ inline void start_from(uint64_t seed, network::Network* network) {
 
 // Forward and backward; the mean loss of an image.
 inline double train_once(const RandomBatch& batch, int64_t steps, network::Network* network) {
-  cpu::Pass pass = batch.pass(true, steps);
+  graph::Pass pass = batch.pass(true, steps);
   network->forward(&pass);
   network->backward(&pass);
   network->pull();

@@ -49,12 +49,12 @@ TEST(Sgd, FollowsTheTextbookOverManySteps) {
     for (float& value : w) value = static_cast<float>(random.normal());
     textbook.w.assign(w.begin(), w.end());
     const std::vector<double> start = textbook.w;
-    network::Parameter parameter;
+    graph::Parameter parameter;
     parameter.value = w.data();
     parameter.update = v.data();
     parameter.count = 20;
     parameter.decays = c.decays;
-    std::vector<network::Parameter> parameters = {parameter};
+    std::vector<graph::Parameter> parameters = {parameter};
     for (int step = 0; step < kSteps; ++step) {
       // A new one every time, as the trainer makes it: what it must remember lies in the updates.
       train::Sgd sgd(&parameters, {c.momentum, c.decay, c.nesterov});
@@ -83,11 +83,11 @@ TEST(Sgd, FollowsTheTextbookOverManySteps) {
 TEST(Sgd, NesterovDiffersFromPlainMomentum) {
   const auto run = [](bool nesterov) {
     float w = 1, v = 0;
-    network::Parameter parameter;
+    graph::Parameter parameter;
     parameter.value = &w;
     parameter.update = &v;
     parameter.count = 1;
-    std::vector<network::Parameter> parameters = {parameter};
+    std::vector<graph::Parameter> parameters = {parameter};
     train::Sgd sgd(&parameters, {0.9, 0, nesterov});
     sgd.begin();
     v -= 1;
@@ -100,7 +100,7 @@ TEST(Sgd, NesterovDiffersFromPlainMomentum) {
 
 TEST(Sgd, RateFactorsScaleAndFrozenParametersStay) {
   std::vector<float> w = {1, 1, 1}, v = {-1, -1, -1};
-  std::vector<network::Parameter> parameters(3);
+  std::vector<graph::Parameter> parameters(3);
   for (size_t i = 0; i < 3; ++i) {
     parameters[i].value = &w[i];
     parameters[i].update = &v[i];
@@ -141,7 +141,7 @@ TEST(Sgd, EqualsTheHostsOwnUpdate) {
   scramble(&start, 1);
   ASSERT_EQ(ours.parameters().size(), 10U);
   for (size_t k = 0; k < ours.parameters().size(); ++k) {
-    const network::Parameter &a = ours.parameters()[k], &b = hosts.parameters()[k], &before = start.parameters()[k];
+    const graph::Parameter &a = ours.parameters()[k], &b = hosts.parameters()[k], &before = start.parameters()[k];
     for (int64_t i = 0; i < a.count; ++i) {
       ASSERT_NEAR(a.value[i], b.value[i], 1e-6) << "layer " << a.layer << " " << a.name;
       ASSERT_NEAR(a.update[i], b.update[i], 1e-6) << "layer " << a.layer << " " << a.name;
@@ -157,7 +157,7 @@ TEST(Sgd, NetworksSayWhatDecaysWhatIsFrozenAndHowFastItLearns) {
                                      "[batchnorm]\nlearning_rate=.5\n"
                                      "[connected]\noutput=6\nactivation=linear\nlearning_rate=0\n[softmax]\n"));
   std::string found;
-  for (const network::Parameter& p : network.parameters()) {
+  for (const graph::Parameter& p : network.parameters()) {
     found += std::to_string(p.layer) + " " + p.name + (p.decays ? " decays" : "") + (p.frozen ? " frozen" : "") +
              (p.rate_factor != 1 ? " x" + std::to_string(p.rate_factor).substr(0, 3) : "") + "\n";
   }

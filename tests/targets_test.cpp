@@ -266,7 +266,7 @@ TEST(LiveTeacher, MustFitTheStudentAndIsNeverChanged) {
   // Row by row as the network evaluates it alone: rolling statistics, not the batch's.
   network::Network alone(graph::with_mini_batch(graph::read_network_config(cfg), 2));
   network::load_weights(weights, &alone);
-  cpu::Pass pass;
+  graph::Pass pass;
   pass.input = batch.images.data();
   pass.count = 2;
   alone.forward(&pass);

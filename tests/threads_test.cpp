@@ -51,7 +51,7 @@ Outcome run(const Sample& sample, int threads, uint64_t seed = 1) {
   }
   outcome.trained = bits_of(network);
   const RandomBatch batch(network.config(), 9);
-  cpu::Pass pass = batch.pass(false);
+  graph::Pass pass = batch.pass(false);
   network.forward(&pass);
   const float* logits = network.logits(pass);
   outcome.logits.assign(logits, logits + static_cast<size_t>(sample.batch) * static_cast<size_t>(network.classes()));

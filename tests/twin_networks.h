@@ -236,11 +236,11 @@ struct Twins {
   Worst gradients() {
     Worst worst;
     double largest = 0;
-    for (const network::Parameter& p : plain.parameters()) {
+    for (const graph::Parameter& p : plain.parameters()) {
       largest = std::max(largest, norm_of(p.update, p.count) / std::sqrt(static_cast<double>(p.count)));
     }
     for (size_t i = 0; i < plain.parameters().size(); ++i) {
-      const network::Parameter &found = fast.parameters()[i], &expected = plain.parameters()[i];
+      const graph::Parameter &found = fast.parameters()[i], &expected = plain.parameters()[i];
       const double floor = 1e-2 * largest * std::sqrt(static_cast<double>(expected.count));
       std::vector<float> difference(static_cast<size_t>(expected.count));
       for (size_t k = 0; k < difference.size(); ++k) difference[k] = found.update[k] - expected.update[k];
@@ -267,7 +267,7 @@ struct Twins {
 };
 
 inline std::vector<float> evaluated(const RandomBatch& batch, int count, network::Network* network) {
-  cpu::Pass pass = batch.pass(false);
+  graph::Pass pass = batch.pass(false);
   pass.count = count;
   network->forward(&pass);
   const float* logits = network->logits(pass);

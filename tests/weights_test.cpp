@@ -76,7 +76,7 @@ TEST(Weights, SurviveARoundTripBitForBit) {
     EXPECT_EQ(layers, loaded.size());
     EXPECT_EQ(values_of(loaded), values_of(saved));
     // What momentum had gathered belongs to the old weights.
-    for (const network::Parameter& parameter : loaded.parameters()) {
+    for (const graph::Parameter& parameter : loaded.parameters()) {
       for (int64_t i = 0; i < parameter.count; ++i) ASSERT_EQ(parameter.update[i], 0);
     }
   }

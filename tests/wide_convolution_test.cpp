@@ -25,7 +25,7 @@ Results run(const Example& example, int piece) {
   Floats inputs(wide.inputs_size(), kNan), data(wide.data_size(), kNan), tiles(wide.tiles_size(), kNan);
   const size_t in = cpu::floats_of(shape.in, shape.in_layout), out = cpu::floats_of(shape.out, shape.out_layout);
   for (int first = 0; first < shape.piece; first += piece) {
-    const cpu::Range range{first, std::min(piece, shape.piece - first)};
+    const graph::Range range{first, std::min(piece, shape.piece - first)};
     wide.read_inputs(example.stored_in.data() + range.offset(in), range, inputs.data());
     wide.read_gradients_for_data(example.stored_gradient.data() + range.offset(out), range, data.data());
     wide.read_gradients_for_weights(example.stored_gradient.data() + range.offset(out), range, tiles.data());

@@ -60,7 +60,7 @@ int inspect_verb(const Arguments& arguments) {
   e.network->freeze();
   const std::unique_ptr<network::Network> teacher = teacher_of(arguments, *e.network);
   eval::Examples examples(*e.images, e.data.classes, arguments.has("-examples") ? count : 0, e.data.top);
-  const auto look = [&](const data::Batch& batch, const cpu::Pass&) {
+  const auto look = [&](const data::Batch& batch, const graph::Pass&) {
     examples.see(batch, e.network->probabilities());
   };
   const eval::Inspection i =

@@ -124,7 +124,7 @@ int layer_verb(const Arguments& arguments) {
     const bool teacher = op->section == "distill";
     const std::vector<Sample> samples = read_samples(files[0], teacher);
     const int classes = static_cast<int>(samples[0].logits.size());
-    const std::unique_ptr<layers::Cost> cost = op->cost(cost_layer(*op, options, classes));
+    const std::unique_ptr<math::Cost> cost = op->cost(cost_layer(*op, options, classes));
     std::vector<double> log_f(static_cast<size_t>(classes)), f(log_f.size()), gradient(log_f.size());
     for (const Sample& sample : samples) {
       math::log_softmax(classes, sample.logits.data(), log_f.data(), f.data());

@@ -21,7 +21,7 @@ void predict(const std::string& path, const Evaluation& e, int top) {
   const graph::NetworkConfig& config = e.network->config();
   std::vector<float> input(config.input.size() * static_cast<size_t>(e.network->batch()));
   data::prepare_for_evaluation(image, config.augmentation(), config.input, input.data());
-  cpu::Pass pass;
+  graph::Pass pass;
   pass.input = input.data();
   pass.count = 1;
   e.network->forward(&pass);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "cpu/arena.h"
 #include "cpu/parallel.h"
+#include "graph/buffers.h"
 #include "host/host.h"
 
 namespace dng::cpu {
@@ -28,7 +28,7 @@ int64_t largest_weights(const Nodes& nodes) {
 // How many images keep a layer in the cache.
 int images_that_fit(size_t floats) { return static_cast<int>(kBytes / (floats * sizeof(float))); }
 
-void choose_parts(const Nodes& nodes, const std::vector<Node*>& holders, size_t largest, InferencePlan* plan) {
+void choose_parts(const Nodes& nodes, const std::vector<graph::Node*>& holders, size_t largest, InferencePlan* plan) {
   plan->part = plan->piece;
   plan->whole.assign(nodes.size(), false);
   const auto holder = [&](const Node& node) {
@@ -45,8 +45,8 @@ void choose_parts(const Nodes& nodes, const std::vector<Node*>& holders, size_t 
   for (const auto& node : nodes) {
     if (node->bypassed || node->index < plan->parted) continue;
     plan->whole[holder(*node)] = true;
-    for (const Source& source : node->sources) {
-      if (source.node != nullptr) plan->whole[holder(*source.node)] = true;
+    for (const graph::Edge& source : node->sources) {
+      if (source.node != nullptr) plan->whole[holder(*node_of(source))] = true;
     }
   }
   for (const auto& node : nodes) plan->whole[static_cast<size_t>(node->index)] = plan->whole[holder(*node)];
@@ -67,13 +67,13 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
       plan.piece = piece;
     }
   }
-  const std::vector<Node*> holders = holders_of(nodes);
+  const std::vector<graph::Node*> holders = graph::holders_of(graph::graph_of(nodes));
   choose_parts(nodes, holders, largest, &plan);
-  std::vector<Buffer> buffers(nodes.size());
+  std::vector<graph::Buffer> buffers(nodes.size());
   for (const auto& node : nodes) {
     const auto i = static_cast<size_t>(node->index);
     const auto h = static_cast<size_t>(holders[i]->index);
-    plan.stride.push_back(holders[i]->out_size());
+    plan.stride.push_back(static_cast<const Node*>(holders[i])->out_size());
     if (node->bypassed) continue;
     if (h == i) {
       buffers[i].size = node->out_size() * static_cast<size_t>(plan.whole[i] ? plan.piece : plan.part);
@@ -82,9 +82,9 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
       buffers[h].birth = buffers[h].birth == 0 ? node->index : std::min(buffers[h].birth, node->index);
     }
     buffers[h].death = std::max(buffers[h].death, node->index);
-    for (const Source& source : node->sources) {
+    for (const graph::Edge& source : node->sources) {
       if (source.node == nullptr) continue;
-      Buffer& read = buffers[static_cast<size_t>(holders[static_cast<size_t>(source.node->index)]->index)];
+      graph::Buffer& read = buffers[static_cast<size_t>(holders[static_cast<size_t>(source.node->index)]->index)];
       read.death = std::max(read.death, node->index);
     }
   }
@@ -92,7 +92,7 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
   for (size_t i = 0; i < buffers.size(); ++i) {
     if (plan.whole[i] && buffers[i].birth < plan.parted) buffers[i].birth = 0;
   }
-  plan.total = place(&buffers);
+  plan.total = graph::place(&buffers);
   for (size_t i = 0; i < nodes.size(); ++i)
     plan.offset.push_back(buffers[static_cast<size_t>(holders[i]->index)].offset);
   return plan;

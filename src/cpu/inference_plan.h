@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "cpu/wiring.h"
+#include "cpu/choose_layouts.h"
 
 namespace dng::cpu {
 

@@ -5,15 +5,21 @@
 
 namespace dng::cpu {
 
-void Kernel::compute(const Node&, const Pass&, const Range&, float*, Scratch*) {}
+graph::Role Kernel::training_role(const graph::Node& node) const {
+  graph::Role made = role(static_cast<const Node&>(node));
+  made.saved *= static_cast<size_t>(node.batch);
+  return made;
+}
 
-void Kernel::settle(Node&, const Pass&, const Range&, Scratch*) {}
+void Kernel::compute(const Node&, const graph::Pass&, const graph::Range&, float*, Scratch*) {}
 
-void HostKernel::forward(Node& node, Pass& pass) {
+void Kernel::backward_epilogue(Node&, const graph::Pass&, const graph::Range&, Scratch*) {}
+
+void HostKernel::forward(Node& node, graph::Pass& pass) {
   node.host->forward(node.index, node.input(pass), pass.training, pass.steps);
 }
 
-void HostKernel::backward(Node& node, Pass& pass) {
+void HostKernel::backward(Node& node, graph::Pass& pass) {
   node.host->backward(node.index, node.input(pass), node.input_delta(), node.sources[0].first);
 }
 
@@ -23,17 +29,11 @@ void HostKernel::infer(const Node&, int, const View*, float*, size_t, Scratch*) 
 
 std::unique_ptr<Kernel> make_kernel(const graph::LayerConfig& config, graph::Device device) {
   const auto found = config.op->kernels.find(device);
-  if (found != config.op->kernels.end()) return found->second(config);
+  if (found != config.op->kernels.end()) {
+    return std::unique_ptr<Kernel>(static_cast<Kernel*>(found->second(config).release()));
+  }
   if (device == graph::Device::kCpu) return std::make_unique<HostKernel>();
-  fail_no_kernel(config, device);
-}
-
-void fail_no_kernel(const graph::LayerConfig& config, graph::Device device) {
-  std::vector<std::string> devices;
-  for (const auto& entry : config.op->kernels) devices.emplace_back(graph::device_name(entry.first));
-  if (devices.empty()) devices.emplace_back("cpu (the host's own code)");
-  fail("%s: layer %d has no kernel for %s; there is one for %s%s", config.options.where().c_str(), config.index,
-       graph::device_name(device), join(devices, ", ").c_str(), device == graph::Device::kCuda ? ": give -nogpu" : "");
+  graph::fail_no_kernel(config, device);
 }
 
 }  // namespace dng::cpu

@@ -9,7 +9,7 @@
 namespace dng::cpu {
 namespace {
 
-void add(const float* from, size_t size, const Range& range, const Node& to, bool overwrite) {
+void add(const float* from, size_t size, const graph::Range& range, const Node& to, bool overwrite) {
   for (int i = 0; i < range.count; ++i) {
     const float* image = from + static_cast<size_t>(i) * size;
     float* target = to.delta + static_cast<size_t>(range.first + i) * to.stride;
@@ -23,15 +23,28 @@ void add(const float* from, size_t size, const Range& range, const Node& to, boo
 
 }  // namespace
 
-View Node::view(size_t slot, const Pass& pass, const Range& range, Scratch* scratch) const {
-  Node* source = sources[slot].node;
+Node* node_of(const graph::Edge& edge) { return static_cast<Node*>(edge.node); }
+
+Node::Node() = default;
+Node::~Node() = default;
+
+graph::Kernel& Node::graph_kernel() const { return *kernel; }
+
+bool Node::same_memory(const graph::Node& other) const {
+  const auto& node = static_cast<const Node&>(other);
+  return out_size() == node.out_size() && layout == node.layout && stride == node.stride;
+}
+
+View Node::view(size_t slot, const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const {
+  Node* source = this->source(slot);
   if (source == nullptr) {
     const size_t size = config->in.size();
     return {pass.input + range.offset(size), size};
   }
-  const bool there = source->storage == Storage::kStored || (source->storage == Storage::kFirstRead && source->ready);
+  const bool there =
+      source->storage == graph::Storage::kStored || (source->storage == graph::Storage::kFirstRead && source->ready);
   if (there) return {source->output + range.offset(source->stride), source->stride};
-  const bool store = source->storage == Storage::kFirstRead;
+  const bool store = source->storage == graph::Storage::kFirstRead;
   const size_t stride = store ? source->stride : source->out_size();
   float* to = store ? source->output + range.offset(stride)
                     : scratch->take(static_cast<size_t>(range.count) * source->out_size());
@@ -39,9 +52,9 @@ View Node::view(size_t slot, const Pass& pass, const Range& range, Scratch* scra
   return {to, stride};
 }
 
-const float* Node::read(size_t slot, const Pass& pass, const Range& range, Scratch* scratch) const {
+const float* Node::read(size_t slot, const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const {
   const View found = view(slot, pass, range, scratch);
-  const Node* source = sources[slot].node;
+  const Node* source = this->source(slot);
   if (source == nullptr || found.stride == source->out_size()) return found.data;
   const size_t size = source->out_size();
   float* dense = scratch->take(static_cast<size_t>(range.count) * size);
@@ -51,9 +64,10 @@ const float* Node::read(size_t slot, const Pass& pass, const Range& range, Scrat
   return dense;
 }
 
-void Node::read_into(size_t slot, const Pass& pass, const Range& range, float* to, Scratch* scratch) const {
-  const Node* source = sources[slot].node;
-  if (source != nullptr && source->storage == Storage::kEachRead) {
+void Node::read_into(size_t slot, const graph::Pass& pass, const graph::Range& range, float* to,
+                     Scratch* scratch) const {
+  const Node* source = this->source(slot);
+  if (source != nullptr && source->storage == graph::Storage::kEachRead) {
     return source->kernel->compute(*source, pass, range, to, scratch);
   }
   const float* found = read(slot, pass, range, scratch);
@@ -61,42 +75,44 @@ void Node::read_into(size_t slot, const Pass& pass, const Range& range, float* t
   std::memcpy(to, found, static_cast<size_t>(range.count) * size * sizeof(float));
 }
 
-float* Node::gradient_target(size_t slot, const Range& range, Scratch* scratch) const {
-  const Source& source = sources[slot];
-  const bool straight = source.first && source.node->stride == source.node->out_size();
-  if (straight) return source.node->delta + range.offset(source.node->stride);
-  return scratch->take(static_cast<size_t>(range.count) * source.node->out_size());
+float* Node::gradient_target(size_t slot, const graph::Range& range, Scratch* scratch) const {
+  const graph::Edge& source = sources[slot];
+  const bool straight = source.first && node_of(source)->stride == node_of(source)->out_size();
+  if (straight) return node_of(source)->delta + range.offset(node_of(source)->stride);
+  return scratch->take(static_cast<size_t>(range.count) * node_of(source)->out_size());
 }
 
-void Node::give(size_t slot, const Pass& pass, const Range& range, const float* gradient, Scratch* scratch) const {
-  const Source& source = sources[slot];
-  if (gradient != source.node->delta + range.offset(source.node->stride)) {
-    add(gradient, source.node->out_size(), range, *source.node, source.first);
+void Node::accumulate(size_t slot, const graph::Pass& pass, const graph::Range& range, const float* gradient,
+                      Scratch* scratch) const {
+  const graph::Edge& source = sources[slot];
+  if (gradient != node_of(source)->delta + range.offset(node_of(source)->stride)) {
+    add(gradient, node_of(source)->out_size(), range, *node_of(source), source.first);
   }
-  given(slot, pass, range, scratch);
+  accumulated(slot, pass, range, scratch);
 }
 
-Node::Place Node::gradient_place(size_t slot, const Range& range) const {
-  const Node& source = *sources[slot].node;
+Node::Place Node::gradient_place(size_t slot, const graph::Range& range) const {
+  const Node& source = *this->source(slot);
   return {source.delta + range.offset(source.stride), source.stride, !sources[slot].first};
 }
 
-void Node::given(size_t slot, const Pass& pass, const Range& range, Scratch* scratch) const {
-  const Source& source = sources[slot];
-  if (source.last) source.node->kernel->settle(*source.node, pass, range, scratch);
+void Node::accumulated(size_t slot, const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const {
+  const graph::Edge& source = sources[slot];
+  if (source.last) node_of(source)->kernel->backward_epilogue(*node_of(source), pass, range, scratch);
 }
 
-void Node::hand_on(const Pass& pass, const Range& range, Scratch* scratch) const {
-  for (const Source& source : sources) {
-    if (source.wanted && !source.shared)
-      add(delta + range.offset(stride), out_size(), range, *source.node, source.first);
+void Node::pass_through(const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const {
+  for (const graph::Edge& source : sources) {
+    if (source.needs_gradient && !source.shared)
+      add(delta + range.offset(stride), out_size(), range, *node_of(source), source.first);
   }
-  settle_sources(pass, range, scratch);
+  run_source_epilogues(pass, range, scratch);
 }
 
-void Node::settle_sources(const Pass& pass, const Range& range, Scratch* scratch) const {
-  for (const Source& source : sources) {
-    if (source.wanted && source.last) source.node->kernel->settle(*source.node, pass, range, scratch);
+void Node::run_source_epilogues(const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const {
+  for (const graph::Edge& source : sources) {
+    if (source.needs_gradient && source.last)
+      node_of(source)->kernel->backward_epilogue(*node_of(source), pass, range, scratch);
   }
 }
 

@@ -14,8 +14,8 @@
 #include <cstdint>
 #include <exception>
 
-#include "cpu/pass.h"
 #include "cpu/scratch.h"
+#include "graph/pass.h"
 
 namespace dng::cpu {
 
@@ -80,7 +80,7 @@ void for_tasks(int count, const Task& task) {
 template <class Task>
 void for_ranges(int count, int piece, const Task& task) {
   for_tasks((count + piece - 1) / piece, [&](int i, Scratch& scratch) {
-    task(Range{i * piece, std::min(piece, count - i * piece)}, scratch);
+    task(graph::Range{i * piece, std::min(piece, count - i * piece)}, scratch);
   });
 }
 

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "src/math/cost_math.h"
+#include "math/cost_math.h"
 
 namespace dng::eval {
 
@@ -36,7 +36,7 @@ Accuracy evaluate(network::Network* network, const data::Dataset& data, int k, i
   LogSoftmax softmax(classes);
   std::vector<network::Network*> networks = {network};
   networks.insert(networks.end(), beside.begin(), beside.end());
-  run_over(networks, data, threads, label, [&](const data::Batch& batch, const cpu::Pass& pass) {
+  run_over(networks, data, threads, label, [&](const data::Batch& batch, const graph::Pass& pass) {
     const float* logits = network->logits(pass);
     const float* probabilities = network->probabilities();
     for (int b = 0; b < batch.count; ++b) {

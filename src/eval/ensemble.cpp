@@ -20,7 +20,7 @@ EnsembleResult evaluate_ensemble(network::Network* network, const std::vector<st
     network::load_weights(weights[m], network);
     network->freeze();
     size_t row = 0;
-    const auto add = [&](const data::Batch& batch, const cpu::Pass&) {
+    const auto add = [&](const data::Batch& batch, const graph::Pass&) {
       const float* probabilities = network->probabilities();
       for (int b = 0; b < batch.count; ++b, ++row) {
         labels[row] = batch.labels[static_cast<size_t>(b)];

@@ -43,7 +43,7 @@ void write_features(const std::string& path, network::Network* network, size_t n
   AtomicFile file(path);
   file.write(npy_header(data.size(), numbers));
   std::string records;
-  run_over({network}, data, threads, "features", [&](const data::Batch& batch, const cpu::Pass&) {
+  run_over({network}, data, threads, "features", [&](const data::Batch& batch, const graph::Pass&) {
     records.clear();
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       const int32_t label = batch.labels[b];

@@ -26,7 +26,7 @@ class Agreement {
   Agreement(const network::Network* network, const network::Network* teacher)
       : network_(network), teacher_(teacher), student_row_(network->classes()), teacher_row_(network->classes()) {}
 
-  void see(const data::Batch& batch, const cpu::Pass& pass) {
+  void see(const data::Batch& batch, const graph::Pass& pass) {
     const auto classes = static_cast<size_t>(network_->classes());
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       const size_t row = b * classes;
@@ -67,7 +67,7 @@ Inspection inspect(network::Network* network, const data::Dataset& data, const I
     beside = {settings.teacher};
   }
 
-  const auto see = [&](const data::Batch& batch, const cpu::Pass& pass) {
+  const auto see = [&](const data::Batch& batch, const graph::Pass& pass) {
     const float* probabilities = network->probabilities();
     for (int b = 0; b < batch.count; ++b) {
       const float* f = probabilities + static_cast<size_t>(b) * classes;

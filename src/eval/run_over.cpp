@@ -31,7 +31,7 @@ class Pieces {
   }
 
   // False: the network is not among them.
-  bool finish(const network::Network* network, const data::Batch& batch, cpu::Pass* pass) const {
+  bool finish(const network::Network* network, const data::Batch& batch, graph::Pass* pass) const {
     for (const Part& part : parts_) {
       if (part.network != network) continue;
       const Place from = place(part, 0);
@@ -86,7 +86,7 @@ void run_over(const std::vector<network::Network*>& networks, const data::Datase
   Progress progress(label, data.size(), "images");
   int64_t images = 0;
   while (const data::Batch* batch = stream.next()) {
-    cpu::Pass pass;
+    graph::Pass pass;
     pass.count = batch->count;
     pass.input = batch->images.data();
     for (network::Network* network : networks) {

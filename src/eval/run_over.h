@@ -11,7 +11,7 @@
 namespace dng::eval {
 
 // Sees every batch after it went through the networks.
-using BatchSink = std::function<void(const data::Batch&, const cpu::Pass&)>;
+using BatchSink = std::function<void(const data::Batch&, const graph::Pass&)>;
 
 // The networks have the same input and batch. `threads` threads make images and go through the networks with them at
 // once; where a network takes whole batches alone (Network::piece), they make them ahead of it. `label` heads the

@@ -52,7 +52,7 @@ struct HandOnBody {
 };
 
 // Gives the node's delta, times f' of its output, to a source of the same shape.
-inline void hand_on(gpu::Node& node, size_t slot, math::Activation activation) {
+inline void pass_through(gpu::Node& node, size_t slot, math::Activation activation) {
   void* to = node.input_delta(slot);
   if (to == nullptr) return;
   gpu::with_vectors(node.type, node.out().channels, [&](auto zero, auto vector) {
@@ -61,7 +61,7 @@ inline void hand_on(gpu::Node& node, size_t slot, math::Activation activation) {
     each(*node.gpu, node.size() / V,
          HandOnBody<T, V>{static_cast<const T*>(node.delta),
                           activation == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output),
-                          static_cast<T*>(to), node.sources[slot].add, activation});
+                          static_cast<T*>(to), node.sources[slot].adds(), activation});
   });
 }
 

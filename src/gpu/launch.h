@@ -28,7 +28,7 @@
 #include <functional>
 #include <vector>
 
-#include "src/math/cost_math.h"
+#include "math/cost_math.h"
 #define DNG_GPU emulated
 #define DNG_UNROLL
 #endif

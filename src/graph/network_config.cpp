@@ -257,6 +257,14 @@ void NetworkConfig::require_classes(int wanted, const std::string& said_by) cons
        cost().options.where().c_str(), classes(), said_by.c_str(), wanted, wanted);
 }
 
+int NetworkConfig::first_trained() const {
+  int first = 0;
+  for (const LayerConfig& layer : layers) {
+    if (layer.options.has("stopbackward") && layer.options.flag("stopbackward")) first = layer.index + 1;
+  }
+  return first;
+}
+
 data::Augmentation NetworkConfig::augmentation() const {
   data::Augmentation a;
   a.own = net.given("pad") || net.given("mirror") || net.given("random_resized_crop");

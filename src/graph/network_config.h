@@ -20,6 +20,8 @@ struct NetworkConfig {
 
   int classes() const { return static_cast<int>(layers.back().out.size()); }
   const LayerConfig& cost() const { return layers.back(); }
+  // Layers before it are frozen (stopbackward).
+  int first_trained() const;
   data::Augmentation augmentation() const;
   // Throws Error where the input has other channels than images.
   void require_image_channels() const;

@@ -1,8 +1,9 @@
 #include "graph/op.h"
 
 #include "base/error.h"
-#include "cpu/kernel.h"
-#include "layers/cost.h"
+#include "base/text.h"
+#include "graph/kernel.h"
+#include "math/cost.h"
 
 namespace dng::graph {
 
@@ -48,6 +49,14 @@ Op& Op::stand_in(std::function<cfg::CfgSection(const LayerConfig&)> function) {
 Op& Op::kernel(Device device, KernelFactory factory) {
   kernels[device] = std::move(factory);
   return *this;
+}
+
+void fail_no_kernel(const LayerConfig& config, Device device) {
+  std::vector<std::string> devices;
+  for (const auto& entry : config.op->kernels) devices.emplace_back(device_name(entry.first));
+  if (devices.empty()) devices.emplace_back("cpu (the host's own code)");
+  fail("%s: layer %d has no kernel for %s; there is one for %s%s", config.options.where().c_str(), config.index,
+       device_name(device), join(devices, ", ").c_str(), device == Device::kCuda ? ": give -nogpu" : "");
 }
 
 void add_common_options(Op* op) {

@@ -11,15 +11,13 @@
 #include "cfg/options.h"
 #include "data/image.h"
 
-namespace dng::layers {
+namespace dng::math {
 class Cost;
-}
-namespace dng::cpu {
-class Kernel;
 }
 
 namespace dng::graph {
 
+class Kernel;
 struct Op;
 
 enum class Device { kCpu, kCuda };
@@ -49,8 +47,8 @@ struct ShapeContext {
   int resolve(const cfg::Options& options, const std::string& name, int number) const;
 };
 
-using CostFactory = std::function<std::unique_ptr<layers::Cost>(const LayerConfig&)>;
-using KernelFactory = std::function<std::unique_ptr<cpu::Kernel>(const LayerConfig&)>;
+using CostFactory = std::function<std::unique_ptr<math::Cost>(const LayerConfig&)>;
+using KernelFactory = std::function<std::unique_ptr<Kernel>(const LayerConfig&)>;
 
 struct Op {
   enum class Kind { kLayer, kCost };
@@ -82,6 +80,9 @@ struct Op {
   Op& stand_in(std::function<cfg::CfgSection(const LayerConfig&)> function);
   Op& kernel(Device device, KernelFactory factory);
 };
+
+// The Error for a layer that has no kernel for the device.
+[[noreturn]] void fail_no_kernel(const LayerConfig& config, Device device);
 
 // Keys that every layer of the host takes.
 void add_common_options(Op* op);

@@ -28,6 +28,9 @@ struct Block {
   int64_t count = 0;
 };
 
+// Of each layer, in the order of the .weights file.
+using Blocks = std::vector<std::vector<Block>>;
+
 // What differs between the hosts and matters outside.
 struct Traits {
   const char* id;    // "packaged" or "alexeyab": stands in .state and .targets

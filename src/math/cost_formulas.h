@@ -2,7 +2,7 @@
 // its section by a function in the layer's header.
 #pragma once
 
-#include "src/math/cost_math.h"
+#include "math/cost_math.h"
 
 namespace dng::math {
 

@@ -6,15 +6,14 @@
 #include <utility>
 #include <vector>
 
-#include "cpu/arena.h"
-#include "cpu/inference_plan.h"
-#include "cpu/kernel.h"
-#include "cpu/wiring.h"
+#include "cpu/executor.h"
 #include "graph/network_config.h"
+#include "graph/parameter.h"
+#include "host/host.h"
 
 namespace dng::gpu {
+class Executor;
 class Gpu;
-class Network;
 }  // namespace dng::gpu
 
 namespace dng::network {
@@ -37,18 +36,6 @@ struct NetworkSettings {
   }
 };
 
-// What an evaluation leaves of some images, one image right behind the other.
-struct Outputs {
-  float* logits = nullptr;   // [images][classes]
-  float* watched = nullptr;  // [images][channels][height][width] of the watched layer, where one is
-};
-
-// Seconds spent in a layer since the network was made.
-struct LayerTime {
-  double forward = 0;
-  double backward = 0;
-};
-
 class Network {
  public:
   // Lets the host parse the rewritten cfg, binds a kernel to every layer, checks that the host's shapes are ours, and
@@ -64,50 +51,52 @@ class Network {
   void initialize(uint64_t seed);
   // Where the network runs on a GPU, the numbers there are copies of the host's: push() after the host's have changed,
   // pull() before they are read. On the CPU there is nothing to do.
-  void push();
-  void pull() const;
+  void push() { executor_->push(); }
+  void pull() const { executor_->pull(); }
   // Null: the network runs on the CPU.
-  gpu::Network* device() const { return device_.get(); }
+  gpu::Executor* device() const { return gpu_.get(); }
   // From now on nobody changes the parameters: what evaluation makes of them is made once.
   void freeze() {
-    frozen_ = true;
-    prepared_ = false;
+    if (cpu_) cpu_->freeze();
   }
 
   // One pass over a batch. Evaluation (pass->training false) goes through the first pass->count images alone, but reads
   // a whole batch. forward fills pass->loss where there are labels; backward adds gradients to the updates.
-  void forward(cpu::Pass* pass);
-  void backward(cpu::Pass* pass);
+  void forward(graph::Pass* pass) { executor_->forward(pass); }
+  void backward(graph::Pass* pass) { executor_->backward(pass); }
 
   // Evaluation in pieces, several at once on threads of the caller's, which so never wait for each other at the end of
   // a batch. Only where piece() > 0: it is 0 on a GPU and where layers run on the host's code, which take whole
   // batches.
-  int piece() const;  // images of one, a divisor of batch()
+  int piece() const { return cpu_ ? cpu_->piece() : 0; }  // images of one, a divisor of batch()
   // To be called whenever parameters have changed, before the pieces.
-  void prepare_inference();
+  void prepare_inference() { cpu_->prepare_inference(); }
   // The images [piece()][channels][height][width] through all layers but the last, on the calling thread.
-  void infer_piece(const float* images, const Outputs& to) const;
+  void infer_piece(const float* images, const cpu::Outputs& to) const { cpu_->infer_piece(images, to); }
   // The rest of an evaluation's forward(), from what the pieces of a whole batch left; watched() stays there.
-  void finish_pieces(const float* logits, const float* watched, cpu::Pass* pass);
+  void finish_pieces(const float* logits, const float* watched, graph::Pass* pass) {
+    cpu_->finish_pieces(logits, watched, pass);
+  }
 
   // [batch][classes], after forward.
-  const float* probabilities() const;
-  const float* logits(const cpu::Pass& pass) const;
+  const float* probabilities() const { return executor_->probabilities(); }
+  const float* logits(const graph::Pass& pass) const { return executor_->logits(pass); }
 
   // The output of settings.watched_layer, [batch][channels][height][width], after an evaluation pass.
-  const float* watched() const { return watched_; }
-  size_t watched_size() const;  // of an image; 0: no layer is watched
+  const float* watched() const { return cpu_ ? cpu_->watched() : nullptr; }
+  // Of an image; 0: no layer is watched.
+  size_t watched_size() const { return cpu_ ? cpu_->watched_size() : 0; }
 
-  std::vector<Parameter>& parameters() { return parameters_; }
+  std::vector<graph::Parameter>& parameters() { return parameters_; }
   // All numbers of the network in the order of the .weights file, layer by layer.
-  const std::vector<std::vector<host::Block>>& blocks() const { return blocks_; }
-  const cpu::Node& node(int index) const { return *nodes_[static_cast<size_t>(index)]; }
-  int size() const { return static_cast<int>(nodes_.size()); }
+  const host::Blocks& blocks() const { return blocks_; }
+  int size() const { return static_cast<int>(config_.layers.size()); }
+  // Of a network on the CPU.
+  const cpu::Node& node(int index) const { return cpu_->node(index); }
   // Of training passes.
-  const std::vector<LayerTime>& times() const { return times_; }
-  std::vector<LayerTime>& times() { return times_; }
+  std::vector<graph::LayerTime>& times() const { return executor_->times(); }
   // Bytes for activations and gradients in training passes.
-  size_t training_bytes() const;
+  size_t training_bytes() const { return executor_->activation_bytes(); }
 
   // After a training pass's forward: "layer 3 [convolutional]", the first whose numbers, or else whose parameters, are
   // not finite; "" where all are.
@@ -119,32 +108,17 @@ class Network {
   std::string host_layers() const;
 
  private:
-  void make_nodes(const NetworkSettings& settings);
-  void make_memory(const NetworkSettings& settings);
   void collect_parameters();
-  void train_forward(cpu::Pass* pass);
-  void infer(cpu::Pass* pass);
-  void infer_whole_layers(cpu::Pass* pass);
-  void infer_piece(const float* images, const Outputs& to, cpu::Scratch* scratch) const;
-  void infer_layers(int first, int end, const float* images, const cpu::Range& part, const Outputs& to, float* memory,
-                    cpu::Scratch* scratch) const;
-  bool runs_on_host(const cpu::Node& node) const;
+  std::string layer_name(int layer) const;
 
   graph::NetworkConfig config_;
   std::unique_ptr<host::Network> host_;
-  cpu::Nodes nodes_;
-  std::vector<Parameter> parameters_;
-  std::vector<std::vector<host::Block>> blocks_;
-  int first_trained_ = 0;  // layers before it are frozen (stopbackward)
-  bool any_host_ = false;  // some layer runs on the host's code
-  bool frozen_ = false, prepared_ = false;
-  cpu::Arena arena_;
-  cpu::InferencePlan inference_;
-  std::vector<float> logits_, probabilities_, own_watched_;
-  const float* watched_ = nullptr;
-  const cpu::Node* watched_node_ = nullptr;
-  std::vector<LayerTime> times_;
-  std::unique_ptr<gpu::Network> device_;
+  std::vector<graph::Parameter> parameters_;
+  host::Blocks blocks_;
+  // One of the two.
+  std::unique_ptr<cpu::Executor> cpu_;
+  std::unique_ptr<gpu::Executor> gpu_;
+  graph::Executor* executor_ = nullptr;
 };
 
 }  // namespace dng::network

@@ -43,7 +43,7 @@ Header read_header(const std::string& path, const std::string& text) {
 }
 
 bool dontload(const Network& network, int layer) {
-  const cfg::Options& options = network.node(layer).config->options;
+  const cfg::Options& options = network.config().layers[static_cast<size_t>(layer)].options;
   return options.has("dontload") && options.flag("dontload");
 }
 

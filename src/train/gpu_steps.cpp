@@ -10,7 +10,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "data/pixels.h"
-#include "gpu/network.h"
+#include "gpu/executor.h"
 #include "train/steps.h"
 
 namespace dng::train {
@@ -27,7 +27,7 @@ class DeviceSet {
            shape.height + 2 * a.pad >= config.input.height && shape.width + 2 * a.pad >= config.input.width;
   }
 
-  DeviceSet(const data::Dataset& data, const graph::NetworkConfig& config, gpu::Network* network) {
+  DeviceSet(const data::Dataset& data, const graph::NetworkConfig& config, gpu::Executor* network) {
     const data::Augmentation a = config.augmentation();
     data::check_augmentation(a, config.input);
     const data::Geometry shape = data.fixed_shape();
@@ -98,7 +98,7 @@ class GpuSteps final : public Steps {
     // A pass's input: the step, then which images.
     input_bytes_ = sizeof(gpu::StepInput) + 2 * batch_ * sizeof(uint32_t);
     require(input_.allocate(gpu_, input_bytes_), input_bytes_);
-    pinned_input_.allocate(gpu_, input_bytes_ * static_cast<size_t>(gpu::Network::kSlots));
+    pinned_input_.allocate(gpu_, input_bytes_ * static_cast<size_t>(gpu::Executor::kSlots));
     network_->read_step(input_.as<gpu::StepInput>());
     if (DeviceSet::fits(s.data, config_)) {
       set_ = std::make_unique<DeviceSet>(s.data, config_, network_);
@@ -126,7 +126,7 @@ class GpuSteps final : public Steps {
   GpuSteps(const GpuSteps&) = delete;
   GpuSteps& operator=(const GpuSteps&) = delete;
 
-  int64_t most() const override { return std::max(1, std::min(64, gpu::Network::kSlots / config_.subdivisions)); }
+  int64_t most() const override { return std::max(1, std::min(64, gpu::Executor::kSlots / config_.subdivisions)); }
   double waited() const override { return stream_ ? stream_->waited() : 0; }
 
   void run(int64_t first, int64_t count, std::vector<StepResult>* results) override {
@@ -140,7 +140,7 @@ class GpuSteps final : public Steps {
     for (int64_t i = first; i < first + count; ++i) {
       for (int part = 0; part < parts; ++part, ++pass) {
         // More parts than there are slots: an update at a time, and the slots once more.
-        if (pass - begin == static_cast<size_t>(gpu::Network::kSlots)) {
+        if (pass - begin == static_cast<size_t>(gpu::Executor::kSlots)) {
           collect(begin);
           begin = pass;
         }
@@ -291,7 +291,7 @@ class GpuSteps final : public Steps {
       return gpu_->seconds_between(static_cast<size_t>(a), static_cast<size_t>(b));
     };
     for (int i = 0; i < layers; ++i) {
-      network::LayerTime& time = s_.network->times()[static_cast<size_t>(i)];
+      graph::LayerTime& time = s_.network->times()[static_cast<size_t>(i)];
       time.forward += between(i, i + 1);
       const int turn = layers + 1 + (layers - 1 - i);
       time.backward += between(turn, turn + 1);
@@ -306,12 +306,12 @@ class GpuSteps final : public Steps {
 
   StepsSettings s_;
   const graph::NetworkConfig& config_;
-  gpu::Network* network_;
+  gpu::Executor* network_;
   gpu::Gpu* gpu_;
-  gpu::Network* teacher_;  // null: none, or one that is read from a file
+  gpu::Executor* teacher_;  // null: none, or one that is read from a file
   size_t batch_;
   data::StreamOrder order_;
-  gpu::Network::UpdateSettings update_{};
+  gpu::Executor::UpdateSettings update_{};
   size_t input_bytes_ = 0;
   gpu::Memory input_, images_;
   gpu::Pinned pinned_input_, pinned_images_, pinned_labels_, pinned_teacher_;

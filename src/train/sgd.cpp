@@ -28,14 +28,14 @@ DNG_SIMD_CLONES void nesterov_step(float* __restrict value, float* __restrict up
 
 }  // namespace
 
-Sgd::Sgd(std::vector<network::Parameter>* parameters, const SgdSettings& settings)
+Sgd::Sgd(std::vector<graph::Parameter>* parameters, const SgdSettings& settings)
     : parameters_(parameters), settings_(settings) {}
 
 void Sgd::begin() {
   if (!settings_.nesterov) return;
   before_.resize(parameters_->size());
   for (size_t i = 0; i < parameters_->size(); ++i) {
-    const network::Parameter& p = (*parameters_)[i];
+    const graph::Parameter& p = (*parameters_)[i];
     before_[i].assign(p.update, p.update + p.count);
   }
 }
@@ -47,12 +47,12 @@ void Sgd::step(double rate, int batch) {
   };
   std::vector<Slice> slices;
   for (size_t k = 0; k < parameters_->size(); ++k) {
-    const network::Parameter& p = (*parameters_)[k];
+    const graph::Parameter& p = (*parameters_)[k];
     for (int64_t first = 0; !p.frozen && first < p.count; first += kSlice) slices.push_back({k, first});
   }
   cpu::for_tasks(static_cast<int>(slices.size()), [&](int i, cpu::Scratch&) {
     const Slice& slice = slices[static_cast<size_t>(i)];
-    const network::Parameter& p = (*parameters_)[slice.parameter];
+    const graph::Parameter& p = (*parameters_)[slice.parameter];
     const int64_t count = std::min(kSlice, p.count - slice.first);
     const math::SgdRates rates =
         math::sgd_rates(static_cast<float>(rate), p.rate_factor, batch,

@@ -21,13 +21,13 @@ struct SgdSettings {
 // before the gradients were added.
 class Sgd {
  public:
-  Sgd(std::vector<network::Parameter>* parameters, const SgdSettings& settings);
+  Sgd(std::vector<graph::Parameter>* parameters, const SgdSettings& settings);
   // Before the first backward pass of an iteration: Nesterov needs what momentum brought along.
   void begin();
   void step(double rate, int batch);
 
  private:
-  std::vector<network::Parameter>* parameters_;
+  std::vector<graph::Parameter>* parameters_;
   SgdSettings settings_;
   std::vector<std::vector<float>> before_;
 };

@@ -37,7 +37,7 @@ class CpuSteps final : public Steps {
       double before = now_seconds();
       const data::Batch& batch = stream_.next();
       s_.profile->data += now_seconds() - before;
-      cpu::Pass pass;
+      graph::Pass pass;
       pass.training = true;
       pass.input = batch.images.data();
       pass.labels = batch.labels.data();

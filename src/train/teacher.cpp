@@ -49,7 +49,7 @@ LiveTeacher::LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig
 }
 
 const float* LiveTeacher::probabilities(const data::Batch& batch) {
-  cpu::Pass pass;
+  graph::Pass pass;
   pass.input = batch.images.data();
   pass.count = batch.count;
   network_.forward(&pass);

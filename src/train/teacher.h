@@ -19,7 +19,7 @@ class TeacherSource {
   // teacher_hash() in 16 hex digits: the same for a live teacher and a cache made with it.
   virtual std::string identity() const = 0;
   // A network on the GPU, which may read the student's images there; null: it is none.
-  virtual gpu::Network* device() { return nullptr; }
+  virtual gpu::Executor* device() { return nullptr; }
 };
 
 // Identity of a teacher: its layers and the bytes of its weights.
@@ -36,7 +36,7 @@ class LiveTeacher final : public TeacherSource {
   std::string description() const override { return description_; }
   std::string identity() const override { return identity_; }
   const network::Network& network() const { return network_; }
-  gpu::Network* device() override { return network_.device(); }
+  gpu::Executor* device() override { return network_.device(); }
 
  private:
   network::Network network_;

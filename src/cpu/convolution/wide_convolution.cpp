@@ -20,7 +20,7 @@ size_t slices_of(size_t filters) { return (filters + kFilters - 1) / kFilters; }
 
 // Calls work(tile, its image of the range) for the tiles of a range of images.
 template <class Work>
-void for_tiles(const WinogradTiles& tiles, const Range& range, const Work& work) {
+void for_tiles(const WinogradTiles& tiles, const graph::Range& range, const Work& work) {
   for (int i = 0; i < range.count; ++i) {
     for (int t = 0; t < tiles.in_image(); ++t) {
       work((range.first + i) * tiles.in_image() + t, static_cast<size_t>(i));
@@ -28,7 +28,7 @@ void for_tiles(const WinogradTiles& tiles, const Range& range, const Work& work)
   }
 }
 
-void read_patches(const WinogradShape& shape, const float* images, const Range& range, float* points) {
+void read_patches(const WinogradShape& shape, const float* images, const graph::Range& range, float* points) {
   const WinogradTiles tiles(shape);
   const WinogradPoints to{tiles.count(), shape.in.channels};
   for_tiles(tiles, range, [&](int tile, size_t image) {
@@ -88,15 +88,16 @@ size_t WideConvolution::size_of(const data::Geometry& image, const WinogradShape
   return WinogradPoints{WinogradTiles(shape).count(), image.channels}.size();
 }
 
-void WideConvolution::read_inputs(const float* in, const Range& range, float* inputs) const {
+void WideConvolution::read_inputs(const float* in, const graph::Range& range, float* inputs) const {
   read_patches(there_, in, range, inputs);
 }
 
-void WideConvolution::read_gradients_for_data(const float* out_gradient, const Range& range, float* data) const {
+void WideConvolution::read_gradients_for_data(const float* out_gradient, const graph::Range& range, float* data) const {
   read_patches(back_, out_gradient, range, data);
 }
 
-void WideConvolution::read_gradients_for_weights(const float* out_gradient, const Range& range, float* tiles) const {
+void WideConvolution::read_gradients_for_weights(const float* out_gradient, const graph::Range& range,
+                                                 float* tiles) const {
   const WinogradTiles places(there_);
   const WinogradPoints to{places.count(), there_.out.channels};
   for_tiles(places, range, [&](int tile, size_t image) {

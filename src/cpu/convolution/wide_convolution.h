@@ -9,7 +9,7 @@
 #include <cstddef>
 
 #include "cpu/convolution/convolution_shape.h"
-#include "cpu/pass.h"
+#include "graph/pass.h"
 
 namespace dng::cpu {
 
@@ -27,9 +27,9 @@ class WideConvolution {
   size_t tiles_size() const { return size_of(there_.out, there_); }
 
   // Points of a range of the images, which lie one right behind the other; from several threads at once.
-  void read_inputs(const float* in, const Range& range, float* inputs) const;
-  void read_gradients_for_data(const float* out_gradient, const Range& range, float* data) const;
-  void read_gradients_for_weights(const float* out_gradient, const Range& range, float* tiles) const;
+  void read_inputs(const float* in, const graph::Range& range, float* inputs) const;
+  void read_gradients_for_data(const float* out_gradient, const graph::Range& range, float* data) const;
+  void read_gradients_for_weights(const float* out_gradient, const graph::Range& range, float* tiles) const;
 
   // From the points of the whole batch, with all threads. Weights in Darknet's layout; `update` is added to.
   void forward(const float* weights, const float* inputs, float* out) const;

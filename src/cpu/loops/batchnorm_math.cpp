@@ -44,7 +44,7 @@ const float* BatchNorm::lanes(const std::vector<float>& per_channel, int row, fl
   return buffer;
 }
 
-void BatchNorm::measure(const View& x, const Range& range, int first_channel) {
+void BatchNorm::measure(const View& x, const graph::Range& range, int first_channel) {
   const auto space = static_cast<double>(rows_.space);
   for (int i = 0; i < range.count; ++i) {
     const float* image = x.data + static_cast<size_t>(i) * x.stride;
@@ -114,7 +114,7 @@ void BatchNorm::apply(const View& x, int count, math::Activation activation, flo
   }
 }
 
-void BatchNorm::gradient_sums(const View& x, const Range& range, math::Activation activation, float* delta,
+void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Activation activation, float* delta,
                               size_t delta_stride, Scratch* scratch) {
   const bool from_input = activation == math::Activation::kLinear || activation == math::Activation::kRelu ||
                           activation == math::Activation::kLeaky;

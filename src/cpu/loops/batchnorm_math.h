@@ -10,7 +10,7 @@
 #include "cpu/layout.h"
 #include "cpu/loops/row_math.h"
 #include "cpu/node.h"
-#include "cpu/pass.h"
+#include "graph/pass.h"
 #include "host/host.h"
 
 namespace dng::cpu {
@@ -24,14 +24,14 @@ class BatchNorm {
   // apply and gradient may run on several threads at once.
   // The channels below `first_channel` are left out: they are taken from `before` by finish, a batch norm of the same
   // numbers.
-  void measure(const View& x, const Range& range, int first_channel = 0);
+  void measure(const View& x, const graph::Range& range, int first_channel = 0);
   void finish(int64_t steps, const BatchNorm* before = nullptr, int first_channel = 0);
   void apply(const View& x, int count, math::Activation activation, float* y) const;
 
   // Backward, in this order: gradient_sums over all ranges, finish_gradient, gradient.
   // delta: gradient in y on the way in, in f's argument on the way out.
-  void gradient_sums(const View& x, const Range& range, math::Activation activation, float* delta, size_t delta_stride,
-                     Scratch* scratch);
+  void gradient_sums(const View& x, const graph::Range& range, math::Activation activation, float* delta,
+                     size_t delta_stride, Scratch* scratch);
   // Adds to the updates of biases and scales.
   void finish_gradient();
   // The gradient in x, written to dx (which may be delta) or added to it.

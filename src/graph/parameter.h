@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace dng::network {
+namespace dng::graph {
 
 struct Parameter {
   int layer = 0;
@@ -17,4 +17,4 @@ struct Parameter {
   bool frozen = false;
 };
 
-}  // namespace dng::network
+}  // namespace dng::graph

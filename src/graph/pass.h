@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace dng::cpu {
+namespace dng::graph {
 
 struct Pass {
   bool training = false;
@@ -27,4 +27,4 @@ struct Range {
   size_t offset(size_t stride) const { return static_cast<size_t>(first) * stride; }
 };
 
-}  // namespace dng::cpu
+}  // namespace dng::graph

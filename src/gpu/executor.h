@@ -12,16 +12,14 @@
 #include <string>
 #include <vector>
 
-#include "cpu/pass.h"
 #include "gpu/gpu.h"
 #include "gpu/kernel.h"
 #include "gpu/operations.h"
+#include "graph/executor.h"
 #include "graph/network_config.h"
+#include "graph/pass.h"
 
 namespace dng::gpu {
-
-using Nodes = std::vector<std::unique_ptr<Node>>;
-using Blocks = std::vector<std::vector<host::Block>>;
 
 // The precision= of [net].
 Precision precision_of(const graph::NetworkConfig& config);
@@ -33,12 +31,14 @@ struct NetworkOptions {
   Precision precision = Precision::kFp32;
 };
 
-class Network {
+using Nodes = std::vector<std::unique_ptr<Node>>;
+
+class Executor final : public graph::Executor {
  public:
   // `blocks` must outlive the network. Throws Error where a layer has no kernel, or where memory is short (naming what
   // was needed, and which subdivisions= would fit).
-  Network(std::shared_ptr<Gpu> gpu, const graph::NetworkConfig& config, const Blocks& blocks,
-          const NetworkOptions& options);
+  Executor(std::shared_ptr<Gpu> gpu, const graph::NetworkConfig& config, const host::Blocks& blocks,
+           const NetworkOptions& options);
 
   Gpu& gpu() const { return *gpu_; }
   const NetworkOptions& options() const { return options_; }
@@ -46,14 +46,14 @@ class Network {
   int classes() const { return classes_; }
 
   // Between the host's blocks and the device. pull also adds gradients that no update has used yet.
-  void push();
-  void pull();
+  void push() override;
+  void pull() override;
 
-  // Passes over images of the host, one at a time. Network::forward of network/network.h has what they mean.
-  void forward(dng::cpu::Pass* pass);
-  void backward();
-  const float* probabilities() const { return host_probabilities_.data(); }
-  const float* logits() const { return host_logits_.data(); }
+  // Passes over images of the host, one at a time. Executor::forward of network/network.h has what they mean.
+  void forward(graph::Pass* pass) override;
+  void backward(graph::Pass* pass) override;
+  const float* probabilities() const override { return host_probabilities_.data(); }
+  const float* logits(const graph::Pass&) const override { return host_logits_.data(); }
 
   // For recordings: the parts of a step, on what lies on the device.
   struct Io {
@@ -86,7 +86,7 @@ class Network {
   int size() const { return static_cast<int>(nodes_.size()); }
 
   // Bytes for activations and gradients.
-  size_t activation_bytes() const { return arena_.bytes(); }
+  size_t activation_bytes() const override { return arena_.bytes(); }
   const Node& node(int index) const { return *nodes_[static_cast<size_t>(index)]; }
   // The output of a layer after a pass, as [batch][channels][height][width]; for tests.
   std::vector<float> output(int index);
@@ -107,10 +107,10 @@ class Network {
   void require_memory(bool there, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const;
   size_t own_bytes() const;  // on the device
   Pass pass(bool training, bool scored) const;
-  void import(const dng::cpu::Pass& pass);
+  void import(const graph::Pass& pass);
 
   std::shared_ptr<Gpu> gpu_;
-  const Blocks& blocks_;
+  const host::Blocks& blocks_;
   NetworkOptions options_;
   std::string path_;
   data::Geometry input_;
@@ -126,10 +126,5 @@ class Network {
   bool prepared_ = false;
   std::vector<float> host_probabilities_, host_logits_;
 };
-
-// What wiring decides: which layers are computed within others. Sets `bypassed`, `subsample`, `sums` and the sources.
-void wire(Nodes* nodes);
-// Whose gradients are wanted, and who gives first.
-void plan_gradients(Nodes* nodes, int first_trained);
 
 }  // namespace dng::gpu

@@ -1,12 +1,12 @@
-#include "gpu/network.h"
+#include "gpu/executor.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "base/error.h"
 #include "base/text.h"
-#include "cpu/arena.h"
-#include "cpu/kernel.h"
+#include "graph/fusion.h"
+#include "graph/pass_plan.h"
 
 namespace dng::gpu {
 namespace {
@@ -15,7 +15,6 @@ constexpr size_t kAlignment = 256;
 
 size_t rounded(size_t count, size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 size_t aligned(size_t bytes) { return rounded(bytes, kAlignment); }
-size_t floats(size_t bytes) { return (bytes + sizeof(float) - 1) / sizeof(float); }
 
 // Takes pieces of one allocation, one after the other.
 class Cutter {
@@ -49,8 +48,8 @@ Precision precision_of(const graph::NetworkConfig& config) {
   return name == "bf16" ? Precision::kBf16 : name == "tf32" ? Precision::kTf32 : Precision::kFp32;
 }
 
-Network::Network(std::shared_ptr<Gpu> gpu, const graph::NetworkConfig& config, const Blocks& blocks,
-                 const NetworkOptions& options)
+Executor::Executor(std::shared_ptr<Gpu> gpu, const graph::NetworkConfig& config, const host::Blocks& blocks,
+                   const NetworkOptions& options)
     : gpu_(std::move(gpu)),
       blocks_(blocks),
       options_(options),
@@ -58,9 +57,10 @@ Network::Network(std::shared_ptr<Gpu> gpu, const graph::NetworkConfig& config, c
       input_(config.input),
       batch_(config.mini_batch),
       classes_(config.classes()) {
+  times_.resize(config.layers.size());
   make_nodes(config);
   place_parameters();
-  if (options_.fused) wire(&nodes_);
+  if (options_.fused) graph::fuse(graph::graph_of(nodes_));
   make_parameters(config);
   make_memory(config);
   for (const auto& node : nodes_) {
@@ -70,7 +70,7 @@ Network::Network(std::shared_ptr<Gpu> gpu, const graph::NetworkConfig& config, c
   host_logits_.resize(host_probabilities_.size());
 }
 
-void Network::make_nodes(const graph::NetworkConfig& config) {
+void Executor::make_nodes(const graph::NetworkConfig& config) {
   const Type type = activation_type(options_.precision);
   for (const graph::LayerConfig& layer : config.layers) {
     auto node = std::make_unique<Node>();
@@ -83,18 +83,20 @@ void Network::make_nodes(const graph::NetworkConfig& config) {
     node->in = layer.in;
     node->trains = options_.trains;
     for (const int number : layer.sources) {
-      Source source;
+      graph::Edge source;
       source.node = number < 0 ? nullptr : nodes_[static_cast<size_t>(number)].get();
       node->sources.push_back(source);
     }
+    const auto& own = blocks_[static_cast<size_t>(layer.index)];
+    node->learnable = std::any_of(own.begin(), own.end(), [](const host::Block& b) { return b.update != nullptr; });
     node->kernel = gpu_->make_kernel(layer);
-    if (node->kernel == nullptr) cpu::fail_no_kernel(layer, graph::Device::kCuda);
+    if (node->kernel == nullptr) graph::fail_no_kernel(layer, graph::Device::kCuda);
     nodes_.push_back(std::move(node));
   }
 }
 
 // Weights first: they alone have copies in the type of the activations.
-void Network::place_parameters() {
+void Executor::place_parameters() {
   using Kind = host::Block::Kind;
   const auto place = [&](const host::Block& block, int layer, size_t* end, std::vector<Place>* places) {
     Place p;
@@ -127,7 +129,7 @@ void Network::place_parameters() {
   }
 }
 
-void Network::make_parameters(const graph::NetworkConfig& config) {
+void Executor::make_parameters(const graph::NetworkConfig& config) {
   const bool copies = activation_type(options_.precision) == Type::kBFloat16;
   bool there = values_.allocate(gpu_.get(), parameters_ * sizeof(float)) &&
                statistics_memory_.allocate(gpu_.get(), statistics_ * sizeof(float));
@@ -200,88 +202,35 @@ void Network::make_parameters(const graph::NetworkConfig& config) {
   gpu_->copy_in(rules_.data(), rules.data(), rules.size() * sizeof(UpdateRule));
   gpu_->copy_in(chunks_.data(), chunks.data(), chunks.size() * sizeof(uint16_t));
   gpu_->finish();
-  plan_gradients(&nodes_, options_.first_trained);
 }
 
-// Buffers that are never needed at the same time lie at the same place. Layer i of n runs forward at tick i and
-// backward at tick 2n - 1 - i.
-void Network::make_memory(const graph::NetworkConfig& config) {
-  const int count = size();
-  Node& last = *nodes_.back();
-  Node* logits = last.sources[0].node;
+void Executor::make_memory(const graph::NetworkConfig& config) {
+  const graph::Graph graph = graph::graph_of(nodes_);
+  const auto readers = graph::readers_of(graph);
+  nodes_.back()->external_output = true;
   // The logits are float where whoever writes them can and nobody but the cost reads them.
-  if (logits != nullptr && logits->kernel->needs(*logits).float_output) {
-    int readers = 0;
-    for (const auto& node : nodes_) {
-      for (const Source& source : node->sources) readers += !node->bypassed && source.node == logits ? 1 : 0;
-    }
-    if (readers == 1) logits->type = Type::kFloat;
+  Node* logits = nodes_.back()->source();
+  if (logits != nullptr) {
+    logits->read_after_forward = true;
+    const bool cost_alone = readers[static_cast<size_t>(logits->index)].size() == 1;
+    if (cost_alone && logits->kernel->needs(*logits).float_output) logits->type = Type::kFloat;
   }
-  const auto backward_tick = [&](const Node& node) { return 2 * count - 1 - node.index; };
-  std::vector<cpu::Buffer> outputs(nodes_.size()), deltas(nodes_.size()), kept(nodes_.size());
-  const auto touch = [](cpu::Buffer* buffer, int tick) {
-    buffer->birth = std::min(buffer->birth, tick);
-    buffer->death = std::max(buffer->death, tick);
-  };
+  graph::PlanSettings plan;
+  plan.first_trained = options_.first_trained;
+  plan.trains = options_.trains;
+  plan.fused = options_.fused;
+  const size_t arena = graph::plan_passes(graph, plan) * sizeof(float);
+
   std::vector<Needs> needs;
-  for (const auto& node : nodes_) {
-    const auto i = static_cast<size_t>(node->index);
-    needs.push_back(node->bypassed ? Needs{} : node->kernel->needs(*node));
-    for (cpu::Buffer* buffer : {&outputs[i], &deltas[i], &kept[i]}) {
-      buffer->birth = 2 * count;
-      buffer->death = -1;
-    }
-    if (node->bypassed) continue;
-    const bool backward = options_.trains && node->reached;
-    const size_t bytes = node->size() * bytes_of(node->type);
-    if (node.get() != &last) {
-      outputs[i].size = floats(bytes);
-      touch(&outputs[i], node->index);
-      if (backward && needs[i].reads_output) touch(&outputs[i], backward_tick(*node));
-    }
-    if (node.get() == logits) touch(&outputs[i], 2 * count);
-    for (size_t slot = 0; slot < node->sources.size(); ++slot) {
-      const Source& source = node->sources[slot];
-      if (source.node == nullptr) continue;
-      const auto k = static_cast<size_t>(source.node->index);
-      touch(&outputs[k], node->index);
-      const bool addend = node->sums && slot + 1 == node->sources.size();
-      if (backward && needs[i].reads_input && !addend) touch(&outputs[k], backward_tick(*node));
-      if (backward && source.wanted) touch(&deltas[k], node.get() == &last ? node->index : backward_tick(*node));
-    }
-    if (options_.trains && needs[i].kept > 0) {
-      kept[i].size = floats(needs[i].kept);
-      touch(&kept[i], node->index);
-      touch(&kept[i], node->reached ? backward_tick(*node) : node->index);
-    }
-    if (backward && node.get() != &last) {
-      deltas[i].size = floats(bytes);
-      touch(&deltas[i], backward_tick(*node));
-    }
-  }
-  std::vector<cpu::Buffer> buffers;
-  std::vector<void**> targets;
-  const auto add = [&](const cpu::Buffer& buffer, void** target) {
-    if (buffer.size == 0) return;
-    buffers.push_back(buffer);
-    if (!options_.fused) {
-      buffers.back().birth = 0;
-      buffers.back().death = 2 * count;
-    }
-    targets.push_back(target);
-  };
+  for (const auto& node : nodes_) needs.push_back(node->bypassed ? Needs{} : node->kernel->needs(*node));
   size_t constants = 0, workspace = 0;
   int channels = 1;
   for (const auto& node : nodes_) {
     const auto i = static_cast<size_t>(node->index);
-    add(outputs[i], &node->output);
-    add(deltas[i], &node->delta);
-    add(kept[i], &node->kept);
     constants += rounded(needs[i].constants, kChunk);
     workspace = std::max(workspace, needs[i].workspace);
     channels = std::max(channels, node->out().channels);
   }
-  const size_t arena = cpu::place(&buffers) * sizeof(float);
   // Sums over blocks (gpu/columns.h): numbers, then counters.
   const size_t partial = std::max(size_t{1} << 17, 2 * static_cast<size_t>(channels)) * sizeof(float);
   const auto batch = static_cast<size_t>(batch_), classes = static_cast<size_t>(classes_);
@@ -305,9 +254,14 @@ void Network::make_memory(const graph::NetworkConfig& config) {
          io_memory_.as<float>(teacher),      io_memory_.as<StepInput>(step),      io_memory_.as<StepResult>(results),
          io_memory_.as<float>(probabilities)};
   own_step_ = io_.step;
-  for (size_t i = 0; i < buffers.size(); ++i) *targets[i] = arena_.as<float>() + buffers[i].offset;
+  const auto bind = [&](size_t offset, void** target) {
+    if (offset != graph::kNoMemory) *target = arena_.as<float>() + offset;
+  };
   size_t constant = 0;
   for (const auto& node : nodes_) {
+    bind(node->offsets.output, &node->output);
+    bind(node->offsets.delta, &node->delta);
+    bind(node->offsets.saved, &node->saved);
     node->constants = constants_.as<float>() + constant;
     constant += rounded(needs[static_cast<size_t>(node->index)].constants, kChunk);
     node->workspace = workspace_.data();
@@ -317,7 +271,7 @@ void Network::make_memory(const graph::NetworkConfig& config) {
   }
 }
 
-size_t Network::own_bytes() const {
+size_t Executor::own_bytes() const {
   size_t bytes = 0;
   for (const Memory* memory : {&values_, &gradients_, &momentum_, &statistics_memory_, &copies_, &copy_gradients_,
                                &rules_, &chunks_, &arena_, &constants_, &io_memory_, &workspace_, &sums_, &planes_}) {
@@ -326,7 +280,7 @@ size_t Network::own_bytes() const {
   return bytes;
 }
 
-void Network::require_memory(bool there, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const {
+void Executor::require_memory(bool there, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const {
   if (there) return;
   // What is given back counts as free.
   const size_t all = gpu_->free_bytes() + own_bytes(), spare = gpu_->spare_bytes();
@@ -344,7 +298,7 @@ void Network::require_memory(bool there, size_t fixed, size_t per_batch, const g
        advice.c_str());
 }
 
-void Network::push() {
+void Executor::push() {
   std::vector<float> values(parameters_), momentum(options_.trains ? parameters_ : 0), statistics(statistics_);
   for (const Place& p : places_) {
     const int64_t outer = p.block->count / (p.channels * p.space);
@@ -367,7 +321,7 @@ void Network::push() {
   prepared_ = false;
 }
 
-void Network::pull() {
+void Executor::pull() {
   std::vector<float> values(parameters_), momentum(options_.trains ? parameters_ : 0), gradients(momentum.size()),
       statistics(statistics_);
   gpu_->copy_out(values.data(), values_.data(), values.size() * sizeof(float));
@@ -387,13 +341,13 @@ void Network::pull() {
   }
 }
 
-void Network::read_from(const Io& other) {
+void Executor::read_from(const Io& other) {
   io_.images = other.images;
   io_.step = other.step;
   for (const auto& node : nodes_) node->network_input = other.images;
 }
 
-Pass Network::pass(bool training, bool scored) const {
+Pass Executor::pass(bool training, bool scored) const {
   Pass pass;
   pass.training = training;
   pass.scored = scored;
@@ -405,7 +359,7 @@ Pass Network::pass(bool training, bool scored) const {
   return pass;
 }
 
-void Network::run_forward(bool training, bool scored, int marks) {
+void Executor::run_forward(bool training, bool scored, int marks) {
   const Pass p = pass(training, scored);
   if (training) {
     prepared_ = false;
@@ -427,7 +381,7 @@ void Network::run_forward(bool training, bool scored, int marks) {
   if (marks >= 0) gpu_->mark(static_cast<size_t>(marks));
 }
 
-void Network::run_backward(int marks) {
+void Executor::run_backward(int marks) {
   const Pass p = pass(true, true);
   for (size_t i = nodes_.size(); i-- > 0;) {
     if (marks >= 0) gpu_->mark(static_cast<size_t>(marks++));
@@ -440,7 +394,7 @@ void Network::run_backward(int marks) {
   if (marks >= 0) gpu_->mark(static_cast<size_t>(marks));
 }
 
-void Network::run_update(const UpdateSettings& settings) {
+void Executor::run_update(const UpdateSettings& settings) {
   Update u{};
   u.value = values_.as<float>();
   u.gradient = gradients_.as<float>();
@@ -459,7 +413,7 @@ void Network::run_update(const UpdateSettings& settings) {
   prepared_ = false;
 }
 
-void Network::import(const dng::cpu::Pass& pass) {
+void Executor::import(const dng::graph::Pass& pass) {
   const auto batch = static_cast<size_t>(batch_), classes = static_cast<size_t>(classes_);
   const size_t bytes = batch * input_.size() * sizeof(float);
   gpu_->copy_in(planes_.data(), pass.input, bytes);
@@ -483,7 +437,7 @@ void Network::import(const dng::cpu::Pass& pass) {
   gpu_->copy_in(io_.step, &step, sizeof step);
 }
 
-void Network::forward(dng::cpu::Pass* pass) {
+void Executor::forward(dng::graph::Pass* pass) {
   import(*pass);
   run_forward(pass->training, true);
   const size_t count = host_probabilities_.size();
@@ -502,12 +456,12 @@ void Network::forward(dng::cpu::Pass* pass) {
   pass->loss = result.loss;
 }
 
-void Network::backward() {
+void Executor::backward(graph::Pass*) {
   run_backward();
   gpu_->finish();
 }
 
-std::vector<float> Network::output(int index) {
+std::vector<float> Executor::output(int index) {
   const Node& node = *nodes_[static_cast<size_t>(index)];
   std::vector<float> raw(node.size()), plain(node.size());
   if (node.output == nullptr) return {};
