@@ -1,6 +1,6 @@
 #include "gpu/dispatch.h"
-#include "gpu/windows.h"
 #include "layers/device_kernels.h"
+#include "layers/pool_windows.h"
 
 namespace dng::DNG_GPU {
 namespace {

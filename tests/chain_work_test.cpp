@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "layers/registry.h"
 #include "tests/network_util.h"
 #include "tests/test_util.h"
 
@@ -69,7 +70,7 @@ TEST(ChainWork, InferenceFoldsAStandaloneBatchNormBehindAConvolution) {
 }
 
 TEST(ChainWork, CountsThePapersResNet20) {
-  const ChainWork work = training_work(graph::read_network_config(test::source_path("cfg/cifar100-resnet20.cfg")));
+  const ChainWork work = training_work(layers::read_network_config(test::source_path("cfg/cifar100-resnet20.cfg")));
   int convolutions = 0, batch_norms = 0, adds = 0;
   for (const auto& each : work.convolutions) convolutions += each.count;
   for (const auto& each : work.batch_norms) batch_norms += each.count;

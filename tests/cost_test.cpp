@@ -1,5 +1,5 @@
 // The costs against values in 60 digits, against differences of their own loss, and against what must be equal.
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "cpu/kernel.h"
-#include "layers/tsd_layer.h"
+#include "layers/costs/tsd.h"
 #include "network/network.h"
 #include "tests/gradient_check.h"
 #include "tests/network_util.h"
@@ -205,7 +205,8 @@ TEST(Costs, MatchValuesInSixtyDigits) {
 std::vector<unsigned char> ranks_of(const Numbers& z, int label, const Variant& variant) {
   std::vector<unsigned char> rank(z.size());
   const int classes = static_cast<int>(z.size());
-  math::mark_top(classes, z.data(), variant.k, variant.truth ? label : math::arg_max(classes, z.data()), rank.data());
+  layers::mark_top(classes, z.data(), variant.k, variant.truth ? label : layers::arg_max(classes, z.data()),
+                   rank.data());
   return rank;
 }
 

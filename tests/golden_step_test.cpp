@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "host/host.h"
+#include "layers/registry.h"
 #include "network/network.h"
 #include "network/weights.h"
 #include "tests/test_util.h"
@@ -113,7 +114,7 @@ class GoldenStepTest : public testing::TestWithParam<const char*> {
     const std::string name = std::string("step_") + GetParam();
     expected_ = read_expected(name);
     batch_ = read_batch();
-    network_ = std::make_unique<network::Network>(graph::read_network_config("tests/golden/" + name + ".cfg"));
+    network_ = std::make_unique<network::Network>(layers::read_network_config("tests/golden/" + name + ".cfg"));
     const std::string net = name.substr(0, name.find('_', 5));
     network::load_weights("tests/golden/" + net + ".weights", network_.get());
     start_ = values_of(*network_);

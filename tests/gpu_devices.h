@@ -7,6 +7,7 @@
 #include <string>
 
 #include "gpu/open.h"
+#include "layers/gpu_kernels.h"
 #include "network/network.h"
 #include "tests/emulated_gpu.h"
 
@@ -19,7 +20,7 @@ inline std::shared_ptr<gpu::Gpu> gpu_of(GpuKind kind) {
   if (kind == GpuKind::kEmulated) return emulated_gpu();
   // Never closed: at the end of the process the driver may be gone before us.
   static std::string why;
-  static const auto* const device = new std::shared_ptr<gpu::Gpu>(gpu::open_first(&why));
+  static const auto* const device = new std::shared_ptr<gpu::Gpu>(gpu::open_first(layers::gpu_kernels(), &why));
   return *device;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "gpu/executor.h"
+#include "layers/registry.h"
 #include "network/weights.h"
 #include "tests/gpu_devices.h"
 #include "tests/twin_networks.h"
@@ -215,7 +216,7 @@ DNG_GPU_TEST(Steps, TeachersFollowTheCpus) {
   const std::string cfg = folder.write("teacher.cfg", net("") + layers("[tsd]\neta=0.5\nk=3\n"));
   const std::string weights = folder.path() + "/teacher.weights";
   {
-    network::Network teacher(graph::read_network_config(cfg));
+    network::Network teacher(layers::read_network_config(cfg));
     start_from(3, &teacher);
     network::save_weights(weights, teacher, 0);
   }

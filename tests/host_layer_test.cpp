@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "host/host.h"
+#include "layers/registry.h"
 #include "network/network.h"
 #include "network/weights.h"
 #include "tests/test_util.h"
@@ -60,7 +61,7 @@ double error_between(const Floats& found, const Floats& expected) {
 
 graph::NetworkConfig config_from(int batch, const data::Geometry& input, const std::string& layers) {
   const TemporaryFolder folder;
-  return graph::read_network_config(
+  return layers::read_network_config(
       folder.write("net.cfg", format("[net]\nbatch=%d\nsubdivisions=1\nheight=%d\nwidth=%d\nchannels=%d\n", batch,
                                      input.height, input.width, input.channels) +
                                   layers));

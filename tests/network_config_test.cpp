@@ -395,7 +395,7 @@ TEST(NetworkConfig, OurOwnCfgsAreRead) {
   for (const char* folder : {"cfg", "tests/golden"}) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(test::source_path(folder))) {
       if (entry.path().extension() != ".cfg") continue;
-      EXPECT_NO_THROW(graph::read_network_config(entry.path().string())) << entry.path();
+      EXPECT_NO_THROW(layers::read_network_config(entry.path().string())) << entry.path();
       ++count;
     }
   }
@@ -457,11 +457,11 @@ TEST(NetworkConfig, StockClassifiersGetTheHostsShapes) {
                              {"tiny", true}}) {
     const std::string path = folder + "/" + stock.name + ".cfg";
     if (stock.unequal_shortcuts && host::traits().shortcut_needs_equal_shapes) {
-      expect_error([&] { graph::read_network_config(path); },
+      expect_error([&] { layers::read_network_config(path); },
                    {stock.name, "[shortcut] from=", "adds equal shapes only"});
       continue;
     }
-    const graph::NetworkConfig config = graph::read_network_config(path);
+    const graph::NetworkConfig config = layers::read_network_config(path);
     EXPECT_GE(config.classes(), 10) << stock.name;
     expect_the_hosts_shapes(config_of(thinned(path)), stock.name);
     if (stock.whole) expect_the_hosts_shapes(config, stock.name);
@@ -478,10 +478,10 @@ TEST(Registry, IsSortedWithoutDuplicates) {
     before = op.section;
     EXPECT_FALSE(op.summary.empty()) << op.section;
     EXPECT_TRUE(names.insert(op.section).second) << op.section;
-    EXPECT_EQ(layers::find_op(op.section), &op);
+    EXPECT_EQ(graph::find_op(layers::all_ops(), op.section), &op);
     for (const std::string& alias : op.aliases) {
       EXPECT_TRUE(names.insert(alias).second) << alias;
-      EXPECT_EQ(layers::find_op(alias), &op);
+      EXPECT_EQ(graph::find_op(layers::all_ops(), alias), &op);
     }
     std::set<std::string> keys;
     for (const cfg::OptionSpec& spec : op.options) {
@@ -495,7 +495,7 @@ TEST(Registry, IsSortedWithoutDuplicates) {
     }
     EXPECT_EQ(op.cost != nullptr, op.kind == graph::Op::Kind::kCost) << op.section;
   }
-  EXPECT_EQ(layers::find_op("no such layer"), nullptr);
+  EXPECT_EQ(graph::find_op(layers::all_ops(), "no such layer"), nullptr);
   std::set<std::string> keys;
   for (const cfg::OptionSpec& spec : graph::net_options()) {
     EXPECT_TRUE(keys.insert(spec.name).second) << spec.name;

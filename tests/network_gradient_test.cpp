@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "layers/registry.h"
 #include "network/network.h"
 #include "tests/gradient_check.h"
 #include "tests/reference_network.h"
@@ -151,7 +152,7 @@ const std::vector<Example> kExamples = {
 class Experiment {
  public:
   explicit Experiment(const Example& example)
-      : config_(graph::read_network_config(
+      : config_(layers::read_network_config(
             folder_.write("net.cfg", format("[net]\nbatch=%d\nsubdivisions=1\nheight=%d\nwidth=%d\nchannels=%d\n",
                                             example.batch, example.height, example.width, example.channels) +
                                          example.layers))),

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "data/dataset.h"
 #include "graph/network_config.h"
+#include "layers/registry.h"
 #include "network/network.h"
 #include "tests/test_util.h"
 
@@ -45,7 +46,7 @@ class MemorySet final : public data::Dataset {
 // The cfg of that text, read as from a file named test.cfg.
 inline graph::NetworkConfig config_of(const std::string& text) {
   const TemporaryFolder folder;
-  return graph::read_network_config(folder.write("test.cfg", text));
+  return layers::read_network_config(folder.write("test.cfg", text));
 }
 
 inline std::string net_text(int batch, const data::Geometry& input, const std::string& more = "") {

@@ -122,7 +122,7 @@ TEST(OptionsDoc, LayersNamesNothingThatDoesNotExist) {
   int duplicates = 0;
   size_t rows = 0;
   for (const auto& [section, table] : tables_of("layers/README.md", &duplicates)) {
-    const graph::Op* op = layers::find_op(section);
+    const graph::Op* op = graph::find_op(layers::all_ops(), section);
     ASSERT_NE(op, nullptr) << "[" << section << "]";
     EXPECT_EQ(op->section, section) << "an alias has no heading of its own";
     const std::set<std::string> names = names_of(op->options);

@@ -5,7 +5,11 @@
 #include <stdexcept>
 
 #include "host/host.h"
-#include "math/cost_math.h"
+#include "layers/costs/confidence_penalty.h"
+#include "layers/costs/distill.h"
+#include "layers/costs/label_smoothing.h"
+#include "layers/costs/softmax.h"
+#include "layers/costs/tsd.h"
 
 namespace dng::test {
 namespace {
@@ -278,15 +282,15 @@ double ReferenceNetwork::cost(const graph::LayerConfig& layer, const ReferenceBa
       sum += math::cross_entropy(row, gradient.data());
     } else if (section == "tsd") {
       const int k = o.integer("k");
-      sum +=
-          math::top_score_difference(row, o.real("eta"), k, o.text("primary") == "truth", rank.data(), gradient.data());
+      sum += layers::top_score_difference(row, o.real("eta"), k, o.text("primary") == "truth", rank.data(),
+                                          gradient.data());
       for (const unsigned char r : rank) note(r);
     } else if (section == "distill") {
-      sum += math::distillation(row, o.real("lambda"), o.real("temperature"), scratch.data(), gradient.data());
+      sum += layers::distillation(row, o.real("lambda"), o.real("temperature"), scratch.data(), gradient.data());
     } else if (section == "label_smoothing") {
-      sum += math::label_smoothing(row, o.real("epsilon"), gradient.data());
+      sum += layers::label_smoothing(row, o.real("epsilon"), gradient.data());
     } else if (section == "confidence_penalty") {
-      sum += math::confidence_penalty(row, o.real("beta"), gradient.data());
+      sum += layers::confidence_penalty(row, o.real("beta"), gradient.data());
     } else {
       throw std::runtime_error("no formula for [" + section + "]");
     }

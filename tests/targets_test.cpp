@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "host/host.h"
+#include "layers/registry.h"
 #include "network/weights.h"
 #include "tests/network_util.h"
 #include "tests/test_util.h"
@@ -163,7 +164,7 @@ TEST_F(Targets, AnotherInputSizeIsAnotherAugmentation) {
 TEST_F(Targets, ATeacherThatIsNamedBesideThemIsCompared) {
   const std::string cfg =
       folder_.write("teacher.cfg", net_text(4, kInput) + kFirst + "[connected]\noutput=5\n[softmax]\n");
-  network::Network teacher(graph::read_network_config(cfg));
+  network::Network teacher(layers::read_network_config(cfg));
   test::scramble(&teacher, 3);
   const std::string weights = folder_.file("teacher.weights");
   network::save_weights(weights, teacher, 0);
@@ -250,7 +251,7 @@ TEST(LiveTeacher, MustFitTheStudentAndIsNeverChanged) {
                                            "\nbatch_normalize=1\nactivation=linear\n[tsd]\neta=0.5\nk=3\n");
   };
   const std::string cfg = write_teacher(kInput, kClasses), weights = folder.file("teacher.weights");
-  network::Network network(graph::read_network_config(cfg));
+  network::Network network(layers::read_network_config(cfg));
   test::scramble(&network, 3);
   network::save_weights(weights, network, 0);
   const graph::NetworkConfig student = config_of(student_cfg("teacher=" + cfg + "\nteacher_weights=" + weights + "\n"));
@@ -264,7 +265,7 @@ TEST(LiveTeacher, MustFitTheStudentAndIsNeverChanged) {
   const data::Batch& batch = stream.next();
   const float* rows = teacher.probabilities(batch);
   // Row by row as the network evaluates it alone: rolling statistics, not the batch's.
-  network::Network alone(graph::with_mini_batch(graph::read_network_config(cfg), 2));
+  network::Network alone(graph::with_mini_batch(layers::read_network_config(cfg), 2));
   network::load_weights(weights, &alone);
   graph::Pass pass;
   pass.input = batch.images.data();

@@ -7,9 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "gpu/kernel_sources.h"
 #include "gpu/narrow_convolution.h"
+#include "gpu/operations.cu"
 #include "gpu/plain_convolution.h"
+#include "kernel_sources.h"
 
 namespace dng::test {
 namespace {

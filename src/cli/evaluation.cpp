@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "cli/verbs.h"
 #include "gpu/open.h"
+#include "layers/gpu_kernels.h"
+#include "layers/registry.h"
 
 namespace dng::cli {
 namespace {
@@ -38,7 +40,7 @@ int threads_of(const Arguments& arguments) {
 std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments) {
   if (!arguments.has("-gpus")) {
     std::string why;
-    std::shared_ptr<gpu::Gpu> first = arguments.has("-nogpu") ? nullptr : gpu::open_first(&why);
+    std::shared_ptr<gpu::Gpu> first = arguments.has("-nogpu") ? nullptr : gpu::open_first(layers::gpu_kernels(), &why);
     if (!why.empty() && first == nullptr) std::fprintf(stderr, "darknet: %s: computing on the CPU\n", why.c_str());
     return first;
   }
@@ -55,7 +57,7 @@ std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments) {
     fail_usage("-gpus %s: this build computes on the CPU only; leave -gpus out, or build where nvcc and cuDNN are",
                text.c_str());
   }
-  return gpu::open(static_cast<int>(number));
+  return gpu::open(static_cast<int>(number), layers::gpu_kernels());
 }
 
 Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& needs) {
@@ -72,7 +74,7 @@ Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& ne
   }
   omp_set_num_threads(e.threads);
   e.data = data::read_data_file(arguments.positional()[0]);
-  const graph::NetworkConfig config = graph::read_network_config(arguments.positional()[1]);
+  const graph::NetworkConfig config = layers::read_network_config(arguments.positional()[1]);
   if (needs.same_classes) config.require_classes(e.data.classes, e.data.path);
   config.require_image_channels();
   if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "the -json file");

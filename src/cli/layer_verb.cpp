@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/verbs.h"
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
 #include "layers/registry.h"
 
 namespace dng::cli {
@@ -104,7 +104,7 @@ graph::LayerConfig cost_layer(const graph::Op& op, const Words& options, int cla
 
 int layer_verb(const Arguments& arguments) {
   const Words& words = arguments.positional();
-  const graph::Op* op = layers::find_op(words[0]);
+  const graph::Op* op = graph::find_op(layers::all_ops(), words[0]);
   std::vector<std::string> costs;
   for (const graph::Op& other : layers::all_ops()) {
     if (other.kind == graph::Op::Kind::kCost) costs.push_back(other.section);

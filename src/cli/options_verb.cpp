@@ -27,7 +27,7 @@ Json options_json(const std::vector<cfg::OptionSpec>& specs) {
 int options_verb(const Arguments& arguments) {
   const Words& files = arguments.positional();
   if (!files.empty()) {
-    const graph::NetworkConfig config = graph::read_network_config(files[0]);
+    const graph::NetworkConfig config = layers::read_network_config(files[0]);
     if (files.size() > 1) {
       config.require_image_channels();
       config.require_classes(data::read_data_file(files[1]).classes, files[1]);

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "math/cost_math.h"
+#include "math/cost_row.h"
 
 namespace dng::eval {
 

@@ -80,6 +80,9 @@ struct Product {
 // Kernels count in 32 bits. Throws Error where a launch would have more items than they can.
 void require_countable(size_t items);
 
+// The kernel of a layer; null where there is none for it, or not for its options.
+using KernelFactory = std::unique_ptr<Kernel> (*)(const graph::LayerConfig& layer);
+
 class Gpu {
  public:
   virtual ~Gpu() = default;
@@ -88,7 +91,6 @@ class Gpu {
   // Versions that may change the last bits: "CUDA 13.0, cuDNN 9.19".
   virtual std::string libraries() const = 0;
 
-  // The kernel of a layer; null where there is none for it, or not for its options.
   virtual std::unique_ptr<Kernel> make_kernel(const graph::LayerConfig& layer) = 0;
   virtual std::unique_ptr<Convolution> make_convolution(const ConvolutionShape& shape, bool trains) = 0;
   virtual void multiply(const Product& product) = 0;

@@ -28,7 +28,7 @@
 #include <functional>
 #include <vector>
 
-#include "math/cost_math.h"
+#include "math/cost_row.h"
 #define DNG_GPU emulated
 #define DNG_UNROLL
 #endif
@@ -209,7 +209,7 @@ class WarpLanes {
     // Where numbers are not numbers, lanes could disagree.
     return __shfl_sync(kAll, index, 0);
   }
-  __device__ void meet() const { __syncwarp(); }
+  __device__ void sync() const { __syncwarp(); }
 
  private:
   static constexpr unsigned kAll = 0xffffffffu;

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "host/host.h"
-#include "layers/registry.h"
 
 namespace dng::graph {
 namespace {
@@ -59,10 +58,11 @@ void default_shape(LayerConfig* layer, const ShapeContext& context) {
   layer->out = layer->in;
 }
 
-LayerConfig read_layer(const std::string& path, const cfg::CfgSection& section, const ShapeContext& context) {
+LayerConfig read_layer(const std::string& path, const Ops& ops, const cfg::CfgSection& section,
+                       const ShapeContext& context) {
   LayerConfig layer;
-  layer.op = layers::find_op(section.name);
-  if (layer.op == nullptr) layers::fail_unknown_section(format("%s:%d", path.c_str(), section.line), section.name);
+  layer.op = find_op(ops, section.name);
+  if (layer.op == nullptr) fail_unknown_section(ops, format("%s:%d", path.c_str(), section.line), section.name);
   layer.index = static_cast<int>(context.before.size());
   layer.options = cfg::Options(path, section, layer.op->options, layer.op->refused);
   default_shape(&layer, context);
@@ -184,7 +184,7 @@ const std::vector<cfg::OptionSpec>& net_options() {
   return specs;
 }
 
-NetworkConfig read_network_config(const std::string& path) {
+NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
   const cfg::CfgFile cfg = cfg::read_cfg(path);
   const cfg::CfgSection& first = cfg.sections[0];
   if (first.name != "net" && first.name != "network") {
@@ -216,13 +216,13 @@ NetworkConfig read_network_config(const std::string& path) {
           "follows",
           path.c_str(), cfg.sections[i].line, cfg.sections[i].name.c_str(), config.layers.back().op->section.c_str());
     }
-    config.layers.push_back(read_layer(path, cfg.sections[i], context));
+    config.layers.push_back(read_layer(path, ops, cfg.sections[i], context));
   }
   if (config.layers.empty())
     fail("%s: the cfg has no layers after [net]; add some, [softmax] or another cost as the last", path.c_str());
   if (config.layers.back().op->kind != Op::Kind::kCost) {
     std::vector<std::string> costs;
-    for (const Op& op : layers::all_ops()) {
+    for (const Op& op : ops) {
       if (op.kind == Op::Kind::kCost) costs.push_back("[" + op.section + "]");
     }
     std::string list;

@@ -32,7 +32,7 @@ struct NetworkConfig {
 };
 
 // Throws Error for anything that is not understood; nothing is passed over.
-NetworkConfig read_network_config(const std::string& path);
+NetworkConfig read_network_config(const std::string& path, const Ops& ops);
 // The same network for another number of images in a forward pass (a teacher follows its student's).
 NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch);
 

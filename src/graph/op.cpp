@@ -51,6 +51,16 @@ Op& Op::kernel(Device device, KernelFactory factory) {
   return *this;
 }
 
+const Op* find_op(const Ops& ops, const std::string& section) {
+  for (const Op& op : ops) {
+    if (op.section == section) return &op;
+    for (const std::string& alias : op.aliases) {
+      if (alias == section) return &op;
+    }
+  }
+  return nullptr;
+}
+
 void fail_no_kernel(const LayerConfig& config, Device device) {
   std::vector<std::string> devices;
   for (const auto& entry : config.op->kernels) devices.emplace_back(device_name(entry.first));

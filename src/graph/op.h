@@ -1,5 +1,5 @@
 // An op: what a cfg section means (options, shapes, checks, what the host sees in its place), apart from the kernels
-// that compute it on a device. One per section; layers/ is their inventory, layers/registry.cpp their list.
+// that compute it on a device. One per section; layers/layers.def is their list.
 #pragma once
 
 #include <functional>
@@ -80,6 +80,13 @@ struct Op {
   Op& stand_in(std::function<cfg::CfgSection(const LayerConfig&)> function);
   Op& kernel(Device device, KernelFactory factory);
 };
+
+using Ops = std::vector<Op>;
+// By section name or alias; null where there is none.
+const Op* find_op(const Ops& ops, const std::string& section);
+// The error for a section that is no op: Darknet's sections that no classifier can use give their reason, others the
+// nearest name. `where` is "file:line".
+[[noreturn]] void fail_unknown_section(const Ops& ops, const std::string& where, const std::string& section);
 
 // The Error for a layer that has no kernel for the device.
 [[noreturn]] void fail_no_kernel(const LayerConfig& config, Device device);

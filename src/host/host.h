@@ -13,7 +13,7 @@
 
 #include "data/augment.h"
 #include "data/image.h"
-#include "host/batchnorm_rules.h"
+#include "math/batchnorm_rules.h"
 
 namespace dng::host {
 

@@ -12,7 +12,7 @@
 #include <cstdint>
 
 #include "base/host_device.h"
-#include "host/batchnorm_rules.h"
+#include "math/batchnorm_rules.h"
 
 namespace dng::math {
 

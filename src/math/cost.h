@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "math/cost_math.h"
+#include "math/cost_row.h"
 
 namespace dng::math {
 

@@ -2,13 +2,14 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "layers/registry.h"
 #include "network/weights.h"
 
 namespace dng::train {
 namespace {
 
 graph::NetworkConfig read_teacher(const cfg::Options& distill, const graph::NetworkConfig& student) {
-  graph::NetworkConfig teacher = graph::read_network_config(distill.text("teacher"));
+  graph::NetworkConfig teacher = layers::read_network_config(distill.text("teacher"));
   if (teacher.classes() != student.classes()) {
     fail("%s: the teacher has %d classes, the student %d; they must agree", distill.where("teacher").c_str(),
          teacher.classes(), student.classes());
@@ -33,7 +34,7 @@ network::NetworkSettings evaluation_settings(std::shared_ptr<gpu::Gpu> gpu, cons
 
 uint64_t teacher_hash(const std::string& cfg, const std::string& weights) {
   Hash hash;
-  hash.add(graph::with_mini_batch(graph::read_network_config(cfg), 1).host_text());
+  hash.add(graph::with_mini_batch(layers::read_network_config(cfg), 1).host_text());
   hash.add(read_file(weights, "the teacher's weights file"));
   return hash.value();
 }

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "eval/accuracy.h"
 #include "gpu/gpu.h"
+#include "layers/registry.h"
 #include "network/weights.h"
 #include "train/chart.h"
 #include "train/profile.h"
@@ -55,7 +56,7 @@ class Trainer {
   explicit Trainer(const TrainSettings& settings)
       : settings_(settings),
         data_(data::read_data_file(settings.data)),
-        config_(graph::read_network_config(settings.cfg)),
+        config_(layers::read_network_config(settings.cfg)),
         threads_(settings.threads > 0 ? settings.threads
                                       : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
     check_data();

@@ -1,7 +1,7 @@
-#include "layers/label_smoothing_layer.h"
+#include "layers/costs/label_smoothing.h"
 
 #include "base/error.h"
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
 
 namespace dng::layers {
 namespace {
@@ -18,12 +18,12 @@ class LabelSmoothingCost final : public math::Cost {
   }
 
  private:
-  math::LabelSmoothingFormula formula_;
+  LabelSmoothingFormula formula_;
 };
 
 }  // namespace
 
-math::LabelSmoothingFormula label_smoothing_formula(const graph::LayerConfig& layer) {
+LabelSmoothingFormula label_smoothing_formula(const graph::LayerConfig& layer) {
   return {layer.options.real("epsilon")};
 }
 

@@ -5,7 +5,7 @@
 #include "gpu/dispatch.h"
 #include "gpu/kernel.h"
 #include "gpu/launch.h"
-#include "math/cost_formulas.h"
+#include "math/cost_row.h"
 
 namespace dng::DNG_GPU {
 
@@ -24,7 +24,6 @@ struct CostBody {
   int classes;
   const int* labels;
   const float* teacher;
-  bool asks_teacher;
   const gpu::StepInput* step;
   float* probabilities;
   double* numbers;  // [batch][8 C]
@@ -38,20 +37,20 @@ struct CostBody {
     double *log_f = z + classes, *f = log_f + classes, *t = f + classes, *gradient = t + classes;
     for (int j = lanes.first(); j < classes; j += lanes.step())
       z[j] = static_cast<double>(gpu::to_float(logits[at + j]));
-    lanes.meet();
+    lanes.sync();
     math::log_softmax(classes, z, log_f, f, lanes);
     for (int j = lanes.first(); j < classes; j += lanes.step()) probabilities[at + j] = static_cast<float>(f[j]);
     const bool taught = step->has_teacher != 0;
-    const bool score = scores && step->has_labels != 0 && sample < step->count && (taught || !asks_teacher);
+    const bool score = scores && step->has_labels != 0 && sample < step->count && (taught || !Formula::kNeedsTeacher);
     SampleResult result = {0, 0};
     if (score) {
       if (taught) {
         for (int j = lanes.first(); j < classes; j += lanes.step()) t[j] = static_cast<double>(teacher[at + j]);
       }
-      lanes.meet();
+      lanes.sync();
       const int label = labels[sample];
       const math::CostRow<double> row{classes, z, log_f, f, label, taught ? t : nullptr};
-      result.loss = formula(row, step->epoch, math::CostScratch{gradient + classes, ranks + at}, gradient, lanes);
+      result.loss = formula(row, step->epoch, math::CostWorkspace{gradient + classes, ranks + at}, gradient, lanes);
       const float mine = probabilities[at + label];
       int64_t ahead = 0;
       for (int j = lanes.first(); j < classes; j += lanes.step()) {
@@ -107,7 +106,7 @@ struct CostSumBody {
 template <class Formula>
 class CostKernel final : public gpu::Kernel {
  public:
-  CostKernel(const Formula& formula, bool asks_teacher) : formula_(formula), asks_teacher_(asks_teacher) {}
+  explicit CostKernel(const Formula& formula) : formula_(formula) {}
 
   gpu::Needs needs(const gpu::Node& node) const override {
     const auto batch = static_cast<size_t>(node.batch);
@@ -128,7 +127,7 @@ class CostKernel final : public gpu::Kernel {
       samples(*node.gpu, node.batch,
               CostBody<T, Formula>{formula_, static_cast<const T*>(node.input()), static_cast<T*>(node.input_delta()),
                                    pass.training, pass.scored, static_cast<int>(node.out().size()), pass.labels,
-                                   pass.teacher, asks_teacher_, pass.step, pass.probabilities, numbers,
+                                   pass.teacher, pass.step, pass.probabilities, numbers,
                                    reinterpret_cast<unsigned char*>(numbers + 8 * count), samples_of});
     });
     blocks(*node.gpu, 1, 1, CostSumBody{samples_of, node.batch, pass.step, pass.results});
@@ -137,12 +136,11 @@ class CostKernel final : public gpu::Kernel {
 
  private:
   Formula formula_;
-  bool asks_teacher_;
 };
 
 template <class Formula>
-std::unique_ptr<gpu::Kernel> make_cost(const Formula& formula, bool asks_teacher = false) {
-  return std::make_unique<CostKernel<Formula>>(formula, asks_teacher);
+std::unique_ptr<gpu::Kernel> make_cost(const Formula& formula) {
+  return std::make_unique<CostKernel<Formula>>(formula);
 }
 
 }  // namespace dng::DNG_GPU

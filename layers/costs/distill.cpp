@@ -1,9 +1,9 @@
-#include "layers/distill_layer.h"
+#include "layers/costs/distill.h"
 
 #include <vector>
 
 #include "base/error.h"
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
 
 namespace dng::layers {
 namespace {
@@ -26,12 +26,12 @@ class DistillCost final : public math::Cost {
   }
 
  private:
-  math::DistillFormula formula_;
+  DistillFormula formula_;
 };
 
 }  // namespace
 
-math::DistillFormula distill_formula(const graph::LayerConfig& layer) {
+DistillFormula distill_formula(const graph::LayerConfig& layer) {
   return {layer.options.real("lambda"), layer.options.real("temperature")};
 }
 

@@ -1,7 +1,7 @@
-#include "layers/confidence_penalty_layer.h"
+#include "layers/costs/confidence_penalty.h"
 
 #include "base/error.h"
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
 
 namespace dng::layers {
 namespace {
@@ -16,12 +16,12 @@ class ConfidencePenaltyCost final : public math::Cost {
   std::string describe() const override { return format("cross entropy - %g x entropy", formula_.beta); }
 
  private:
-  math::ConfidencePenaltyFormula formula_;
+  ConfidencePenaltyFormula formula_;
 };
 
 }  // namespace
 
-math::ConfidencePenaltyFormula confidence_penalty_formula(const graph::LayerConfig& layer) {
+ConfidencePenaltyFormula confidence_penalty_formula(const graph::LayerConfig& layer) {
   return {layer.options.real("beta")};
 }
 

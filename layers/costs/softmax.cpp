@@ -1,6 +1,6 @@
-#include "layers/softmax_layer.h"
+#include "layers/costs/softmax.h"
 
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
 
 namespace dng::layers {
 namespace {

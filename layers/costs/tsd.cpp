@@ -1,9 +1,9 @@
-#include "layers/tsd_layer.h"
+#include "layers/costs/tsd.h"
 
 #include <vector>
 
 #include "base/error.h"
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
 
 namespace dng::layers {
 namespace {
@@ -30,7 +30,7 @@ class TsdCost final : public math::Cost {
   }
 
  private:
-  math::TsdFormula formula_;
+  TsdFormula formula_;
   double confidence_;
 };
 
@@ -59,7 +59,7 @@ double eta_of_confidence(double confidence, int k) {
   return confidence >= 1 ? 1 : confidence * k / (k - 1 + confidence * k);
 }
 
-math::TsdFormula tsd_formula(const graph::LayerConfig& layer) {
+TsdFormula tsd_formula(const graph::LayerConfig& layer) {
   const cfg::Options& o = layer.options;
   const int k = o.integer("k");
   const double eta = o.given("confidence") ? eta_of_confidence(o.real("confidence"), k) : o.real("eta");

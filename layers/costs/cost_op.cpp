@@ -1,4 +1,4 @@
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
 
 #include <vector>
 
