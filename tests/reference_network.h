@@ -1,5 +1,5 @@
 // A network in plain double precision: the formulas of the layers' headers, one loop each, sharing nothing with the
-// kernels under test but the cfg's shapes and the maths of the costs (src/math/cost_math.h). It has no backward pass;
+// kernels under test but the cfg's shapes and the maths of the costs (layers/costs/). It has no backward pass;
 // its gradients are differences of its loss.
 #pragma once
 

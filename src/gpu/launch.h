@@ -11,7 +11,7 @@
 //   blocks_with(gpu, x, y, bytes, body)
 //                                 the same with so many bytes for `shared`, a char*; kMostShared at most. A step of
 //                                 whole warps is a block.each_warp([&](int warp) {...}) (gpu/tile.h).
-//   samples(gpu, n, body)         body(i, lanes) for every i below n, with a warp each (src/math/cost_math.h)
+//   samples(gpu, n, body)         body(i, lanes) for every i below n, with a warp each (layers/costs/)
 #pragma once
 
 #include <cstddef>
