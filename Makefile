@@ -96,6 +96,7 @@ lint-fast: lint-tools
 	clang-format --dry-run --Werror $(SOURCES)
 	shellcheck .ci/run $(shell git ls-files '*.sh')
 	build/ruff/bin/ruff check
+	scripts/check_includes.py
 
 lint-tools:
 	@$(MAKE) --no-print-directory deps PACKAGES="$(LINT_PACKAGES)"

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "base/instructions.h"
-#include "engine/cpu/dnnl_api.h"
+#include "cpu/convolution/dnnl_api.h"
 
 namespace dng::bench {
 namespace {
@@ -20,7 +20,7 @@ Argument argument(int id, const memory::desc& desc) { return {id, desc, id}; }
 
 memory::desc any_layout(const memory::dims& dims) { return {dims, kType, memory::format_tag::any}; }
 
-memory::desc blocked(const Geometry& shape, int batch) {
+memory::desc blocked(const data::Geometry& shape, int batch) {
   const bool wide = instructions() == Instructions::kAvx512;
   return {{batch, shape.channels, shape.height, shape.width},
           kType,
@@ -28,15 +28,15 @@ memory::desc blocked(const Geometry& shape, int batch) {
 }
 
 // In place, as a shortcut or an accumulated gradient would be.
-Candidate addition(const Geometry& shape, int batch, bool rectifies, const dnnl::engine& engine) {
+Candidate addition(const data::Geometry& shape, int batch, bool rectifies, const dnnl::engine& engine) {
   const memory::desc data = blocked(shape, batch);
   dnnl::primitive_attr attributes;
   if (rectifies) {
     dnnl::post_ops relu;
-    append_relu(&relu);
+    cpu::append_relu(&relu);
     attributes.set_post_ops(relu);
   }
-  const auto pd = describe<dnnl::binary>(engine, attributes, algorithm::binary_add, data, data, data);
+  const auto pd = cpu::describe<dnnl::binary>(engine, attributes, algorithm::binary_add, data, data, data);
   return {pd.impl_info_str(),
           {{dnnl::binary(pd),
             {argument(DNNL_ARG_SRC_0, data), argument(DNNL_ARG_SRC_1, data), {DNNL_ARG_DST, data, DNNL_ARG_SRC_0}}}}};
@@ -65,8 +65,8 @@ class ConvolutionMaker {
   }
 
   Candidate backward_data() const {
-    const auto pd = describe_backward<dnnl::convolution_backward_data>(engine_, {}, forward_description(), way_, src_,
-                                                                       weights_, dst_, strides_, padding_, padding_);
+    const auto pd = cpu::describe_backward<dnnl::convolution_backward_data>(
+        engine_, {}, forward_description(), way_, src_, weights_, dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_data(pd),
               {argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -74,7 +74,7 @@ class ConvolutionMaker {
   }
 
   Candidate backward_weights() const {
-    const auto pd = describe_backward<dnnl::convolution_backward_weights>(
+    const auto pd = cpu::describe_backward<dnnl::convolution_backward_weights>(
         engine_, {}, forward_description(), way_, src_, weights_, dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_weights(pd),
@@ -95,7 +95,7 @@ class ConvolutionMaker {
   }
 
  private:
-  static memory::dims dims(const Geometry& shape, int batch) {
+  static memory::dims dims(const data::Geometry& shape, int batch) {
     return {batch, shape.channels, shape.height, shape.width};
   }
 
@@ -106,19 +106,19 @@ class ConvolutionMaker {
   }
 
   dnnl::convolution_forward::primitive_desc forward_description() const {
-    return describe<dnnl::convolution_forward>(engine_, {}, prop_kind::forward_training, way_, src_, weights_, dst_,
-                                               strides_, padding_, padding_);
+    return cpu::describe<dnnl::convolution_forward>(engine_, {}, prop_kind::forward_training, way_, src_, weights_,
+                                                    dst_, strides_, padding_, padding_);
   }
 
   Candidate inference_step(bool adds, bool rectifies) const {
     dnnl::post_ops on_the_way;
     if (adds) on_the_way.append_sum(1.0f);
-    if (rectifies) append_relu(&on_the_way);
+    if (rectifies) cpu::append_relu(&on_the_way);
     dnnl::primitive_attr attributes;
     attributes.set_post_ops(on_the_way);
-    const auto pd =
-        describe<dnnl::convolution_forward>(engine_, attributes, prop_kind::forward_inference, way_, src_, weights_,
-                                            any_layout({work_.out.channels}), dst_, strides_, padding_, padding_);
+    const auto pd = cpu::describe<dnnl::convolution_forward>(engine_, attributes, prop_kind::forward_inference, way_,
+                                                             src_, weights_, any_layout({work_.out.channels}), dst_,
+                                                             strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_forward(pd),
               {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -166,7 +166,8 @@ const auto kTrainingFlags = dnnl::normalization_flags::use_scale | dnnl::normali
 
 dnnl::batch_normalization_forward::primitive_desc training_normalization(const Pointwise& work, int batch,
                                                                          const dnnl::engine& engine) {
-  return describe_batch_norm(engine, prop_kind::forward_training, blocked(work.shape, batch), kEpsilon, kTrainingFlags);
+  return cpu::describe_batch_norm(engine, prop_kind::forward_training, blocked(work.shape, batch), kEpsilon,
+                                  kTrainingFlags);
 }
 
 memory::desc of_channels(const Pointwise& work) { return {{work.shape.channels}, kType, memory::format_tag::a}; }
@@ -189,9 +190,10 @@ Candidate normalization_forward(const Pointwise& work, int batch, const dnnl::en
 
 Candidate normalization_backward(const Pointwise& work, int batch, const dnnl::engine& engine) {
   const auto forward = training_normalization(work, batch, engine);
-  const auto pd = describe_batch_norm_backward(engine, forward, blocked(work.shape, batch), kEpsilon, kTrainingFlags);
+  const auto pd =
+      cpu::describe_batch_norm_backward(engine, forward, blocked(work.shape, batch), kEpsilon, kTrainingFlags);
   std::vector<Argument> arguments = normalization_arguments(forward, work);
-  if (kBatchNormBackwardTakesShift) arguments.push_back(argument(DNNL_ARG_SHIFT, of_channels(work)));
+  if (cpu::kBatchNormBackwardTakesShift) arguments.push_back(argument(DNNL_ARG_SHIFT, of_channels(work)));
   arguments.push_back(argument(DNNL_ARG_DIFF_DST, pd.diff_dst_desc()));
   arguments.push_back(argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()));
   arguments.push_back(argument(DNNL_ARG_DIFF_SCALE, of_channels(work)));
@@ -201,8 +203,8 @@ Candidate normalization_backward(const Pointwise& work, int batch, const dnnl::e
 }
 
 Candidate normalization_inference(const Pointwise& work, int batch, const dnnl::engine& engine) {
-  const auto pd = describe_batch_norm(engine, prop_kind::forward_inference, blocked(work.shape, batch), kEpsilon,
-                                      kTrainingFlags | dnnl::normalization_flags::use_global_stats);
+  const auto pd = cpu::describe_batch_norm(engine, prop_kind::forward_inference, blocked(work.shape, batch), kEpsilon,
+                                           kTrainingFlags | dnnl::normalization_flags::use_global_stats);
   std::vector<Argument> arguments = normalization_arguments(pd, work);
   arguments.push_back(argument(DNNL_ARG_SHIFT, of_channels(work)));
   arguments.push_back(argument(DNNL_ARG_DST, pd.dst_desc()));

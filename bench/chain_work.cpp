@@ -6,9 +6,9 @@
 namespace dng::bench {
 namespace {
 
-bool is(const LayerConfig& layer, const char* section) { return layer.op->section == section; }
+bool is(const graph::LayerConfig& layer, const char* section) { return layer.op->section == section; }
 
-bool is_linear(const LayerConfig& layer) { return layer.options.text("activation") == "linear"; }
+bool is_linear(const graph::LayerConfig& layer) { return layer.options.text("activation") == "linear"; }
 
 // Shapes are told apart by their text, which names everything that decides the cost.
 template <class Work>
@@ -21,14 +21,14 @@ void count_in(const Work& work, std::vector<Work>* list) {
   list->push_back(work);
 }
 
-Convolution convolution_of(const LayerConfig& layer) {
-  const Options& o = layer.options;
+Convolution convolution_of(const graph::LayerConfig& layer) {
+  const cfg::Options& o = layer.options;
   Convolution work;
   work.in = layer.in;
   work.out = layer.out;
   work.size = o.integer("size");
   work.stride = o.integer("stride");
-  work.padding = convolution_padding(o);
+  work.padding = layers::convolution_padding(o);
   work.groups = o.integer("groups");
   work.reads_input = layer.sources[0] < 0;
   return work;
@@ -36,12 +36,12 @@ Convolution convolution_of(const LayerConfig& layer) {
 
 // The layer right before `layer` where that is a linear convolution whose output nobody else reads: what `layer` does
 // to it can be done on the way. Else null.
-const LayerConfig* foldable_source(const NetworkConfig& config, const LayerConfig& layer) {
+const graph::LayerConfig* foldable_source(const graph::NetworkConfig& config, const graph::LayerConfig& layer) {
   const int source = layer.sources[0];
   if (source < 0) return nullptr;
-  const LayerConfig& before = config.layers[static_cast<size_t>(source)];
+  const graph::LayerConfig& before = config.layers[static_cast<size_t>(source)];
   int readers = 0;
-  for (const LayerConfig& other : config.layers) {
+  for (const graph::LayerConfig& other : config.layers) {
     for (const int index : other.sources) readers += index == source ? 1 : 0;
   }
   return is(before, "convolutional") && is_linear(before) && readers == 1 ? &before : nullptr;
@@ -63,9 +63,9 @@ std::string Convolution::text() const {
 
 std::string Pointwise::text() const { return format("%dx%dx%d", shape.channels, shape.height, shape.width); }
 
-ChainWork training_work(const NetworkConfig& config) {
+ChainWork training_work(const graph::NetworkConfig& config) {
   ChainWork work;
-  for (const LayerConfig& layer : config.layers) {
+  for (const graph::LayerConfig& layer : config.layers) {
     if (is(layer, "convolutional")) {
       count_in(convolution_of(layer), &work.convolutions);
       if (layer.options.flag("batch_normalize")) count_in(Pointwise{layer.out}, &work.batch_norms);
@@ -78,14 +78,14 @@ ChainWork training_work(const NetworkConfig& config) {
   return work;
 }
 
-ChainWork inference_work(const NetworkConfig& config) {
+ChainWork inference_work(const graph::NetworkConfig& config) {
   ChainWork work;
   // What later layers do on the way of an earlier convolution has to be known before that is counted.
   std::vector<bool> adds(config.layers.size()), rectifies(config.layers.size());
-  for (const LayerConfig& layer : config.layers) {
+  for (const graph::LayerConfig& layer : config.layers) {
     const bool shortcut = is(layer, "shortcut"), batch_norm = is(layer, "batchnorm");
     if (!shortcut && !batch_norm) continue;
-    const LayerConfig* source = foldable_source(config, layer);
+    const graph::LayerConfig* source = foldable_source(config, layer);
     if (source == nullptr || (batch_norm && source->options.flag("batch_normalize"))) {
       count_in(Pointwise{layer.out}, shortcut ? &work.adds : &work.batch_norms);
       continue;
@@ -94,7 +94,7 @@ ChainWork inference_work(const NetworkConfig& config) {
     adds[index] = shortcut;
     rectifies[index] = batch_norm || !is_linear(layer);
   }
-  for (const LayerConfig& layer : config.layers) {
+  for (const graph::LayerConfig& layer : config.layers) {
     if (!is(layer, "convolutional")) continue;
     Convolution convolution = convolution_of(layer);
     const auto index = static_cast<size_t>(layer.index);

@@ -12,12 +12,12 @@
 #include <string>
 #include <vector>
 
-#include "engine/network_config.h"
+#include "graph/network_config.h"
 
 namespace dng::bench {
 
 struct Convolution {
-  Geometry in, out;
+  data::Geometry in, out;
   int size = 1, stride = 1, padding = 0, groups = 1;
   bool reads_input = false;              // nobody needs the gradient of its input
   bool adds = false, rectifies = false;  // done on the way, in inference: a sum with what is there, then ReLU
@@ -28,7 +28,7 @@ struct Convolution {
 
 // A batch norm or an addition.
 struct Pointwise {
-  Geometry shape;
+  data::Geometry shape;
   int count = 1;
 
   std::string text() const;
@@ -40,7 +40,7 @@ struct ChainWork {
   std::vector<Pointwise> adds;
 };
 
-ChainWork training_work(const NetworkConfig& config);
-ChainWork inference_work(const NetworkConfig& config);
+ChainWork training_work(const graph::NetworkConfig& config);
+ChainWork inference_work(const graph::NetworkConfig& config);
 
 }  // namespace dng::bench

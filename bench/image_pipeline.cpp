@@ -27,7 +27,7 @@ namespace {
 const char* const kSynopsis = "DATA [-enlarge WIDTHxHEIGHT] [-count N] [-threads T] [-rounds N] [-seconds S]";
 constexpr int kBatch = 16;
 constexpr int kQuality = 90;  // of enlarged images
-const Geometry kNetwork = {3, 224, 224};
+const data::Geometry kNetwork = {3, 224, 224};
 
 // Of all threads together: what another program takes away in the meantime does not count.
 double cpu_seconds_of(const std::function<void()>& work) {
@@ -48,13 +48,13 @@ double median(std::vector<double> values) {
 
 // The training set, and its files as they are listed.
 struct ImageSet {
-  std::unique_ptr<Dataset> data;
+  std::unique_ptr<data::Dataset> data;
   std::vector<std::string> files;  // their bytes
 };
 
-ImageSet open_set(const DataFile& data) {
+ImageSet open_set(const data::DataFile& data) {
   ImageSet set;
-  set.data = open_dataset(data, data.train, "train");
+  set.data = data::open_dataset(data, data.train, "train");
   for (int64_t i = 0; i < set.data->size(); ++i) {
     set.files.push_back(read_file(set.data->sample_name(i), "image"));
     if (!starts_with(set.files.back(), "\xff\xd8")) {
@@ -84,7 +84,7 @@ class TemporaryFolder {
 
 // The first `count` images brought to another size, in a folder of their own.
 ImageSet enlarge(const ImageSet& set, size_t count, int width, int height, const std::string& folder) {
-  DataFile data;
+  data::DataFile data;
   data.path = folder + "/enlarged.data";
   data.classes = 2;
   data.train = folder + "/list.txt";
@@ -136,9 +136,9 @@ void run_limit(const ImageSet& set, int64_t images, int threads) {
 }
 
 void run_ours(const ImageSet& set, int64_t images, int threads) {
-  Augmentation augmentation;
+  data::Augmentation augmentation;
   augmentation.own = augmentation.random_resized_crop = augmentation.mirror = true;
-  TrainingStream stream(*set.data, augmentation, kNetwork, 0, kBatch, 0, images, threads);
+  data::TrainingStream stream(*set.data, augmentation, kNetwork, 0, kBatch, 0, images, threads);
   for (int64_t i = 0; i < images; i += kBatch) stream.next();
 }
 
@@ -161,8 +161,8 @@ void measure(const ImageSet& set, const std::string& name, int threads, int roun
 }
 
 int run(int argc, char** argv) {
-  const Arguments arguments(std::vector<std::string>(argv + 1, argv + argc), kSynopsis,
-                            std::string("image_pipeline ") + kSynopsis);
+  const cli::Arguments arguments(std::vector<std::string>(argv + 1, argv + argc), kSynopsis,
+                                 std::string("image_pipeline ") + kSynopsis);
   const std::string size = arguments.text("-enlarge", "500x375");
   const std::vector<std::string> sides = split(size, 'x');
   int64_t width = 0, height = 0;
@@ -175,7 +175,7 @@ int run(int argc, char** argv) {
   const int threads = static_cast<int>(arguments.integer("-threads", 1, 1, 1024));
   const int rounds = static_cast<int>(arguments.integer("-rounds", 5, 1, 1000));
   const double seconds = arguments.real("-seconds", 2, 0, 1e6);
-  const ImageSet listed = open_set(read_data_file(arguments.positional()[0]));
+  const ImageSet listed = open_set(data::read_data_file(arguments.positional()[0]));
   std::printf("%-24s %7s %10s %10s %8s\n", "images per core second", "threads", "ours", "decoding", "ratio");
   measure(listed, format("%zu as listed", listed.files.size()), threads, rounds, seconds);
   const TemporaryFolder folder;

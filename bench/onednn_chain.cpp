@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "bench/chain_timer.h"
 #include "cli/arguments.h"
+#include "layers/registry.h"
 
 namespace dng::bench {
 namespace {
@@ -90,13 +91,13 @@ std::string onednn_version() {
 }
 
 int run(int argc, char** argv) {
-  const Arguments arguments(std::vector<std::string>(argv + 1, argv + argc), kSynopsis,
-                            std::string("onednn_chain ") + kSynopsis);
+  const cli::Arguments arguments(std::vector<std::string>(argv + 1, argv + argc), kSynopsis,
+                                 std::string("onednn_chain ") + kSynopsis);
   const std::string mode = arguments.text("-mode", "train");
   if (mode != "train" && mode != "infer") {
     fail_usage("-mode %s: allowed are train and infer; usage: %s", quoted(mode).c_str(), arguments.usage().c_str());
   }
-  const NetworkConfig config = read_network_config(arguments.positional()[0]);
+  const graph::NetworkConfig config = layers::read_network_config(arguments.positional()[0]);
   const int batch = static_cast<int>(arguments.integer("-batch", config.mini_batch, 1, 1 << 20));
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int threads = static_cast<int>(arguments.integer("-threads", cores, 1, 1024));

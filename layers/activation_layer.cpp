@@ -2,80 +2,84 @@
 
 #include <cstring>
 
-#include "engine/cpu/row_math.h"
-#include "engine/cpu/scratch.h"
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
+#include "cpu/loops/row_math.h"
+#include "cpu/scratch.h"
 #include "layers/layer_options.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
-class ActivationKernel final : public Kernel {
+class ActivationKernel final : public cpu::Kernel {
  public:
-  explicit ActivationKernel(Activation activation) : activation_(activation) {}
-  LayoutUse layout_use() const override { return LayoutUse::kSame; }
+  explicit ActivationKernel(math::Activation activation) : activation_(activation) {}
+  cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
 
-  const Activation* activation() const override { return &activation_; }
-  Role role(const Node&) const override {
-    Role role;
-    role.by_range = role.lazy = role.hands_on = role.hands_on_as_is = true;
-    role.changes_delta = activation_ != Activation::kLinear;
+  const math::Activation* activation() const override { return &activation_; }
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
+    role.by_range = role.lazy = role.passes_through = role.passes_through_unchanged = true;
+    role.changes_delta = activation_ != math::Activation::kLinear;
     role.reads_output = false;
     return role;
   }
 
-  void forward(Node&, Pass&) override {}
+  void forward(cpu::Node&, graph::Pass&) override {}
 
-  void compute(const Node& node, const Pass& pass, const Range& range, float* output, Scratch* scratch) override {
+  void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
+               cpu::Scratch* scratch) override {
     for (int i = 0; i < range.count; ++i) {
-      const ScratchFrame frame(scratch);
+      const cpu::ScratchFrame frame(scratch);
       activate(node, pass, range.first + i, output + static_cast<size_t>(i) * node.out_size(), scratch);
     }
   }
 
-  void settle(Node& node, const Pass& pass, const Range& range, Scratch* scratch) override {
+  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+                         cpu::Scratch* scratch) override {
     const size_t size = node.out_size();
     for (int i = 0; i < range.count; ++i) {
-      if (activation_ == Activation::kLinear) break;
-      const ScratchFrame frame(scratch);
+      if (activation_ == math::Activation::kLinear) break;
+      const cpu::ScratchFrame frame(scratch);
       float* y = scratch->take(size);
       activate(node, pass, range.first + i, y, scratch);
-      row_activation_gradient(y, size, activation_, node.delta + static_cast<size_t>(range.first + i) * size);
+      cpu::row_activation_gradient(y, size, activation_, node.delta + static_cast<size_t>(range.first + i) * size);
     }
-    node.hand_on(pass, range, scratch);
+    node.pass_through(pass, range, scratch);
   }
 
-  void backward(Node&, Pass&) override {}
+  void backward(cpu::Node&, graph::Pass&) override {}
 
-  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
+             cpu::Scratch*) override {
     const size_t count = static_cast<size_t>(images) * node.out_size();
     std::memcpy(output, inputs[0].data, count * sizeof(float));
-    row_activation(output, count, activation_);
+    cpu::row_activation(output, count, activation_);
   }
 
  private:
-  void activate(const Node& node, const Pass& pass, int image, float* y, Scratch* scratch) const {
+  void activate(const cpu::Node& node, const graph::Pass& pass, int image, float* y, cpu::Scratch* scratch) const {
     node.read_into(0, pass, {image, 1}, y, scratch);
-    row_activation(y, node.out_size(), activation_);
+    cpu::row_activation(y, node.out_size(), activation_);
   }
 
-  Activation activation_;
+  math::Activation activation_;
 };
 
-std::unique_ptr<Kernel> make_activation_kernel(const LayerConfig& layer) {
-  Activation activation{};
-  if (!find_activation(layer.options.text("activation"), &activation)) return std::make_unique<HostKernel>();
+std::unique_ptr<cpu::Kernel> make_activation_kernel(const graph::LayerConfig& layer) {
+  math::Activation activation{};
+  if (!math::find_activation(layer.options.text("activation"), &activation)) return std::make_unique<cpu::HostKernel>();
   return std::make_unique<ActivationKernel>(activation);
 }
 
 }  // namespace
 
-Op activation_op() {
-  Op op("activation", Op::Kind::kLayer, "an activation function on its own");
-  op.option(activation_option("linear")).kernel(Device::kCpu, make_activation_kernel);
-  op.checked([](const LayerConfig& layer, const ShapeContext&) { require_working_activation(layer, false); });
-  add_common_options(&op);
+graph::Op activation_op() {
+  graph::Op op("activation", graph::Op::Kind::kLayer, "an activation function on its own");
+  op.option(activation_option("linear")).kernel(graph::Device::kCpu, make_activation_kernel);
+  op.checked(
+      [](const graph::LayerConfig& layer, const graph::ShapeContext&) { require_working_activation(layer, false); });
+  graph::add_common_options(&op);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

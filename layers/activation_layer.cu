@@ -8,18 +8,20 @@ template <class T>
 struct ActivationBody {
   const T* x;
   T* y;
-  Activation activation;
-  DNG_DEVICE void operator()(uint32_t i) const { y[i] = gpu::from_float<T>(activate(gpu::to_float(x[i]), activation)); }
+  math::Activation activation;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    y[i] = gpu::from_float<T>(math::activate(gpu::to_float(x[i]), activation));
+  }
 };
 
 class ActivationKernel final : public gpu::Kernel {
  public:
-  explicit ActivationKernel(Activation activation) : activation_(activation) {}
-  const Activation* activation() const override { return &activation_; }
+  explicit ActivationKernel(math::Activation activation) : activation_(activation) {}
+  const math::Activation* activation() const override { return &activation_; }
   gpu::Needs needs(const gpu::Node&) const override {
     gpu::Needs needs;
     needs.reads_input = false;
-    needs.reads_output = activation_ != Activation::kLinear;
+    needs.reads_output = activation_ != math::Activation::kLinear;
     return needs;
   }
   void forward(gpu::Node& node, const gpu::Pass&) override {
@@ -29,17 +31,17 @@ class ActivationKernel final : public gpu::Kernel {
            ActivationBody<T>{static_cast<const T*>(node.input()), static_cast<T*>(node.output), activation_});
     });
   }
-  void backward(gpu::Node& node, const gpu::Pass&) override { hand_on(node, 0, activation_); }
+  void backward(gpu::Node& node, const gpu::Pass&) override { pass_through(node, 0, activation_); }
 
  private:
-  Activation activation_;
+  math::Activation activation_;
 };
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_activation(const LayerConfig& layer) {
-  Activation activation{};
-  if (!find_activation(layer.options.text("activation"), &activation)) return nullptr;
+std::unique_ptr<gpu::Kernel> make_activation(const graph::LayerConfig& layer) {
+  math::Activation activation{};
+  if (!math::find_activation(layer.options.text("activation"), &activation)) return nullptr;
   return std::make_unique<ActivationKernel>(activation);
 }
 

@@ -2,10 +2,10 @@
 // The host's kernel overwrites the gradient of the layer before; src/host/ adds instead.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op activation_op();
+graph::Op activation_op();
 
-}  // namespace dng
+}  // namespace dng::layers

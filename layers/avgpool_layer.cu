@@ -51,7 +51,7 @@ class AvgpoolKernel final : public gpu::Kernel {
       using T = decltype(zero);
       each(*node.gpu, static_cast<size_t>(node.batch) * node.in.size(),
            AvgpoolGradientBody<T>{static_cast<const T*>(node.delta), static_cast<T*>(node.input_delta()),
-                                  node.sources[0].add, channels(node), space(node)});
+                                  node.sources[0].adds(), channels(node), space(node)});
     });
   }
 
@@ -62,6 +62,6 @@ class AvgpoolKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_avgpool(const LayerConfig&) { return std::make_unique<AvgpoolKernel>(); }
+std::unique_ptr<gpu::Kernel> make_avgpool(const graph::LayerConfig&) { return std::make_unique<AvgpoolKernel>(); }
 
 }  // namespace dng::DNG_GPU

@@ -1,10 +1,10 @@
 // [avgpool]: the mean over height and width. [C][H][W] -> [C][1][1]. The host's kernel.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op avgpool_op();
+graph::Op avgpool_op();
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -6,8 +6,8 @@ namespace {
 
 class BatchnormKernel final : public gpu::Kernel {
  public:
-  bool take_over(Activation activation) override {
-    if (activation_ != Activation::kLinear) return false;
+  bool fuse_activation(math::Activation activation) override {
+    if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
   }
@@ -27,19 +27,19 @@ class BatchnormKernel final : public gpu::Kernel {
   void backward(gpu::Node& node, const gpu::Pass&) override {
     batchnorm_.gradient_sums(node, node.input(), activation_, false, nullptr, false);
     if (node.input_delta() == nullptr) return;
-    batchnorm_.gradient(node, node.input(), activation_, false, node.input_delta(), node.sources[0].add);
+    batchnorm_.gradient(node, node.input(), activation_, false, node.input_delta(), node.sources[0].adds());
   }
 
   void prepare_inference(gpu::Node& node) override { batchnorm_.fold(node); }
   void infer(gpu::Node& node, const gpu::Pass&) override { batchnorm_.infer(node, node.input(), nullptr, activation_); }
 
  private:
-  Activation activation_ = Activation::kLinear;
+  math::Activation activation_ = math::Activation::kLinear;
   BatchNorm batchnorm_;
 };
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_batchnorm(const LayerConfig&) { return std::make_unique<BatchnormKernel>(); }
+std::unique_ptr<gpu::Kernel> make_batchnorm(const graph::LayerConfig&) { return std::make_unique<BatchnormKernel>(); }
 
 }  // namespace dng::DNG_GPU

@@ -9,10 +9,10 @@
 // updates, and both overwrite the gradient of the layer before.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op batchnorm_op();
+graph::Op batchnorm_op();
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "base/error.h"
-#include "engine/cpu/batchnorm_math.h"
-#include "engine/cpu/parallel.h"
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
+#include "cpu/loops/batchnorm_math.h"
+#include "cpu/parallel.h"
 #include "layers/layer_options.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
 // A matrix by rows, and the length of a row in memory; op() of it is its transpose where asked for.
@@ -33,7 +33,7 @@ struct Matrix {
 void multiply(int m, int n, int k, Matrix a, Matrix b, float beta, float* c, int row) {
   // oneDNN cuts products for the threads it has, on some processors along the inner length; on one it adds in one
   // order.
-  const OneThread alone;
+  const cpu::OneThread alone;
   const auto status = dnnl_sgemm(a.transpose ? 'T' : 'N', b.transpose ? 'T' : 'N', m, n, k, 1, a.data, a.row, b.data,
                                  b.row, beta, c, row);
   if (status != dnnl_success) fail("oneDNN refused a product of %dx%d and %dx%d", m, k, k, n);
@@ -43,61 +43,63 @@ void multiply(int m, int n, int k, Matrix a, Matrix b, float beta, float* c, int
 // but none so narrow that oneDNN's kernels waste their width. (Every stripe packs the other matrix anew.)
 void multiply_in_stripes(int threads, int m, int n, int k, Matrix a, Matrix b, float beta, float* c) {
   constexpr int kLeastWidth = 96;
-  const int longer = std::max(m, n), pieces = least_pieces(threads);
-  for_ranges(longer, std::max(kLeastWidth, (longer + pieces - 1) / pieces), [&](const Range& stripe, Scratch&) {
-    if (m > n) {
-      multiply(stripe.count, n, k, a.rows_from(stripe.first), b, beta,
-               c + static_cast<size_t>(stripe.first) * static_cast<size_t>(n), n);
-    } else {
-      multiply(m, stripe.count, k, a, b.columns_from(stripe.first), beta, c + stripe.first, n);
-    }
-  });
+  const int longer = std::max(m, n), pieces = cpu::least_pieces(threads);
+  cpu::for_ranges(longer, std::max(kLeastWidth, (longer + pieces - 1) / pieces),
+                  [&](const graph::Range& stripe, cpu::Scratch&) {
+                    if (m > n) {
+                      multiply(stripe.count, n, k, a.rows_from(stripe.first), b, beta,
+                               c + static_cast<size_t>(stripe.first) * static_cast<size_t>(n), n);
+                    } else {
+                      multiply(m, stripe.count, k, a, b.columns_from(stripe.first), beta, c + stripe.first, n);
+                    }
+                  });
 }
 
-class ConnectedKernel final : public Kernel {
+class ConnectedKernel final : public cpu::Kernel {
  public:
-  ConnectedKernel(const LayerConfig& layer, Activation activation)
+  ConnectedKernel(const graph::LayerConfig& layer, math::Activation activation)
       : activation_(activation), batch_normalize_(layer.options.flag("batch_normalize")) {}
 
-  Role role(const Node&) const override {
-    Role role;
-    role.reads_output = activation_ != Activation::kLinear;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
+    role.reads_output = activation_ != math::Activation::kLinear;
     return role;
   }
 
-  void prepare(Node* node) override {
+  void prepare(cpu::Node* node) override {
     const std::vector<host::Block> blocks = node->host->blocks(node->index);
     bias_ = blocks[0];
     weights_ = blocks[1];
     if (!batch_normalize_) return;
     x_.resize(node->out_size() * static_cast<size_t>(node->batch));
-    batchnorm_ = std::make_unique<BatchNorm>(blocks, Rows(node->config->out, Layout::kPlain), node->batch,
-                                             host::traits().batchnorm.rolling_rate_connected);
+    batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, cpu::Rows(node->config->out, cpu::Layout::kPlain),
+                                                  node->batch, host::traits().batchnorm.rolling_rate_connected);
   }
 
-  void forward(Node& node, Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     if (!batch_normalize_) {
       product(node, node.input(pass), node.output);
       return add_bias_and_activate(node, node.batch, node.output);
     }
-    const View x{x_.data(), node.out_size()};
+    const cpu::View x{x_.data(), node.out_size()};
     product(node, node.input(pass), x_.data());
     batchnorm_->measure(x, {0, node.batch});
     batchnorm_->finish(pass.steps);
     batchnorm_->apply(x, node.batch, activation_, node.output);
   }
 
-  void backward(Node& node, Pass& pass) override {
+  void backward(cpu::Node& node, graph::Pass& pass) override {
     const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
-    row_activation_gradient(node.output, node.out_size() * static_cast<size_t>(node.batch), activation_, node.delta);
+    cpu::row_activation_gradient(node.output, node.out_size() * static_cast<size_t>(node.batch), activation_,
+                                 node.delta);
     if (batch_normalize_) {
-      const View x{x_.data(), node.out_size()}, delta{node.delta, node.out_size()};
-      batchnorm_->gradient_sums(x, {0, node.batch}, Activation::kLinear, node.delta, node.out_size(), nullptr);
+      const cpu::View x{x_.data(), node.out_size()}, delta{node.delta, node.out_size()};
+      batchnorm_->gradient_sums(x, {0, node.batch}, math::Activation::kLinear, node.delta, node.out_size(), nullptr);
       batchnorm_->finish_gradient();
       batchnorm_->gradient(x, delta, node.batch, {node.delta, node.out_size(), false});
     } else {
       for (int b = 0; b < node.batch; ++b) {
-        row_accumulate(node.delta + static_cast<size_t>(b) * node.out_size(), node.out_size(), bias_.update);
+        cpu::row_accumulate(node.delta + static_cast<size_t>(b) * node.out_size(), node.out_size(), bias_.update);
       }
     }
     const Matrix input{node.input(pass), inputs, false}, weights{weights_.value, inputs, false};
@@ -108,10 +110,11 @@ class ConnectedKernel final : public Kernel {
                         node.input_delta());
   }
 
-  void prepare_inference(Node&) override {
+  void prepare_inference(cpu::Node&) override {
     if (batchnorm_) batchnorm_->fold(&factor_, &shift_);
   }
-  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
+             cpu::Scratch*) override {
     const int length = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
     multiply(images, outputs, length, {inputs[0].data, length, false}, {weights_.value, length, true}, 0, output,
              outputs);
@@ -119,59 +122,59 @@ class ConnectedKernel final : public Kernel {
     for (size_t b = 0; b < static_cast<size_t>(images); ++b) {
       float* row = output + b * node.out_size();
       for (size_t i = 0; i < node.out_size(); ++i) row[i] = row[i] * factor_[i] + shift_[i];
-      row_activation(row, node.out_size(), activation_);
+      cpu::row_activation(row, node.out_size(), activation_);
     }
   }
 
  private:
-  void product(const Node& node, const float* input, float* output) const {
+  void product(const cpu::Node& node, const float* input, float* output) const {
     const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
     multiply_in_stripes(node.threads, node.batch, outputs, inputs, {input, inputs, false},
                         {weights_.value, inputs, true}, 0, output);
   }
 
-  void add_bias_and_activate(const Node& node, int images, float* output) const {
+  void add_bias_and_activate(const cpu::Node& node, int images, float* output) const {
     for (int b = 0; b < images; ++b) {
       float* row = output + static_cast<size_t>(b) * node.out_size();
-      row_accumulate(bias_.value, node.out_size(), row);
-      if (activation_ != Activation::kLinear) row_activation(row, node.out_size(), activation_);
+      cpu::row_accumulate(bias_.value, node.out_size(), row);
+      if (activation_ != math::Activation::kLinear) cpu::row_activation(row, node.out_size(), activation_);
     }
   }
 
-  Activation activation_;
+  math::Activation activation_;
   bool batch_normalize_;
   host::Block bias_, weights_;
   std::vector<float> x_;
-  std::unique_ptr<BatchNorm> batchnorm_;
+  std::unique_ptr<cpu::BatchNorm> batchnorm_;
   std::vector<float> factor_, shift_;  // of the inference
 };
 
-std::unique_ptr<Kernel> make_connected_kernel(const LayerConfig& layer) {
-  Activation activation{};
-  if (!find_activation(layer.options.text("activation"), &activation)) return std::make_unique<HostKernel>();
+std::unique_ptr<cpu::Kernel> make_connected_kernel(const graph::LayerConfig& layer) {
+  math::Activation activation{};
+  if (!math::find_activation(layer.options.text("activation"), &activation)) return std::make_unique<cpu::HostKernel>();
   return std::make_unique<ConnectedKernel>(layer, activation);
 }
 
 }  // namespace
 
-Op connected_op() {
-  Op op("connected", Op::Kind::kLayer, "every output from every input");
+graph::Op connected_op() {
+  graph::Op op("connected", graph::Op::Kind::kLayer, "every output from every input");
   op.alias("conn")
-      .option(integer_option("output", "1", 1, 1 << 24, "number of outputs"))
+      .option(cfg::integer_option("output", "1", 1, 1 << 24, "number of outputs"))
       .option(activation_option("logistic"))
-      .option(flag_option("batch_normalize", "0", "1: batch norm before the activation"))
-      .shaped([](LayerConfig* layer, const ShapeContext&) {
+      .option(cfg::flag_option("batch_normalize", "0", "1: batch norm before the activation"))
+      .shaped([](graph::LayerConfig* layer, const graph::ShapeContext&) {
         layer->out = {layer->options.integer("output"), 1, 1};
       })
-      .checked([](const LayerConfig& layer, const ShapeContext& context) {
+      .checked([](const graph::LayerConfig& layer, const graph::ShapeContext& context) {
         require_indexable_weights(layer, static_cast<double>(layer.in.size()) * layer.options.integer("output"),
                                   "output");
         require_working_activation(layer, false);
         if (layer.options.flag("batch_normalize")) require_room_for_batchnorm(layer, context);
       })
-      .kernel(Device::kCpu, make_connected_kernel);
-  add_common_options(&op);
+      .kernel(graph::Device::kCpu, make_connected_kernel);
+  graph::add_common_options(&op);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

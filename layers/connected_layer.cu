@@ -9,15 +9,15 @@ namespace {
 
 class ConnectedKernel final : public gpu::Kernel {
  public:
-  ConnectedKernel(const LayerConfig& layer, Activation activation)
+  ConnectedKernel(const graph::LayerConfig& layer, math::Activation activation)
       : activation_(activation), batch_normalize_(layer.options.flag("batch_normalize")) {}
 
   gpu::Needs needs(const gpu::Node& node) const override {
     const size_t outputs = node.size(), inputs = static_cast<size_t>(node.batch) * node.in.size();
     gpu::Needs needs;
     needs.float_output = true;
-    needs.reads_output = activation_ != Activation::kLinear;
-    needs.kept = batch_normalize_ ? outputs * gpu::bytes_of(node.type) : 0;
+    needs.reads_output = activation_ != math::Activation::kLinear;
+    needs.saved = batch_normalize_ ? outputs * gpu::bytes_of(node.type) : 0;
     needs.constants = batch_normalize_ ? BatchNorm::constants(node) : 0;
     // A product in float, and delta in the type of the input.
     needs.workspace = sizeof(float) * (std::max(outputs, inputs) + outputs);
@@ -29,15 +29,15 @@ class ConnectedKernel final : public gpu::Kernel {
 
   void forward(gpu::Node& node, const gpu::Pass& pass) override {
     if (!batch_normalize_) return plain_forward(node);
-    product(node, node.kept);
-    batchnorm_.measure(node, pass, node.kept);
-    batchnorm_.apply(node, node.kept, nullptr, activation_);
+    product(node, node.saved);
+    batchnorm_.measure(node, pass, node.saved);
+    batchnorm_.apply(node, node.saved, nullptr, activation_);
   }
 
   void backward(gpu::Node& node, const gpu::Pass&) override {
     if (batch_normalize_) {
-      batchnorm_.gradient_sums(node, node.kept, activation_, false, nullptr, false);
-      batchnorm_.gradient(node, node.kept, activation_, false, node.delta, false);
+      batchnorm_.gradient_sums(node, node.saved, activation_, false, nullptr, false);
+      batchnorm_.gradient(node, node.saved, activation_, false, node.delta, false);
     } else {
       bias_gradient(node);
     }
@@ -75,10 +75,10 @@ class ConnectedKernel final : public gpu::Kernel {
     p.a = delta;
     p.b = node.weights.copy;
     p.c = straight ? static_cast<float*>(to) : workspace;
-    p.add = straight && node.sources[0].add;
+    p.add = straight && node.sources[0].adds();
     gpu.multiply(p);
     if (!straight) {
-      convert(gpu, workspace, to, type, static_cast<size_t>(node.batch) * node.in.size(), node.sources[0].add);
+      convert(gpu, workspace, to, type, static_cast<size_t>(node.batch) * node.in.size(), node.sources[0].adds());
     }
   }
 
@@ -122,23 +122,23 @@ class ConnectedKernel final : public gpu::Kernel {
   void bias_gradient(gpu::Node& node) const {
     gpu::with_type(node.type, [&](auto zero) {
       using T = decltype(zero);
-      const T* y = activation_ == Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
+      const T* y = activation_ == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
       sum_columns<1>(*node.gpu, node.rows(), node.out().channels, node.partial, node.counters,
                      BiasGradientBody<T, 1>{static_cast<T*>(node.delta), y, activation_, node.out().channels,
                                             node.learns ? node.bias.gradient : nullptr});
     });
   }
 
-  Activation activation_;
+  math::Activation activation_;
   bool batch_normalize_;
   BatchNorm batchnorm_;
 };
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_connected(const LayerConfig& layer) {
-  Activation activation{};
-  if (!find_activation(layer.options.text("activation"), &activation)) return nullptr;
+std::unique_ptr<gpu::Kernel> make_connected(const graph::LayerConfig& layer) {
+  math::Activation activation{};
+  if (!math::find_activation(layer.options.text("activation"), &activation)) return nullptr;
   return std::make_unique<ConnectedKernel>(layer, activation);
 }
 

@@ -2,10 +2,10 @@
 // kernel; weights start uniform in +-sqrt(2 / inputs).
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op connected_op();
+graph::Op connected_op();
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <vector>
 
-#include "engine/cpu/batchnorm_math.h"
-#include "engine/cpu/convolution.h"
-#include "engine/cpu/parallel.h"
-#include "engine/cpu/wide_convolution.h"
+#include "cpu/convolution/convolution.h"
+#include "cpu/convolution/wide_convolution.h"
+#include "cpu/loops/batchnorm_math.h"
+#include "cpu/parallel.h"
 #include "layers/convolutional_layer.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
 // Sums of the weights' gradient are kept apart for this many groups of images and added in order at the end: the result
@@ -18,34 +18,34 @@ constexpr int kGroups = 8;
 // Sums of large weights are dear to keep apart.
 constexpr int kGroupsOfLarge = 2;
 
-class ConvolutionalKernel final : public Kernel {
+class ConvolutionalKernel final : public cpu::Kernel {
  public:
-  ConvolutionalKernel(const LayerConfig& layer, Activation activation)
+  ConvolutionalKernel(const graph::LayerConfig& layer, math::Activation activation)
       : activation_(activation),
         size_(layer.options.integer("size")),
         stride_(layer.options.integer("stride")),
         padding_(convolution_padding(layer.options)),
         groups_(layer.options.integer("groups")),
         batch_normalize_(layer.options.flag("batch_normalize")),
-        blocks_groups_(layer.in.channels % (block_channels() * groups_) == 0 &&
-                       layer.out.channels % (block_channels() * groups_) == 0) {}
+        blocks_groups_(layer.in.channels % (cpu::block_channels() * groups_) == 0 &&
+                       layer.out.channels % (cpu::block_channels() * groups_) == 0) {}
 
   // With groups, channels that padding added would be in the wrong group.
-  LayoutUse layout_use() const override {
-    return groups_ > 1 && !blocks_groups_ ? LayoutUse::kPlain : LayoutUse::kEach;
+  cpu::LayoutUse layout_use() const override {
+    return groups_ > 1 && !blocks_groups_ ? cpu::LayoutUse::kPlain : cpu::LayoutUse::kEach;
   }
-  bool take_over(Activation activation) override {
-    if (activation_ != Activation::kLinear) return false;
+  bool fuse_activation(math::Activation activation) override {
+    if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
   }
   bool can_subsample() const override { return size_ == 1 && stride_ == 1 && padding_ == 0; }
 
-  void prepare(Node* node) override {
+  void prepare(cpu::Node* node) override {
     const std::vector<host::Block> blocks = node->host->blocks(node->index);
     weights_ = blocks.back();
     bias_ = blocks.front();
-    rows_ = Rows(node->config->out, node->layout);
+    rows_ = cpu::Rows(node->config->out, node->layout);
     shape_.in = node->in;
     shape_.out = node->config->out;
     shape_.in_layout = node->in_layout();
@@ -57,48 +57,48 @@ class ConvolutionalKernel final : public Kernel {
     shape_.direct_only = node->reference;
     // Large weights come from memory anew for every piece, and their gradient goes there; so do Winograd's
     // transformations of them: pieces may have twice the bytes.
-    const bool large = weights_.count > kLargeWeights;
+    const bool large = weights_.count > cpu::kLargeWeights;
     const size_t bytes = (node->in_size() + rows_.size()) * sizeof(float);
-    piece_ = piece_of(node->batch, large ? bytes / 2 : bytes, least_pieces(node->threads, weights_.count));
+    piece_ = cpu::piece_of(node->batch, large ? bytes / 2 : bytes, cpu::least_pieces(node->threads, weights_.count));
     shape_.piece = piece_;
     if (batch_normalize_) {
-      batchnorm_ = std::make_unique<BatchNorm>(blocks, rows_, node->batch, host::traits().batchnorm.rolling_rate);
+      batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, rows_, node->batch, host::traits().batchnorm.rolling_rate);
     } else {
       partial_.resize(static_cast<size_t>(rows_.channels) * static_cast<size_t>(node->batch));
     }
     if (!node->trains) return;
-    if (WideConvolution::pays(shape_, node->batch)) {
-      wide_ = std::make_unique<WideConvolution>(shape_, node->batch);
+    if (cpu::WideConvolution::pays(shape_, node->batch)) {
+      wide_ = std::make_unique<cpu::WideConvolution>(shape_, node->batch);
       return;
     }
-    training_ = std::make_unique<TrainingConvolution>(shape_);
+    training_ = std::make_unique<cpu::TrainingConvolution>(shape_);
     const int pieces = node->batch / piece_;
     // As many groups as there are threads at least, where that many are not there anyway.
     const int wanted = std::max(large ? kGroupsOfLarge : kGroups, node->threads);
     sums_ = std::min(pieces, wanted);
   }
 
-  Role role(const Node&) const override {
-    Role role;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.by_range = true;
     role.lazy = batch_normalize_;
-    role.changes_delta = activation_ != Activation::kLinear;
-    role.reads_output = !batch_normalize_ && activation_ != Activation::kLinear;
-    role.kept = batch_normalize_ ? rows_.size() : 0;
+    role.changes_delta = activation_ != math::Activation::kLinear;
+    role.reads_output = !batch_normalize_ && activation_ != math::Activation::kLinear;
+    role.saved = batch_normalize_ ? rows_.size() : 0;
     role.workspace = training_ ? static_cast<size_t>(sums_) * training_->gradient_size() : 0;
     return role;
   }
 
-  void forward(Node& node, Pass& pass) override {
-    const ScratchFrame frame(&thread_scratch());
-    float* x = batch_normalize_ ? node.kept : node.output;
+  void forward(cpu::Node& node, graph::Pass& pass) override {
+    const cpu::ScratchFrame frame(&cpu::thread_scratch());
+    float* x = batch_normalize_ ? node.saved : node.output;
     if (wide_) {
       float* inputs = read_inputs(node, pass);
       wide_->forward(weights_.value, inputs, x);
-      for_ranges(node.batch, piece_, [&](const Range& range, Scratch&) { measure(range, x); });
+      cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch&) { measure(range, x); });
     } else {
-      training_->prepare_forward(weights_.value, &thread_scratch());
-      for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
+      training_->prepare_forward(weights_.value, &cpu::thread_scratch());
+      cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
         training_->forward(node.read(0, pass, range, &scratch), x + range.offset(rows_.size()), &scratch);
         measure(range, x);
       });
@@ -106,68 +106,71 @@ class ConvolutionalKernel final : public Kernel {
     if (batchnorm_) batchnorm_->finish(pass.steps);
   }
 
-  void compute(const Node& node, const Pass&, const Range& range, float* output, Scratch*) override {
+  void compute(const cpu::Node& node, const graph::Pass&, const graph::Range& range, float* output,
+               cpu::Scratch*) override {
     batchnorm_->apply(kept(node, range), range.count, activation_, output);
   }
 
-  void settle(Node& node, const Pass&, const Range& range, Scratch* scratch) override {
+  void backward_epilogue(cpu::Node& node, const graph::Pass&, const graph::Range& range,
+                         cpu::Scratch* scratch) override {
     float* delta = node.delta + range.offset(rows_.size());
     if (batchnorm_) {
       batchnorm_->gradient_sums(kept(node, range), range, activation_, delta, rows_.size(), scratch);
     } else {
-      if (activation_ != Activation::kLinear) {
-        row_activation_gradient(node.output + range.offset(rows_.size()),
-                                static_cast<size_t>(range.count) * rows_.size(), activation_, delta);
+      if (activation_ != math::Activation::kLinear) {
+        cpu::row_activation_gradient(node.output + range.offset(rows_.size()),
+                                     static_cast<size_t>(range.count) * rows_.size(), activation_, delta);
       }
       bias_gradient(range, delta);
     }
   }
 
-  void backward(Node& node, Pass& pass) override {
+  void backward(cpu::Node& node, graph::Pass& pass) override {
     if (batchnorm_) {
       batchnorm_->finish_gradient();
     } else {
       finish_bias_gradient(node.batch);
     }
-    const ScratchFrame frame(&thread_scratch());
+    const cpu::ScratchFrame frame(&cpu::thread_scratch());
     if (wide_) return backward_wide(node, pass);
-    if (node.sources[0].wanted) training_->prepare_backward(weights_.value, &thread_scratch());
+    if (node.sources[0].needs_gradient) training_->prepare_backward(weights_.value, &cpu::thread_scratch());
     const int pieces = node.batch / piece_;
     const size_t size = training_->gradient_size();
-    for_tasks(sums_, [&](int sum, Scratch& scratch) {
+    cpu::for_tasks(sums_, [&](int sum, cpu::Scratch& scratch) {
       const int first = sum * pieces / sums_, end = (sum + 1) * pieces / sums_;
       float* total = node.workspace + static_cast<size_t>(sum) * size;
       for (int piece = first; piece < end; ++piece) {
-        const ScratchFrame frame(&scratch);
+        const cpu::ScratchFrame frame(&scratch);
         backward_piece(node, pass, {piece * piece_, piece_}, total, piece == first, &scratch);
       }
     });
     training_->add_gradients(node.workspace, sums_, weights_.update);
   }
 
-  void prepare_inference(Node& node) override {
+  void prepare_inference(cpu::Node& node) override {
     if (!inference_) {
       shape_.piece = node.inference_piece;
-      inference_ = std::make_unique<InferenceConvolution>(shape_, activation_ == Activation::kRelu);
+      inference_ = std::make_unique<cpu::InferenceConvolution>(shape_, activation_ == math::Activation::kRelu);
     }
     if (!batchnorm_) return inference_->set_weights(weights_.value, nullptr, bias_.value);
     batchnorm_->fold(&factor_, &shift_);
     inference_->set_weights(weights_.value, factor_.data(), shift_.data());
   }
 
-  void infer(const Node&, int images, const View* inputs, float* output, size_t, Scratch* scratch) override {
+  void infer(const cpu::Node&, int images, const cpu::View* inputs, float* output, size_t,
+             cpu::Scratch* scratch) override {
     inference_->forward(inputs[0].data, output, scratch);
-    if (activation_ == Activation::kLinear || activation_ == Activation::kRelu) return;
-    row_activation(output, static_cast<size_t>(images) * rows_.size(), activation_);
+    if (activation_ == math::Activation::kLinear || activation_ == math::Activation::kRelu) return;
+    cpu::row_activation(output, static_cast<size_t>(images) * rows_.size(), activation_);
   }
 
  private:
-  View kept(const Node& node, const Range& range) const {
-    return {node.kept + range.offset(rows_.size()), rows_.size()};
+  cpu::View kept(const cpu::Node& node, const graph::Range& range) const {
+    return {node.saved + range.offset(rows_.size()), rows_.size()};
   }
 
   // What the convolution left of a range, all images at x.
-  void measure(const Range& range, float* x) {
+  void measure(const graph::Range& range, float* x) {
     float* images = x + range.offset(rows_.size());
     if (batchnorm_) {
       batchnorm_->measure({images, rows_.size()}, range);
@@ -177,7 +180,7 @@ class ConvolutionalKernel final : public Kernel {
   }
 
   // The gradient of what the convolution left.
-  const float* gradient(const Node& node, const Range& range, Scratch* scratch) const {
+  const float* gradient(const cpu::Node& node, const graph::Range& range, cpu::Scratch* scratch) const {
     const float* delta = node.delta + range.offset(rows_.size());
     if (!batchnorm_) return delta;
     float* normalised = scratch->take(static_cast<size_t>(range.count) * rows_.size());
@@ -185,20 +188,20 @@ class ConvolutionalKernel final : public Kernel {
     return normalised;
   }
 
-  float* read_inputs(const Node& node, const Pass& pass) const {
-    float* inputs = thread_scratch().take(wide_->inputs_size());
-    for_ranges(node.batch, 1, [&](const Range& range, Scratch& scratch) {
+  float* read_inputs(const cpu::Node& node, const graph::Pass& pass) const {
+    float* inputs = cpu::thread_scratch().take(wide_->inputs_size());
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& range, cpu::Scratch& scratch) {
       wide_->read_inputs(node.read(0, pass, range, &scratch), range, inputs);
     });
     return inputs;
   }
 
-  void backward_wide(Node& node, Pass& pass) {
-    const bool wanted = node.sources[0].wanted;
+  void backward_wide(cpu::Node& node, graph::Pass& pass) {
+    const bool wanted = node.sources[0].needs_gradient;
     float* inputs = read_inputs(node, pass);
-    float* tiles = thread_scratch().take(wide_->tiles_size());
-    float* data = wanted ? thread_scratch().take(wide_->data_size()) : nullptr;
-    for_ranges(node.batch, 1, [&](const Range& range, Scratch& scratch) {
+    float* tiles = cpu::thread_scratch().take(wide_->tiles_size());
+    float* data = wanted ? cpu::thread_scratch().take(wide_->data_size()) : nullptr;
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& range, cpu::Scratch& scratch) {
       const float* dx = gradient(node, range, &scratch);
       wide_->read_gradients_for_weights(dx, range, tiles);
       if (wanted) wide_->read_gradients_for_data(dx, range, data);
@@ -206,80 +209,81 @@ class ConvolutionalKernel final : public Kernel {
     wide_->backward_weights(inputs, tiles, weights_.update);
     if (!wanted) return;
     const size_t size = node.in_size();
-    float* in_gradient = thread_scratch().take(static_cast<size_t>(node.batch) * size);
+    float* in_gradient = cpu::thread_scratch().take(static_cast<size_t>(node.batch) * size);
     wide_->backward_data(weights_.value, data, in_gradient);
-    for_ranges(node.batch, piece_, [&](const Range& range, Scratch& scratch) {
-      node.give(0, pass, range, in_gradient + range.offset(size), &scratch);
+    cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
+      node.accumulate(0, pass, range, in_gradient + range.offset(size), &scratch);
     });
   }
 
-  void backward_piece(Node& node, const Pass& pass, const Range& range, float* total, bool first, Scratch* scratch) {
+  void backward_piece(cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* total, bool first,
+                      cpu::Scratch* scratch) {
     const float* dx = gradient(node, range, scratch);
     {
-      const ScratchFrame frame(scratch);
+      const cpu::ScratchFrame frame(scratch);
       training_->backward_weights(node.read(0, pass, range, scratch), dx, !first, total, scratch);
     }
-    if (!node.sources[0].wanted) return;
+    if (!node.sources[0].needs_gradient) return;
     float* target = node.gradient_target(0, range, scratch);
     training_->backward_data(dx, target, scratch);
-    node.give(0, pass, range, target, scratch);
+    node.accumulate(0, pass, range, target, scratch);
   }
 
   void add_bias(int images, float* x) const {
     for (int i = 0; i < images; ++i) {
       for (int row = 0; row < rows_.count(); ++row) {
         float* values = x + static_cast<size_t>(i) * rows_.size() + rows_.offset(row);
-        const float zero[kLanes] = {};
-        float one[kLanes], shift[kLanes];
-        std::fill(one, one + kLanes, 1.0f);
-        for (int l = 0; l < kLanes; ++l) {
+        const float zero[cpu::kLanes] = {};
+        float one[cpu::kLanes], shift[cpu::kLanes];
+        std::fill(one, one + cpu::kLanes, 1.0f);
+        for (int l = 0; l < cpu::kLanes; ++l) {
           const int channel = rows_.channel(row, l);
           shift[l] = channel < bias_.count ? bias_.value[channel] : 0.0f;
         }
-        row_affine(values, rows_.length(), zero, one, shift, activation_, values);
+        cpu::row_affine(values, rows_.length(), zero, one, shift, activation_, values);
       }
     }
   }
 
-  void bias_gradient(const Range& range, const float* delta) {
+  void bias_gradient(const graph::Range& range, const float* delta) {
     for (int i = 0; i < range.count; ++i) {
       for (int row = 0; row < rows_.count(); ++row) {
-        float acc[kLanes] = {};
-        row_sum(delta + static_cast<size_t>(i) * rows_.size() + rows_.offset(row), rows_.length(), acc);
+        float acc[cpu::kLanes] = {};
+        cpu::row_sum(delta + static_cast<size_t>(i) * rows_.size() + rows_.offset(row), rows_.length(), acc);
         double* to = partial_.data() + static_cast<size_t>(range.first + i) * static_cast<size_t>(rows_.channels) +
                      rows_.channel(row);
-        spread_lanes(acc, rows_, to);
+        cpu::spread_lanes(acc, rows_, to);
       }
     }
   }
 
   void finish_bias_gradient(int batch) {
-    const std::vector<double> sums = sum_over_images(partial_, batch, rows_.channels, 0);
+    const std::vector<double> sums = cpu::sum_over_images(partial_, batch, rows_.channels, 0);
     for (int64_t c = 0; c < bias_.count; ++c) bias_.update[c] += static_cast<float>(sums[static_cast<size_t>(c)]);
   }
 
-  Activation activation_;
+  math::Activation activation_;
   int size_, stride_, padding_, groups_;
   bool batch_normalize_, blocks_groups_;
-  ConvolutionShape shape_;
+  cpu::ConvolutionShape shape_;
   int piece_ = 1;
   int sums_ = 1;  // groups of images whose gradients are summed apart
-  Rows rows_;
+  cpu::Rows rows_;
   host::Block weights_, bias_;
-  std::unique_ptr<TrainingConvolution> training_;  // or:
-  std::unique_ptr<WideConvolution> wide_;
-  std::unique_ptr<InferenceConvolution> inference_;
-  std::unique_ptr<BatchNorm> batchnorm_;
+  std::unique_ptr<cpu::TrainingConvolution> training_;  // or:
+  std::unique_ptr<cpu::WideConvolution> wide_;
+  std::unique_ptr<cpu::InferenceConvolution> inference_;
+  std::unique_ptr<cpu::BatchNorm> batchnorm_;
   std::vector<float> factor_, shift_;  // of the inference
   std::vector<double> partial_;        // [image][channel]: gradient of the bias
 };
 
 }  // namespace
 
-std::unique_ptr<Kernel> make_convolutional_kernel(const LayerConfig& layer) {
-  Activation activation{};
-  if (!find_activation(layer.options.text("activation"), &activation)) return std::make_unique<HostKernel>();
+std::unique_ptr<cpu::Kernel> make_convolutional_kernel(const graph::LayerConfig& layer) {
+  math::Activation activation{};
+  if (!math::find_activation(layer.options.text("activation"), &activation)) return std::make_unique<cpu::HostKernel>();
   return std::make_unique<ConvolutionalKernel>(layer, activation);
 }
 
-}  // namespace dng
+}  // namespace dng::layers

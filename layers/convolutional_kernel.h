@@ -7,10 +7,10 @@
 
 #include <memory>
 
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
 
-namespace dng {
+namespace dng::layers {
 
-std::unique_ptr<Kernel> make_convolutional_kernel(const LayerConfig& layer);
+std::unique_ptr<cpu::Kernel> make_convolutional_kernel(const graph::LayerConfig& layer);
 
-}  // namespace dng
+}  // namespace dng::layers

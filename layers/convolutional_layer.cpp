@@ -5,18 +5,18 @@
 #include "layers/convolutional_kernel.h"
 #include "layers/layer_options.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
-void shape(LayerConfig* layer, const ShapeContext&) {
-  const Options& o = layer->options;
+void shape(graph::LayerConfig* layer, const graph::ShapeContext&) {
+  const cfg::Options& o = layer->options;
   const int padding = 2 * convolution_padding(o), size = o.integer("size"), stride = o.integer("stride");
   layer->out = {o.integer("filters"), window_count(*layer, layer->in.height, padding, size, stride),
                 window_count(*layer, layer->in.width, padding, size, stride)};
 }
 
-void check(const LayerConfig& layer, const ShapeContext& context) {
-  const Options& o = layer.options;
+void check(const graph::LayerConfig& layer, const graph::ShapeContext& context) {
+  const cfg::Options& o = layer.options;
   const int groups = o.integer("groups");
   if (layer.in.channels % groups != 0 || layer.out.channels % groups != 0) {
     fail("%s: must divide the %d input channels and the %d filters", o.where("groups").c_str(), layer.in.channels,
@@ -36,31 +36,31 @@ void check(const LayerConfig& layer, const ShapeContext& context) {
 
 }  // namespace
 
-int convolution_padding(const Options& options) {
+int convolution_padding(const cfg::Options& options) {
   return options.flag("pad") ? options.integer("size") / 2 : options.integer("padding");
 }
 
-Op convolutional_op() {
-  Op op("convolutional", Op::Kind::kLayer, "2-D convolution");
+graph::Op convolutional_op() {
+  graph::Op op("convolutional", graph::Op::Kind::kLayer, "2-D convolution");
   op.alias("conv")
-      .option(integer_option("filters", "1", 1, 1 << 20, "output channels"))
-      .option(integer_option("size", "1", 1, 1 << 10, "height and width of the window"))
-      .option(integer_option("stride", "1", 1, 1 << 10, "step of the window"))
-      .option(flag_option("pad", "0", "1: padding of size / 2 on every side"))
-      .option(integer_option("padding", "0", 0, 1 << 10, "padding on every side, where pad=0"))
-      .option(integer_option("groups", "1", 1, 1 << 20, "groups of channels"))
+      .option(cfg::integer_option("filters", "1", 1, 1 << 20, "output channels"))
+      .option(cfg::integer_option("size", "1", 1, 1 << 10, "height and width of the window"))
+      .option(cfg::integer_option("stride", "1", 1, 1 << 10, "step of the window"))
+      .option(cfg::flag_option("pad", "0", "1: padding of size / 2 on every side"))
+      .option(cfg::integer_option("padding", "0", 0, 1 << 10, "padding on every side, where pad=0"))
+      .option(cfg::integer_option("groups", "1", 1, 1 << 20, "groups of channels"))
       .option(activation_option("logistic"))
-      .option(flag_option("batch_normalize", "0", "1: batch norm before the activation"))
+      .option(cfg::flag_option("batch_normalize", "0", "1: batch norm before the activation"))
       .shaped(shape)
       .checked(check)
-      .kernel(Device::kCpu, make_convolutional_kernel);
+      .kernel(graph::Device::kCpu, make_convolutional_kernel);
   for (const char* key :
        {"xnor", "binary", "bin_output", "antialiasing", "dilation", "stride_x", "stride_y", "share_index",
         "assisted_excitation", "sway", "rotate", "stretch", "stretch_sway", "flipped", "dot", "coordconv", "deform"}) {
     op.refuse(key, "this program does not train such convolutions; remove it");
   }
-  add_common_options(&op);
+  graph::add_common_options(&op);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

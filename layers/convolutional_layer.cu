@@ -12,22 +12,22 @@ namespace {
 
 class ConvolutionalKernel final : public gpu::Kernel {
  public:
-  ConvolutionalKernel(const LayerConfig& layer, Activation activation)
+  ConvolutionalKernel(const graph::LayerConfig& layer, math::Activation activation)
       : activation_(activation),
         size_(layer.options.integer("size")),
         stride_(layer.options.integer("stride")),
-        padding_(convolution_padding(layer.options)),
+        padding_(layers::convolution_padding(layer.options)),
         groups_(layer.options.integer("groups")),
         batch_normalize_(layer.options.flag("batch_normalize")) {}
 
-  bool take_over(Activation activation) override {
-    if (activation_ != Activation::kLinear) return false;
+  bool fuse_activation(math::Activation activation) override {
+    if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
   }
   bool can_subsample() const override { return size_ == 1 && stride_ == 1 && padding_ == 0; }
-  bool take_sum(Activation activation) override {
-    if (!batch_normalize_ || sums_ || activation_ != Activation::kLinear) return false;
+  bool fuse_sum(math::Activation activation) override {
+    if (!batch_normalize_ || sums_ || activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     sums_ = true;
     return true;
@@ -35,8 +35,8 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   gpu::Needs needs(const gpu::Node& node) const override {
     gpu::Needs needs;
-    needs.reads_output = activation_ != Activation::kLinear && (!batch_normalize_ || sums_);
-    needs.kept = batch_normalize_ ? node.size() * gpu::bytes_of(node.type) : 0;
+    needs.reads_output = activation_ != math::Activation::kLinear && (!batch_normalize_ || sums_);
+    needs.saved = batch_normalize_ ? node.size() * gpu::bytes_of(node.type) : 0;
     needs.constants = batch_normalize_ ? BatchNorm::constants(node) : 0;
     if (folds(node)) needs.constants = folded_bias_at(node) + static_cast<size_t>(node.out().channels);
     return needs;
@@ -58,22 +58,22 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   void forward(gpu::Node& node, const gpu::Pass& pass) override {
     if (!batch_normalize_) return plain_forward(node);
-    if (!convolution_->forward_measured(node.input(), node.weights.copy, node.kept,
+    if (!convolution_->forward_measured(node.input(), node.weights.copy, node.saved,
                                         batchnorm_.measurement(node, pass))) {
-      convolution_->forward(node.input(), node.weights.copy, node.kept);
-      batchnorm_.measure(node, pass, node.kept);
+      convolution_->forward(node.input(), node.weights.copy, node.saved);
+      batchnorm_.measure(node, pass, node.saved);
     }
-    batchnorm_.apply(node, node.kept, addend(node), activation_);
+    batchnorm_.apply(node, node.saved, addend(node), activation_);
   }
 
   void backward(gpu::Node& node, const gpu::Pass&) override {
     if (batch_normalize_) {
       if (!node.measured) {
-        batchnorm_.gradient_sums(node, node.kept, activation_, sums_, sums_ ? node.input_delta(1) : nullptr,
-                                 sums_ && node.sources[1].add);
+        batchnorm_.gradient_sums(node, node.saved, activation_, sums_, sums_ ? node.input_delta(1) : nullptr,
+                                 sums_ && node.sources[1].adds());
       }
       node.measured = false;
-      batchnorm_.gradient(node, node.kept, activation_, sums_, node.delta, false);
+      batchnorm_.gradient(node, node.saved, activation_, sums_, node.delta, false);
     } else {
       bias_gradient(node);
     }
@@ -86,7 +86,7 @@ class ConvolutionalKernel final : public gpu::Kernel {
   }
   bool gradient_measurement(gpu::Node& node, gpu::GradientMeasurement* measurement) const override {
     if (!batch_normalize_ || sums_) return false;
-    *measurement = batchnorm_.gradient_measurement(node, node.kept, activation_);
+    *measurement = batchnorm_.gradient_measurement(node, node.saved, activation_);
     return true;
   }
 
@@ -114,8 +114,8 @@ class ConvolutionalKernel final : public gpu::Kernel {
   static void* folded_bias(const gpu::Node& node) { return node.constants + folded_bias_at(node); }
 
   void folded_forward(gpu::Node& node) const {
-    const bool relu = activation_ == Activation::kRelu;
-    if ((relu || activation_ == Activation::kLinear) &&
+    const bool relu = activation_ == math::Activation::kRelu;
+    if ((relu || activation_ == math::Activation::kLinear) &&
         convolution_->forward_fused(node.input(), folded_weights(node), folded_bias(node), addend(node), relu,
                                     node.output)) {
       return;
@@ -132,14 +132,14 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   // Where nobody else gives to the source's delta, the sums of its gradient are made on the way.
   void backward_data(gpu::Node& node) const {
-    const gpu::Source& source = node.sources[0];
+    const graph::Edge& source = node.sources[0];
     gpu::GradientMeasurement measurement{};
-    if (source.only && source.node->kernel->gradient_measurement(*source.node, &measurement) &&
+    if (source.only && gpu::node_of(source)->kernel->gradient_measurement(*gpu::node_of(source), &measurement) &&
         convolution_->backward_data_measured(node.weights.copy, node.delta, node.input_delta(), measurement)) {
-      source.node->measured = true;
+      gpu::node_of(source)->measured = true;
       return;
     }
-    convolution_->backward_data(node.weights.copy, node.delta, node.input_delta(), source.add);
+    convolution_->backward_data(node.weights.copy, node.delta, node.input_delta(), source.adds());
   }
 
   const void* addend(const gpu::Node& node) const { return sums_ ? node.input(1) : nullptr; }
@@ -158,14 +158,14 @@ class ConvolutionalKernel final : public gpu::Kernel {
     gpu::with_vectors(node.type, node.out().channels, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
-      const T* y = activation_ == Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
+      const T* y = activation_ == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
       sum_columns<V>(*node.gpu, node.rows(), node.out().channels, node.partial, node.counters,
                      BiasGradientBody<T, V>{static_cast<T*>(node.delta), y, activation_, node.out().channels,
                                             node.learns ? node.bias.gradient : nullptr});
     });
   }
 
-  Activation activation_;
+  math::Activation activation_;
   int size_, stride_, padding_, groups_;
   bool batch_normalize_;
   bool sums_ = false;  // adds its second source
@@ -175,9 +175,9 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_convolutional(const LayerConfig& layer) {
-  Activation activation{};
-  if (!find_activation(layer.options.text("activation"), &activation)) return nullptr;
+std::unique_ptr<gpu::Kernel> make_convolutional(const graph::LayerConfig& layer) {
+  math::Activation activation{};
+  if (!math::find_activation(layer.options.text("activation"), &activation)) return nullptr;
   return std::make_unique<ConvolutionalKernel>(layer, activation);
 }
 

@@ -5,13 +5,13 @@
 // 1x1 on the packaged host, lost bias gradients and overwritten deltas on AlexeyAB's.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op convolutional_op();
+graph::Op convolutional_op();
 
 // Padding on every side: size / 2 where pad=1, else padding=.
-int convolution_padding(const Options& options);
+int convolution_padding(const cfg::Options& options);
 
-}  // namespace dng
+}  // namespace dng::layers

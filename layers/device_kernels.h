@@ -1,4 +1,4 @@
-// The kernels that there are for a GPU: one explicit list, sorted by section. Each is made in the layer's .cu.
+// The kernels of the layers for a GPU.
 #pragma once
 
 #include <memory>
@@ -8,23 +8,12 @@
 
 namespace dng::DNG_GPU {
 
-// Null where the section has no kernel, or none for the layer's options.
-std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer);
+// Null where the layer has no kernel, or none for its options.
+std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer);
 
-std::unique_ptr<gpu::Kernel> make_activation(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_avgpool(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_batchnorm(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_confidence_penalty(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_connected(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_convolutional(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_distill(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_dropout(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_label_smoothing(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_local_avgpool(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_maxpool(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_route(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_shortcut(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_softmax(const LayerConfig& layer);
-std::unique_ptr<gpu::Kernel> make_tsd(const LayerConfig& layer);
+#define LAYER(name) std::unique_ptr<gpu::Kernel> make_##name(const graph::LayerConfig& layer);
+#define DARKNET_LAYER(name)
+#define COST(name)
+#include "layers/layers.def"
 
 }  // namespace dng::DNG_GPU

@@ -3,35 +3,35 @@
 #include <cstring>
 
 #include "base/random.h"
-#include "engine/cpu/channels.h"
-#include "engine/cpu/parallel.h"
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
+#include "cpu/loops/channels.h"
+#include "cpu/parallel.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
-class DropoutKernel final : public Kernel {
+class DropoutKernel final : public cpu::Kernel {
  public:
   explicit DropoutKernel(double probability)
       : probability_(probability), scale_(static_cast<float>(1.0 / (1.0 - probability))) {}
 
-  LayoutUse layout_use() const override { return LayoutUse::kSame; }
-  Role role(const Node&) const override {
-    Role role;
+  cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_input = role.reads_output = false;
     return role;
   }
 
-  void prepare(Node* node) override { factors_.assign(node->out_size() * static_cast<size_t>(node->batch), 1.0f); }
+  void prepare(cpu::Node* node) override { factors_.assign(node->out_size() * static_cast<size_t>(node->batch), 1.0f); }
 
-  void forward(Node& node, Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
-    const Rows rows(node.config->out, node.layout);
-    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+    const cpu::Rows rows(node.config->out, node.layout);
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       CounterRandom random(pass.seed, Stream::kDropout, static_cast<uint64_t>(pass.first_position + image.first),
                            static_cast<uint64_t>(node.index));
       const size_t first = image.offset(node.out_size());
-      clear_padding(node.output + first, node.config->out, node.layout);
+      cpu::clear_padding(node.output + first, node.config->out, node.layout);
       // In the order of the plain layout, so that the mask is the same in either.
       for (int c = 0; c < node.config->out.channels; ++c) {
         const size_t start = first + rows.offset(c / rows.block) + static_cast<size_t>(c % rows.block);
@@ -44,13 +44,14 @@ class DropoutKernel final : public Kernel {
     });
   }
 
-  void backward(Node& node, Pass&) override {
+  void backward(cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     for (size_t i = 0; i < factors_.size(); ++i) input_delta[i] += node.delta[i] * factors_[i];
   }
 
-  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
+             cpu::Scratch*) override {
     std::memcpy(output, inputs[0].data, static_cast<size_t>(images) * node.out_size() * sizeof(float));
   }
 
@@ -62,14 +63,14 @@ class DropoutKernel final : public Kernel {
 
 }  // namespace
 
-Op dropout_op() {
-  Op op("dropout", Op::Kind::kLayer, "sets values to zero at random while training");
-  op.option(open_high(real_option("probability", "0.5", 0, 1, "of a value being dropped")))
-      .kernel(Device::kCpu, [](const LayerConfig& layer) {
+graph::Op dropout_op() {
+  graph::Op op("dropout", graph::Op::Kind::kLayer, "sets values to zero at random while training");
+  op.option(cfg::open_high(cfg::real_option("probability", "0.5", 0, 1, "of a value being dropped")))
+      .kernel(graph::Device::kCpu, [](const graph::LayerConfig& layer) {
         return std::make_unique<DropoutKernel>(layer.options.real("probability"));
       });
-  add_common_options(&op);
+  graph::add_common_options(&op);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -40,7 +40,7 @@ class DropoutKernel final : public gpu::Kernel {
     run(node, node.input(), node.output, false, probability_);
   }
   void backward(gpu::Node& node, const gpu::Pass&) override {
-    if (node.input_delta() != nullptr) run(node, node.delta, node.input_delta(), node.sources[0].add, probability_);
+    if (node.input_delta() != nullptr) run(node, node.delta, node.input_delta(), node.sources[0].adds(), probability_);
   }
   void infer(gpu::Node& node, const gpu::Pass& pass) override {
     step_ = pass.step;
@@ -65,7 +65,7 @@ class DropoutKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_dropout(const LayerConfig& layer) {
+std::unique_ptr<gpu::Kernel> make_dropout(const graph::LayerConfig& layer) {
   return std::make_unique<DropoutKernel>(layer.options.real("probability"));
 }
 

@@ -6,10 +6,10 @@
 // host's way spoils the gradient of the layer before where that is computed from its output.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op dropout_op();
+graph::Op dropout_op();
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -3,20 +3,20 @@
 #include "base/error.h"
 #include "host/host.h"
 
-namespace dng {
+namespace dng::layers {
 
-OptionSpec activation_option(const std::string& fallback) {
-  return choice_option("activation", fallback, host::traits().activations, "activation function");
+cfg::OptionSpec activation_option(const std::string& fallback) {
+  return cfg::choice_option("activation", fallback, host::traits().activations, "activation function");
 }
 
-void require_working_activation(const LayerConfig& layer, bool host_kernel) {
+void require_working_activation(const graph::LayerConfig& layer, bool host_kernel) {
   const std::string& name = layer.options.text("activation");
   if (name != "swish" && name != "mish" && !(host_kernel && name == "relu6")) return;
   fail("%s: in [%s] the host gives zero for it; use another one, or %s in a [convolutional] before it",
        layer.options.where("activation").c_str(), layer.op->section.c_str(), name.c_str());
 }
 
-void require_room_for_batchnorm(const LayerConfig& layer, const ShapeContext& context) {
+void require_room_for_batchnorm(const graph::LayerConfig& layer, const graph::ShapeContext& context) {
   if (context.batch * layer.out.height * layer.out.width > 1) return;
   fail(
       "%s: batch norm over one value per channel has no variance; use a batch of at least 2 images per forward pass "
@@ -24,13 +24,13 @@ void require_room_for_batchnorm(const LayerConfig& layer, const ShapeContext& co
       layer.options.where().c_str());
 }
 
-void require_indexable_weights(const LayerConfig& layer, double weights, const std::string& option) {
+void require_indexable_weights(const graph::LayerConfig& layer, double weights, const std::string& option) {
   if (weights < 2147483648.0) return;
   fail("%s: the layer would have %.3g weights; the host can index fewer than 2^31: make the layer or its input smaller",
        layer.options.where(option).c_str(), weights);
 }
 
-int window_count(const LayerConfig& layer, int length, int padding, int size, int stride) {
+int window_count(const graph::LayerConfig& layer, int length, int padding, int size, int stride) {
   const int room = length + padding - size;
   if (room < 0) {
     fail("%s: a window of size %d does not fit into %d (padding included); use a smaller size or more padding",
@@ -39,4 +39,4 @@ int window_count(const LayerConfig& layer, int length, int padding, int size, in
   return room / stride + 1;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -2,48 +2,49 @@
 
 #include <algorithm>
 
-#include "engine/cpu/parallel.h"
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
+#include "cpu/parallel.h"
 #include "layers/pool_options.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
-class LocalAvgpoolKernel final : public Kernel {
+class LocalAvgpoolKernel final : public cpu::Kernel {
  public:
-  explicit LocalAvgpoolKernel(const LayerConfig& layer)
+  explicit LocalAvgpoolKernel(const graph::LayerConfig& layer)
       : window_(pool_window(layer.options)), in_(layer.in), out_(layer.out) {}
 
-  LayoutUse layout_use() const override { return LayoutUse::kSame; }
-  Role role(const Node&) const override {
-    Role role;
+  cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_input = role.reads_output = false;
     return role;
   }
 
-  void prepare(Node* node) override {
-    rows_ = Rows(in_, node->layout);
-    length_ = Rows(out_, node->layout).length();
+  void prepare(cpu::Node* node) override {
+    rows_ = cpu::Rows(in_, node->layout);
+    length_ = cpu::Rows(out_, node->layout).length();
   }
 
-  void forward(Node& node, Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
-    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       pool(input + image.offset(rows_.size()), node.output + image.offset(node.out_size()));
     });
   }
 
-  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
+             cpu::Scratch*) override {
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       pool(inputs[0].data + i * rows_.size(), output + i * node.out_size());
     }
   }
 
-  void backward(Node& node, Pass&) override {
+  void backward(cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     const auto block = static_cast<size_t>(rows_.block);
-    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       const float* delta = node.delta + image.offset(node.out_size());
       float* to = input_delta + image.offset(rows_.size());
       each_window([&](size_t out, size_t first, float share, int height, int width) {
@@ -61,7 +62,7 @@ class LocalAvgpoolKernel final : public Kernel {
   void pool(const float* input, float* output) const {
     const auto block = static_cast<size_t>(rows_.block);
     each_window([&](size_t out, size_t first, float share, int height, int width) {
-      float sum[kLanes] = {};
+      float sum[cpu::kLanes] = {};
       for (int y = 0; y < height; ++y) {
         const float* pixel = input + first + static_cast<size_t>(y * in_.width) * block;
         for (int x = 0; x < width; ++x, pixel += block) {
@@ -94,12 +95,12 @@ class LocalAvgpoolKernel final : public Kernel {
   }
 
   PoolWindow window_;
-  Geometry in_, out_;
-  Rows rows_;
+  data::Geometry in_, out_;
+  cpu::Rows rows_;
   size_t length_ = 0;  // of a row of the output
 };
 
-CfgSection as_maxpool(const LayerConfig& layer) {
+cfg::CfgSection as_maxpool(const graph::LayerConfig& layer) {
   const PoolWindow window = pool_window(layer.options);
   return {"maxpool",
           0,
@@ -110,13 +111,13 @@ CfgSection as_maxpool(const LayerConfig& layer) {
 
 }  // namespace
 
-Op local_avgpool_op() {
-  Op op("local_avgpool", Op::Kind::kLayer, "the mean over windows");
+graph::Op local_avgpool_op() {
+  graph::Op op("local_avgpool", graph::Op::Kind::kLayer, "the mean over windows");
   add_pool_options(&op);
-  op.shaped(pool_shape).stand_in(as_maxpool).kernel(Device::kCpu, [](const LayerConfig& layer) {
+  op.shaped(pool_shape).stand_in(as_maxpool).kernel(graph::Device::kCpu, [](const graph::LayerConfig& layer) {
     return std::make_unique<LocalAvgpoolKernel>(layer);
   });
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

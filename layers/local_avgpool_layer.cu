@@ -1,6 +1,6 @@
 #include "gpu/dispatch.h"
-#include "gpu/windows.h"
 #include "layers/device_kernels.h"
+#include "layers/pool_windows.h"
 
 namespace dng::DNG_GPU {
 namespace {
@@ -56,7 +56,8 @@ struct LocalAvgpoolGradientBody {
 
 class LocalAvgpoolKernel final : public gpu::Kernel {
  public:
-  explicit LocalAvgpoolKernel(const LayerConfig& layer) : windows_(pool_window(layer.options), layer.in, layer.out) {}
+  explicit LocalAvgpoolKernel(const graph::LayerConfig& layer)
+      : windows_(layers::pool_window(layer.options), layer.in, layer.out) {}
   gpu::Needs needs(const gpu::Node&) const override {
     gpu::Needs needs;
     needs.reads_input = needs.reads_output = false;
@@ -75,7 +76,7 @@ class LocalAvgpoolKernel final : public gpu::Kernel {
       using T = decltype(zero);
       each(*node.gpu, static_cast<size_t>(node.batch) * node.in.size(),
            LocalAvgpoolGradientBody<T>{windows_, static_cast<const T*>(node.delta), static_cast<T*>(node.input_delta()),
-                                       node.sources[0].add});
+                                       node.sources[0].adds()});
     });
   }
 
@@ -85,7 +86,7 @@ class LocalAvgpoolKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_local_avgpool(const LayerConfig& layer) {
+std::unique_ptr<gpu::Kernel> make_local_avgpool(const graph::LayerConfig& layer) {
   return std::make_unique<LocalAvgpoolKernel>(layer);
 }
 

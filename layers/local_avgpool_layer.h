@@ -6,10 +6,10 @@
 // the same window.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op local_avgpool_op();
+graph::Op local_avgpool_op();
 
-}  // namespace dng
+}  // namespace dng::layers

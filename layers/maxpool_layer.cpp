@@ -2,35 +2,35 @@
 
 #include <vector>
 
-#include "engine/cpu/max_pooling.h"
-#include "engine/cpu/parallel.h"
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
+#include "cpu/loops/max_pooling.h"
+#include "cpu/parallel.h"
 #include "layers/pool_options.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
-class MaxpoolKernel final : public Kernel {
+class MaxpoolKernel final : public cpu::Kernel {
  public:
-  explicit MaxpoolKernel(const LayerConfig& layer)
+  explicit MaxpoolKernel(const graph::LayerConfig& layer)
       : window_(pool_window(layer.options)), in_(layer.in), out_(layer.out) {}
-  LayoutUse layout_use() const override { return LayoutUse::kSame; }
-  int thins_by() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
-  Role role(const Node&) const override {
-    Role role;
+  cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
+  int subsample_factor() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_input = role.reads_output = false;
     return role;
   }
 
-  void prepare(Node* node) override {
-    rows_ = Rows(in_, node->layout);
-    length_ = Rows(out_, node->layout).length();
+  void prepare(cpu::Node* node) override {
+    rows_ = cpu::Rows(in_, node->layout);
+    length_ = cpu::Rows(out_, node->layout).length();
     if (node->trains) best_.resize(node->out_size() * static_cast<size_t>(node->batch));
   }
 
-  void forward(Node& node, Pass& pass) override {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
-    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       const size_t first = image.offset(node.out_size());
       for (int row = 0; row < rows_.count(); ++row) {
         const size_t start = first + static_cast<size_t>(row) * length_;
@@ -39,8 +39,9 @@ class MaxpoolKernel final : public Kernel {
     });
   }
 
-  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch* scratch) override {
-    const ScratchFrame frame(scratch);
+  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
+             cpu::Scratch* scratch) override {
+    const cpu::ScratchFrame frame(scratch);
     int* best = reinterpret_cast<int*>(scratch->take(length_));
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       for (int row = 0; row < rows_.count(); ++row) {
@@ -50,10 +51,10 @@ class MaxpoolKernel final : public Kernel {
     }
   }
 
-  void backward(Node& node, Pass&) override {
+  void backward(cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
-    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       for (int row = 0; row < rows_.count(); ++row) {
         const size_t first = image.offset(node.out_size()) + static_cast<size_t>(row) * length_;
         float* to = input_delta + image.offset(rows_.size()) + rows_.offset(row);
@@ -66,23 +67,23 @@ class MaxpoolKernel final : public Kernel {
 
  private:
   void pool(const float* in, float* out, int* best) const {
-    max_pool_row(in, {in_, out_, window_.size, window_.stride, -(window_.padding / 2)}, rows_.block, out, best);
+    cpu::max_pool_row(in, {in_, out_, window_.size, window_.stride, -(window_.padding / 2)}, rows_.block, out, best);
   }
 
   PoolWindow window_;
-  Geometry in_, out_;
-  Rows rows_;
+  data::Geometry in_, out_;
+  cpu::Rows rows_;
   size_t length_ = 0;      // of a row of the output
   std::vector<int> best_;  // start of the pixel within its row
 };
 
 }  // namespace
 
-Op maxpool_op() {
-  Op op("maxpool", Op::Kind::kLayer, "the maximum over windows");
+graph::Op maxpool_op() {
+  graph::Op op("maxpool", graph::Op::Kind::kLayer, "the maximum over windows");
   op.alias("max");
   add_pool_options(&op);
-  op.shaped(pool_shape).kernel(Device::kCpu, [](const LayerConfig& layer) {
+  op.shaped(pool_shape).kernel(graph::Device::kCpu, [](const graph::LayerConfig& layer) {
     return std::make_unique<MaxpoolKernel>(layer);
   });
   for (const char* key : {"maxpool_depth", "out_channels", "antialiasing", "stride_x", "stride_y"}) {
@@ -91,4 +92,4 @@ Op maxpool_op() {
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -1,6 +1,6 @@
 #include "gpu/dispatch.h"
-#include "gpu/windows.h"
 #include "layers/device_kernels.h"
+#include "layers/pool_windows.h"
 
 namespace dng::DNG_GPU {
 namespace {
@@ -60,24 +60,24 @@ struct MaxpoolGradientBody {
 
 class MaxpoolKernel final : public gpu::Kernel {
  public:
-  explicit MaxpoolKernel(const LayerConfig& layer)
-      : window_(pool_window(layer.options)), windows_(window_, layer.in, layer.out) {}
-  int thins_by() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
+  explicit MaxpoolKernel(const graph::LayerConfig& layer)
+      : window_(layers::pool_window(layer.options)), windows_(window_, layer.in, layer.out) {}
+  int subsample_factor() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
   gpu::Needs needs(const gpu::Node& node) const override {
     gpu::Needs needs;
     needs.reads_input = needs.reads_output = false;
-    needs.kept = node.size() * sizeof(uint32_t);
+    needs.saved = node.size() * sizeof(uint32_t);
     return needs;
   }
-  void forward(gpu::Node& node, const gpu::Pass&) override { pool(node, static_cast<uint32_t*>(node.kept)); }
+  void forward(gpu::Node& node, const gpu::Pass&) override { pool(node, static_cast<uint32_t*>(node.saved)); }
   void infer(gpu::Node& node, const gpu::Pass&) override { pool(node, nullptr); }
   void backward(gpu::Node& node, const gpu::Pass&) override {
     if (node.input_delta() == nullptr) return;
     gpu::with_type(node.type, [&](auto zero) {
       using T = decltype(zero);
       each(*node.gpu, static_cast<size_t>(node.batch) * node.in.size(),
-           MaxpoolGradientBody<T>{windows_, static_cast<const T*>(node.delta), static_cast<const uint32_t*>(node.kept),
-                                  static_cast<T*>(node.input_delta()), node.sources[0].add});
+           MaxpoolGradientBody<T>{windows_, static_cast<const T*>(node.delta), static_cast<const uint32_t*>(node.saved),
+                                  static_cast<T*>(node.input_delta()), node.sources[0].adds()});
     });
   }
 
@@ -90,12 +90,14 @@ class MaxpoolKernel final : public gpu::Kernel {
     });
   }
 
-  PoolWindow window_;
+  layers::PoolWindow window_;
   Windows windows_;
 };
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_maxpool(const LayerConfig& layer) { return std::make_unique<MaxpoolKernel>(layer); }
+std::unique_ptr<gpu::Kernel> make_maxpool(const graph::LayerConfig& layer) {
+  return std::make_unique<MaxpoolKernel>(layer);
+}
 
 }  // namespace dng::DNG_GPU

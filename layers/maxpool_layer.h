@@ -2,10 +2,10 @@
 // -padding / 2 (rounded towards zero). The host's kernel.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op maxpool_op();
+graph::Op maxpool_op();
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -2,16 +2,16 @@
 
 #include "base/error.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op normalization_op() {
-  Op op("normalization", Op::Kind::kLayer, "local response normalisation");
+graph::Op normalization_op() {
+  graph::Op op("normalization", graph::Op::Kind::kLayer, "local response normalisation");
   op.alias("lrn")
-      .option(real_option("alpha", "0.0001", 0, 1e6, "factor on the sum of squares"))
-      .option(real_option("beta", "0.75", 0, 1e3, "exponent"))
-      .option(real_option("kappa", "1", 0, 1e6, "added to the sum"))
-      .option(integer_option("size", "5", 1, 1 << 16, "channels summed over"))
-      .checked([](const LayerConfig& layer, const ShapeContext&) {
+      .option(cfg::real_option("alpha", "0.0001", 0, 1e6, "factor on the sum of squares"))
+      .option(cfg::real_option("beta", "0.75", 0, 1e3, "exponent"))
+      .option(cfg::real_option("kappa", "1", 0, 1e6, "added to the sum"))
+      .option(cfg::integer_option("size", "5", 1, 1 << 16, "channels summed over"))
+      .checked([](const graph::LayerConfig& layer, const graph::ShapeContext&) {
         // The host's kernel would read behind its buffer.
         const int size = layer.options.integer("size");
         if (size / 2 >= layer.in.channels) {
@@ -19,8 +19,8 @@ Op normalization_op() {
                layer.options.where("size").c_str(), layer.in.channels);
         }
       });
-  add_common_options(&op);
+  graph::add_common_options(&op);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -1,10 +1,10 @@
 // [normalization]: local response normalisation over channels (AlexNet). The host's kernel; alias [lrn].
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op normalization_op();
+graph::Op normalization_op();
 
-}  // namespace dng
+}  // namespace dng::layers

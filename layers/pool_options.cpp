@@ -3,16 +3,17 @@
 #include "base/error.h"
 #include "layers/layer_options.h"
 
-namespace dng {
+namespace dng::layers {
 
-void add_pool_options(Op* op) {
-  op->option(integer_option("size", "", 1, 1 << 10, "height and width of the window (default: stride)"))
-      .option(integer_option("stride", "1", 1, 1 << 10, "step of the window"))
-      .option(integer_option("padding", "", 0, 1 << 10, "padding in all, both sides together (default: size - 1)"));
-  add_common_options(op);
+void add_pool_options(graph::Op* op) {
+  op->option(cfg::integer_option("size", "", 1, 1 << 10, "height and width of the window (default: stride)"))
+      .option(cfg::integer_option("stride", "1", 1, 1 << 10, "step of the window"))
+      .option(
+          cfg::integer_option("padding", "", 0, 1 << 10, "padding in all, both sides together (default: size - 1)"));
+  graph::add_common_options(op);
 }
 
-PoolWindow pool_window(const Options& options) {
+PoolWindow pool_window(const cfg::Options& options) {
   PoolWindow window{};
   window.stride = options.integer("stride");
   window.size = options.has("size") ? options.integer("size") : window.stride;
@@ -20,7 +21,7 @@ PoolWindow pool_window(const Options& options) {
   return window;
 }
 
-void pool_shape(LayerConfig* layer, const ShapeContext&) {
+void pool_shape(graph::LayerConfig* layer, const graph::ShapeContext&) {
   const PoolWindow w = pool_window(layer->options);
   layer->out = {layer->in.channels, window_count(*layer, layer->in.height, w.padding, w.size, w.stride),
                 window_count(*layer, layer->in.width, w.padding, w.size, w.stride)};
@@ -34,4 +35,4 @@ void pool_shape(LayerConfig* layer, const ShapeContext&) {
   }
 }
 
-}  // namespace dng
+}  // namespace dng::layers

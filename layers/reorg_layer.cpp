@@ -2,12 +2,12 @@
 
 #include "base/error.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op reorg_op() {
-  Op op("reorg", Op::Kind::kLayer, "blocks of space into channels");
-  op.option(integer_option("stride", "1", 1, 1 << 10, "side of a block"))
-      .shaped([](LayerConfig* layer, const ShapeContext&) {
+graph::Op reorg_op() {
+  graph::Op op("reorg", graph::Op::Kind::kLayer, "blocks of space into channels");
+  op.option(cfg::integer_option("stride", "1", 1, 1 << 10, "side of a block"))
+      .shaped([](graph::LayerConfig* layer, const graph::ShapeContext&) {
         const int stride = layer->options.integer("stride");
         if (layer->in.height % stride != 0 || layer->in.width % stride != 0) {
           fail("%s: must divide the input's height %d and width %d", layer->options.where("stride").c_str(),
@@ -20,8 +20,8 @@ Op reorg_op() {
         }
         layer->out = {layer->in.channels * stride * stride, layer->in.height / stride, layer->in.width / stride};
       });
-  add_common_options(&op);
+  graph::add_common_options(&op);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

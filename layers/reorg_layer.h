@@ -1,10 +1,10 @@
 // [reorg]: moves blocks of space into channels. The host's kernel.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op reorg_op();
+graph::Op reorg_op();
 
-}  // namespace dng
+}  // namespace dng::layers

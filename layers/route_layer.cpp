@@ -4,16 +4,16 @@
 #include <vector>
 
 #include "base/error.h"
-#include "engine/cpu/channels.h"
-#include "engine/cpu/scratch.h"
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
+#include "cpu/loops/channels.h"
+#include "cpu/scratch.h"
 #include "host/host.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
-void shape(LayerConfig* layer, const ShapeContext& context) {
-  const Options& o = layer->options;
+void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
+  const cfg::Options& o = layer->options;
   o.require("layers", "name the layers to join, e.g. layers=-1,-4");
   layer->sources.clear();
   for (const int number : o.integers("layers")) layer->sources.push_back(context.resolve(o, "layers", number));
@@ -25,7 +25,7 @@ void shape(LayerConfig* layer, const ShapeContext& context) {
   }
   layer->out.channels = 0;
   for (const int source : layer->sources) {
-    const Geometry shape = context.shape_of(source);
+    const data::Geometry shape = context.shape_of(source);
     if (shape.height != layer->in.height || shape.width != layer->in.width) {
       fail("%s: layer %d is %dx%d, layer %d is %dx%d; only layers of one height and width can be joined",
            o.where("layers").c_str(), layer->sources[0], layer->in.height, layer->in.width, source, shape.height,
@@ -40,77 +40,81 @@ void shape(LayerConfig* layer, const ShapeContext& context) {
 
 // Where an earlier route has joined all but the last of the same layers, its output is the start of this one's: the
 // plan lays both at the same place (Source::in_place), and only what is new is copied.
-class RouteKernel final : public Kernel {
+class RouteKernel final : public cpu::Kernel {
  public:
-  explicit RouteKernel(const LayerConfig& layer)
+  explicit RouteKernel(const graph::LayerConfig& layer)
       : groups_(layer.options.has("groups") ? layer.options.integer("groups") : 1),
         group_(groups_ > 1 ? layer.options.integer("group_id") : 0),
         parts_(layer.sources.size()) {}
 
-  LayoutUse layout_use() const override { return LayoutUse::kSame; }
-  int thins_by() const override { return groups_ == 1 && parts_ == 1 ? 1 : 0; }
-  bool joins() const override { return groups_ == 1; }
-  Role role(const Node&) const override {
-    Role role;
-    role.by_range = role.lazy = role.costly = role.hands_on = true;
+  cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
+  int subsample_factor() const override { return groups_ == 1 && parts_ == 1 ? 1 : 0; }
+  bool is_concatenation() const override { return groups_ == 1; }
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
+    role.by_range = role.lazy = role.costly = role.passes_through = true;
     role.reads_input = role.reads_output = false;
     role.takes_strides = true;
     return role;
   }
 
-  void forward(Node&, Pass&) override {}
+  void forward(cpu::Node&, graph::Pass&) override {}
 
-  void compute(const Node& node, const Pass& pass, const Range& range, float* output, Scratch* scratch) override {
-    const ScratchFrame frame(scratch);
-    std::vector<View> inputs(node.sources.size());
+  void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
+               cpu::Scratch* scratch) override {
+    const cpu::ScratchFrame frame(scratch);
+    std::vector<cpu::View> inputs(node.sources.size());
     for (size_t slot = 0; slot < inputs.size(); ++slot) {
       if (!node.sources[slot].in_place) inputs[slot] = node.view(slot, pass, range, scratch);
     }
     join(node, range.count, inputs.data(), output, node.stride);
   }
 
-  void settle(Node& node, const Pass& pass, const Range& range, Scratch* scratch) override {
-    each_part(node, [&](size_t slot, int first, int channels, const Rows& rows) {
-      const Source& source = node.sources[slot];
-      if (!source.wanted || source.shared) return;
+  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+                         cpu::Scratch* scratch) override {
+    each_part(node, [&](size_t slot, int first, int channels, const cpu::Rows& rows) {
+      const graph::Edge& source = node.sources[slot];
+      if (!source.needs_gradient || source.shared) return;
       for (int i = range.first; i < range.first + range.count; ++i) {
-        float* to = source.node->delta + static_cast<size_t>(i) * source.node->stride;
+        float* to = cpu::node_of(source)->delta + static_cast<size_t>(i) * cpu::node_of(source)->stride;
         if (source.first && groups_ > 1) std::memset(to, 0, rows.size() * sizeof(float));
-        copy_channels({node.delta + static_cast<size_t>(i) * node.stride, Rows(node.config->out, node.layout), first},
-                      {to, rows, group_ * channels}, channels, !source.first);
+        cpu::copy_channels(
+            {node.delta + static_cast<size_t>(i) * node.stride, cpu::Rows(node.config->out, node.layout), first},
+            {to, rows, group_ * channels}, channels, !source.first);
       }
     });
-    node.settle_sources(pass, range, scratch);
+    node.run_source_epilogues(pass, range, scratch);
   }
 
-  void backward(Node&, Pass&) override {}
+  void backward(cpu::Node&, graph::Pass&) override {}
 
-  void infer(const Node& node, int images, const View* inputs, float* output, size_t stride, Scratch*) override {
+  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t stride,
+             cpu::Scratch*) override {
     join(node, images, inputs, output, stride);
   }
 
  private:
   // Calls visit(slot, its first channel in the output, its channels there, the source's rows).
   template <class Visit>
-  void each_part(const Node& node, const Visit& visit) const {
+  void each_part(const cpu::Node& node, const Visit& visit) const {
     int first = 0;
     for (size_t slot = 0; slot < node.sources.size(); ++slot) {
-      const Geometry& shape = node.shape_of(slot);
-      visit(slot, first, shape.channels / groups_, Rows(shape, node.layout));
+      const data::Geometry& shape = node.shape_of(slot);
+      visit(slot, first, shape.channels / groups_, cpu::Rows(shape, node.layout));
       first += shape.channels / groups_;
     }
   }
 
-  void join(const Node& node, int images, const View* inputs, float* output, size_t stride) const {
-    each_part(node, [&](size_t slot, int first, int channels, const Rows& rows) {
+  void join(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t stride) const {
+    each_part(node, [&](size_t slot, int first, int channels, const cpu::Rows& rows) {
       if (node.sources[slot].in_place) return;
       for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
-        copy_channels({const_cast<float*>(inputs[slot].data) + i * inputs[slot].stride, rows, group_ * channels},
-                      {output + i * stride, Rows(node.config->out, node.layout), first}, channels, false);
+        cpu::copy_channels({const_cast<float*>(inputs[slot].data) + i * inputs[slot].stride, rows, group_ * channels},
+                           {output + i * stride, cpu::Rows(node.config->out, node.layout), first}, channels, false);
       }
     });
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
-      clear_padding(output + i * stride, node.config->out, node.layout);
+      cpu::clear_padding(output + i * stride, node.config->out, node.layout);
     }
   }
 
@@ -120,19 +124,20 @@ class RouteKernel final : public Kernel {
 
 }  // namespace
 
-Op route_op() {
-  Op op("route", Op::Kind::kLayer, "joins earlier outputs along the channels");
-  op.option(integers_option("layers", "", -(1 << 20), 1 << 20, "the layers; negative: counted back"))
+graph::Op route_op() {
+  graph::Op op("route", graph::Op::Kind::kLayer, "joins earlier outputs along the channels");
+  op.option(cfg::integers_option("layers", "", -(1 << 20), 1 << 20, "the layers; negative: counted back"))
       .shaped(shape)
-      .kernel(Device::kCpu, [](const LayerConfig& layer) { return std::make_unique<RouteKernel>(layer); });
+      .kernel(graph::Device::kCpu,
+              [](const graph::LayerConfig& layer) { return std::make_unique<RouteKernel>(layer); });
   if (host::traits().route_has_groups) {
-    op.option(integer_option("groups", "1", 1, 1 << 16, "equal parts that each layer is cut into"))
-        .option(integer_option("group_id", "0", 0, 1 << 16, "the part that is taken"));
+    op.option(cfg::integer_option("groups", "1", 1, 1 << 16, "equal parts that each layer is cut into"))
+        .option(cfg::integer_option("group_id", "0", 0, 1 << 16, "the part that is taken"));
   } else {
     op.refuse("groups", "the packaged Darknet has no groups; build with AlexeyAB's fork (make DARKNET_ROOT=DIR)");
   }
-  add_common_options(&op);
+  graph::add_common_options(&op);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -48,11 +48,11 @@ struct PartBody {
 
 class RouteKernel final : public gpu::Kernel {
  public:
-  explicit RouteKernel(const LayerConfig& layer)
+  explicit RouteKernel(const graph::LayerConfig& layer)
       : groups_(layer.options.has("groups") ? layer.options.integer("groups") : 1),
         group_(groups_ > 1 ? layer.options.integer("group_id") : 0),
         parts_(layer.sources.size()) {}
-  int thins_by() const override { return groups_ == 1 && parts_ == 1 ? 1 : 0; }
+  int subsample_factor() const override { return groups_ == 1 && parts_ == 1 ? 1 : 0; }
   gpu::Needs needs(const gpu::Node&) const override {
     gpu::Needs needs;
     needs.reads_input = needs.reads_output = false;
@@ -77,8 +77,8 @@ class RouteKernel final : public gpu::Kernel {
       if (node.input_delta(slot) == nullptr) return;
       each(*node.gpu, node.rows() * static_cast<size_t>(channels) / V,
            PartBody<T, V>{static_cast<const T*>(node.delta), static_cast<T*>(node.input_delta(slot)),
-                          node.sources[slot].add, unsigned_(channels / V), unsigned_(group_ * taken), unsigned_(taken),
-                          unsigned_(node.out().channels), unsigned_(first)});
+                          node.sources[slot].adds(), unsigned_(channels / V), unsigned_(group_ * taken),
+                          unsigned_(taken), unsigned_(node.out().channels), unsigned_(first)});
     });
   }
 
@@ -108,6 +108,8 @@ class RouteKernel final : public gpu::Kernel {
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_route(const LayerConfig& layer) { return std::make_unique<RouteKernel>(layer); }
+std::unique_ptr<gpu::Kernel> make_route(const graph::LayerConfig& layer) {
+  return std::make_unique<RouteKernel>(layer);
+}
 
 }  // namespace dng::DNG_GPU

@@ -3,10 +3,10 @@
 // kernel. It does not read the layer before it unless that is named.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op route_op();
+graph::Op route_op();
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -4,14 +4,14 @@
 #include "host/host.h"
 #include "layers/layer_options.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op scale_channels_op() {
-  Op op("scale_channels", Op::Kind::kLayer, "multiplies the channels of an earlier layer by this input");
-  op.option(integer_option("from", "", -(1 << 20), 1 << 20, "the layer whose channels are scaled"))
+graph::Op scale_channels_op() {
+  graph::Op op("scale_channels", graph::Op::Kind::kLayer, "multiplies the channels of an earlier layer by this input");
+  op.option(cfg::integer_option("from", "", -(1 << 20), 1 << 20, "the layer whose channels are scaled"))
       .option(activation_option("linear"))
-      .shaped([](LayerConfig* layer, const ShapeContext& context) {
-        const Options& o = layer->options;
+      .shaped([](graph::LayerConfig* layer, const graph::ShapeContext& context) {
+        const cfg::Options& o = layer->options;
         if (!host::traits().has_scale_channels) {
           fail("%s: %s has no such layer; build with AlexeyAB's fork (make DARKNET_ROOT=DIR)", o.where().c_str(),
                host::traits().name);
@@ -25,9 +25,10 @@ Op scale_channels_op() {
                layer->sources[1]);
         }
       })
-      .checked([](const LayerConfig& layer, const ShapeContext&) { require_working_activation(layer, true); });
-  add_common_options(&op);
+      .checked(
+          [](const graph::LayerConfig& layer, const graph::ShapeContext&) { require_working_activation(layer, true); });
+  graph::add_common_options(&op);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -2,10 +2,10 @@
 // only, its kernel.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op scale_channels_op();
+graph::Op scale_channels_op();
 
-}  // namespace dng
+}  // namespace dng::layers

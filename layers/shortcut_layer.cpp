@@ -3,30 +3,30 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "engine/cpu/parallel.h"
-#include "engine/cpu/row_math.h"
-#include "engine/cpu/scratch.h"
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
+#include "cpu/loops/row_math.h"
+#include "cpu/parallel.h"
+#include "cpu/scratch.h"
 #include "host/host.h"
 #include "layers/layer_options.h"
 
-namespace dng {
+namespace dng::layers {
 namespace {
 
 // The strided form takes every n-th pixel of the larger of the two; both sides must shrink by the same whole number.
-bool strides_agree(const Geometry& a, const Geometry& b) {
+bool strides_agree(const data::Geometry& a, const data::Geometry& b) {
   const bool a_larger = a.width >= b.width;
-  const Geometry& large = a_larger ? a : b;
-  const Geometry& small = a_larger ? b : a;
+  const data::Geometry& large = a_larger ? a : b;
+  const data::Geometry& small = a_larger ? b : a;
   return large.width % small.width == 0 && large.height % small.height == 0 &&
          large.width / small.width == large.height / small.height;
 }
 
-void shape(LayerConfig* layer, const ShapeContext& context) {
-  const Options& o = layer->options;
+void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
+  const cfg::Options& o = layer->options;
   o.require("from", "name the layer that is added, e.g. from=-3");
   layer->sources.push_back(context.resolve(o, "from", o.integer("from")));
-  const Geometry from = context.shape_of(layer->sources[1]);
+  const data::Geometry from = context.shape_of(layer->sources[1]);
   if (layer->index == 0) fail("%s: there is no layer before it", o.where().c_str());
   const bool equal =
       from.channels == layer->in.channels && from.height == layer->in.height && from.width == layer->in.width;
@@ -44,115 +44,119 @@ void shape(LayerConfig* layer, const ShapeContext& context) {
 }
 
 // Equal shapes, as residual networks have them.
-class ShortcutKernel final : public Kernel {
+class ShortcutKernel final : public cpu::Kernel {
  public:
-  explicit ShortcutKernel(Activation activation) : activation_(activation) {}
-  LayoutUse layout_use() const override { return LayoutUse::kSame; }
+  explicit ShortcutKernel(math::Activation activation) : activation_(activation) {}
+  cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
 
-  bool take_over(Activation activation) override {
-    if (activation_ != Activation::kLinear) return false;
+  bool fuse_activation(math::Activation activation) override {
+    if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
   }
 
-  Role role(const Node&) const override {
-    Role role;
-    role.by_range = role.lazy = role.costly = role.hands_on = role.hands_on_as_is = true;
-    role.changes_delta = role.reads_output = activation_ != Activation::kLinear;
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
+    role.by_range = role.lazy = role.costly = role.passes_through = role.passes_through_unchanged = true;
+    role.changes_delta = role.reads_output = activation_ != math::Activation::kLinear;
     role.reads_input = false;
     return role;
   }
 
-  void forward(Node&, Pass&) override {}
+  void forward(cpu::Node&, graph::Pass&) override {}
 
-  void compute(const Node& node, const Pass& pass, const Range& range, float* output, Scratch* scratch) override {
+  void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
+               cpu::Scratch* scratch) override {
     const size_t size = node.out_size();
     for (int i = 0; i < range.count; ++i) {
-      const ScratchFrame frame(scratch);
-      const Range image{range.first + i, 1};
+      const cpu::ScratchFrame frame(scratch);
+      const graph::Range image{range.first + i, 1};
       float* sum = output + static_cast<size_t>(i) * size;
       node.read_into(0, pass, image, sum, scratch);
-      row_add(sum, node.read(1, pass, image, scratch), size, activation_, sum);
+      cpu::row_add(sum, node.read(1, pass, image, scratch), size, activation_, sum);
     }
   }
 
-  void settle(Node& node, const Pass& pass, const Range& range, Scratch* scratch) override {
+  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+                         cpu::Scratch* scratch) override {
     const size_t first = range.offset(node.stride);
-    if (activation_ != Activation::kLinear) {
-      row_activation_gradient(node.output + first, static_cast<size_t>(range.count) * node.out_size(), activation_,
-                              node.delta + first);
+    if (activation_ != math::Activation::kLinear) {
+      cpu::row_activation_gradient(node.output + first, static_cast<size_t>(range.count) * node.out_size(), activation_,
+                                   node.delta + first);
     }
-    node.hand_on(pass, range, scratch);
+    node.pass_through(pass, range, scratch);
   }
 
-  void backward(Node&, Pass&) override {}
+  void backward(cpu::Node&, graph::Pass&) override {}
 
-  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
-    row_add(inputs[0].data, inputs[1].data, static_cast<size_t>(images) * node.out_size(), activation_, output);
+  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
+             cpu::Scratch*) override {
+    cpu::row_add(inputs[0].data, inputs[1].data, static_cast<size_t>(images) * node.out_size(), activation_, output);
   }
 
  private:
-  Activation activation_;
+  math::Activation activation_;
 };
 
 // The packaged host's other form: every n-th pixel of the larger of the two, and the channels that both have; the rest
 // of the input goes through as it is.
-class StridedShortcutKernel final : public Kernel {
+class StridedShortcutKernel final : public cpu::Kernel {
  public:
-  explicit StridedShortcutKernel(Activation activation) : activation_(activation) {}
-  LayoutUse layout_use() const override { return LayoutUse::kSame; }
-  Role role(const Node&) const override {
-    Role role;
+  explicit StridedShortcutKernel(math::Activation activation) : activation_(activation) {}
+  cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
+  graph::Role role(const cpu::Node&) const override {
+    graph::Role role;
     role.reads_input = false;
-    role.reads_output = activation_ != Activation::kLinear;
+    role.reads_output = activation_ != math::Activation::kLinear;
     return role;
   }
 
-  void prepare(Node* node) override {
-    out_ = Rows(node->config->out, node->layout);
-    from_ = Rows(node->shape_of(1), node->layout);
+  void prepare(cpu::Node* node) override {
+    out_ = cpu::Rows(node->config->out, node->layout);
+    from_ = cpu::Rows(node->shape_of(1), node->layout);
   }
 
-  void forward(Node& node, Pass& pass) override {
-    const float *input = node.input(pass), *from = node.sources[1].node->output;
-    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+  void forward(cpu::Node& node, graph::Pass& pass) override {
+    const float *input = node.input(pass), *from = node.source(1)->output;
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       add(node, input + image.offset(out_.size()), from + image.offset(from_.size()),
           node.output + image.offset(out_.size()));
     });
   }
 
-  void backward(Node& node, Pass&) override {
-    float *input = node.input_delta(), *from = node.sources[1].wanted ? node.sources[1].node->delta : nullptr;
-    for_ranges(node.batch, 1, [&](const Range& image, Scratch&) {
+  void backward(cpu::Node& node, graph::Pass&) override {
+    float *input = node.input_delta(), *from = node.sources[1].needs_gradient ? node.source(1)->delta : nullptr;
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
       const size_t first = image.offset(out_.size());
       float* delta = node.delta + first;
-      row_activation_gradient(node.output + first, out_.size(), activation_, delta);
-      if (input != nullptr) row_accumulate(delta, out_.size(), input + first);
+      cpu::row_activation_gradient(node.output + first, out_.size(), activation_, delta);
+      if (input != nullptr) cpu::row_accumulate(delta, out_.size(), input + first);
       if (from == nullptr) return;
       float* to = from + image.offset(from_.size());
       each_pair(node, [&](size_t at, size_t from_at) { to[from_at] += delta[at]; });
     });
   }
 
-  void infer(const Node& node, int images, const View* inputs, float* output, size_t, Scratch*) override {
+  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
+             cpu::Scratch*) override {
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       add(node, inputs[0].data + i * out_.size(), inputs[1].data + i * from_.size(), output + i * out_.size());
     }
   }
 
  private:
-  void add(const Node& node, const float* input, const float* from, float* output) const {
+  void add(const cpu::Node& node, const float* input, const float* from, float* output) const {
     std::copy(input, input + out_.size(), output);
     each_pair(node, [&](size_t at, size_t from_at) { output[at] += from[from_at]; });
-    row_activation(output, out_.size(), activation_);
+    cpu::row_activation(output, out_.size(), activation_);
   }
 
   // Calls visit(index in the output, index in the added layer) for every pair of numbers of an image that are added.
   template <class Visit>
-  void each_pair(const Node& node, const Visit& visit) const {
-    const Geometry &out = node.config->out, &from = node.shape_of(1);
+  void each_pair(const cpu::Node& node, const Visit& visit) const {
+    const data::Geometry &out = node.config->out, &from = node.shape_of(1);
     const int step = std::max(1, from.width / out.width), spread = std::max(1, out.width / from.width);
-    const auto at = [](const Rows& rows, const Geometry& shape, int c, int y, int x) {
+    const auto at = [](const cpu::Rows& rows, const data::Geometry& shape, int c, int y, int x) {
       return rows.offset(c / rows.block) + static_cast<size_t>((y * shape.width + x) * rows.block + c % rows.block);
     };
     for (int c = 0; c < std::min(out.channels, from.channels); ++c) {
@@ -164,37 +168,37 @@ class StridedShortcutKernel final : public Kernel {
     }
   }
 
-  Activation activation_;
-  Rows out_, from_;
+  math::Activation activation_;
+  cpu::Rows out_, from_;
 };
 
 // Factors are left to the host.
-std::unique_ptr<Kernel> make_shortcut_kernel(const LayerConfig& layer) {
-  const Options& o = layer.options;
-  Activation activation{};
+std::unique_ptr<cpu::Kernel> make_shortcut_kernel(const graph::LayerConfig& layer) {
+  const cfg::Options& o = layer.options;
+  math::Activation activation{};
   const bool factors = (o.has("alpha") && o.real("alpha") != 1) || (o.has("beta") && o.real("beta") != 1);
-  if (factors || !find_activation(o.text("activation"), &activation)) return std::make_unique<HostKernel>();
+  if (factors || !math::find_activation(o.text("activation"), &activation)) return std::make_unique<cpu::HostKernel>();
   if (!layer.equal_sources) return std::make_unique<StridedShortcutKernel>(activation);
   return std::make_unique<ShortcutKernel>(activation);
 }
 
 }  // namespace
 
-Op shortcut_op() {
-  Op op("shortcut", Op::Kind::kLayer, "adds the output of an earlier layer");
-  op.option(integer_option("from", "", -(1 << 20), 1 << 20, "the layer that is added; negative: counted back"))
+graph::Op shortcut_op() {
+  graph::Op op("shortcut", graph::Op::Kind::kLayer, "adds the output of an earlier layer");
+  op.option(cfg::integer_option("from", "", -(1 << 20), 1 << 20, "the layer that is added; negative: counted back"))
       .option(activation_option("linear"))
       .shaped(shape)
-      .kernel(Device::kCpu, make_shortcut_kernel);
+      .kernel(graph::Device::kCpu, make_shortcut_kernel);
   if (host::traits().shortcut_has_alpha_beta) {
-    op.option(real_option("alpha", "1", -1e6, 1e6, "factor on the input"))
-        .option(real_option("beta", "1", -1e6, 1e6, "factor on the earlier layer"));
+    op.option(cfg::real_option("alpha", "1", -1e6, 1e6, "factor on the input"))
+        .option(cfg::real_option("beta", "1", -1e6, 1e6, "factor on the earlier layer"));
   }
   for (const char* key : {"weights_type", "weights_normalization"}) {
     op.refuse(key, "this program does not train weighted shortcuts; remove it");
   }
-  add_common_options(&op);
+  graph::add_common_options(&op);
   return op;
 }
 
-}  // namespace dng
+}  // namespace dng::layers

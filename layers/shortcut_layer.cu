@@ -9,31 +9,31 @@ template <class T, int V>
 struct SumBody {
   const T *a, *b;
   T* y;
-  Activation activation;
+  math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
     const size_t at = static_cast<size_t>(i) * V;
     float sum[V], other[V];
     gpu::load<T, V>(a + at, sum);
     gpu::load<T, V>(b + at, other);
-    for (int v = 0; v < V; ++v) sum[v] = activate(sum[v] + other[v], activation);
+    for (int v = 0; v < V; ++v) sum[v] = math::activate(sum[v] + other[v], activation);
     gpu::store<T, V>(sum, y + at);
   }
 };
 
 class ShortcutKernel final : public gpu::Kernel {
  public:
-  explicit ShortcutKernel(Activation activation) : activation_(activation) {}
+  explicit ShortcutKernel(math::Activation activation) : activation_(activation) {}
 
-  const Activation* sum_activation() const override { return &activation_; }
-  bool take_over(Activation activation) override {
-    if (activation_ != Activation::kLinear) return false;
+  const math::Activation* sum_activation() const override { return &activation_; }
+  bool fuse_activation(math::Activation activation) override {
+    if (activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
     return true;
   }
   gpu::Needs needs(const gpu::Node&) const override {
     gpu::Needs needs;
     needs.reads_input = false;
-    needs.reads_output = activation_ != Activation::kLinear;
+    needs.reads_output = activation_ != math::Activation::kLinear;
     return needs;
   }
 
@@ -47,11 +47,11 @@ class ShortcutKernel final : public gpu::Kernel {
     });
   }
   void backward(gpu::Node& node, const gpu::Pass&) override {
-    for (size_t slot = 0; slot < 2; ++slot) hand_on(node, slot, activation_);
+    for (size_t slot = 0; slot < 2; ++slot) pass_through(node, slot, activation_);
   }
 
  private:
-  Activation activation_;
+  math::Activation activation_;
 };
 
 // The packaged host's other form: every n-th pixel of the larger of the two, and the channels that both have; the rest
@@ -62,7 +62,7 @@ struct Pairs {
   int from_channels, from_height, from_width;  // of the layer that is added
   int step, spread;
 
-  Pairs(const Geometry& out, const Geometry& from)
+  Pairs(const data::Geometry& out, const data::Geometry& from)
       : channels(std::min(out.channels, from.channels)),
         height(std::min(out.height, from.height)),
         width(std::min(out.width, from.width)),
@@ -81,7 +81,7 @@ struct StridedSumBody {
   Pairs p;
   const T *input, *from;
   T* y;
-  Activation activation;
+  math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
     const int c = static_cast<int>(i % p.out_channels);
     const int x = static_cast<int>(i / p.out_channels % p.out_width);
@@ -94,7 +94,7 @@ struct StridedSumBody {
                                     p.from_channels +
                                 c]);
     }
-    y[i] = gpu::from_float<T>(activate(sum, activation));
+    y[i] = gpu::from_float<T>(math::activate(sum, activation));
   }
 };
 
@@ -104,7 +104,7 @@ struct StridedGradientBody {
   const T *delta, *y;  // y null: f is linear
   T* to;
   bool add;
-  Activation activation;
+  math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
     const int c = static_cast<int>(i % p.from_channels);
     const int x = static_cast<int>(i / p.from_channels % p.from_width);
@@ -115,7 +115,7 @@ struct StridedGradientBody {
       const size_t at =
           ((b * p.out_height + row / p.step * p.spread) * p.out_width + x / p.step * p.spread) * p.out_channels + c;
       d = gpu::to_float(delta[at]);
-      if (y != nullptr) d *= activation_gradient(gpu::to_float(y[at]), activation);
+      if (y != nullptr) d *= math::activation_gradient(gpu::to_float(y[at]), activation);
     }
     to[i] = gpu::from_float<T>(add ? gpu::to_float(to[i]) + d : d);
   }
@@ -123,11 +123,11 @@ struct StridedGradientBody {
 
 class StridedShortcutKernel final : public gpu::Kernel {
  public:
-  explicit StridedShortcutKernel(Activation activation) : activation_(activation) {}
+  explicit StridedShortcutKernel(math::Activation activation) : activation_(activation) {}
   gpu::Needs needs(const gpu::Node&) const override {
     gpu::Needs needs;
     needs.reads_input = false;
-    needs.reads_output = activation_ != Activation::kLinear;
+    needs.reads_output = activation_ != math::Activation::kLinear;
     return needs;
   }
   void forward(gpu::Node& node, const gpu::Pass&) override {
@@ -139,28 +139,28 @@ class StridedShortcutKernel final : public gpu::Kernel {
     });
   }
   void backward(gpu::Node& node, const gpu::Pass&) override {
-    hand_on(node, 0, activation_);
+    pass_through(node, 0, activation_);
     if (node.input_delta(1) == nullptr) return;
     gpu::with_type(node.type, [&](auto zero) {
       using T = decltype(zero);
-      const T* y = activation_ == Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
+      const T* y = activation_ == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
       each(*node.gpu, static_cast<size_t>(node.batch) * node.shape_of(1).size(),
            StridedGradientBody<T>{Pairs(node.out(), node.shape_of(1)), static_cast<const T*>(node.delta), y,
-                                  static_cast<T*>(node.input_delta(1)), node.sources[1].add, activation_});
+                                  static_cast<T*>(node.input_delta(1)), node.sources[1].adds(), activation_});
     });
   }
 
  private:
-  Activation activation_;
+  math::Activation activation_;
 };
 
 }  // namespace
 
-std::unique_ptr<gpu::Kernel> make_shortcut(const LayerConfig& layer) {
-  const Options& o = layer.options;
-  Activation activation{};
+std::unique_ptr<gpu::Kernel> make_shortcut(const graph::LayerConfig& layer) {
+  const cfg::Options& o = layer.options;
+  math::Activation activation{};
   const bool factors = (o.has("alpha") && o.real("alpha") != 1) || (o.has("beta") && o.real("beta") != 1);
-  if (factors || !find_activation(o.text("activation"), &activation)) return nullptr;
+  if (factors || !math::find_activation(o.text("activation"), &activation)) return nullptr;
   if (!layer.equal_sources) return std::make_unique<StridedShortcutKernel>(activation);
   return std::make_unique<ShortcutKernel>(activation);
 }

@@ -2,10 +2,10 @@
 // strided, zero-padded form for other shapes. The host's kernel.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op shortcut_op();
+graph::Op shortcut_op();
 
-}  // namespace dng
+}  // namespace dng::layers

@@ -1,10 +1,10 @@
 // [upsample]: repeats every pixel stride times in both directions. The host's kernel.
 #pragma once
 
-#include "engine/op.h"
+#include "graph/op.h"
 
-namespace dng {
+namespace dng::layers {
 
-Op upsample_op();
+graph::Op upsample_op();
 
-}  // namespace dng
+}  // namespace dng::layers

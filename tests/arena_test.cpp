@@ -1,5 +1,6 @@
 // Where buffers are placed, the threads' scratch memory, work in pieces, and what a network takes in all.
-#include "engine/arena.h"
+#include "cpu/arena.h"
+#include "graph/buffers.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -11,8 +12,8 @@
 #include <stdexcept>
 
 #include "base/random.h"
-#include "engine/cpu/parallel.h"
-#include "engine/cpu/scratch.h"
+#include "cpu/parallel.h"
+#include "cpu/scratch.h"
 #include "tests/sample_networks.h"
 
 namespace dng::test {
@@ -21,11 +22,11 @@ namespace {
 size_t rounded(size_t floats) { return (floats + 15) / 16 * 16; }
 
 // The most that is alive at one tick: what no placement can do without.
-size_t largest_sum(const std::vector<Buffer>& buffers, int ticks) {
+size_t largest_sum(const std::vector<graph::Buffer>& buffers, int ticks) {
   size_t largest = 0;
   for (int tick = 0; tick <= ticks; ++tick) {
     size_t sum = 0;
-    for (const Buffer& buffer : buffers) {
+    for (const graph::Buffer& buffer : buffers) {
       if (buffer.birth <= tick && tick <= buffer.death) sum += rounded(buffer.size);
     }
     largest = std::max(largest, sum);
@@ -33,12 +34,12 @@ size_t largest_sum(const std::vector<Buffer>& buffers, int ticks) {
   return largest;
 }
 
-bool meet(const Buffer& a, const Buffer& b) { return a.birth <= b.death && b.birth <= a.death; }
-bool overlap(const Buffer& a, const Buffer& b) {
+bool meet(const graph::Buffer& a, const graph::Buffer& b) { return a.birth <= b.death && b.birth <= a.death; }
+bool overlap(const graph::Buffer& a, const graph::Buffer& b) {
   return a.size > 0 && b.size > 0 && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
 }
 
-void expect_placed(const std::vector<Buffer>& buffers, size_t total, int ticks) {
+void expect_placed(const std::vector<graph::Buffer>& buffers, size_t total, int ticks) {
   EXPECT_GE(total, largest_sum(buffers, ticks));
   size_t end = 0;
   for (size_t i = 0; i < buffers.size(); ++i) {
@@ -53,39 +54,39 @@ void expect_placed(const std::vector<Buffer>& buffers, size_t total, int ticks) 
 }
 
 TEST(PlaceTest, NothingTakesNothing) {
-  std::vector<Buffer> buffers;
-  EXPECT_EQ(place(&buffers), 0U);
+  std::vector<graph::Buffer> buffers;
+  EXPECT_EQ(graph::place(&buffers), 0U);
   buffers = {{0, 0, 5, 0}};
-  EXPECT_EQ(place(&buffers), 0U);
+  EXPECT_EQ(graph::place(&buffers), 0U);
 }
 
 TEST(PlaceTest, BuffersThatMeetAtOneTickLieApart) {
-  std::vector<Buffer> buffers = {{32, 0, 3, 0}, {32, 3, 5, 0}};
-  EXPECT_EQ(place(&buffers), 64U);
+  std::vector<graph::Buffer> buffers = {{32, 0, 3, 0}, {32, 3, 5, 0}};
+  EXPECT_EQ(graph::place(&buffers), 64U);
   buffers = {{32, 0, 2, 0}, {32, 3, 5, 0}};
-  EXPECT_EQ(place(&buffers), 32U);
+  EXPECT_EQ(graph::place(&buffers), 32U);
 }
 
 TEST(PlaceTest, SizesAreRoundedToALine) {
-  std::vector<Buffer> buffers = {{17, 0, 3, 0}, {1, 0, 3, 0}};
-  EXPECT_EQ(place(&buffers), 48U);
+  std::vector<graph::Buffer> buffers = {{17, 0, 3, 0}, {1, 0, 3, 0}};
+  EXPECT_EQ(graph::place(&buffers), 48U);
 }
 
 TEST(PlaceTest, ASmallBufferGoesIntoAGap) {
   // 100 and 60 leave a gap of 40 where the one of 160 is not alive.
-  std::vector<Buffer> buffers = {{160, 0, 1, 0}, {96, 2, 3, 0}, {64, 2, 2, 0}, {16, 0, 1, 0}, {64, 3, 3, 0}};
-  EXPECT_EQ(place(&buffers), 176U);
+  std::vector<graph::Buffer> buffers = {{160, 0, 1, 0}, {96, 2, 3, 0}, {64, 2, 2, 0}, {16, 0, 1, 0}, {64, 3, 3, 0}};
+  EXPECT_EQ(graph::place(&buffers), 176U);
 }
 
 // The buffers of a chain of layers, forward and backward: each output lives until its own backward pass.
 TEST(PlaceTest, AChainTakesWhatIsAliveAtOnce) {
   constexpr int kLayers = 30;
-  std::vector<Buffer> buffers;
+  std::vector<graph::Buffer> buffers;
   for (int i = 0; i < kLayers; ++i) {
     buffers.push_back({1024, i, 2 * kLayers - i, 0});
     buffers.push_back({1024, 2 * kLayers - i - 1, 2 * kLayers - i, 0});
   }
-  const size_t total = place(&buffers);
+  const size_t total = graph::place(&buffers);
   expect_placed(buffers, total, 2 * kLayers);
   EXPECT_EQ(total, largest_sum(buffers, 2 * kLayers));
 }
@@ -95,15 +96,15 @@ TEST(PlaceTest, RandomBuffersNeverOverlap) {
   for (uint64_t seed = 0; seed < 200; ++seed) {
     CounterRandom random(seed, Stream::kTest, 0, 5);
     const int ticks = 1 + static_cast<int>(random.below(40));
-    std::vector<Buffer> buffers(1 + random.below(60));
-    for (Buffer& buffer : buffers) {
+    std::vector<graph::Buffer> buffers(1 + random.below(60));
+    for (graph::Buffer& buffer : buffers) {
       buffer.size = random.below(4) == 0 ? random.below(20) : random.below(5000);
       buffer.birth = static_cast<int>(random.below(static_cast<uint32_t>(ticks)));
       buffer.death = buffer.birth + static_cast<int>(random.below(static_cast<uint32_t>(ticks - buffer.birth)));
       buffer.offset = 12345;
     }
     SCOPED_TRACE(seed);
-    const size_t total = place(&buffers);
+    const size_t total = graph::place(&buffers);
     expect_placed(buffers, total, ticks);
     const size_t least = largest_sum(buffers, ticks);
     if (least > 0) worst = std::max(worst, static_cast<double>(total) / static_cast<double>(least));
@@ -114,7 +115,7 @@ TEST(PlaceTest, RandomBuffersNeverOverlap) {
 }
 
 TEST(ArenaTest, MemoryIsZeroAndAligned) {
-  Arena arena;
+  cpu::Arena arena;
   for (const size_t floats : {size_t{0}, size_t{1}, size_t{1000000}, size_t{100}}) {
     arena.allocate(floats);
     EXPECT_EQ(arena.size(), floats);
@@ -128,12 +129,12 @@ TEST(ArenaTest, TooMuchMemoryIsAnErrorThatSaysHowMuch) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "sanitizers end a program that asks for so much";
 #endif
-  Arena arena;
+  cpu::Arena arena;
   expect_error([&] { arena.allocate(size_t{1} << 58); }, {"GiB", "batch="});
 }
 
 TEST(ScratchTest, EveryPieceIsAlignedAndOnItsOwn) {
-  Scratch scratch;
+  cpu::Scratch scratch;
   std::vector<std::pair<float*, size_t>> taken;
   for (const size_t count : {size_t{0}, size_t{1}, size_t{15}, size_t{16}, size_t{17}, size_t{1000}, size_t{300000},
                              size_t{5}, size_t{2000000}, size_t{1}}) {
@@ -151,9 +152,9 @@ TEST(ScratchTest, EveryPieceIsAlignedAndOnItsOwn) {
 }
 
 TEST(ScratchTest, WhatIsGivenBackComesAgain) {
-  Scratch scratch;
+  cpu::Scratch scratch;
   scratch.take(100);
-  const Scratch::Mark mark = scratch.mark();
+  const cpu::Scratch::Mark mark = scratch.mark();
   std::vector<float*> first, second;
   for (const size_t count : {size_t{10}, size_t{200000}, size_t{200000}, size_t{3000000}})
     first.push_back(scratch.take(count));
@@ -164,15 +165,15 @@ TEST(ScratchTest, WhatIsGivenBackComesAgain) {
 }
 
 TEST(ScratchTest, FramesNest) {
-  Scratch scratch;
+  cpu::Scratch scratch;
   float* outer = scratch.take(8);
   *outer = 7;
   float* inner = nullptr;
   {
-    const ScratchFrame frame(&scratch);
+    const cpu::ScratchFrame frame(&scratch);
     inner = scratch.take(64);
     {
-      const ScratchFrame deeper(&scratch);
+      const cpu::ScratchFrame deeper(&scratch);
       EXPECT_NE(scratch.take(64), inner);
     }
     EXPECT_EQ(scratch.take(16), inner + 64);
@@ -184,7 +185,7 @@ TEST(ScratchTest, FramesNest) {
 TEST(ParallelTest, EveryTaskRunsOnce) {
   for (const int count : {0, 1, 2, 7, 100}) {
     std::vector<std::atomic<int>> runs(static_cast<size_t>(count));
-    for_tasks(count, [&](int i, Scratch&) { ++runs[static_cast<size_t>(i)]; });
+    cpu::for_tasks(count, [&](int i, cpu::Scratch&) { ++runs[static_cast<size_t>(i)]; });
     for (const auto& times : runs) EXPECT_EQ(times, 1);
   }
 }
@@ -193,7 +194,7 @@ TEST(ParallelTest, EveryImageIsInOneRange) {
   for (const int count : {0, 1, 5, 16, 17}) {
     for (const int piece : {1, 2, 4, 16, 20}) {
       std::vector<std::atomic<int>> runs(static_cast<size_t>(count));
-      for_ranges(count, piece, [&](const Range& range, Scratch&) {
+      cpu::for_ranges(count, piece, [&](const graph::Range& range, cpu::Scratch&) {
         EXPECT_EQ(range.first % piece, 0);
         EXPECT_GE(range.count, 1);
         EXPECT_LE(range.count, piece);
@@ -206,7 +207,7 @@ TEST(ParallelTest, EveryImageIsInOneRange) {
 
 TEST(ParallelTest, WhatATaskThrowsComesOut) {
   const auto throws = [](int which) {
-    for_tasks(20, [&](int i, Scratch&) {
+    cpu::for_tasks(20, [&](int i, cpu::Scratch&) {
       if (i == which || which < 0) throw std::out_of_range("task " + std::to_string(i));
     });
   };
@@ -220,22 +221,23 @@ TEST(ParallelTest, WhatATaskThrowsComesOut) {
   }
   EXPECT_THROW(throws(-1), std::out_of_range);
   EXPECT_NO_THROW(throws(20));
-  expect_error([] { for_ranges(8, 2, [](const Range&, Scratch&) { fail("a range fails"); }); }, {"a range fails"});
+  expect_error([] { cpu::for_ranges(8, 2, [](const graph::Range&, cpu::Scratch&) { fail("a range fails"); }); },
+               {"a range fails"});
 }
 
 TEST(ParallelTest, ATaskThatThrowsGivesItsScratchBack) {
   const auto place_of = [] {
-    const ScratchFrame frame(&thread_scratch());
-    return thread_scratch().take(16);
+    const cpu::ScratchFrame frame(&cpu::thread_scratch());
+    return cpu::thread_scratch().take(16);
   };
   const int before = omp_get_max_threads();
   omp_set_num_threads(1);
   const float* first = place_of();
-  EXPECT_THROW(for_tasks(3,
-                         [](int, Scratch& scratch) {
-                           scratch.take(1000);
-                           throw std::runtime_error("no");
-                         }),
+  EXPECT_THROW(cpu::for_tasks(3,
+                              [](int, cpu::Scratch& scratch) {
+                                scratch.take(1000);
+                                throw std::runtime_error("no");
+                              }),
                std::runtime_error);
   EXPECT_EQ(place_of(), first);
   omp_set_num_threads(before);
@@ -245,7 +247,7 @@ TEST(PieceTest, APieceDividesTheBatchAndLeavesEnoughOfThem) {
   for (int batch = 1; batch <= 130; ++batch) {
     for (const size_t bytes : {size_t{1}, size_t{5000}, size_t{300000}, size_t{1} << 20, size_t{1} << 30}) {
       for (const int least : {1, 2, 4, 8}) {
-        const int piece = piece_of(batch, bytes, least);
+        const int piece = cpu::piece_of(batch, bytes, least);
         ASSERT_GE(piece, 1);
         ASSERT_EQ(batch % piece, 0) << batch;
         if (piece > 1) {
@@ -255,25 +257,25 @@ TEST(PieceTest, APieceDividesTheBatchAndLeavesEnoughOfThem) {
       }
     }
   }
-  EXPECT_EQ(piece_of(128, 1, 4), 32);
-  EXPECT_EQ(piece_of(128, 1, 2), 64);
-  EXPECT_EQ(piece_of(127, 1, 4), 1);
-  EXPECT_EQ(piece_of(3, 1, 4), 1);
-  EXPECT_EQ(piece_of(128, size_t{1} << 30, 4), 1);
+  EXPECT_EQ(cpu::piece_of(128, 1, 4), 32);
+  EXPECT_EQ(cpu::piece_of(128, 1, 2), 64);
+  EXPECT_EQ(cpu::piece_of(127, 1, 4), 1);
+  EXPECT_EQ(cpu::piece_of(3, 1, 4), 1);
+  EXPECT_EQ(cpu::piece_of(128, size_t{1} << 30, 4), 1);
 }
 
 // --- what a network takes --------------------------------------------------------------------------------------------
 
-NetworkSettings reference_settings() {
-  NetworkSettings settings;
+network::NetworkSettings reference_settings() {
+  network::NetworkSettings settings;
   settings.reference = true;
   return settings;
 }
 
 TEST(NetworkMemoryTest, AnEvaluationHasNoMemoryForTraining) {
   const std::string text = net_text(8, {3, 12, 12}) + residual_layers({16, 32}, 1) + head() + "[softmax]\n";
-  EXPECT_EQ(Network(config_of(text), NetworkSettings::evaluation()).training_bytes(), 0U);
-  EXPECT_GT(Network(config_of(text)).training_bytes(), 0U);
+  EXPECT_EQ(network::Network(config_of(text), network::NetworkSettings::evaluation()).training_bytes(), 0U);
+  EXPECT_GT(network::Network(config_of(text)).training_bytes(), 0U);
 }
 
 TEST(NetworkMemoryTest, TheFastWayTakesLess) {
@@ -281,8 +283,8 @@ TEST(NetworkMemoryTest, TheFastWayTakesLess) {
                                              dense_layers(5, 2, 4)};
   for (const std::string& layers : networks) {
     const std::string text = net_text(8, {3, 12, 12}) + layers + head() + "[softmax]\n";
-    const size_t fast = Network(config_of(text)).training_bytes();
-    const size_t plain = Network(config_of(text), reference_settings()).training_bytes();
+    const size_t fast = network::Network(config_of(text)).training_bytes();
+    const size_t plain = network::Network(config_of(text), reference_settings()).training_bytes();
     EXPECT_LT(2 * fast, plain) << text;
   }
 }
@@ -291,7 +293,7 @@ TEST(NetworkMemoryTest, TheFastWayTakesLess) {
 TEST(NetworkMemoryTest, ABlockTakesItsConvolutionsAndItsSum) {
   const auto bytes = [](int blocks) {
     const std::string text = net_text(8, {3, 16, 16}) + residual_layers({16}, blocks) + head() + "[softmax]\n";
-    return Network(config_of(text)).training_bytes();
+    return network::Network(config_of(text)).training_bytes();
   };
   constexpr size_t kTensor = 8 * 16 * 16 * 16 * sizeof(float);
   const size_t more = bytes(9) - bytes(8);

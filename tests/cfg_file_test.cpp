@@ -12,10 +12,11 @@ namespace {
 
 using test::expect_error;
 
-CfgFile parse(const std::string& text) { return parse_cfg("a.cfg", text); }
+cfg::CfgFile parse(const std::string& text) { return cfg::parse_cfg("a.cfg", text); }
 
 TEST(CfgFile, KeepsSectionsEntriesAndLineNumbers) {
-  const CfgFile cfg = parse("# head\n\n[net]\nbatch=1\n  width = 32  \n;comment\n\n[tsd]\neta\t=\t0.6\n[softmax]\n");
+  const cfg::CfgFile cfg =
+      parse("# head\n\n[net]\nbatch=1\n  width = 32  \n;comment\n\n[tsd]\neta\t=\t0.6\n[softmax]\n");
   EXPECT_EQ(cfg.path, "a.cfg");
   ASSERT_EQ(cfg.sections.size(), 3U);
   EXPECT_EQ(cfg.sections[0].name, "net");
@@ -36,7 +37,7 @@ TEST(CfgFile, KeepsSectionsEntriesAndLineNumbers) {
 }
 
 TEST(CfgFile, ReadsWindowsLineEndsAndAMissingLastOne) {
-  const CfgFile cfg = parse("[net]\r\nbatch=8\r\n[softmax]");
+  const cfg::CfgFile cfg = parse("[net]\r\nbatch=8\r\n[softmax]");
   ASSERT_EQ(cfg.sections.size(), 2U);
   EXPECT_EQ(cfg.sections[0].entries[0].value, "8");
   EXPECT_EQ(cfg.sections[1].name, "softmax");
@@ -44,7 +45,7 @@ TEST(CfgFile, ReadsWindowsLineEndsAndAMissingLastOne) {
 }
 
 TEST(CfgFile, TheValueIsAllBehindTheFirstEqualsSign) {
-  const CfgFile cfg = parse("[distill]\nteacher=a=b.cfg\n");
+  const cfg::CfgFile cfg = parse("[distill]\nteacher=a=b.cfg\n");
   EXPECT_EQ(cfg.sections[0].entries[0].key, "teacher");
   EXPECT_EQ(cfg.sections[0].entries[0].value, "a=b.cfg");
 }
@@ -71,14 +72,14 @@ TEST(CfgFile, WhatIsNoCfgIsRefused) {
   expect_error([] { parse("# only a comment\n\n"); }, {"a.cfg", "no sections"});
   expect_error([] { parse(std::string("[net]\0batch=1\n", 14)); }, {"a.cfg", "binary file"});
   const test::TemporaryFolder folder;
-  expect_error([&] { read_cfg(folder.file("missing.cfg")); }, {"missing.cfg", "cannot be read"});
-  expect_error([&] { read_cfg(folder.path()); }, {"is a folder"});
+  expect_error([&] { cfg::read_cfg(folder.file("missing.cfg")); }, {"missing.cfg", "cannot be read"});
+  expect_error([&] { cfg::read_cfg(folder.path()); }, {"is a folder"});
 }
 
 TEST(CfgFile, ReadsFiles) {
   const test::TemporaryFolder folder;
   const std::string path = folder.write("b.cfg", "[net]\nbatch=2\n");
-  const CfgFile cfg = read_cfg(path);
+  const cfg::CfgFile cfg = cfg::read_cfg(path);
   EXPECT_EQ(cfg.path, path);
   EXPECT_EQ(cfg.sections[0].entries[0].value, "2");
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "layers/registry.h"
 #include "tests/network_util.h"
 #include "tests/test_util.h"
 
@@ -22,7 +23,9 @@ std::string convolution(int filters, const std::string& activation, bool batch_n
          (batch_normalize ? "\nbatch_normalize=1\n" : "\n");
 }
 
-NetworkConfig network_of(const std::string& layers) { return config_of(net_text(2, {3, 8, 8}) + layers + kTail); }
+graph::NetworkConfig network_of(const std::string& layers) {
+  return config_of(net_text(2, {3, 8, 8}) + layers + kTail);
+}
 
 template <class Work>
 std::string text_of(const std::vector<Work>& list) {
@@ -67,7 +70,7 @@ TEST(ChainWork, InferenceFoldsAStandaloneBatchNormBehindAConvolution) {
 }
 
 TEST(ChainWork, CountsThePapersResNet20) {
-  const ChainWork work = training_work(read_network_config(test::source_path("cfg/cifar100-resnet20.cfg")));
+  const ChainWork work = training_work(layers::read_network_config(test::source_path("cfg/cifar100-resnet20.cfg")));
   int convolutions = 0, batch_norms = 0, adds = 0;
   for (const auto& each : work.convolutions) convolutions += each.count;
   for (const auto& each : work.batch_norms) batch_norms += each.count;

@@ -16,7 +16,7 @@ using gpu::BFloat16;
 using gpu::ConvolutionShape;
 using Numbers = std::vector<double>;
 
-ConvolutionShape shape_of(int batch, const Geometry& in, int outputs, int size, int stride, int padding) {
+ConvolutionShape shape_of(int batch, const data::Geometry& in, int outputs, int size, int stride, int padding) {
   ConvolutionShape s;
   s.batch = batch;
   s.in = in;
@@ -168,7 +168,7 @@ void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution
                                          array(kMean),
                                          array(kFactor),
                                          array(kBias),
-                                         Activation::kRelu,
+                                         math::Activation::kRelu,
                                          array(kScale),
                                          array(kVariance),
                                          array(kScaleGradient),

@@ -1,6 +1,6 @@
 // Convolutions of a piece of the batch against one in double precision that is nothing but its loops: all sizes,
 // strides, paddings, groups and layouts, channels that fill no block, forward and backward; and Winograd's.
-#include "engine/cpu/convolution.h"
+#include "cpu/convolution/convolution.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 #include "base/instructions.h"
-#include "engine/cpu/scratch.h"
+#include "cpu/scratch.h"
 #include "reference_convolution.h"
 
 namespace dng::test {
@@ -37,17 +37,17 @@ struct Results {
 
 // The convolution with weights, and where it may keep them.
 struct Ready {
-  Ready(const ConvolutionShape& shape, const Floats& weights) : convolution(shape) { set(weights); }
+  Ready(const cpu::ConvolutionShape& shape, const Floats& weights) : convolution(shape) { set(weights); }
   void set(const Floats& weights) {
     convolution.prepare_forward(weights.data(), &memory);
     convolution.prepare_backward(weights.data(), &memory);
   }
-  TrainingConvolution convolution;
-  Scratch memory;
+  cpu::TrainingConvolution convolution;
+  cpu::Scratch memory;
 };
 
-Results run(const Example& example, const TrainingConvolution& convolution) {
-  Scratch scratch;
+Results run(const Example& example, const cpu::TrainingConvolution& convolution) {
+  cpu::Scratch scratch;
   spoil(&scratch);
   Results results;
   results.out.assign(example.stored_gradient.size(), kNan);
@@ -60,7 +60,7 @@ Results run(const Example& example, const TrainingConvolution& convolution) {
   return results;
 }
 
-Errors errors_of(const ConvolutionShape& shape) {
+Errors errors_of(const cpu::ConvolutionShape& shape) {
   const Example example(shape);
   Ready ready(shape, example.weights);
   Results results = run(example, ready.convolution);
@@ -74,19 +74,19 @@ Errors errors_of(const ConvolutionShape& shape) {
           error_of(gradient, expected)};
 }
 
-double inference_error(const ConvolutionShape& shape, bool relu, bool factors) {
+double inference_error(const cpu::ConvolutionShape& shape, bool relu, bool factors) {
   const Example example(shape);
   const auto filters = static_cast<size_t>(shape.out.channels);
   const Floats factor = random_floats(filters, 4), shift = random_floats(filters, 5);
-  InferenceConvolution convolution(shape, relu);
+  cpu::InferenceConvolution convolution(shape, relu);
   convolution.set_weights(example.weights.data(), factors ? factor.data() : nullptr, shift.data());
-  Scratch scratch;
+  cpu::Scratch scratch;
   spoil(&scratch);
   Floats out(example.stored_gradient.size(), kNan);
   convolution.forward(example.stored_in.data(), out.data(), &scratch);
   std::vector<double> expected = example.forward();
   each_number(shape.out, shape.piece, [&](int b, int c, int y, int x) {
-    double& value = expected[index_of(shape.out, Layout::kPlain, b, c, y, x)];
+    double& value = expected[index_of(shape.out, cpu::Layout::kPlain, b, c, y, x)];
     if (factors) value *= factor[static_cast<size_t>(c)];
     value += shift[static_cast<size_t>(c)];
     if (relu) value = std::max(value, 0.0);
@@ -94,17 +94,17 @@ double inference_error(const ConvolutionShape& shape, bool relu, bool factors) {
   return error_of(out, shape.out, shape.out_layout, shape.piece, expected);
 }
 
-const std::vector<std::pair<Layout, Layout>> kLayouts = {{Layout::kPlain, Layout::kPlain},
-                                                         {Layout::kPlain, Layout::kBlocked},
-                                                         {Layout::kBlocked, Layout::kPlain},
-                                                         {Layout::kBlocked, Layout::kBlocked}};
+const std::vector<std::pair<cpu::Layout, cpu::Layout>> kLayouts = {{cpu::Layout::kPlain, cpu::Layout::kPlain},
+                                                                   {cpu::Layout::kPlain, cpu::Layout::kBlocked},
+                                                                   {cpu::Layout::kBlocked, cpu::Layout::kPlain},
+                                                                   {cpu::Layout::kBlocked, cpu::Layout::kBlocked}};
 
 // Every size, stride, padding and pair of layouts, each with two of the channels in turn.
-std::vector<ConvolutionShape> shapes() {
+std::vector<cpu::ConvolutionShape> shapes() {
   const std::vector<std::pair<int, int>> channels = {{3, 16}, {16, 16}, {12, 24}, {13, 17}, {24, 12},
                                                      {1, 5},  {32, 13}, {16, 3},  {40, 36}};
   const std::vector<std::pair<int, int>> images = {{9, 7}, {7, 7}, {8, 8}, {7, 12}};
-  std::vector<ConvolutionShape> list;
+  std::vector<cpu::ConvolutionShape> list;
   for (const int size : {1, 3, 5, 7}) {
     for (const int stride : {1, 2, 3}) {
       for (int kind = 0; kind < (size == 1 ? 1 : 3); ++kind) {
@@ -114,7 +114,8 @@ std::vector<ConvolutionShape> shapes() {
             const size_t n = list.size();
             const auto& [from, to] = channels[n % channels.size()];
             const auto& [height, width] = images[n / 2 % images.size()];
-            ConvolutionShape shape = shape_of(n % 3 == 0 ? 4 : 1, {from, height, width}, to, size, stride, padding);
+            cpu::ConvolutionShape shape =
+                shape_of(n % 3 == 0 ? 4 : 1, {from, height, width}, to, size, stride, padding);
             shape.in_layout = layouts.first;
             shape.out_layout = layouts.second;
             list.push_back(shape);
@@ -127,16 +128,18 @@ std::vector<ConvolutionShape> shapes() {
 }
 
 // Groups: plain where blocks would hold channels of two of them.
-std::vector<ConvolutionShape> shapes_with_groups() {
-  std::vector<ConvolutionShape> list;
+std::vector<cpu::ConvolutionShape> shapes_with_groups() {
+  std::vector<cpu::ConvolutionShape> list;
   for (const int size : {1, 3, 5}) {
     for (const int stride : {1, 2}) {
       for (const auto& [from, to, groups] : std::vector<std::array<int, 3>>{
                {4, 6, 2}, {9, 3, 3}, {8, 8, 8}, {12, 24, 4}, {32, 32, 2}, {32, 64, 2}, {16, 16, 16}}) {
         for (const auto& layouts : kLayouts) {
-          const bool blocks = from % (block_channels() * groups) == 0 && to % (block_channels() * groups) == 0;
-          if (!blocks && (layouts.first == Layout::kBlocked || layouts.second == Layout::kBlocked)) continue;
-          ConvolutionShape shape = shape_of(list.size() % 2 == 0 ? 4 : 1, {from, 7, 6}, to, size, stride, size / 2);
+          const bool blocks =
+              from % (cpu::block_channels() * groups) == 0 && to % (cpu::block_channels() * groups) == 0;
+          if (!blocks && (layouts.first == cpu::Layout::kBlocked || layouts.second == cpu::Layout::kBlocked)) continue;
+          cpu::ConvolutionShape shape =
+              shape_of(list.size() % 2 == 0 ? 4 : 1, {from, 7, 6}, to, size, stride, size / 2);
           shape.groups = groups;
           shape.in_layout = layouts.first;
           shape.out_layout = layouts.second;
@@ -148,9 +151,9 @@ std::vector<ConvolutionShape> shapes_with_groups() {
   return list;
 }
 
-void expect_exact(const std::vector<ConvolutionShape>& list) {
+void expect_exact(const std::vector<cpu::ConvolutionShape>& list) {
   double worst = 0;
-  for (ConvolutionShape shape : list) {
+  for (cpu::ConvolutionShape shape : list) {
     shape.direct_only = true;
     SCOPED_TRACE(text_of(shape));
     const Errors errors = errors_of(shape);
@@ -167,11 +170,11 @@ TEST(TrainingConvolutionTest, EveryShapeIsTheOneInDouble) { expect_exact(shapes(
 TEST(TrainingConvolutionTest, GroupsAreApart) { expect_exact(shapes_with_groups()); }
 
 TEST(InferenceConvolutionTest, BiasFactorsAndReluComeAlong) {
-  std::vector<ConvolutionShape> list = shapes();
-  for (const ConvolutionShape& shape : shapes_with_groups()) list.push_back(shape);
+  std::vector<cpu::ConvolutionShape> list = shapes();
+  for (const cpu::ConvolutionShape& shape : shapes_with_groups()) list.push_back(shape);
   double worst = 0;
   int number = 0;
-  for (ConvolutionShape shape : list) {
+  for (cpu::ConvolutionShape shape : list) {
     shape.direct_only = true;
     SCOPED_TRACE(text_of(shape));
     const double error = inference_error(shape, number % 2 == 0, number / 2 % 2 == 0);
@@ -184,8 +187,8 @@ TEST(InferenceConvolutionTest, BiasFactorsAndReluComeAlong) {
 
 // The negative control: a weight that is one in a hundred off, of thousands, is found.
 TEST(TrainingConvolutionTest, AWrongWeightWouldBeFound) {
-  ConvolutionShape shape = shape_of(4, {16, 8, 8}, 16, 3, 1, 1);
-  shape.in_layout = shape.out_layout = Layout::kBlocked;
+  cpu::ConvolutionShape shape = shape_of(4, {16, 8, 8}, 16, 3, 1, 1);
+  shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
   const Example example(shape);
   Floats weights = example.weights;
   weights[1000] += 0.01f;
@@ -197,18 +200,18 @@ TEST(TrainingConvolutionTest, AWrongWeightWouldBeFound) {
 
 TEST(TrainingConvolutionTest, NewWeightsTakeEffect) {
   for (const auto& layouts : kLayouts) {
-    ConvolutionShape shape = shape_of(1, {12, 6, 6}, 24, 3, 1, 1);
+    cpu::ConvolutionShape shape = shape_of(1, {12, 6, 6}, 24, 3, 1, 1);
     shape.in_layout = layouts.first;
     shape.out_layout = layouts.second;
     SCOPED_TRACE(text_of(shape));
     const Example example(shape);
-    const bool blocks = layouts.first == Layout::kBlocked && layouts.second == Layout::kBlocked;
+    const bool blocks = layouts.first == cpu::Layout::kBlocked && layouts.second == cpu::Layout::kBlocked;
     const double bound = blocks ? kWinograd : kDirect;
     Floats weights(example.weight_count, 9.0f);
     Ready training(shape, weights);
-    InferenceConvolution inference(shape, false);
+    cpu::InferenceConvolution inference(shape, false);
     const Floats shift(24, 0.0f);
-    Scratch scratch;
+    cpu::Scratch scratch;
     for (const Floats* now : {static_cast<const Floats*>(&weights), &example.weights}) {
       training.set(*now);
       inference.set_weights(now->data(), nullptr, shift.data());
@@ -231,13 +234,13 @@ TEST(WinogradTest, IsWithinItsBound) {
       const int filters = channels == 32 ? 48 : channels;
       // The reference takes its time: fewer images where there are many products.
       const int piece = channels * side <= 512 ? 4 : channels * side <= 1024 ? 2 : 1;
-      ConvolutionShape shape = shape_of(piece, {channels, side, side}, filters, 3, 1, 1);
-      shape.in_layout = shape.out_layout = Layout::kBlocked;
+      cpu::ConvolutionShape shape = shape_of(piece, {channels, side, side}, filters, 3, 1, 1);
+      shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
       SCOPED_TRACE(text_of(shape));
       const Example example(shape);
       const std::vector<double> out = example.forward(), in = example.backward_data(), w = example.backward_weights();
       const auto errors = [&](bool direct, Results* results) {
-        ConvolutionShape chosen = shape;
+        cpu::ConvolutionShape chosen = shape;
         chosen.direct_only = direct;
         Ready ready(chosen, example.weights);
         *results = run(example, ready.convolution);
@@ -280,10 +283,11 @@ TEST(WinogradTest, TakesEveryShape) {
     for (const auto& [height, width] : images) {
       for (int padding = 0; padding <= 2; ++padding) {
         const int piece = from > 40 ? 8 : 3;
-        ConvolutionShape shape = shape_of(piece, {from, height, width}, to, 3, 1, padding);
-        shape.in_layout = shape.out_layout = Layout::kBlocked;
+        cpu::ConvolutionShape shape = shape_of(piece, {from, height, width}, to, 3, 1, padding);
+        shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
         SCOPED_TRACE(text_of(shape));
-        if (TrainingConvolution(shape).gradient_size() != WinogradGradient(winograd_shape(shape)).size()) continue;
+        if (cpu::TrainingConvolution(shape).gradient_size() != cpu::WinogradGradient(cpu::winograd_shape(shape)).size())
+          continue;
         ++by_winograd;
         const double error = std::max(
             {errors_of(shape).largest(), inference_error(shape, true, true), inference_error(shape, false, false)});
@@ -298,12 +302,12 @@ TEST(WinogradTest, TakesEveryShape) {
 
 TEST(TrainingConvolutionTest, GradientsOfWeightsAddUp) {
   for (const bool direct : {true, false}) {
-    ConvolutionShape shape = shape_of(4, {32, 8, 8}, 24, 3, 1, 1);
-    shape.in_layout = shape.out_layout = Layout::kBlocked;
+    cpu::ConvolutionShape shape = shape_of(4, {32, 8, 8}, 24, 3, 1, 1);
+    shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
     shape.direct_only = direct;
     const Example example(shape);
-    TrainingConvolution convolution(shape);
-    Scratch scratch;
+    cpu::TrainingConvolution convolution(shape);
+    cpu::Scratch scratch;
     const size_t size = convolution.gradient_size();
     Floats sums(2 * size, kNan), gradient(example.weight_count, 0.0f);
     for (const auto& [at, add] : {std::pair<size_t, bool>{0, false}, {0, true}, {size, false}}) {
@@ -320,21 +324,22 @@ TEST(TrainingConvolutionTest, GradientsOfWeightsAddUp) {
 // Threads share primitives and weights, not scratch memory.
 TEST(ConvolutionThreadsTest, ManyAtOnceGiveTheSameBits) {
   constexpr int kThreads = 4, kRounds = 8;
-  std::vector<ConvolutionShape> list = {shape_of(4, {3, 9, 9}, 16, 3, 1, 1), shape_of(2, {32, 8, 8}, 32, 3, 1, 1),
-                                        shape_of(1, {12, 7, 7}, 24, 5, 2, 2), shape_of(4, {16, 8, 8}, 32, 1, 2, 0)};
+  std::vector<cpu::ConvolutionShape> list = {shape_of(4, {3, 9, 9}, 16, 3, 1, 1), shape_of(2, {32, 8, 8}, 32, 3, 1, 1),
+                                             shape_of(1, {12, 7, 7}, 24, 5, 2, 2),
+                                             shape_of(4, {16, 8, 8}, 32, 1, 2, 0)};
   for (size_t i = 0; i < list.size(); ++i) {
-    ConvolutionShape& shape = list[i];
-    if (i > 0) shape.in_layout = Layout::kBlocked;
-    if (i != 2) shape.out_layout = Layout::kBlocked;
+    cpu::ConvolutionShape& shape = list[i];
+    if (i > 0) shape.in_layout = cpu::Layout::kBlocked;
+    if (i != 2) shape.out_layout = cpu::Layout::kBlocked;
     SCOPED_TRACE(text_of(shape));
     const Example example(shape);
     const Ready ready(shape, example.weights);
-    const TrainingConvolution& training = ready.convolution;
-    InferenceConvolution inference(shape, true);
+    const cpu::TrainingConvolution& training = ready.convolution;
+    cpu::InferenceConvolution inference(shape, true);
     const Floats shift = random_floats(static_cast<size_t>(shape.out.channels), 6);
     inference.set_weights(example.weights.data(), nullptr, shift.data());
     const auto infer = [&] {
-      Scratch scratch;
+      cpu::Scratch scratch;
       spoil(&scratch);
       Floats out(example.stored_gradient.size(), kNan);
       inference.forward(example.stored_in.data(), out.data(), &scratch);
@@ -358,8 +363,8 @@ TEST(ConvolutionThreadsTest, ManyAtOnceGiveTheSameBits) {
 
 // A primitive is made for one thread whatever the number of threads is when it runs: sums are cut the same way.
 TEST(ConvolutionThreadsTest, TheNumberOfThreadsChangesNoBit) {
-  ConvolutionShape shape = shape_of(4, {32, 14, 14}, 32, 3, 1, 1);
-  shape.in_layout = shape.out_layout = Layout::kBlocked;
+  cpu::ConvolutionShape shape = shape_of(4, {32, 14, 14}, 32, 3, 1, 1);
+  shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
   const Example example(shape);
   const int before = omp_get_max_threads();
   std::vector<Results> results;

@@ -1,4 +1,4 @@
-// The costs' maths shared by several lanes, as a warp of a GPU runs it (layers/cost_math.h): threads stand for lanes
+// The costs' maths shared by several lanes, as a warp of a GPU runs it (src/math/cost_row.h): threads stand for lanes
 // here, and must come to what one lane does alone.
 #include <gtest/gtest.h>
 
@@ -9,7 +9,11 @@
 #include <vector>
 
 #include "base/random.h"
-#include "layers/cost_formulas.h"
+#include "layers/costs/confidence_penalty.h"
+#include "layers/costs/distill.h"
+#include "layers/costs/label_smoothing.h"
+#include "layers/costs/softmax.h"
+#include "layers/costs/tsd.h"
 
 namespace dng {
 namespace {
@@ -19,7 +23,7 @@ constexpr int kLanes = 4;
 // What the lanes share.
 class Crowd {
  public:
-  void meet() {
+  void sync() {
     std::unique_lock<std::mutex> lock(mutex_);
     const int round = round_;
     if (++here_ == kLanes) {
@@ -53,7 +57,7 @@ class ThreadLanes {
   int best(int index, double value) const {
     crowd_->indices[lane_] = index;
     crowd_->values[lane_] = value;
-    meet();
+    sync();
     int winner = -1;
     double most = 0;
     for (int i = 0; i < kLanes; ++i) {
@@ -63,19 +67,19 @@ class ThreadLanes {
       winner = other;
       most = others;
     }
-    meet();
+    sync();
     return winner;
   }
-  void meet() const { crowd_->meet(); }
+  void sync() const { crowd_->sync(); }
 
  private:
   template <class Fold>
   double gather(double mine, const Fold& fold) const {
     crowd_->values[lane_] = mine;
-    meet();
+    sync();
     double all = crowd_->values[0];
     for (int i = 1; i < kLanes; ++i) all = fold(all, crowd_->values[i]);
-    meet();
+    sync();
     return all;
   }
   Crowd* crowd_;
@@ -102,9 +106,9 @@ template <class Formula, class Lanes>
 double run(const Formula& formula, Sample* s, std::vector<double>* numbers, std::vector<unsigned char>* rank,
            std::vector<double>* gradient, const Lanes& lanes) {
   const int classes = static_cast<int>(s->z.size());
-  log_softmax(classes, s->z.data(), s->log_f.data(), s->f.data(), lanes);
-  const CostRow<double> row{classes, s->z.data(), s->log_f.data(), s->f.data(), s->label, s->teacher.data()};
-  return formula(row, 0.5, CostScratch{numbers->data(), rank->data()}, gradient->data(), lanes);
+  math::log_softmax(classes, s->z.data(), s->log_f.data(), s->f.data(), lanes);
+  const math::CostRow<double> row{classes, s->z.data(), s->log_f.data(), s->f.data(), s->label, s->teacher.data()};
+  return formula(row, 0.5, math::CostWorkspace{numbers->data(), rank->data()}, gradient->data(), lanes);
 }
 
 template <class Formula>
@@ -115,7 +119,7 @@ void expect_the_same(const Formula& formula) {
       Sample one(classes, seed), shared(classes, seed);
       std::vector<double> numbers(3 * count), gradient(count), expected(count);
       std::vector<unsigned char> rank(count);
-      const double loss = run(formula, &one, &numbers, &rank, &expected, OneLane());
+      const double loss = run(formula, &one, &numbers, &rank, &expected, math::OneLane());
       std::vector<double> losses(kLanes);
       Crowd crowd;
       std::vector<std::thread> threads;
@@ -132,17 +136,17 @@ void expect_the_same(const Formula& formula) {
   }
 }
 
-TEST(CostLanes, CrossEntropy) { expect_the_same(SoftmaxFormula{}); }
+TEST(CostLanes, CrossEntropy) { expect_the_same(layers::SoftmaxFormula{}); }
 TEST(CostLanes, TopScoreDifference) {
-  expect_the_same(TsdFormula{0.4, 0, 2, false});
-  expect_the_same(TsdFormula{0.4, 2, 2, true});
+  expect_the_same(layers::TsdFormula{0.4, 0, 2, false});
+  expect_the_same(layers::TsdFormula{0.4, 2, 2, true});
 }
 TEST(CostLanes, Distillation) {
-  expect_the_same(DistillFormula{0.6, 1});
-  expect_the_same(DistillFormula{0.6, 3});
+  expect_the_same(layers::DistillFormula{0.6, 1});
+  expect_the_same(layers::DistillFormula{0.6, 3});
 }
-TEST(CostLanes, LabelSmoothing) { expect_the_same(LabelSmoothingFormula{0.1}); }
-TEST(CostLanes, ConfidencePenalty) { expect_the_same(ConfidencePenaltyFormula{0.2}); }
+TEST(CostLanes, LabelSmoothing) { expect_the_same(layers::LabelSmoothingFormula{0.1}); }
+TEST(CostLanes, ConfidencePenalty) { expect_the_same(layers::ConfidencePenaltyFormula{0.2}); }
 
 }  // namespace
 }  // namespace dng

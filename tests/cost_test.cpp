@@ -1,5 +1,5 @@
 // The costs against values in 60 digits, against differences of their own loss, and against what must be equal.
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
 
 #include <gtest/gtest.h>
 
@@ -16,9 +16,9 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "engine/kernel.h"
-#include "engine/network.h"
-#include "layers/tsd_layer.h"
+#include "cpu/kernel.h"
+#include "layers/costs/tsd.h"
+#include "network/network.h"
 #include "tests/gradient_check.h"
 #include "tests/network_util.h"
 #include "tests/test_util.h"
@@ -33,7 +33,7 @@ using test::net_text;
 using Numbers = std::vector<double>;
 
 // A cfg that ends with the cost; `options` are parted by blanks.
-NetworkConfig cost_config(const std::string& section, const std::string& options, int classes, int batch = 1) {
+graph::NetworkConfig cost_config(const std::string& section, const std::string& options, int classes, int batch = 1) {
   std::string lines = options;
   std::replace(lines.begin(), lines.end(), ' ', '\n');
   return config_of(net_text(batch, {1, 2, 2}) + "[avgpool]\n[connected]\noutput=" + std::to_string(classes) + "\n[" +
@@ -54,25 +54,25 @@ class CostOf {
   Result operator()(const Numbers& z, int label, const Numbers& teacher = {}, double epoch = 1e30) const {
     Numbers log_f(z.size()), f(z.size());
     const int classes = static_cast<int>(z.size());
-    log_softmax(classes, z.data(), log_f.data(), f.data());
+    math::log_softmax(classes, z.data(), log_f.data(), f.data());
     Result result;
     result.gradient.assign(z.size(), std::nan(""));
-    const CostRow<double> row{classes,  z.data(), log_f.data(),
-                              f.data(), label,    teacher.empty() ? nullptr : teacher.data()};
+    const math::CostRow<double> row{classes,  z.data(), log_f.data(),
+                                    f.data(), label,    teacher.empty() ? nullptr : teacher.data()};
     result.loss = cost_->evaluate(row, epoch, result.gradient.data());
     return result;
   }
   std::string describe() const { return cost_->describe(); }
 
  private:
-  NetworkConfig config_;
-  std::unique_ptr<Cost> cost_;
+  graph::NetworkConfig config_;
+  std::unique_ptr<math::Cost> cost_;
 };
 
 Numbers softmax(const Numbers& z, double temperature = 1) {
   Numbers scaled = z, log_f(z.size()), f(z.size());
   for (double& value : scaled) value /= temperature;
-  log_softmax(static_cast<int>(z.size()), scaled.data(), log_f.data(), f.data());
+  math::log_softmax(static_cast<int>(z.size()), scaled.data(), log_f.data(), f.data());
   return f;
 }
 
@@ -205,7 +205,8 @@ TEST(Costs, MatchValuesInSixtyDigits) {
 std::vector<unsigned char> ranks_of(const Numbers& z, int label, const Variant& variant) {
   std::vector<unsigned char> rank(z.size());
   const int classes = static_cast<int>(z.size());
-  mark_top(classes, z.data(), variant.k, variant.truth ? label : arg_max(classes, z.data()), rank.data());
+  layers::mark_top(classes, z.data(), variant.k, variant.truth ? label : layers::arg_max(classes, z.data()),
+                   rank.data());
   return rank;
 }
 
@@ -366,11 +367,11 @@ TEST(TsdLayer, TruthMakesTheLabelPrimaryWhereverItRanks) {
 }
 
 TEST(TsdLayer, EtaOfConfidenceInvertsTheOptimum) {
-  EXPECT_DOUBLE_EQ(eta_of_confidence(0.6, 5), 3.0 / 7);
-  EXPECT_EQ(eta_of_confidence(1, 5), 1);
+  EXPECT_DOUBLE_EQ(layers::eta_of_confidence(0.6, 5), 3.0 / 7);
+  EXPECT_EQ(layers::eta_of_confidence(1, 5), 1);
   for (const int k : {2, 3, 5, 10, 100}) {
     for (double u = 1.0 / k + 0.01; u < 1; u += 0.07) {
-      const double eta = eta_of_confidence(u, k);
+      const double eta = layers::eta_of_confidence(u, k);
       EXPECT_NEAR(eta * (k - 1) / ((1 - eta) * k), u, 1e-12);
     }
   }
@@ -496,19 +497,19 @@ struct KernelInput {
 Outcome run_kernel(const std::string& section, const std::string& options, const KernelInput& in) {
   const int batch = static_cast<int>(in.labels.size());
   const int classes = static_cast<int>(in.logits.size()) / batch;
-  const NetworkConfig config = cost_config(section, options, classes, batch);
+  const graph::NetworkConfig config = cost_config(section, options, classes, batch);
   Outcome run;
   run.output.assign(in.logits.size(), -7);
   run.delta.assign(in.logits.size(), -7);
-  Node node;
+  cpu::Node node;
   node.config = &config.cost();
   node.batch = batch;
   node.output = run.output.data();
   node.delta = run.delta.data();
   node.sources.emplace_back();
-  const std::unique_ptr<Kernel> kernel = make_kernel(config.cost(), Device::kCpu);
+  const std::unique_ptr<cpu::Kernel> kernel = cpu::make_kernel(config.cost(), graph::Device::kCpu);
   kernel->prepare(&node);
-  Pass pass;
+  graph::Pass pass;
   pass.training = in.training;
   pass.input = in.logits.data();
   pass.labels = in.labelled ? in.labels.data() : nullptr;
@@ -657,9 +658,9 @@ TEST(CostKernel, EpochReachesTheRamp) {
 }
 
 TEST(CostKernel, BackwardAddsToTheDeltaOfTheLayerBefore) {
-  const NetworkConfig config = cost_config("softmax", "", 3, 2);
+  const graph::NetworkConfig config = cost_config("softmax", "", 3, 2);
   std::vector<float> output(6), delta = {1, 2, 3, 4, 5, 6}, before = {10, 20, 30, 40, 50, 60};
-  Node source, node;
+  cpu::Node source, node;
   source.delta = before.data();
   node.config = &config.cost();
   node.batch = 2;
@@ -667,9 +668,9 @@ TEST(CostKernel, BackwardAddsToTheDeltaOfTheLayerBefore) {
   node.delta = delta.data();
   node.sources.emplace_back();
   node.sources[0].node = &source;
-  node.sources[0].wanted = true;
-  const std::unique_ptr<Kernel> kernel = make_kernel(config.cost(), Device::kCpu);
-  Pass pass;
+  node.sources[0].needs_gradient = true;
+  const std::unique_ptr<cpu::Kernel> kernel = cpu::make_kernel(config.cost(), graph::Device::kCpu);
+  graph::Pass pass;
   kernel->backward(node, pass);
   EXPECT_EQ(before, (std::vector<float>{11, 22, 33, 44, 55, 66}));
 }
@@ -683,17 +684,17 @@ struct NetworkRun {
 };
 
 NetworkRun run_network(const std::string& cost) {
-  const Geometry shape = {2, 4, 4};
-  Network network(config_of(net_text(4, shape) +
-                            "[convolutional]\nfilters=3\nsize=3\npad=1\nactivation=relu\n"
-                            "[connected]\noutput=6\nactivation=linear\n" +
-                            cost));
+  const data::Geometry shape = {2, 4, 4};
+  network::Network network(config_of(net_text(4, shape) +
+                                     "[convolutional]\nfilters=3\nsize=3\npad=1\nactivation=relu\n"
+                                     "[connected]\noutput=6\nactivation=linear\n" +
+                                     cost));
   network.initialize(5);
   const KernelInput in = random_input(29, 4, 6, 1);
   std::vector<float> images(4 * shape.size());
   CounterRandom random(29, Stream::kTest, 1, 1);
   for (float& pixel : images) pixel = static_cast<float>(random.uniform());
-  Pass pass;
+  graph::Pass pass;
   pass.training = true;
   pass.input = images.data();
   pass.labels = in.labels.data();

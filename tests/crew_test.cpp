@@ -1,7 +1,7 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
-#include "engine/cpu/parallel.h"
+#include "cpu/parallel.h"
 
 namespace dng {
 namespace {
@@ -19,44 +19,44 @@ class CrewTest : public testing::Test {
 constexpr double kWall = 0.2;
 
 TEST_F(CrewTest, KeepsThreadsThatGainMoreThanOneFewerWould) {
-  Crew::report(3, kWall, 2.8 * kWall);
-  Crew::report(3, kWall, 2.0 * kWall);
+  cpu::Crew::report(3, kWall, 2.8 * kWall);
+  cpu::Crew::report(3, kWall, 2.0 * kWall);
   EXPECT_EQ(omp_get_max_threads(), 3);
 }
 
 TEST_F(CrewTest, LetsAThreadOffThatIsHeldUp) {
-  Crew::report(3, kWall, 1.5 * kWall);
+  cpu::Crew::report(3, kWall, 1.5 * kWall);
   EXPECT_EQ(omp_get_max_threads(), 2);
-  EXPECT_EQ(thread_limit(), 3);
+  EXPECT_EQ(cpu::thread_limit(), 3);
   // Another one, and never the last.
-  Crew::report(2, kWall, 0.8 * kWall);
+  cpu::Crew::report(2, kWall, 0.8 * kWall);
   EXPECT_EQ(omp_get_max_threads(), 1);
-  Crew::report(1, kWall, 0.1 * kWall);
+  cpu::Crew::report(1, kWall, 0.1 * kWall);
   EXPECT_EQ(omp_get_max_threads(), 1);
 }
 
 TEST_F(CrewTest, DoesNotJudgeBeforeItHasSeenEnough) {
-  Crew::report(3, 0.01, 0.01);
+  cpu::Crew::report(3, 0.01, 0.01);
   EXPECT_EQ(omp_get_max_threads(), 3);
   // Loops too short for all threads say nothing.
-  Crew::report(2, kWall, 0.1 * kWall);
+  cpu::Crew::report(2, kWall, 0.1 * kWall);
   EXPECT_EQ(omp_get_max_threads(), 3);
 }
 
 TEST_F(CrewTest, ForgetsWhenAnotherNumberIsAskedFor) {
-  Crew::report(3, kWall, 1.5 * kWall);
+  cpu::Crew::report(3, kWall, 1.5 * kWall);
   omp_set_num_threads(5);
-  EXPECT_EQ(thread_limit(), 5);
+  EXPECT_EQ(cpu::thread_limit(), 5);
 }
 
 TEST_F(CrewTest, TriesAgainAfterARest) {
-  Crew::report(3, kWall, 1.5 * kWall);
-  Crew::rest_is_over();
+  cpu::Crew::report(3, kWall, 1.5 * kWall);
+  cpu::Crew::rest_is_over();
   EXPECT_EQ(omp_get_max_threads(), 2);
   const double begin = omp_get_wtime();
   while (omp_get_wtime() - begin < 1.1) {
   }
-  Crew::rest_is_over();
+  cpu::Crew::rest_is_over();
   EXPECT_EQ(omp_get_max_threads(), 3);
 }
 

@@ -12,7 +12,7 @@ using test::TemporaryFolder;
 
 class DataFileTest : public ::testing::Test {
  protected:
-  DataFile read(const std::string& text) { return read_data_file(folder_.write("set.data", text)); }
+  data::DataFile read(const std::string& text) { return data::read_data_file(folder_.write("set.data", text)); }
   void expect_refused(const std::string& text, std::vector<std::string> parts) {
     parts.push_back("set.data");
     expect_error([&] { read(text); }, parts);
@@ -24,7 +24,7 @@ TEST_F(DataFileTest, ReadsDarknetsKeys) {
   const std::string labels = folder_.write("labels", "cat\ndog\nrose\n");
   const std::string names = folder_.write("names", "A cat\r\nA dog\r\nA rose");
   const std::string supers = folder_.write("supers", "0\n0\n1\n\n");
-  const DataFile data =
+  const data::DataFile data =
       read("# comment\n\n classes = 3\ntrain=a b/train.list\n; comment\nvalid = v.bin\nlabels=" + labels +
            "\nnames = " + names + "\nbackup = backup/\ntop=2\nsuperclasses=" + supers + "\n");
   EXPECT_EQ(data.classes, 3);
@@ -38,7 +38,7 @@ TEST_F(DataFileTest, ReadsDarknetsKeys) {
 }
 
 TEST_F(DataFileTest, DefaultsFollowClassesAndLabels) {
-  const DataFile plain = read("classes=3");
+  const data::DataFile plain = read("classes=3");
   EXPECT_EQ(plain.top, 3);
   EXPECT_EQ(plain.display_names, (std::vector<std::string>{"class 0", "class 1", "class 2"}));
   EXPECT_TRUE(plain.label_names.empty());
@@ -111,8 +111,8 @@ TEST_F(DataFileTest, SuperclassesAreIndices) {
 }
 
 TEST_F(DataFileTest, MissingFileAndFolderAreRefused) {
-  expect_error([&] { read_data_file(folder_.path() + "/none.data"); }, {"none.data"});
-  expect_error([&] { read_data_file(folder_.path()); }, {"folder"});
+  expect_error([&] { data::read_data_file(folder_.path() + "/none.data"); }, {"none.data"});
+  expect_error([&] { data::read_data_file(folder_.path()); }, {"folder"});
 }
 
 }  // namespace

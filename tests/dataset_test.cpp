@@ -17,19 +17,19 @@ namespace {
 
 using namespace test;
 
-constexpr Geometry kCifar = {3, 32, 32};
-constexpr Geometry kDigit = {1, 28, 28};
+constexpr data::Geometry kCifar = {3, 32, 32};
+constexpr data::Geometry kDigit = {1, 28, 28};
 
-std::string bytes_of(const Dataset& data, int64_t index) {
-  Image image;
+std::string bytes_of(const data::Dataset& data, int64_t index) {
+  data::Image image;
   data.decode(index, &image);
   return planes_text(image);
 }
 
 class DatasetTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Dataset> open(int classes, const std::string& path) const {
-    return open_dataset(data_with_classes(classes), path, "train");
+  std::unique_ptr<data::Dataset> open(int classes, const std::string& path) const {
+    return data::open_dataset(data_with_classes(classes), path, "train");
   }
   void expect_refused(int classes, const std::string& path, std::vector<std::string> parts) const {
     parts.push_back(path);
@@ -41,7 +41,7 @@ class DatasetTest : public ::testing::Test {
 using CifarBinary = DatasetTest;
 
 TEST_F(CifarBinary, TenClassesAreRecordsWithOneLabel) {
-  const Image a = pattern_image(kCifar, 1), b = pattern_image(kCifar, 2);
+  const data::Image a = pattern_image(kCifar, 1), b = pattern_image(kCifar, 2);
   const auto data = open(10, folder_.write("any_name", cifar10_record(9, a) + cifar10_record(0, b)));
   EXPECT_EQ(data->size(), 2);
   EXPECT_EQ(data->label(0), 9);
@@ -53,7 +53,7 @@ TEST_F(CifarBinary, TenClassesAreRecordsWithOneLabel) {
 }
 
 TEST_F(CifarBinary, ClassesChooseFineOrCoarseLabels) {
-  const Image a = pattern_image(kCifar, 1), b = pattern_image(kCifar, 2);
+  const data::Image a = pattern_image(kCifar, 1), b = pattern_image(kCifar, 2);
   const std::string path = folder_.write("x.bin", cifar100_record(19, 99, a) + cifar100_record(0, 42, b));
   const auto fine = open(100, path), coarse = open(20, path);
   EXPECT_EQ(fine->label(0), 99);
@@ -75,7 +75,7 @@ TEST_F(CifarBinary, PackedFilesAreToldByContent) {
 
 TEST_F(CifarBinary, TrainPerClassTakesTheFirstImagesOfEachClass) {
   std::string records;
-  std::vector<Image> images;
+  std::vector<data::Image> images;
   const int labels[] = {7, 7, 3, 7, 3, 3};
   for (int i = 0; i < 6; ++i) {
     images.push_back(pattern_image(kCifar, i + 1));
@@ -85,10 +85,10 @@ TEST_F(CifarBinary, TrainPerClassTakesTheFirstImagesOfEachClass) {
     for (int i = 0; i < 2; ++i) records += cifar10_record(other, images[0]);
   }
   const std::string path = folder_.write("x.bin", records);
-  DataFile data = data_with_classes(10);
-  const uint64_t whole = open_dataset(data, path, "train")->hash();
+  data::DataFile data = data_with_classes(10);
+  const uint64_t whole = data::open_dataset(data, path, "train")->hash();
   data.train_per_class = 2;
-  const auto subset = open_dataset(data, path, "train");
+  const auto subset = data::open_dataset(data, path, "train");
   ASSERT_EQ(subset->size(), 20);
   const int kept[] = {0, 1, 2, 4};
   for (int i = 0; i < 4; ++i) {
@@ -98,11 +98,11 @@ TEST_F(CifarBinary, TrainPerClassTakesTheFirstImagesOfEachClass) {
   }
   EXPECT_EQ(subset->description(), "CIFAR10 binary, 22 images of 3x32x32, the first 2 of each class: 20 images");
   EXPECT_NE(subset->hash(), whole);
-  EXPECT_EQ(open_dataset(data, path, "valid")->size(), 22) << "evaluation is on all images";
+  EXPECT_EQ(data::open_dataset(data, path, "valid")->size(), 22) << "evaluation is on all images";
   data.train_per_class = 1;
-  EXPECT_NE(open_dataset(data, path, "train")->hash(), subset->hash());
+  EXPECT_NE(data::open_dataset(data, path, "train")->hash(), subset->hash());
   data.train_per_class = 3;
-  expect_error([&] { open_dataset(data, path, "train"); }, {"train_per_class = 3", "class 0 has 2 images"});
+  expect_error([&] { data::open_dataset(data, path, "train"); }, {"train_per_class = 3", "class 0 has 2 images"});
 }
 
 TEST_F(CifarBinary, ShortRecordsAreRefused) {
@@ -121,7 +121,7 @@ TEST_F(CifarBinary, OtherNumbersOfClassesAreRefused) {
 }
 
 TEST_F(CifarBinary, LabelsOutOfRangeGiveTheRecord) {
-  const Image image = pattern_image(kCifar, 1);
+  const data::Image image = pattern_image(kCifar, 1);
   const std::string good = cifar100_record(1, 2, image);
   expect_refused(100, folder_.write("f", good + good + cifar100_record(1, 100, image)),
                  {"record 2", "fine label 100", "0 to 99"});
@@ -133,7 +133,7 @@ TEST_F(CifarBinary, LabelsOutOfRangeGiveTheRecord) {
 }
 
 TEST_F(CifarBinary, HashCoversEveryByte) {
-  Image image = pattern_image(kCifar, 1);
+  data::Image image = pattern_image(kCifar, 1);
   const uint64_t before = open(10, folder_.write("a", cifar10_record(1, image)))->hash();
   EXPECT_EQ(open(10, folder_.write("b", cifar10_record(1, image)))->hash(), before);
   EXPECT_NE(open(10, folder_.write("c", cifar10_record(2, image)))->hash(), before);
@@ -142,7 +142,7 @@ TEST_F(CifarBinary, HashCoversEveryByte) {
 }
 
 TEST_F(CifarBinary, DarkFirstImageIsNotTakenForIdx) {
-  Image dark = pattern_image(kCifar, 1);
+  data::Image dark = pattern_image(kCifar, 1);
   dark.planes[0] = 0;
   dark.planes[1] = 8;
   dark.planes[2] = 1;
@@ -172,7 +172,7 @@ class Idx : public DatasetTest {
     folder_.write("t10k-labels-idx1-ubyte", labels);
     return folder_.write("t10k-images-idx3-ubyte", images);
   }
-  const std::vector<Image> images_ = {pattern_image(kDigit, 1), pattern_image(kDigit, 2)};
+  const std::vector<data::Image> images_ = {pattern_image(kDigit, 1), pattern_image(kDigit, 2)};
 };
 
 TEST_F(Idx, ImagesAndLabelsLieBesideEachOther) {
@@ -262,10 +262,10 @@ class ImageListTest : public DatasetTest {
     write_image(path, pattern_image({3, 6, 5}, seed));
     return path;
   }
-  std::unique_ptr<Dataset> open_list(const std::string& text, const std::vector<std::string>& labels,
-                                     int classes = 3) const {
-    return open_dataset(data_with_classes(labels.empty() ? classes : static_cast<int>(labels.size()), labels),
-                        folder_.write("a.list", text), "valid");
+  std::unique_ptr<data::Dataset> open_list(const std::string& text, const std::vector<std::string>& labels,
+                                           int classes = 3) const {
+    return data::open_dataset(data_with_classes(labels.empty() ? classes : static_cast<int>(labels.size()), labels),
+                              folder_.write("a.list", text), "valid");
   }
   void expect_list_refused(const std::string& text, const std::vector<std::string>& labels,
                            const std::vector<std::string>& parts) const {
@@ -274,13 +274,13 @@ class ImageListTest : public DatasetTest {
 };
 
 TEST_F(ImageListTest, DecodesToRedGreenBluePlanes) {
-  const Image image = pattern_image({3, 6, 5}, 1);
+  const data::Image image = pattern_image({3, 6, 5}, 1);
   const std::string path = write_png("cat/1.png");
   const auto data = open_list("\n" + path + "\r\n\n", {"dog", "cat"});
   ASSERT_EQ(data->size(), 1);
   EXPECT_EQ(data->label(0), 1);
   EXPECT_EQ(data->sample_name(0), path);
-  Image decoded;
+  data::Image decoded;
   data->decode(0, &decoded);
   EXPECT_EQ(decoded.shape.channels, 3);
   EXPECT_EQ(decoded.shape.height, 6);
@@ -374,7 +374,7 @@ TEST_F(ImageListTest, HashCoversPathsLabelsAndSizes) {
 }
 
 TEST_F(ImageListTest, BrokenImagesAreNamedNotFilledWithGrey) {
-  const Image image = pattern_image({3, 64, 64}, 3);
+  const data::Image image = pattern_image({3, 64, 64}, 3);
   const std::string jpeg = folder_.file("a.jpg"), png = folder_.file("a.png");
   write_image(jpeg, image);
   write_image(png, image);
@@ -393,7 +393,7 @@ TEST_F(ImageListTest, BrokenImagesAreNamedNotFilledWithGrey) {
   };
   for (const auto& one : broken) {
     const auto data = open_list(one.first + " 0\n", {});
-    Image decoded;
+    data::Image decoded;
     expect_error([&] { data->decode(0, &decoded); }, {one.first, one.second, "cannot be decoded"});
   }
   // The control: what follows the end of a picture, or a preview's end inside of it, is nobody's business.
@@ -401,13 +401,13 @@ TEST_F(ImageListTest, BrokenImagesAreNamedNotFilledWithGrey) {
   with_preview.insert(2, std::string("\xff\xe1\x00\x06\xff\xd8\xff\xd9", 8));
   for (const std::string& good : {jpeg_bytes, jpeg_bytes + "appended", with_preview}) {
     const auto data = open_list(folder_.write("good.jpg", good) + " 0\n", {});
-    Image decoded;
+    data::Image decoded;
     data->decode(0, &decoded);
     EXPECT_EQ(decoded.shape.height, 64);
   }
   const std::string cut = with_preview.substr(0, with_preview.size() / 2);
   const auto data = open_list(folder_.write("cut.jpg", cut) + " 0\n", {});
-  Image decoded;
+  data::Image decoded;
   expect_error([&] { data->decode(0, &decoded); }, {"cut.jpg", "truncated JPEG"});
 }
 
@@ -415,7 +415,7 @@ TEST_F(ImageListTest, FileThatVanishedIsNamed) {
   const std::string path = write_png("a.png");
   const auto data = open_list(path + " 0\n", {});
   std::filesystem::remove(path);
-  Image decoded;
+  data::Image decoded;
   expect_error([&] { data->decode(0, &decoded); }, {path, "No such file"});
 }
 

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "base/json.h"
-#include "engine/weights.h"
 #include "eval/accuracy.h"
 #include "eval/accuracy_json.h"
 #include "eval/ensemble.h"
 #include "eval/inspect.h"
+#include "network/weights.h"
 #include "tests/network_util.h"
 #include "tests/test_util.h"
 
@@ -29,7 +29,7 @@ using test::TemporaryFolder;
 using Rows = std::vector<std::vector<double>>;
 
 constexpr int kClasses = 6;
-const Geometry kInput = {1, 2, 3};
+const data::Geometry kInput = {1, 2, 3};
 
 // Six pixels, six classes: logit j is `slope` times pixel j, so a test chooses the outputs.
 std::string direct_cfg(int batch) {
@@ -38,11 +38,11 @@ std::string direct_cfg(int batch) {
          "[connected]\noutput=6\nactivation=linear\n[softmax]\n";
 }
 
-void make_direct(Network* network, float slope) {
+void make_direct(network::Network* network, float slope) {
   for (const auto& layer : network->blocks()) {
     for (const host::Block& block : layer) std::fill(block.value, block.value + block.count, 0.0f);
   }
-  for (const Parameter& parameter : network->parameters()) {
+  for (const graph::Parameter& parameter : network->parameters()) {
     if (parameter.name != std::string("weights")) continue;
     if (parameter.layer == 0) parameter.value[4] = 1;
     if (parameter.layer == 1) {
@@ -60,7 +60,7 @@ MemorySet set_of(const std::vector<std::vector<int>>& pixels, const std::vector<
 // What the network must say, in double precision.
 Rows outputs_of(const MemorySet& set, double slope) {
   Rows rows;
-  for (const Image& image : set.images) {
+  for (const data::Image& image : set.images) {
     std::vector<double> f;
     double sum = 0;
     for (const uint8_t byte : image.planes) f.push_back(std::exp(slope * byte / 255.0));
@@ -80,8 +80,8 @@ std::vector<int> order_of(const std::vector<double>& scores) {
   return order;
 }
 
-Accuracy accuracy_of(const Rows& rows, const MemorySet& set, int k) {
-  Accuracy accuracy;
+eval::Accuracy accuracy_of(const Rows& rows, const MemorySet& set, int k) {
+  eval::Accuracy accuracy;
   accuracy.k = k;
   accuracy.images = set.size();
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -95,7 +95,7 @@ Accuracy accuracy_of(const Rows& rows, const MemorySet& set, int k) {
   return accuracy;
 }
 
-void expect_equal(const Accuracy& found, const Accuracy& wanted) {
+void expect_equal(const eval::Accuracy& found, const eval::Accuracy& wanted) {
   EXPECT_EQ(found.images, wanted.images);
   EXPECT_EQ(found.k, wanted.k);
   EXPECT_EQ(found.top1_count, wanted.top1_count);
@@ -124,19 +124,19 @@ TEST(Accuracy, RanksGiveTiesToTheLowerIndex) {
   const std::vector<float> scores = {0.1f, 0.4f, 0.1f, 0.4f, 0.0f};
   const std::vector<int> wanted = {2, 0, 3, 1, 4};
   for (int label = 0; label < 5; ++label) {
-    EXPECT_EQ(rank_of(scores.data(), 5, label), wanted[static_cast<size_t>(label)]) << label;
+    EXPECT_EQ(eval::rank_of(scores.data(), 5, label), wanted[static_cast<size_t>(label)]) << label;
   }
   const std::vector<double> equal(7, 0.25);
-  for (int label = 0; label < 7; ++label) EXPECT_EQ(rank_of(equal.data(), 7, label), label);
+  for (int label = 0; label < 7; ++label) EXPECT_EQ(eval::rank_of(equal.data(), 7, label), label);
 }
 
 TEST(Accuracy, CountsACraftedSetForAnyBatch) {
   const MemorySet set = crafted();
   for (const int batch : {1, 3, 4, 10, 16}) {
-    Network network(config_of(direct_cfg(batch)));
+    network::Network network(config_of(direct_cfg(batch)));
     make_direct(&network, 8);
     for (const int k : {1, 2, 5}) {
-      const Accuracy found = evaluate(&network, set, k, 1, "test");
+      const eval::Accuracy found = eval::evaluate(&network, set, k, 1, "test");
       expect_equal(found, accuracy_of(outputs_of(set, 8), set, k));
       EXPECT_EQ(found.images, 10);
       // By hand: right are images 0, 1, 3 (a tie), 6 (a tie) and 9.
@@ -147,11 +147,11 @@ TEST(Accuracy, CountsACraftedSetForAnyBatch) {
 
 TEST(Accuracy, SinkSeesEveryImageOnceInOrder) {
   const MemorySet set = crafted();
-  Network network(config_of(direct_cfg(4)));
+  network::Network network(config_of(direct_cfg(4)));
   make_direct(&network, 8);
   const Rows wanted = outputs_of(set, 8);
   int64_t next = 0;
-  evaluate(&network, set, 5, 2, "test", [&](const Batch& batch, const Pass&) {
+  eval::evaluate(&network, set, 5, 2, "test", [&](const data::Batch& batch, const graph::Pass&) {
     const float* probabilities = network.probabilities();
     for (int b = 0; b < batch.count; ++b, ++next) {
       EXPECT_EQ(batch.samples[static_cast<size_t>(b)], next);
@@ -165,38 +165,38 @@ TEST(Accuracy, SinkSeesEveryImageOnceInOrder) {
 
 TEST(Accuracy, LossIsTheCrossEntropyWhateverTheCost) {
   const MemorySet set = crafted();
-  Network plain(config_of(direct_cfg(4)));
+  network::Network plain(config_of(direct_cfg(4)));
   make_direct(&plain, 8);
-  const double wanted = evaluate(&plain, set, 5, 1, "test").loss;
+  const double wanted = eval::evaluate(&plain, set, 5, 1, "test").loss;
   for (const char* cost : {"[tsd]\neta=0.1\n", "[distill]\n", "[confidence_penalty]\nbeta=5\n"}) {
     std::string cfg = direct_cfg(4);
     cfg.replace(cfg.find("[softmax]\n"), std::string::npos, cost);
-    Network network(config_of(cfg));
+    network::Network network(config_of(cfg));
     make_direct(&network, 8);
-    EXPECT_EQ(evaluate(&network, set, 5, 1, "test").loss, wanted) << cost;
+    EXPECT_EQ(eval::evaluate(&network, set, 5, 1, "test").loss, wanted) << cost;
   }
 }
 
 // float32 probabilities of 0 must not make the loss infinite.
 TEST(Accuracy, LossIsFiniteForCertainMistakes) {
   const MemorySet set = set_of({{255, 0, 0, 0, 0, 0}}, {3});
-  Network network(config_of(direct_cfg(1)));
+  network::Network network(config_of(direct_cfg(1)));
   make_direct(&network, 1000);
-  EXPECT_NEAR(evaluate(&network, set, 5, 1, "test").loss, 1000, 1e-3);
+  EXPECT_NEAR(eval::evaluate(&network, set, 5, 1, "test").loss, 1000, 1e-3);
 }
 
 TEST(Accuracy, LineAndJsonGiveTheSameFigures) {
-  Accuracy accuracy;
+  eval::Accuracy accuracy;
   accuracy.images = 8;
   accuracy.k = 3;
   accuracy.top1_count = 3;
   accuracy.topk_count = 6;
   accuracy.loss = 1.25;
   EXPECT_EQ(accuracy.line(), "top1 0.3750 top3 0.7500 loss 1.2500 images 8");
-  EXPECT_EQ(accuracy_json(accuracy).dump(),
+  EXPECT_EQ(eval::accuracy_json(accuracy).dump(),
             "{\n  \"top1\": 0.375,\n  \"topk\": 0.75,\n  \"top3\": 0.75,\n  \"k\": 3,\n  \"loss\": 1.25,\n  "
             "\"images\": 8,\n  \"top1_count\": 3,\n  \"topk_count\": 6\n}");
-  EXPECT_EQ(Accuracy().top1(), 0);
+  EXPECT_EQ(eval::Accuracy().top1(), 0);
 }
 
 // ---- ensemble ----
@@ -207,26 +207,26 @@ class Ensemble : public testing::Test {
     for (const float slope : {8.0f, 1.0f, -3.0f}) {
       make_direct(&network_, slope);
       paths_.push_back(folder_.file("m" + std::to_string(paths_.size()) + ".weights"));
-      save_weights(paths_.back(), network_, 0);
+      network::save_weights(paths_.back(), network_, 0);
     }
   }
   TemporaryFolder folder_;
   MemorySet set_;
-  Network network_;
+  network::Network network_;
   std::vector<std::string> paths_;
 };
 
 TEST_F(Ensemble, OfTheSameWeightsEqualsTheMember) {
-  const EnsembleResult result = evaluate_ensemble(&network_, {paths_[1], paths_[1], paths_[1]}, set_, 3, 2);
+  const eval::EnsembleResult result = eval::evaluate_ensemble(&network_, {paths_[1], paths_[1], paths_[1]}, set_, 3, 2);
   ASSERT_EQ(result.members.size(), 3U);
-  for (const Accuracy& member : result.members) {
+  for (const eval::Accuracy& member : result.members) {
     expect_equal(member, accuracy_of(outputs_of(set_, 1), set_, 3));
     expect_equal(result.ensemble, member);
   }
 }
 
 TEST_F(Ensemble, IsTheMeanOfTheProbabilities) {
-  const EnsembleResult result = evaluate_ensemble(&network_, paths_, set_, 2, 1);
+  const eval::EnsembleResult result = eval::evaluate_ensemble(&network_, paths_, set_, 2, 1);
   Rows mean = outputs_of(set_, 8);
   const Rows second = outputs_of(set_, 1), third = outputs_of(set_, -3);
   for (size_t i = 0; i < mean.size(); ++i) {
@@ -237,12 +237,12 @@ TEST_F(Ensemble, IsTheMeanOfTheProbabilities) {
   expect_equal(result.members[0], accuracy_of(outputs_of(set_, 8), set_, 2));
   expect_equal(result.members[2], accuracy_of(outputs_of(set_, -3), set_, 2));
   // The control: the mean differs from every member.
-  for (const Accuracy& member : result.members) EXPECT_GT(std::fabs(member.loss - result.ensemble.loss), 1e-2);
+  for (const eval::Accuracy& member : result.members) EXPECT_GT(std::fabs(member.loss - result.ensemble.loss), 1e-2);
 }
 
 TEST_F(Ensemble, RefusesWeightsOfAnotherNetwork) {
   const std::string bad = folder_.write("bad.weights", std::string(40, '\0'));
-  test::expect_error([&] { evaluate_ensemble(&network_, {paths_[0], bad}, set_, 2, 1); }, {"bad.weights"});
+  test::expect_error([&] { eval::evaluate_ensemble(&network_, {paths_[0], bad}, set_, 2, 1); }, {"bad.weights"});
 }
 
 // ---- inspect ----
@@ -318,9 +318,9 @@ TEST(Inspect, EqualsADirectComputation) {
   const MemorySet set = crafted();
   const std::vector<int> superclass_of = {0, 0, 0, 1, 1, 1};
   for (const float slope : {8.0f, 1.0f, 20.0f}) {
-    Network network(config_of(direct_cfg(4)));
+    network::Network network(config_of(direct_cfg(4)));
     make_direct(&network, slope);
-    const Inspection found = inspect(&network, set, {superclass_of, 5, 1});
+    const eval::Inspection found = eval::inspect(&network, set, {superclass_of, 5, 1});
     const Direct wanted = inspect_directly(outputs_of(set, slope), set, superclass_of, 5);
     expect_equal(found.accuracy, accuracy_of(outputs_of(set, slope), set, 5));
     EXPECT_NEAR(found.mean_primary, wanted.primary, 1e-6);
@@ -339,16 +339,16 @@ TEST(Inspect, EqualsADirectComputation) {
     EXPECT_NE(found.dist_between, found.dist_within);
     int64_t images = 0;
     ASSERT_EQ(found.bins.size(), 15U);
-    for (const Inspection::Bin& bin : found.bins) images += bin.images;
+    for (const eval::Inspection::Bin& bin : found.bins) images += bin.images;
     EXPECT_EQ(images, 10);
   }
 }
 
 TEST(Inspect, CertainAndRightIsPerfectlyCalibrated) {
   const MemorySet set = set_of({{255, 0, 0, 0, 0, 0}, {0, 255, 0, 0, 0, 0}}, {0, 1});
-  Network network(config_of(direct_cfg(2)));
+  network::Network network(config_of(direct_cfg(2)));
   make_direct(&network, 500);
-  const Inspection found = inspect(&network, set, {{0, 1, 2, 3, 4, 5}, 5, 1});
+  const eval::Inspection found = eval::inspect(&network, set, {{0, 1, 2, 3, 4, 5}, 5, 1});
   EXPECT_EQ(found.mean_primary, 1);
   EXPECT_EQ(found.mean_rank_2_k, 0);
   EXPECT_EQ(found.entropy, 0);
@@ -362,9 +362,9 @@ TEST(Inspect, CertainAndRightIsPerfectlyCalibrated) {
 
 TEST(Inspect, WithoutSuperclassesTheirMeasuresAreUnknown) {
   const MemorySet set = crafted();
-  Network network(config_of(direct_cfg(4)));
+  network::Network network(config_of(direct_cfg(4)));
   make_direct(&network, 8);
-  const Inspection found = inspect(&network, set, {{}, 5, 1});
+  const eval::Inspection found = eval::inspect(&network, set, {{}, 5, 1});
   EXPECT_TRUE(std::isnan(found.dist_between));
   EXPECT_TRUE(std::isnan(found.dist_within));
   EXPECT_TRUE(std::isnan(found.inside_superclass));
@@ -373,12 +373,12 @@ TEST(Inspect, WithoutSuperclassesTheirMeasuresAreUnknown) {
 
 TEST(Inspect, RanksAreAsManyAsThereAreClasses) {
   const MemorySet set = crafted();
-  Network network(config_of(direct_cfg(4)));
+  network::Network network(config_of(direct_cfg(4)));
   make_direct(&network, 8);
-  const Inspection all = inspect(&network, set, {{}, 50, 1});
+  const eval::Inspection all = eval::inspect(&network, set, {{}, 50, 1});
   ASSERT_EQ(all.mean_by_rank.size(), 6U);
   EXPECT_NEAR(std::accumulate(all.mean_by_rank.begin(), all.mean_by_rank.end(), 0.0), 1, 1e-6);
-  EXPECT_EQ(inspect(&network, set, {{}, 1, 1}).mean_by_rank.size(), 2U);
+  EXPECT_EQ(eval::inspect(&network, set, {{}, 1, 1}).mean_by_rank.size(), 2U);
 }
 
 // The share of equal top classes and the mean of sum t (log t - log f), from the outputs in double precision.
@@ -397,11 +397,11 @@ std::pair<double, double> agreement_of(const Rows& student, const Rows& teacher)
 TEST(Inspect, ComparesWithATeacher) {
   const MemorySet set = crafted();
   // 10 images in batches of 4: the last is not whole.
-  Network network(config_of(direct_cfg(4))), teacher(config_of(direct_cfg(4)));
+  network::Network network(config_of(direct_cfg(4))), teacher(config_of(direct_cfg(4)));
   for (const auto& [slope, its_slope] : {std::pair(8.0f, 1.0f), std::pair(1.0f, 8.0f), std::pair(8.0f, -3.0f)}) {
     make_direct(&network, slope);
     make_direct(&teacher, its_slope);
-    const Inspection found = inspect(&network, set, {{}, 5, 1, &teacher});
+    const eval::Inspection found = eval::inspect(&network, set, {{}, 5, 1, &teacher});
     const auto [agreed, divergence] = agreement_of(outputs_of(set, slope), outputs_of(set, its_slope));
     EXPECT_NEAR(found.teacher_agreement, agreed, 1e-12);
     EXPECT_NEAR(found.teacher_kl, divergence, 1e-5 * divergence);
@@ -409,25 +409,25 @@ TEST(Inspect, ComparesWithATeacher) {
     // With opposite slopes the two agree where all pixels are equal, and nowhere else.
     EXPECT_EQ(found.teacher_agreement, its_slope < 0 ? 0.2 : 1.0);
     // The other figures are the network's own.
-    EXPECT_EQ(found.accuracy.loss, inspect(&network, set, {{}, 5, 1}).accuracy.loss);
+    EXPECT_EQ(found.accuracy.loss, eval::inspect(&network, set, {{}, 5, 1}).accuracy.loss);
   }
 }
 
 TEST(Inspect, ATeacherWithTheSameWeightsAgreesInAll) {
   const MemorySet set = crafted();
-  Network network(config_of(direct_cfg(3))), teacher(config_of(direct_cfg(3)));
+  network::Network network(config_of(direct_cfg(3))), teacher(config_of(direct_cfg(3)));
   make_direct(&network, 8);
   make_direct(&teacher, 8);
-  const Inspection found = inspect(&network, set, {{}, 5, 1, &teacher});
+  const eval::Inspection found = eval::inspect(&network, set, {{}, 5, 1, &teacher});
   EXPECT_EQ(found.teacher_agreement, 1);
   EXPECT_EQ(found.teacher_kl, 0);
 }
 
 TEST(Inspect, WithoutATeacherNothingIsSaidAboutOne) {
   const MemorySet set = crafted();
-  Network network(config_of(direct_cfg(4)));
+  network::Network network(config_of(direct_cfg(4)));
   make_direct(&network, 8);
-  const Inspection found = inspect(&network, set, {{}, 5, 1});
+  const eval::Inspection found = eval::inspect(&network, set, {{}, 5, 1});
   EXPECT_TRUE(std::isnan(found.teacher_agreement));
   EXPECT_TRUE(std::isnan(found.teacher_kl));
 }
@@ -435,10 +435,10 @@ TEST(Inspect, WithoutATeacherNothingIsSaidAboutOne) {
 // float32 probabilities of 0 must not make the divergence infinite.
 TEST(Inspect, DivergenceIsFiniteForCertainNetworks) {
   const MemorySet set = set_of({{255, 0, 0, 0, 0, 0}}, {0});
-  Network network(config_of(direct_cfg(1))), teacher(config_of(direct_cfg(1)));
+  network::Network network(config_of(direct_cfg(1))), teacher(config_of(direct_cfg(1)));
   make_direct(&network, 1000);
   make_direct(&teacher, -1000);
-  EXPECT_NEAR(inspect(&network, set, {{}, 5, 1, &teacher}).teacher_kl, 1000 - std::log(5.0), 1e-2);
+  EXPECT_NEAR(eval::inspect(&network, set, {{}, 5, 1, &teacher}).teacher_kl, 1000 - std::log(5.0), 1e-2);
 }
 
 // ---- the first classes ----
@@ -446,9 +446,9 @@ TEST(Inspect, DivergenceIsFiniteForCertainNetworks) {
 TEST(TopClasses, FollowTheRanks) {
   const std::vector<float> scores = {0.1f, 0.4f, 0.1f, 0.4f, 0.0f};
   for (int k = 0; k <= 7; ++k) {
-    const std::vector<int> top = top_classes(scores.data(), 5, k);
+    const std::vector<int> top = eval::top_classes(scores.data(), 5, k);
     ASSERT_EQ(top.size(), static_cast<size_t>(std::min(k, 5)));
-    for (size_t r = 0; r < top.size(); ++r) EXPECT_EQ(rank_of(scores.data(), 5, top[r]), static_cast<int>(r));
+    for (size_t r = 0; r < top.size(); ++r) EXPECT_EQ(eval::rank_of(scores.data(), 5, top[r]), static_cast<int>(r));
   }
 }
 

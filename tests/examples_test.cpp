@@ -14,7 +14,7 @@ namespace dng::test {
 namespace {
 
 std::vector<int64_t> chosen(const std::vector<int>& labels, int classes, int64_t count) {
-  return choose_examples(MemorySet({1, 1, 1}, labels, 1), classes, count);
+  return eval::choose_examples(MemorySet({1, 1, 1}, labels, 1), classes, count);
 }
 
 using Indices = std::vector<int64_t>;
@@ -39,21 +39,21 @@ TEST(Examples, ClassesWithoutImagesAreLeftOut) {
 
 TEST(Examples, PicturesAreWhatTheNetworkSeesBeforeMeanAndStd) {
   for (const int channels : {1, 3}) {
-    const Geometry shape = {channels, 5, 4};
+    const data::Geometry shape = {channels, 5, 4};
     MemorySet set(shape, {1, 0, 1}, 7);
     const std::string stats = channels == 1 ? "mean=0.5\nstd=0.2\n" : "mean=0.5,0.4,0.3\nstd=0.2,0.3,0.1\n";
-    const NetworkConfig config = config_of(net_text(2, shape, stats) +
-                                           "[convolutional]\nfilters=2\nsize=1\nactivation=linear\n"
-                                           "[connected]\noutput=3\nactivation=linear\n[softmax]\n");
-    Examples examples(set, 2, 2, 2);
-    Batch batch;
+    const graph::NetworkConfig config = config_of(net_text(2, shape, stats) +
+                                                  "[convolutional]\nfilters=2\nsize=1\nactivation=linear\n"
+                                                  "[connected]\noutput=3\nactivation=linear\n[softmax]\n");
+    eval::Examples examples(set, 2, 2, 2);
+    data::Batch batch;
     batch.count = 3;
     batch.labels = {1, 0, 1};
     batch.samples = {0, 1, 2};
     const std::vector<float> probabilities = {0.25f, 0.75f, 0.625f, 0.375f, 0.5f, 0.5f};
     examples.see(batch, probabilities.data());
     const TemporaryFolder folder;
-    DataFile names = data_with_classes(2);
+    data::DataFile names = data_with_classes(2);
     names.display_names = {"zero", "o\"ne"};
     examples.write(folder.path(), names, config, Json::object().set("set", Json::text("valid")));
     // Image 1 is the first of class 0, image 0 that of class 1.
@@ -108,8 +108,8 @@ TEST(Examples, PicturesAreWhatTheNetworkSeesBeforeMeanAndStd) {
       const std::string path = folder.file(i == 0 ? "000000.png" : "000001.png");
       // The colour type of the PNG: 0 grey, 2 RGB.
       EXPECT_EQ(read_file(path, "the picture")[25], channels == 1 ? 0 : 2);
-      Image found;
-      decode_image_file(path, &found);
+      data::Image found;
+      data::decode_image_file(path, &found);
       ASSERT_EQ(found.planes.size(), 3 * 20U);
       for (size_t p = 0; p < found.planes.size(); ++p) {
         EXPECT_EQ(found.planes[p], set.images[i].planes[channels == 1 ? p % 20 : p]);

@@ -17,28 +17,28 @@
 namespace dng::test {
 namespace {
 
-const Geometry kImage = {3, 10, 10};
+const data::Geometry kImage = {3, 10, 10};
 const std::string kSoftmax = "[softmax]\n";
 
-NetworkSettings watching(int layer, bool reference = false) {
-  NetworkSettings settings = NetworkSettings::evaluation();
+network::NetworkSettings watching(int layer, bool reference = false) {
+  network::NetworkSettings settings = network::NetworkSettings::evaluation();
   settings.watched_layer = layer;
   settings.reference = reference;
   return settings;
 }
 
 // Statistics as after some training; fresh ones are zero.
-void settle_statistics(Network* network) {
+void settle_statistics(network::Network* network) {
   start_from(5, network);
-  const NetworkConfig& config = network->config();
+  const graph::NetworkConfig& config = network->config();
   for (int64_t step = 0; step < 3; ++step) {
     const RandomBatch batch(config, static_cast<uint64_t>(step));
-    Pass pass = batch.pass(true, step);
+    graph::Pass pass = batch.pass(true, step);
     network->forward(&pass);
   }
 }
 
-void copy_numbers(const Network& from, Network* to) {
+void copy_numbers(const network::Network& from, network::Network* to) {
   for (size_t layer = 0; layer < from.blocks().size(); ++layer) {
     for (size_t b = 0; b < from.blocks()[layer].size(); ++b) {
       const host::Block &source = from.blocks()[layer][b], &target = to->blocks()[layer][b];
@@ -51,12 +51,13 @@ struct Outputs {
   std::vector<double> watched, logits;
 };
 
-Outputs look(const NetworkConfig& config, const Network& trained, const NetworkSettings& settings) {
-  Network network(config, settings);
+Outputs look(const graph::NetworkConfig& config, const network::Network& trained,
+             const network::NetworkSettings& settings) {
+  network::Network network(config, settings);
   copy_numbers(trained, &network);
   network.freeze();
   const RandomBatch batch(config, 9);
-  Pass pass = batch.pass(false);
+  graph::Pass pass = batch.pass(false);
   network.forward(&pass);
   const size_t size = config.layers[static_cast<size_t>(settings.watched_layer)].out.size();
   const auto images = static_cast<size_t>(config.mini_batch);
@@ -105,8 +106,8 @@ std::vector<Sample> samples() {
 class WatchedLayerTest : public testing::TestWithParam<Sample> {};
 
 TEST_P(WatchedLayerTest, IsWhatThePlainWayGives) {
-  const NetworkConfig config = config_of(net_text(8, kImage) + GetParam().layers);
-  Network trained(config);
+  const graph::NetworkConfig config = config_of(net_text(8, kImage) + GetParam().layers);
+  network::Network trained(config);
   settle_statistics(&trained);
   double moved = 0;
   std::vector<double> before;
@@ -129,11 +130,11 @@ TEST(WatchedLayer, IsWhatTheFormulasGive) {
                              c(16, 3, 1, "linear", false, "") + shortcut(-2, "relu") + c(13, 1, 1, "leaky", false, "") +
                              route("-1,-2") + route("-1") + c(20, 3, 2, "linear", false, "") + activation_text("tanh") +
                              head() + kSoftmax;
-  const NetworkConfig config = config_of(net_text(8, kImage) + layers);
-  Network start(config);
+  const graph::NetworkConfig config = config_of(net_text(8, kImage) + layers);
+  network::Network start(config);
   start_from(5, &start);
   std::vector<double> parameters;
-  for (const Parameter& p : start.parameters()) parameters.insert(parameters.end(), p.value, p.value + p.count);
+  for (const graph::Parameter& p : start.parameters()) parameters.insert(parameters.end(), p.value, p.value + p.count);
   const RandomBatch batch(config, 9);
   ReferenceNetwork reference(config);
   reference.loss(parameters, {{batch.images.begin(), batch.images.end()}, batch.labels, {}});
@@ -144,14 +145,14 @@ TEST(WatchedLayer, IsWhatTheFormulasGive) {
 }
 
 TEST_P(WatchedLayerTest, LastConnectedMakesTheLogitsOfTheFeatures) {
-  const NetworkConfig config = config_of(net_text(8, kImage) + GetParam().layers);
-  Network trained(config);
+  const graph::NetworkConfig config = config_of(net_text(8, kImage) + GetParam().layers);
+  network::Network trained(config);
   settle_statistics(&trained);
-  const int layer = default_feature_layer(config);
+  const int layer = eval::default_feature_layer(config);
   EXPECT_EQ(config.layers[static_cast<size_t>(layer)].op->section, "avgpool");
   const Outputs found = look(config, trained, watching(layer));
   const float *weights = nullptr, *biases = nullptr;
-  for (const Parameter& p : trained.parameters()) {
+  for (const graph::Parameter& p : trained.parameters()) {
     if (p.layer != layer + 1) continue;
     (p.name == std::string("weights") ? weights : biases) = p.value;
   }
@@ -177,14 +178,14 @@ INSTANTIATE_TEST_SUITE_P(, WatchedLayerTest, testing::ValuesIn(samples()),
 TEST(Features, FileHasARecordForEveryImageInOrder) {
   // 11 images: the last batch of 4 is not whole. Labels the network has no outputs for.
   const MemorySet set({1, 4, 4}, {0, 1, 2, 300, 4, 5, 6, 7, 8, 9, 10}, 3);
-  const NetworkConfig config = config_of(net_text(4, {1, 4, 4}) + convolution(3, 3, 1, "relu") +
-                                         "[avgpool]\n[connected]\noutput=2\nactivation=linear\n" + kSoftmax);
-  Network network(config, watching(1));
+  const graph::NetworkConfig config = config_of(net_text(4, {1, 4, 4}) + convolution(3, 3, 1, "relu") +
+                                                "[avgpool]\n[connected]\noutput=2\nactivation=linear\n" + kSoftmax);
+  network::Network network(config, watching(1));
   start_from(5, &network);
   network.freeze();
   const TemporaryFolder folder;
   const std::string path = folder.file("f.npy");
-  write_features(path, &network, 3, set, 2);
+  eval::write_features(path, &network, 3, set, 2);
   const std::string bytes = read_file(path, "the features");
   ASSERT_EQ(bytes.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
   const size_t length = static_cast<unsigned char>(bytes[8]) + 256 * static_cast<size_t>(bytes[9]), start = 10 + length;
@@ -202,8 +203,8 @@ TEST(Features, FileHasARecordForEveryImageInOrder) {
     EXPECT_EQ(label, set.label(static_cast<int64_t>(i)));
     // Alone in a batch of its own.
     std::vector<float> input(4 * config.input.size());
-    prepare_for_evaluation(set.images[i], config.augmentation(), config.input, input.data());
-    Pass pass;
+    data::prepare_for_evaluation(set.images[i], config.augmentation(), config.input, input.data());
+    graph::Pass pass;
     pass.input = input.data();
     pass.count = 1;
     network.forward(&pass);
@@ -213,10 +214,10 @@ TEST(Features, FileHasARecordForEveryImageInOrder) {
 
 TEST(Features, DefaultLayerNeedsAConnectedOne) {
   const std::string head = "[convolutional]\nfilters=2\nsize=1\nactivation=linear\n[avgpool]\n";
-  expect_error([&] { default_feature_layer(config_of(net_text(2, kImage) + head + kSoftmax)); },
+  expect_error([&] { eval::default_feature_layer(config_of(net_text(2, kImage) + head + kSoftmax)); },
                {"no [connected]", "-layer N"});
   const std::string two = "[connected]\noutput=5\nactivation=relu\n[connected]\noutput=2\nactivation=linear\n";
-  EXPECT_EQ(default_feature_layer(config_of(net_text(2, kImage) + head + two + kSoftmax)), 2);
+  EXPECT_EQ(eval::default_feature_layer(config_of(net_text(2, kImage) + head + two + kSoftmax)), 2);
 }
 
 }  // namespace

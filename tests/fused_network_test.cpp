@@ -14,7 +14,7 @@
 #include <memory>
 
 #include "base/file.h"
-#include "engine/cpu/scratch.h"
+#include "cpu/scratch.h"
 #include "tests/twin_networks.h"
 
 namespace dng::test {
@@ -24,30 +24,30 @@ namespace {
 void spoil_scratch() {
 #pragma omp parallel
   {
-    const ScratchFrame frame(&thread_scratch());
+    const cpu::ScratchFrame frame(&cpu::thread_scratch());
     constexpr size_t kCount = 4096;
     for (int i = 0; i < 512; ++i) {
-      std::fill_n(thread_scratch().take(kCount), kCount, std::numeric_limits<float>::quiet_NaN());
+      std::fill_n(cpu::thread_scratch().take(kCount), kCount, std::numeric_limits<float>::quiet_NaN());
     }
   }
 }
 
 // Between passes, the memory of training holds what an earlier one left; finite numbers, here of no meaning.
-void spoil_memory(Network* network) {
+void spoil_memory(network::Network* network) {
   for (int i = 0; i < network->size(); ++i) {
-    const Node& node = network->node(i);
-    if (node.bypassed || dynamic_cast<const HostKernel*>(node.kernel.get()) != nullptr) continue;
+    const cpu::Node& node = network->node(i);
+    if (node.bypassed || dynamic_cast<const cpu::HostKernel*>(node.kernel.get()) != nullptr) continue;
     const auto batch = static_cast<size_t>(node.batch);
     for (float* memory : {node.output, node.delta}) {
       if (memory != nullptr) std::fill_n(memory, batch * node.out_size(), 1000.0f);
     }
-    if (node.kept != nullptr) std::fill_n(node.kept, batch * node.kernel->role(node).kept, 1000.0f);
+    if (node.saved != nullptr) std::fill_n(node.saved, batch * node.kernel->role(node).saved, 1000.0f);
   }
 }
 
 class FusedNetworkTest : public testing::TestWithParam<Sample> {};
 
-void copy_numbers(const Network& from, Network* to) {
+void copy_numbers(const network::Network& from, network::Network* to) {
   for (size_t layer = 0; layer < from.blocks().size(); ++layer) {
     for (size_t i = 0; i < from.blocks()[layer].size(); ++i) {
       const host::Block& block = from.blocks()[layer][i];
@@ -79,7 +79,7 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
   // The rolling statistics are then the batch's.
   train_once(batch, 0, &twins.fast);
   train_once(batch, 0, &twins.plain);
-  Network lean(config_of(sample.text()), NetworkSettings::evaluation());
+  network::Network lean(config_of(sample.text()), network::NetworkSettings::evaluation());
   copy_numbers(twins.fast, &lean);
   double worst = 0;
   const RandomBatch other(twins.fast.config(), 2);
@@ -101,12 +101,12 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
   }
   RecordProperty("error", format("%.2e", worst));
   // The negative control: the biases of the last layer but one that has any, a little off.
-  std::vector<Parameter> biases;
-  for (const Parameter& p : twins.fast.parameters()) {
+  std::vector<graph::Parameter> biases;
+  for (const graph::Parameter& p : twins.fast.parameters()) {
     if (std::string(p.name) == "biases") biases.push_back(p);
   }
   ASSERT_GE(biases.size(), 2U);
-  const Parameter& moved = biases[biases.size() - 2];
+  const graph::Parameter& moved = biases[biases.size() - 2];
   for (int64_t i = 0; i < moved.count; ++i) moved.value[i] += 0.05f;
   const std::vector<float> expected = evaluated(batch, 1, &twins.plain), found = evaluated(batch, 1, &twins.fast);
   EXPECT_GT(error_between(found.data(), expected.data(), static_cast<int64_t>(expected.size())), 5 * kOutput);
@@ -115,11 +115,11 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
 // The first layers of large images take a part of a piece at a time; what later ones read of them has to be there for
 // the whole piece: directly, by a shortcut, and where it lies in the memory of a join.
 TEST(LargeImagesTest, EvaluationsInParts) {
-  const Geometry input{3, 128, 128};
+  const data::Geometry input{3, 128, 128};
   const std::string layers = convolution(16, 3, 1, "relu", true) + convolution(16, 3, 1, "leaky", true) +
                              convolution(16, 3, 2, "linear", true) + convolution(16, 3, 1, "relu", true) +
                              shortcut(-2) + route("-1,-3") + convolution(24, 3, 2, "relu", true) + head() + kSoftmax;
-  Network parts(config_of(net_text(16, input) + layers)), one(config_of(net_text(1, input) + layers));
+  network::Network parts(config_of(net_text(16, input) + layers)), one(config_of(net_text(1, input) + layers));
   ASSERT_LT(parts.node(2).inference_piece, parts.node(3).inference_piece) << "a layer is read across the border";
   start_from(1, &parts);
   const RandomBatch batch(parts.config(), 1);
@@ -140,8 +140,8 @@ TEST(LargeImagesTest, EvaluationsInParts) {
 TEST_P(FusedNetworkTest, TwentyStepsStayTogether) {
   const Sample& sample = GetParam();
   Twins twins(sample.text());
-  const auto run = [&](Network* network) {
-    Sgd sgd(&network->parameters(), {0.9, 1e-4, false});
+  const auto run = [&](network::Network* network) {
+    train::Sgd sgd(&network->parameters(), {0.9, 1e-4, false});
     std::vector<double> losses;
     for (int step = 0; step < kSteps; ++step) {
       const RandomBatch batch(network->config(), 10 + static_cast<uint64_t>(step % 4));
@@ -181,7 +181,7 @@ TEST_P(FusedNetworkTest, AMistakeWouldBeFound) {
   }
   for (size_t i = 0; i < twins.fast.parameters().size(); i += 1 + twins.fast.parameters().size() / 5) {
     twins.start();
-    const Parameter& p = twins.fast.parameters()[i];
+    const graph::Parameter& p = twins.fast.parameters()[i];
     SCOPED_TRACE(format("layer %d, %s", p.layer, p.name));
     train_once(batch, 0, &twins.plain);
     train_once(batch, 0, &twins.fast);
@@ -226,7 +226,7 @@ class Composer {
     if (host_ && random_.below(8) == 0) return "loggy";
     return names[random_.below(4)];
   }
-  void add(const std::string& section, const Geometry& shape) {
+  void add(const std::string& section, const data::Geometry& shape) {
     text_ += section;
     if (shapes_.size() + 1 == frozen_) text_ += "stopbackward=1\n";
     shape_ = shape;
@@ -250,20 +250,21 @@ class Composer {
     return found;
   }
   void add_layer() {
-    const Geometry now = shape_;
-    const auto same_space = [&](const Geometry& s) { return s.height == now.height && s.width == now.width; };
+    const data::Geometry now = shape_;
+    const auto same_space = [&](const data::Geometry& s) { return s.height == now.height && s.width == now.width; };
     switch (random_.below(16)) {
       case 0:
       case 1:
       case 2:
         return add(
-            shortcut(pick(earlier([&](const Geometry& s) { return same_space(s) && s.channels == now.channels; })),
-                     activation()),
+            shortcut(
+                pick(earlier([&](const data::Geometry& s) { return same_space(s) && s.channels == now.channels; })),
+                activation()),
             now);
       case 3:
       case 4:
       case 5: {
-        Geometry joined{0, now.height, now.width};
+        data::Geometry joined{0, now.height, now.width};
         std::string list;
         // Often a join goes on with what an earlier one has, as dense blocks do.
         std::vector<size_t> longer;
@@ -313,9 +314,9 @@ class Composer {
   CounterRandom random_;
   bool kinks_, host_ = false;
   size_t frozen_ = 0;  // so many layers stand still
-  Geometry input_, shape_;
-  std::vector<Geometry> shapes_;
-  std::vector<std::pair<std::string, Geometry>> joins_;  // what each names, and its output
+  data::Geometry input_, shape_;
+  std::vector<data::Geometry> shapes_;
+  std::vector<std::pair<std::string, data::Geometry>> joins_;  // what each names, and its output
   std::string text_;
 };
 
@@ -326,7 +327,7 @@ TEST_P(RandomNetworkTest, TwoStepsAreThePlainOnes) {
   const Sample sample = Composer(static_cast<uint64_t>(number), number % 5 == 0).compose("random");
   SCOPED_TRACE(sample.text());
   Twins twins(sample.text());
-  Sgd fast(&twins.fast.parameters(), {0.9, 1e-4, false}), plain(&twins.plain.parameters(), {0.9, 1e-4, false});
+  train::Sgd fast(&twins.fast.parameters(), {0.9, 1e-4, false}), plain(&twins.plain.parameters(), {0.9, 1e-4, false});
   double worst = 0;
   for (int step = 0; step < 2; ++step) {
     const RandomBatch batch(twins.fast.config(), static_cast<uint64_t>(step));

@@ -10,9 +10,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "engine/network.h"
-#include "engine/weights.h"
 #include "host/host.h"
+#include "layers/registry.h"
+#include "network/network.h"
+#include "network/weights.h"
 #include "tests/test_util.h"
 #include "train/sgd.h"
 #include "train/teacher.h"
@@ -73,20 +74,21 @@ Expected read_expected(const std::string& name) {
   return expected;
 }
 
-Batch read_batch() {
+data::Batch read_batch() {
   Reader reader(source_path("tests/golden/step_batch.bin"));
   reader.expect("DNGB");
-  Batch batch;
+  data::Batch batch;
   batch.count = reader.number<int32_t>();
   const int channels = reader.number<int32_t>(), height = reader.number<int32_t>(), width = reader.number<int32_t>();
   reader.number<int32_t>();
   batch.labels = reader.numbers<int>(static_cast<size_t>(batch.count));
-  batch.images = reader.numbers<float>(static_cast<size_t>(batch.count) * Geometry{channels, height, width}.size());
+  batch.images =
+      reader.numbers<float>(static_cast<size_t>(batch.count) * data::Geometry{channels, height, width}.size());
   EXPECT_TRUE(reader.done());
   return batch;
 }
 
-std::vector<double> values_of(const Network& network) {
+std::vector<double> values_of(const network::Network& network) {
   std::vector<double> values;
   for (const auto& layer : network.blocks()) {
     for (const host::Block& block : layer) values.insert(values.end(), block.value, block.value + block.count);
@@ -112,17 +114,17 @@ class GoldenStepTest : public testing::TestWithParam<const char*> {
     const std::string name = std::string("step_") + GetParam();
     expected_ = read_expected(name);
     batch_ = read_batch();
-    network_ = std::make_unique<Network>(read_network_config("tests/golden/" + name + ".cfg"));
+    network_ = std::make_unique<network::Network>(layers::read_network_config("tests/golden/" + name + ".cfg"));
     const std::string net = name.substr(0, name.find('_', 5));
-    load_weights("tests/golden/" + net + ".weights", network_.get());
+    network::load_weights("tests/golden/" + net + ".weights", network_.get());
     start_ = values_of(*network_);
-    const Options& cost = network_->config().cost().options;
-    if (!expected_.taught.empty()) teacher_ = std::make_unique<LiveTeacher>(cost, network_->config());
+    const cfg::Options& cost = network_->config().cost().options;
+    if (!expected_.taught.empty()) teacher_ = std::make_unique<train::LiveTeacher>(cost, network_->config());
   }
   void TearDown() override { std::filesystem::current_path(before_); }
 
-  Pass pass(bool training) {
-    Pass pass;
+  graph::Pass pass(bool training) {
+    graph::Pass pass;
     pass.training = training;
     pass.input = batch_.images.data();
     pass.count = batch_.count;
@@ -134,10 +136,10 @@ class GoldenStepTest : public testing::TestWithParam<const char*> {
 
   // The mean loss before the step.
   double step() {
-    const Options& net = network_->config().net;
-    Sgd sgd(&network_->parameters(), {net.real("momentum"), net.real("decay"), net.flag("nesterov")});
+    const cfg::Options& net = network_->config().net;
+    train::Sgd sgd(&network_->parameters(), {net.real("momentum"), net.real("decay"), net.flag("nesterov")});
     sgd.begin();
-    Pass p = pass(true);
+    graph::Pass p = pass(true);
     network_->forward(&p);
     output_.assign(network_->probabilities(), network_->probabilities() + expected_.output.size());
     network_->backward(&p);
@@ -173,9 +175,9 @@ class GoldenStepTest : public testing::TestWithParam<const char*> {
 
   std::filesystem::path before_;
   Expected expected_;
-  Batch batch_;
-  std::unique_ptr<Network> network_;
-  std::unique_ptr<LiveTeacher> teacher_;
+  data::Batch batch_;
+  std::unique_ptr<network::Network> network_;
+  std::unique_ptr<train::LiveTeacher> teacher_;
   std::vector<double> start_;
   std::vector<float> output_;
 };
@@ -189,7 +191,7 @@ TEST_P(GoldenStepTest, LossAndProbabilitiesBeforeTheStep) {
 }
 
 TEST_P(GoldenStepTest, ProbabilitiesInEvaluation) {
-  Pass p = pass(false);
+  graph::Pass p = pass(false);
   network_->forward(&p);
   EXPECT_LE(distance(network_->probabilities(), expected_.evaluated), 1e-5);
   // The two must not be told apart by rounding alone.

@@ -6,8 +6,9 @@
 #include <memory>
 #include <string>
 
-#include "engine/network.h"
 #include "gpu/open.h"
+#include "layers/gpu_kernels.h"
+#include "network/network.h"
 #include "tests/emulated_gpu.h"
 
 namespace dng::test {
@@ -19,12 +20,12 @@ inline std::shared_ptr<gpu::Gpu> gpu_of(GpuKind kind) {
   if (kind == GpuKind::kEmulated) return emulated_gpu();
   // Never closed: at the end of the process the driver may be gone before us.
   static std::string why;
-  static const auto* const device = new std::shared_ptr<gpu::Gpu>(gpu::open_first(&why));
+  static const auto* const device = new std::shared_ptr<gpu::Gpu>(gpu::open_first(layers::gpu_kernels(), &why));
   return *device;
 }
 
-inline NetworkSettings on(const std::shared_ptr<gpu::Gpu>& gpu, bool reference = false) {
-  NetworkSettings settings;
+inline network::NetworkSettings on(const std::shared_ptr<gpu::Gpu>& gpu, bool reference = false) {
+  network::NetworkSettings settings;
   settings.gpu = gpu;
   settings.reference = reference;
   return settings;

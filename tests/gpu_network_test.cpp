@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "gpu/network.h"
+#include "gpu/executor.h"
 #include "tests/gpu_devices.h"
 #include "tests/twin_networks.h"
 
@@ -45,7 +45,7 @@ class NetworkOnGpu : public GpuTest<kind>, public testing::WithParamInterface<Sa
 
   void the_same_bits_twice() {
     const Sample& sample = GetParam();
-    Network network(config_of(sample.text()), on(gpu_));
+    network::Network network(config_of(sample.text()), on(gpu_));
     const RandomBatch batch(network.config(), 1);
     std::vector<uint32_t> bits[2];
     for (std::vector<uint32_t>& its : bits) {
@@ -64,7 +64,7 @@ class NetworkOnGpu : public GpuTest<kind>, public testing::WithParamInterface<Sa
     // The rolling statistics are then the batch's.
     train_once(batch, 0, &twins.fast);
     train_once(batch, 0, &twins.plain);
-    Network lean(config_of(sample.text()), NetworkSettings::evaluation(false, gpu_));
+    network::Network lean(config_of(sample.text()), network::NetworkSettings::evaluation(false, gpu_));
     for (size_t layer = 0; layer < twins.fast.blocks().size(); ++layer) {
       for (size_t i = 0; i < twins.fast.blocks()[layer].size(); ++i) {
         const host::Block& from = twins.fast.blocks()[layer][i];
@@ -75,7 +75,7 @@ class NetworkOnGpu : public GpuTest<kind>, public testing::WithParamInterface<Sa
     lean.freeze();
     for (const int count : {batch.pass(false).count, 1}) {
       const std::vector<float> expected = evaluated(batch, count, &twins.plain);
-      for (Network* network : {&twins.fast, &lean}) {
+      for (network::Network* network : {&twins.fast, &lean}) {
         const std::vector<float> found = evaluated(batch, count, network);
         EXPECT_LE(error_between(found.data(), expected.data(), static_cast<int64_t>(found.size())), 3 * kOutput);
       }

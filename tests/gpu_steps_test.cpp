@@ -7,8 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "engine/weights.h"
-#include "gpu/network.h"
+#include "gpu/executor.h"
+#include "layers/registry.h"
+#include "network/weights.h"
 #include "tests/gpu_devices.h"
 #include "tests/twin_networks.h"
 #include "train/state.h"
@@ -17,7 +18,7 @@
 namespace dng::test {
 namespace {
 
-const Geometry kImage = {3, 8, 8};
+const data::Geometry kImage = {3, 8, 8};
 constexpr int kClasses = 7, kImages = 50;
 
 std::string net(const std::string& more, int batch = 8) {
@@ -39,18 +40,18 @@ MemorySet images(bool packed) {
 }
 
 struct Run {
-  Run(const NetworkConfig& config, const MemorySet& set, const NetworkSettings& settings, TeacherSource* teacher,
-      int64_t first = 0)
+  Run(const graph::NetworkConfig& config, const MemorySet& set, const network::NetworkSettings& settings,
+      train::TeacherSource* teacher, int64_t first = 0)
       : schedule(config.net, set.size(), config.batch), network(config, settings) {
     network.initialize(4);
-    StepsSettings s{set, &network, teacher, schedule};
+    train::StepsSettings s{set, &network, teacher, schedule};
     s.seed = 9;
     s.first = first;
     s.profile = &profile;
-    steps = make_steps(s);
+    steps = train::make_steps(s);
   }
-  std::vector<StepResult> run(int64_t first, int64_t count) {
-    std::vector<StepResult> results;
+  std::vector<train::StepResult> run(int64_t first, int64_t count) {
+    std::vector<train::StepResult> results;
     for (int64_t done = 0; done < count;) {
       const int64_t now = std::min(count - done, steps->most());
       steps->run(first + done, now, &results);
@@ -60,10 +61,10 @@ struct Run {
     return results;
   }
 
-  Schedule schedule;
-  Network network;
-  Profile profile;
-  std::unique_ptr<Steps> steps;
+  train::Schedule schedule;
+  network::Network network;
+  train::Profile profile;
+  std::unique_ptr<train::Steps> steps;
 };
 
 // The largest relative difference between the losses of `count` updates on the GPU and those of `cpus` on the CPU.
@@ -71,7 +72,7 @@ double difference(const std::shared_ptr<gpu::Gpu>& gpu, const std::string& text,
                   int64_t count) {
   const MemorySet set = images(packed);
   Run ours(config_of(text), set, on(gpu), nullptr), cpu(config_of(cpus), set, {}, nullptr);
-  const std::vector<StepResult> found = ours.run(0, count), expected = cpu.run(0, count);
+  const std::vector<train::StepResult> found = ours.run(0, count), expected = cpu.run(0, count);
   EXPECT_EQ(found.size(), expected.size());
   double worst = 0;
   for (size_t i = 0; i < found.size(); ++i) {
@@ -128,15 +129,16 @@ DNG_GPU_TEST(Steps, CostsThatChangeWithTheEpoch) {
 
 // In float the images on the device are the host's, bit for bit.
 DNG_GPU_TEST(Steps, ImagesAndLabelsAreTheHosts) {
-  const NetworkConfig config = config_of(net("pad=2\nmirror=1\nmean=0.4,0.5,0.6\nstd=0.2,0.3,0.25\n") + layers());
+  const graph::NetworkConfig config =
+      config_of(net("pad=2\nmirror=1\nmean=0.4,0.5,0.6\nstd=0.2,0.3,0.25\n") + layers());
   const MemorySet set = images(true);
   Run ours(config, set, on(gpu), nullptr);
-  TrainingStream stream(set, config.augmentation(), config.input, 9, config.mini_batch, 0, 1 << 20, 1);
+  data::TrainingStream stream(set, config.augmentation(), config.input, 9, config.mini_batch, 0, 1 << 20, 1);
   // Batches 6 and 12 straddle epochs.
   for (int64_t step = 0; step < 14; ++step) {
     ours.run(step, 1);
-    const Batch& batch = stream.next();
-    const gpu::Network& network = *ours.network.device();
+    const data::Batch& batch = stream.next();
+    const gpu::Executor& network = *ours.network.device();
     std::vector<float> found(batch.images.size());
     std::vector<int> labels(batch.labels.size());
     gpu->copy_out(found.data(), network.io().images, found.size() * sizeof(float));
@@ -153,12 +155,12 @@ DNG_GPU_TEST(Steps, ImagesAndLabelsAreTheHosts) {
 }
 
 DNG_GPU_TEST(Steps, ManyUpdatesAtOnceGiveTheSameBits) {
-  const NetworkConfig config = config_of(net("pad=2\nmirror=1\n") + layers());
+  const graph::NetworkConfig config = config_of(net("pad=2\nmirror=1\n") + layers());
   const MemorySet set = images(true);
   Run one(config, set, on(gpu), nullptr), many(config, set, on(gpu), nullptr);
-  std::vector<StepResult> single;
+  std::vector<train::StepResult> single;
   for (int64_t i = 0; i < 12; ++i) single.push_back(one.run(i, 1)[0]);
-  const std::vector<StepResult> together = many.run(0, 12);
+  const std::vector<train::StepResult> together = many.run(0, 12);
   for (size_t i = 0; i < single.size(); ++i) {
     EXPECT_EQ(single[i].loss, together[i].loss);
     EXPECT_EQ(single[i].correct, together[i].correct);
@@ -168,7 +170,7 @@ DNG_GPU_TEST(Steps, ManyUpdatesAtOnceGiveTheSameBits) {
 
 // What replayed updates changed counts in an evaluation, after the first as after later epochs.
 DNG_GPU_TEST(Steps, EvaluationsBetweenReplayedUpdatesFollowTheCpus) {
-  const NetworkConfig config = config_of(smooth(net("pad=2\nmirror=1\n") + layers()));
+  const graph::NetworkConfig config = config_of(smooth(net("pad=2\nmirror=1\n") + layers()));
   const MemorySet set = images(true);
   Run ours(config, set, on(gpu), nullptr), cpu(config, set, {}, nullptr);
   const RandomBatch batch(config, 1);
@@ -190,7 +192,7 @@ DNG_GPU_TEST(Steps, EvaluationsBetweenReplayedUpdatesFollowTheCpus) {
 }
 
 auto bits_after_updates(const std::shared_ptr<gpu::Gpu>& gpu) {
-  const NetworkConfig config = config_of(net("pad=2\nmirror=1\n") + layers());
+  const graph::NetworkConfig config = config_of(net("pad=2\nmirror=1\n") + layers());
   const MemorySet set = images(true);
   Run run(config, set, on(gpu), nullptr);
   run.run(0, 8);
@@ -214,17 +216,17 @@ DNG_GPU_TEST(Steps, TeachersFollowTheCpus) {
   const std::string cfg = folder.write("teacher.cfg", net("") + layers("[tsd]\neta=0.5\nk=3\n"));
   const std::string weights = folder.path() + "/teacher.weights";
   {
-    Network teacher(read_network_config(cfg));
+    network::Network teacher(layers::read_network_config(cfg));
     start_from(3, &teacher);
-    save_weights(weights, teacher, 0);
+    network::save_weights(weights, teacher, 0);
   }
-  const NetworkConfig config = config_of(
+  const graph::NetworkConfig config = config_of(
       smooth(net("pad=2\nmirror=1\n")) +
       smooth(layers("[distill]\nlambda=0.7\ntemperature=2\nteacher=" + cfg + "\nteacher_weights=" + weights + "\n")));
   const MemorySet set = images(true);
-  LiveTeacher theirs(config.cost().options, config, gpu), cpus(config.cost().options, config);
+  train::LiveTeacher theirs(config.cost().options, config, gpu), cpus(config.cost().options, config);
   Run ours(config, set, on(gpu), &theirs), cpu(config, set, {}, &cpus);
-  const std::vector<StepResult> found = ours.run(0, 15), expected = cpu.run(0, 15);
+  const std::vector<train::StepResult> found = ours.run(0, 15), expected = cpu.run(0, 15);
   for (size_t i = 0; i < found.size(); ++i) {
     EXPECT_NEAR(found[i].loss, expected[i].loss, 1e-3 * (1 + std::fabs(expected[i].loss))) << "step " << i;
   }
@@ -234,22 +236,22 @@ DNG_GPU_TEST(Steps, TeachersFollowTheCpus) {
 DNG_GPU_TEST(Steps, StatesGoOnOnTheOtherDevice) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/a.state";
-  const NetworkConfig config = config_of(smooth(net("pad=2\nmirror=1\n") + layers()));
+  const graph::NetworkConfig config = config_of(smooth(net("pad=2\nmirror=1\n") + layers()));
   const MemorySet set = images(true);
   for (const bool from_gpu : {true, false}) {
-    const NetworkSettings first = from_gpu ? on(gpu) : NetworkSettings{},
-                          second = from_gpu ? NetworkSettings{} : on(gpu);
+    const network::NetworkSettings first = from_gpu ? on(gpu) : network::NetworkSettings{},
+                                   second = from_gpu ? network::NetworkSettings{} : on(gpu);
     Run whole(config, set, first, nullptr), before(config, set, first, nullptr);
     whole.run(0, 12);
     before.run(0, 6);
-    TrainingState state;
+    train::TrainingState state;
     state.iteration = 6;
     state.machine = {{"device", from_gpu ? "a" : "cpu"}};
-    save_state(path, state, before.network);
+    train::save_state(path, state, before.network);
     Run after(config, set, second, nullptr, 6);
-    TrainingState read;
+    train::TrainingState read;
     read.machine = {{"device", from_gpu ? "cpu" : "a"}};
-    EXPECT_NE(load_state(path, &read, &after.network).find("device"), std::string::npos);
+    EXPECT_NE(train::load_state(path, &read, &after.network).find("device"), std::string::npos);
     after.run(6, 6);
     for (size_t layer = 0; layer < whole.network.blocks().size(); ++layer) {
       for (size_t i = 0; i < whole.network.blocks()[layer].size(); ++i) {
@@ -263,19 +265,19 @@ DNG_GPU_TEST(Steps, StatesGoOnOnTheOtherDevice) {
 TEST(EmulatedSteps, ShortMemorySaysWhichSubdivisionsWouldFit) {
   const std::string text = net("pad=2\n", 512) + layers();
   constexpr size_t kMemory = size_t{6} << 20;
-  expect_error([&] { Network network(config_of(text), on(emulated_gpu(kMemory))); },
+  expect_error([&] { network::Network network(config_of(text), on(emulated_gpu(kMemory))); },
                {"out of memory on an emulated GPU", "needs", "are free", "subdivisions="});
-  Network fits(config_of(replaced(text, "subdivisions=1", "subdivisions=64")), on(emulated_gpu(kMemory)));
+  network::Network fits(config_of(replaced(text, "subdivisions=1", "subdivisions=64")), on(emulated_gpu(kMemory)));
 }
 
 TEST(EmulatedSteps, TheLibrariesShareOfTheMemoryIsLeft) {
-  const NetworkConfig config = config_of(net("pad=2\n") + layers());
+  const graph::NetworkConfig config = config_of(net("pad=2\n") + layers());
   constexpr size_t kMemory = size_t{1} << 30;
   const std::shared_ptr<gpu::Gpu> wide = emulated_gpu(kMemory);
-  Network network(config, on(wide));
+  network::Network network(config, on(wide));
   const size_t used = kMemory - wide->free_bytes();
-  Network fits(config, on(emulated_gpu(used + kEmulatedSpare)));
-  expect_error([&] { Network short_of_it(config, on(emulated_gpu(used + kEmulatedSpare - 1))); },
+  network::Network fits(config, on(emulated_gpu(used + kEmulatedSpare)));
+  expect_error([&] { network::Network short_of_it(config, on(emulated_gpu(used + kEmulatedSpare - 1))); },
                {"out of memory", "the libraries", "beside it"});
 }
 
@@ -286,7 +288,7 @@ TEST(EmulatedSteps, MoreItemsThanKernelsCountAreRefused) {
 
 TEST(EmulatedSteps, LayersWithoutAKernelAreNamed) {
   const std::string text = net("") + convolution(8, 3, 1, "relu", true) + "[normalization]\n" + head() + "[softmax]\n";
-  expect_error([&] { Network network(config_of(text), on(emulated_gpu())); },
+  expect_error([&] { network::Network network(config_of(text), on(emulated_gpu())); },
                {"[normalization]", "layer 1 has no kernel for cuda", "cpu", "-nogpu"});
 }
 

@@ -19,22 +19,22 @@ struct Sizes {
   int to_height, to_width;      // of the network
 };
 
-Image noise(const Geometry& shape) {
-  Image image{shape, std::vector<uint8_t>(shape.size())};
+data::Image noise(const data::Geometry& shape) {
+  data::Image image{shape, std::vector<uint8_t>(shape.size())};
   CounterRandom random(1, Stream::kTest, static_cast<uint64_t>(shape.height), static_cast<uint64_t>(shape.width));
   for (uint8_t& byte : image.planes) byte = static_cast<uint8_t>(random.below(256));
   return image;
 }
 
-std::vector<float> ours(const Image& image, const Geometry& to, EvalCrop crop) {
-  Augmentation augmentation;
+std::vector<float> ours(const data::Image& image, const data::Geometry& to, data::EvalCrop crop) {
+  data::Augmentation augmentation;
   augmentation.eval_crop = crop;
   std::vector<float> result(to.size(), std::nanf(""));
-  prepare_for_evaluation(image, augmentation, to, result.data());
+  data::prepare_for_evaluation(image, augmentation, to, result.data());
   return result;
 }
 
-std::vector<float> hosts(const Image& image, const Geometry& to) {
+std::vector<float> hosts(const data::Image& image, const data::Geometry& to) {
   std::vector<float> planes;
   for (const uint8_t byte : image.planes) planes.push_back(static_cast<float>(byte) / 255.0f);
   return host::raw_eval_crop(planes, image.shape, to);
@@ -54,8 +54,8 @@ class HostCropTest : public testing::TestWithParam<Sizes> {};
 
 TEST_P(HostCropTest, EvaluationSeesWhatTheHostSees) {
   const Sizes& s = GetParam();
-  const Image image = noise({s.channels, s.height, s.width});
-  const Geometry to{s.channels, s.to_height, s.to_width};
+  const data::Image image = noise({s.channels, s.height, s.width});
+  const data::Geometry to{s.channels, s.to_height, s.to_width};
   const double error = difference(ours(image, to, host::traits().eval_crop), hosts(image, to));
   EXPECT_LE(error, 1e-3 / 255);
   RecordProperty("error", format("%.2e", error));
@@ -74,10 +74,10 @@ INSTANTIATE_TEST_SUITE_P(Sizes, HostCropTest,
 
 // The negative control: the other host's way is another picture.
 TEST(HostCrop, TheOtherHostsCropIsNotTheSame) {
-  const Image image = noise({3, 31, 47});
-  const Geometry to{3, 28, 28};
-  const EvalCrop other =
-      host::traits().eval_crop == EvalCrop::kResizeMin ? EvalCrop::kCentreSquare : EvalCrop::kResizeMin;
+  const data::Image image = noise({3, 31, 47});
+  const data::Geometry to{3, 28, 28};
+  const data::EvalCrop other = host::traits().eval_crop == data::EvalCrop::kResizeMin ? data::EvalCrop::kCentreSquare
+                                                                                      : data::EvalCrop::kResizeMin;
   EXPECT_GT(difference(ours(image, to, other), hosts(image, to)), 0.01);
 }
 

@@ -19,9 +19,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
-#include "engine/network.h"
-#include "engine/weights.h"
 #include "host/host.h"
+#include "layers/registry.h"
+#include "network/network.h"
+#include "network/weights.h"
 #include "tests/test_util.h"
 #include "train/sgd.h"
 
@@ -58,9 +59,9 @@ double error_between(const Floats& found, const Floats& expected) {
   return error_between(found.data(), expected.data(), found.size());
 }
 
-NetworkConfig config_from(int batch, const Geometry& input, const std::string& layers) {
+graph::NetworkConfig config_from(int batch, const data::Geometry& input, const std::string& layers) {
   const TemporaryFolder folder;
-  return read_network_config(
+  return layers::read_network_config(
       folder.write("net.cfg", format("[net]\nbatch=%d\nsubdivisions=1\nheight=%d\nwidth=%d\nchannels=%d\n", batch,
                                      input.height, input.width, input.channels) +
                                   layers));
@@ -77,9 +78,9 @@ std::string convolution(int filters, int size, int stride, const std::string& mo
 // Layers between two identities, ours and the host's.
 class Bench {
  public:
-  Bench(int batch, const Geometry& input, const std::string& layers) : Bench(batch, input, layers, "") {}
+  Bench(int batch, const data::Geometry& input, const std::string& layers) : Bench(batch, input, layers, "") {}
   // `host_layers`: what the host is given instead of what our cfg becomes.
-  Bench(int batch, const Geometry& input, const std::string& layers, const std::string& host_layers,
+  Bench(int batch, const data::Geometry& input, const std::string& layers, const std::string& host_layers,
         bool reference = false)
       : network_(config_from(batch, input, with_identities(batch, input, layers)), settings_of(reference)),
         last_(network_.size() - 3),
@@ -95,16 +96,16 @@ class Bench {
     delta_ = random_floats(batch_ * network_.config().layers[static_cast<size_t>(last_)].out.size(), 101);
   }
 
-  Network& network() { return network_; }
+  network::Network& network() { return network_; }
   host::Network& raw() { return raw_; }
   int last() const { return last_; }
-  const LayerConfig& layer() { return network_.config().layers[static_cast<size_t>(last_)]; }
+  const graph::LayerConfig& layer() { return network_.config().layers[static_cast<size_t>(last_)]; }
   Floats& input() { return input_; }
   Floats& delta() { return delta_; }
   size_t in_count() { return batch_ * network_.config().input.size(); }
   size_t out_count() { return delta_.size(); }
   // The only way to a kernel by itself; everything else runs through the network.
-  Node& node(int index) { return const_cast<Node&>(network_.node(index)); }
+  cpu::Node& node(int index) { return const_cast<cpu::Node&>(network_.node(index)); }
 
   // Of the next passes: what keys the masks of [dropout].
   uint64_t seed = 5;
@@ -123,14 +124,14 @@ class Bench {
 
   // Ours. The layer's output is poisoned before, so what is left unwritten shows.
   Floats forward(bool training, int64_t steps = kLate) {
-    pass_ = Pass();
+    pass_ = graph::Pass();
     pass_.training = training;
     pass_.input = input_.data();
     pass_.count = static_cast<int>(batch_);
     pass_.steps = steps;
     pass_.seed = seed;
     pass_.first_position = position;
-    const Node& tested = network_.node(last_);
+    const cpu::Node& tested = network_.node(last_);
     if (tested.output != nullptr) std::fill_n(tested.output, tested.out_size() * batch_, kNan);
     network_.forward(&pass_);
     const float* output = network_.node(last_ + 1).output;
@@ -174,22 +175,22 @@ class Bench {
   host::Block raw_block(const std::string& name) { return find(raw_.blocks(last_), name); }
 
   // What the optimizer sees: the parameters of the layers under test.
-  std::vector<Parameter> parameters() {
-    std::vector<Parameter> chosen;
-    for (const Parameter& p : network_.parameters()) {
+  std::vector<graph::Parameter> parameters() {
+    std::vector<graph::Parameter> chosen;
+    for (const graph::Parameter& p : network_.parameters()) {
       if (p.layer >= 2 && p.layer <= last_) chosen.push_back(p);
     }
     return chosen;
   }
 
  private:
-  static std::string with_identities(int batch, const Geometry& input, const std::string& layers) {
+  static std::string with_identities(int batch, const data::Geometry& input, const std::string& layers) {
     const std::string head = "[activation]\nactivation=linear\n" + identity_text(input.channels) + layers;
-    const NetworkConfig config = config_from(batch, input, head + "[softmax]\n");
+    const graph::NetworkConfig config = config_from(batch, input, head + "[softmax]\n");
     const int channels = config.layers[config.layers.size() - 2].out.channels;
     return head + identity_text(channels) + "[softmax]\n";
   }
-  static std::string host_text(int batch, const Geometry& input, const std::string& layers) {
+  static std::string host_text(int batch, const data::Geometry& input, const std::string& layers) {
     return format("[net]\nbatch=%d\nsubdivisions=1\nheight=%d\nwidth=%d\nchannels=%d\n", batch, input.height,
                   input.width, input.channels) +
            "[activation]\nactivation=linear\n" + identity_text(input.channels) + layers + "[softmax]\n";
@@ -210,15 +211,15 @@ class Bench {
     }
     std::copy(values.begin(), values.end(), block.value);
   }
-  static NetworkSettings settings_of(bool reference) {
-    NetworkSettings settings;
+  static network::NetworkSettings settings_of(bool reference) {
+    network::NetworkSettings settings;
     settings.reference = reference;
     return settings;
   }
   // Whether the layers under test are the first to give to the delta of their input.
   void set_first(bool first) {
     for (int i = 2; i <= last_; ++i) {
-      for (Source& source : node(i).sources) {
+      for (graph::Edge& source : node(i).sources) {
         if (source.node == &node(1)) source.first = first;
       }
     }
@@ -231,12 +232,12 @@ class Bench {
     fail("the layer has no %s", name.c_str());
   }
 
-  Network network_;
+  network::Network network_;
   int last_;
   host::Network raw_;
   size_t batch_;
   Floats input_, delta_;
-  Pass pass_;
+  graph::Pass pass_;
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -245,7 +246,7 @@ class Bench {
 struct Case {
   std::string name;
   int batch;
-  Geometry input;
+  data::Geometry input;
   std::string layers;
   double tolerance;
 };
@@ -256,7 +257,7 @@ std::vector<Case> all_cases() {
   constexpr double kPlain = 1e-5, kNormalized = 5e-5;
   const host::Traits& traits = host::traits();
   std::vector<Case> cases;
-  const auto add = [&](const std::string& name, int batch, const Geometry& input, const std::string& layers,
+  const auto add = [&](const std::string& name, int batch, const data::Geometry& input, const std::string& layers,
                        double tolerance = 1e-5) {
     cases.push_back({name, batch, input, layers, tolerance});
   };
@@ -269,7 +270,7 @@ std::vector<Case> all_cases() {
       // This host's own kernel is wrong; the bug has its test below.
       if (size == 1 && stride == 2 && traits.ignores_stride_of_1x1) continue;
       for (const bool normalize : {false, true}) {
-        for (const Geometry& input : {Geometry{3, 7, 9}, Geometry{16, 6, 5}}) {
+        for (const data::Geometry& input : {data::Geometry{3, 7, 9}, data::Geometry{16, 6, 5}}) {
           const std::string& activation = activations[next++ % activations.size()];
           add(format("Convolutional%dx%d%s%s_%dChannels_%s", size, size, stride == 2 ? "Stride2" : "",
                      normalize ? "BatchNorm" : "", input.channels, activation.c_str()),
@@ -307,7 +308,7 @@ std::vector<Case> all_cases() {
       kNormalized);
   add("ConnectedBatchOf1", 1, {2, 3, 3}, "[connected]\noutput=4\nactivation=linear\n");
   add("ConnectedAfterBlocked", 3, {16, 4, 4}, convolution(32, 3, 1, relu) + "[connected]\noutput=6\nactivation=tanh\n");
-  for (const Geometry& input : {Geometry{3, 7, 9}, Geometry{16, 5, 6}}) {
+  for (const data::Geometry& input : {data::Geometry{3, 7, 9}, data::Geometry{16, 5, 6}}) {
     for (const auto& [size, stride] : {std::pair<int, int>{2, 2}, {3, 2}, {3, 1}, {2, 1}, {1, 2}, {5, 3}}) {
       add(format("Maxpool%dStride%d_%dChannels", size, stride, input.channels), 2, input,
           format("[maxpool]\nsize=%d\nstride=%d\n", size, stride));
@@ -358,8 +359,8 @@ class HostLayerTest : public testing::TestWithParam<Case> {
   }
   void TearDown() override { RecordProperty("error", format("%.2e", worst_)); }
   // AlexeyAB's fork forgets it; a test below has it.
-  static bool host_loses(const Network& network, const host::Block& block, int layer) {
-    const LayerConfig& config = network.config().layers[static_cast<size_t>(layer)];
+  static bool host_loses(const network::Network& network, const host::Block& block, int layer) {
+    const graph::LayerConfig& config = network.config().layers[static_cast<size_t>(layer)];
     const bool normalizes = config.op->section == "batchnorm" ||
                             (config.op->section == "convolutional" && config.options.flag("batch_normalize"));
     return !packaged() && normalizes && block.kind == host::Block::Kind::kBias;
@@ -404,7 +405,7 @@ TEST_P(HostLayerTest, BackwardAdds) {
   bench.forward(true);
   const Floats alone = bench.backward();
   Floats updates;
-  for (const Parameter& p : bench.parameters()) updates.insert(updates.end(), p.update, p.update + p.count);
+  for (const graph::Parameter& p : bench.parameters()) updates.insert(updates.end(), p.update, p.update + p.count);
   constexpr float kBefore = 3;
   Floats after = bench.backward_after(kBefore);
   for (float& value : after) value -= kBefore;
@@ -413,7 +414,7 @@ TEST_P(HostLayerTest, BackwardAdds) {
       *std::max_element(alone.begin(), alone.end(), [](float a, float b) { return std::fabs(a) < std::fabs(b); }));
   EXPECT_LE(error_between(after, alone), 1e-5 + 1e-6 * kBefore / largest);
   Floats twice;
-  for (const Parameter& p : bench.parameters()) twice.insert(twice.end(), p.update, p.update + p.count);
+  for (const graph::Parameter& p : bench.parameters()) twice.insert(twice.end(), p.update, p.update + p.count);
   for (float& value : twice) value /= 2;
   if (!updates.empty()) check(error_between(twice, updates), "updates");
 }
@@ -421,11 +422,11 @@ TEST_P(HostLayerTest, BackwardAdds) {
 TEST_P(HostLayerTest, UpdatesAreTheHosts) {
   const Case& c = GetParam();
   Bench bench(c.batch, c.input, c.layers);
-  std::vector<Parameter> parameters = bench.parameters();
+  std::vector<graph::Parameter> parameters = bench.parameters();
   // This host never updates it; a test below has it.
   if (parameters.empty() || (packaged() && c.layers.find("[batchnorm]") != std::string::npos)) return;
   constexpr float kRate = 0.05f, kMomentum = 0.9f, kDecay = 0.01f;
-  Sgd sgd(&parameters, {static_cast<double>(kMomentum), static_cast<double>(kDecay), false});
+  train::Sgd sgd(&parameters, {static_cast<double>(kMomentum), static_cast<double>(kDecay), false});
   for (int step = 1; step <= 3; ++step) {
     SCOPED_TRACE(format("step %d", step));
     sgd.begin();
@@ -516,7 +517,7 @@ TEST_P(ActivationTest, OutputAndGradientFollowTheFormula) {
     if (!offered(GetParam(), name)) continue;
     SCOPED_TRACE(name);
     ++checked;
-    const Geometry input{4, 3, 3};
+    const data::Geometry input{4, 3, 3};
     Bench bench(2, input, pure_layer(GetParam(), name));
     if (GetParam() == "convolutional" || GetParam() == "connected") {
       const host::Block weights = bench.block("weights"), biases = bench.block("biases");
@@ -585,7 +586,7 @@ TEST(DropoutLayer, DropsWithItsProbabilityAndScalesTheRest) {
 }
 
 TEST(DropoutLayer, TheMaskDependsOnPositionSeedAndLayerOnly) {
-  const size_t size = Geometry{3, 8, 9}.size();
+  const size_t size = data::Geometry{3, 8, 9}.size();
   const Floats four = mask_of(4, 10, 5), two = mask_of(2, 12, 5);
   EXPECT_EQ(Floats(four.begin() + static_cast<std::ptrdiff_t>(2 * size), four.end()), two);
   EXPECT_NE(Floats(four.begin(), four.begin() + static_cast<std::ptrdiff_t>(2 * size)), two);
@@ -607,7 +608,7 @@ TEST(DropoutLayer, TheGradientPassesTheSameMask) {
 // The host's way: its [dropout] changes the convolution's output in place, and the logistic's gradient y (1 - y) is
 // then computed from the wrong y.
 TEST(HostBug, DropoutInPlaceSpoilsTheGradientOfALogistic) {
-  const Geometry input{3, 6, 6};
+  const data::Geometry input{3, 6, 6};
   const size_t space = 36;
   Bench bench(4, input, convolution(5, 1, 1, "activation=logistic\n") + kDropout);
   const auto weight_gradient = [&](const Floats& y, const Floats& mask) {
@@ -689,7 +690,7 @@ TEST(HostBug, SomeKernelsOverwriteThePreviousDelta) {
 class StridedProjectionTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(StridedProjectionTest, IsThePlainLoop) {
-  const Geometry input{4, 5, 7};
+  const data::Geometry input{4, 5, 7};
   const int height = 3, width = 4;
   const bool selu = GetParam() == "selu";
   Bench bench(3, input, convolution(6, 1, 2, "groups=2\nactivation=" + GetParam() + "\n"));
@@ -819,18 +820,18 @@ TEST(HostBug, AStandaloneBatchNormIsNeitherUpdatedNorSavedWhole) {
   bench.backward();
   bench.raw_forward(true);
   bench.raw_backward();
-  std::vector<Parameter> parameters = bench.parameters();
+  std::vector<graph::Parameter> parameters = bench.parameters();
   ASSERT_EQ(parameters.size(), 2U);
   std::map<std::string, Floats> before, expected;
-  for (const Parameter& p : parameters) {
+  for (const graph::Parameter& p : parameters) {
     before[p.name].assign(p.value, p.value + p.count);
     for (int64_t i = 0; i < p.count; ++i) expected[p.name].push_back(p.value[i] + 0.1f / 3 * p.update[i]);
   }
-  Sgd sgd(&parameters, {0.9, 0.01, false});
+  train::Sgd sgd(&parameters, {0.9, 0.01, false});
   sgd.begin();
   sgd.step(0.1, 3);
   bench.raw().update(2, 3, 0.1f, 0.9f, 0.01f);
-  for (const Parameter& p : parameters) {
+  for (const graph::Parameter& p : parameters) {
     SCOPED_TRACE(p.name);
     EXPECT_LE(error_between(p.value, expected[p.name].data(), 5), 1e-6);
     EXPECT_GT(error_between(p.value, before[p.name].data(), 5), 0.01);
@@ -843,7 +844,7 @@ TEST(HostBug, AStandaloneBatchNormIsNeitherUpdatedNorSavedWhole) {
   }
   const TemporaryFolder folder;
   const std::string ours = folder.file("ours.weights"), raw = folder.file("raw.weights");
-  save_weights(ours, bench.network(), 0);
+  network::save_weights(ours, bench.network(), 0);
   bench.raw().raw_save_weights(raw);
   EXPECT_EQ(file_size(ours) - file_size(raw), packaged() ? 5 * 4 : 0);
 }
@@ -872,7 +873,7 @@ Floats local_averages(const Floats& x, size_t planes, int height, int width) {
 TEST(HostBug, LocalAveragesAtTheEdgeGetTooSmallAGradient) {
   const std::string section = "[local_avgpool]\nsize=3\nstride=2\npadding=2\n";
   const bool native = host::traits().has_local_avgpool;
-  const Geometry input{3, 7, 5};
+  const data::Geometry input{3, 7, 5};
   Bench bench(2, input, section, native ? section : "[maxpool]\nsize=3\nstride=2\npadding=2\n", true);
   const Floats expected = local_averages(bench.input(), 6, 7, 5);
   EXPECT_LE(error_between(bench.forward(false), expected), 1e-5);
@@ -904,7 +905,7 @@ TEST(HostBug, LocalAveragesAtTheEdgeGetTooSmallAGradient) {
 class RollingStatisticsTest : public testing::TestWithParam<std::pair<std::string, std::string>> {
  protected:
   static constexpr int kBatch = 6, kChannels = 4;
-  static Geometry input() { return {kChannels, 3, 5}; }
+  static data::Geometry input() { return {kChannels, 3, 5}; }
   bool connected() const { return GetParam().second.find("[connected]") == 0; }
   // Channels over which it normalises: of a [connected] layer every output is one.
   size_t features() const { return connected() ? input().size() : kChannels; }
@@ -915,7 +916,7 @@ class RollingStatisticsTest : public testing::TestWithParam<std::pair<std::strin
   // A bench whose batch norm sees the bench's input itself, from a start of zero.
   std::unique_ptr<Bench> start() const {
     auto bench = std::make_unique<Bench>(kBatch, input(), GetParam().second);
-    for (const Parameter& p : bench->parameters()) {
+    for (const graph::Parameter& p : bench->parameters()) {
       if (std::string(p.name) != "weights") continue;
       for (int64_t i = 0; i < p.count; ++i) {
         p.value[i] = i % (static_cast<int64_t>(features()) + 1) == 0 ? 1.0f : 0.0f;

@@ -30,7 +30,7 @@ struct Format {
 };
 
 // A JPEG of any kind, with libjpeg itself: OpenCV writes few of them.
-std::string jpeg(const Image& image, const Format& format) {
+std::string jpeg(const data::Image& image, const Format& format) {
   jpeg_compress_struct info = {};
   jpeg_error_mgr errors = {};
   info.err = jpeg_std_error(&errors);
@@ -76,7 +76,7 @@ std::string jpeg(const Image& image, const Format& format) {
   return file;
 }
 
-std::vector<uint8_t> colours(const Part& part) {
+std::vector<uint8_t> colours(const data::Part& part) {
   std::vector<uint8_t> values;
   for (int c = 0; c < 3; ++c) {
     for (int y = 0; y < part.height; ++y) {
@@ -86,16 +86,17 @@ std::vector<uint8_t> colours(const Part& part) {
   return values;
 }
 
-std::vector<uint8_t> cut(const Image& image, const Rectangle& rectangle) {
-  Part part;
-  cut_part(image, rectangle, &part);
+std::vector<uint8_t> cut(const data::Image& image, const data::Rectangle& rectangle) {
+  data::Part part;
+  data::cut_part(image, rectangle, &part);
   return colours(part);
 }
 
 // Corners, edges, single pixels, everything, and some at random.
-std::vector<Rectangle> rectangles(const Geometry& shape) {
+std::vector<data::Rectangle> rectangles(const data::Geometry& shape) {
   const int h = shape.height, w = shape.width;
-  std::vector<Rectangle> all = {{0, 0, w, h}, {0, 0, 1, 1}, {w - 1, h - 1, 1, 1}, {0, h - 1, w, 1}, {w - 1, 0, 1, h}};
+  std::vector<data::Rectangle> all = {
+      {0, 0, w, h}, {0, 0, 1, 1}, {w - 1, h - 1, 1, 1}, {0, h - 1, w, 1}, {w - 1, 0, 1, h}};
   CounterRandom random(1, Stream::kAugment, 0, static_cast<uint64_t>(h * 1000 + w));
   const auto below = [&](int bound) { return static_cast<int>(random.below(static_cast<uint32_t>(bound))); };
   for (int i = 0; i < 12; ++i) {
@@ -107,28 +108,28 @@ std::vector<Rectangle> rectangles(const Geometry& shape) {
 
 class JpegPart : public testing::Test {
  protected:
-  void SetUp() override { prepare_opencv(); }
+  void SetUp() override { data::prepare_opencv(); }
 
   // Whether every rectangle was decoded without OpenCV.
   bool parts_equal_the_whole(const std::string& path, const std::string& what) {
     const std::string bytes = read_file(path, "test");
-    Image image;
-    decode_image_file(path, &image);
+    data::Image image;
+    data::decode_image_file(path, &image);
     bool directly = true;
-    Part part;  // one for all: what an earlier rectangle leaves must not matter
-    for (const Rectangle& rectangle : rectangles(image.shape)) {
+    data::Part part;  // one for all: what an earlier rectangle leaves must not matter
+    for (const data::Rectangle& rectangle : rectangles(image.shape)) {
       int asked = 0;
-      const auto choose = [&](const Geometry& shape) {
+      const auto choose = [&](const data::Geometry& shape) {
         ++asked;
         EXPECT_EQ(shape.height, image.shape.height);
         EXPECT_EQ(shape.width, image.shape.width);
         return rectangle;
       };
-      decode_image_part(path, choose, &part);
+      data::decode_image_part(path, choose, &part);
       EXPECT_EQ(asked, 1) << what;
       EXPECT_EQ(colours(part), cut(image, rectangle))
           << what << ": " << rectangle.width << "x" << rectangle.height << " at " << rectangle.x << "," << rectangle.y;
-      directly = decode_jpeg_part(bytes, choose, &part) && directly;
+      directly = data::decode_jpeg_part(bytes, choose, &part) && directly;
     }
     return directly;
   }
@@ -158,8 +159,8 @@ TEST_F(JpegPart, IsTheSamePixelsForPhotographs) {
   if (files.empty()) GTEST_SKIP() << "the images of ILSVRC2012 are not there";
   for (size_t i = 0; i < files.size(); i += 50) {
     EXPECT_TRUE(parts_equal_the_whole(files[i], files[i]));
-    Image image;
-    decode_image_file(files[i], &image);
+    data::Image image;
+    data::decode_image_file(files[i], &image);
     Format format;
     format.progressive = true;
     EXPECT_TRUE(parts_equal_the_whole(folder_.write("progressive.jpg", jpeg(image, format)), files[i]));
@@ -187,7 +188,7 @@ TEST_F(JpegPart, IsRefusedForTheSameDamageAsTheWhole) {
   // A byte exchanged anywhere: refused with the same words, or the same pixels. The rectangle lies at the top, most of
   // the damage below it.
   const std::string good = jpeg(pattern_image({3, 75, 101}, 1), Format());
-  const Rectangle rectangle = {10, 5, 20, 16};
+  const data::Rectangle rectangle = {10, 5, 20, 16};
   const auto words_of = [&](const std::function<void()>& action) {
     try {
       action();
@@ -202,16 +203,16 @@ TEST_F(JpegPart, IsRefusedForTheSameDamageAsTheWhole) {
       std::string bytes = good;
       bytes[at] = static_cast<char>(bytes[at] ^ change);
       const std::string path = folder_.write("b.jpg", bytes);
-      Image image;
-      Part part;
-      const std::string expected = words_of([&] { decode_image_file(path, &image); });
+      data::Image image;
+      data::Part part;
+      const std::string expected = words_of([&] { data::decode_image_file(path, &image); });
       const bool fits = expected.empty() && image.shape.height >= 21 && image.shape.width >= 30;
       if (expected.empty() && !fits) continue;  // the size itself was exchanged
-      const auto choose = [&](const Geometry& shape) {
+      const auto choose = [&](const data::Geometry& shape) {
         const bool large = shape.height >= 21 && shape.width >= 30;
-        return large ? rectangle : Rectangle{0, 0, 1, 1};
+        return large ? rectangle : data::Rectangle{0, 0, 1, 1};
       };
-      ASSERT_EQ(words_of([&] { decode_image_part(path, choose, &part); }), expected) << at;
+      ASSERT_EQ(words_of([&] { data::decode_image_part(path, choose, &part); }), expected) << at;
       if (expected.empty()) {
         ASSERT_EQ(colours(part), cut(image, rectangle)) << at;
       }

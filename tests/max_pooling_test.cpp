@@ -1,6 +1,6 @@
 // Max pooling of a row against one that is written down as it is said: the largest number of the window, of equal ones
 // the first, and NaN never.
-#include "engine/cpu/max_pooling.h"
+#include "cpu/loops/max_pooling.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "engine/layout.h"
+#include "cpu/layout.h"
 
 namespace dng::test {
 namespace {
@@ -23,7 +23,7 @@ struct Pooled {
 };
 
 // `best` is the index of a pixel's first lane.
-Pooled expected_of(const std::vector<float>& input, const PoolShape& shape, int block) {
+Pooled expected_of(const std::vector<float>& input, const cpu::PoolShape& shape, int block) {
   Pooled pooled;
   for (int oy = 0; oy < shape.out.height; ++oy) {
     for (int ox = 0; ox < shape.out.width; ++ox) {
@@ -53,8 +53,8 @@ Pooled expected_of(const std::vector<float>& input, const PoolShape& shape, int 
   return pooled;
 }
 
-PoolShape pool_shape(int height, int width, int size, int stride, int padding) {
-  PoolShape shape;
+cpu::PoolShape pool_shape(int height, int width, int size, int stride, int padding) {
+  cpu::PoolShape shape;
   shape.in = {1, height, width};
   shape.out = {1, (height + padding - size) / stride + 1, (width + padding - size) / stride + 1};
   shape.size = size;
@@ -63,13 +63,13 @@ PoolShape pool_shape(int height, int width, int size, int stride, int padding) {
   return shape;
 }
 
-void expect_pooled(const std::vector<float>& input, const PoolShape& shape, int block) {
+void expect_pooled(const std::vector<float>& input, const cpu::PoolShape& shape, int block) {
   const size_t count =
       static_cast<size_t>(shape.out.height) * static_cast<size_t>(shape.out.width) * static_cast<size_t>(block);
   // A line behind the end shows what is written too far.
-  std::vector<float> output(count + kLanes, 77.0f);
-  std::vector<int> best(count + kLanes, -77);
-  max_pool_row(input.data(), shape, block, output.data(), best.data());
+  std::vector<float> output(count + cpu::kLanes, 77.0f);
+  std::vector<int> best(count + cpu::kLanes, -77);
+  cpu::max_pool_row(input.data(), shape, block, output.data(), best.data());
   for (size_t i = count; i < output.size(); ++i) {
     ASSERT_EQ(output[i], 77.0f);
     ASSERT_EQ(best[i], -77);
@@ -81,7 +81,7 @@ void expect_pooled(const std::vector<float>& input, const PoolShape& shape, int 
   EXPECT_EQ(best, expected.best);
 }
 
-std::vector<float> numbers(const PoolShape& shape, int block, uint64_t place, int kind) {
+std::vector<float> numbers(const cpu::PoolShape& shape, int block, uint64_t place, int kind) {
   CounterRandom random(13, Stream::kTest, place, 6);
   std::vector<float> values(static_cast<size_t>(shape.in.height) * static_cast<size_t>(shape.in.width) *
                             static_cast<size_t>(block));
@@ -104,7 +104,7 @@ TEST(MaxPoolTest, EveryWindowOfEveryShape) {
           // The whole padding of both sides: 0 is a window that fits, size - 1 is Darknet's.
           for (const int padding : {0, size - 1, size}) {
             if (height + padding < size || width + padding < size || padding / 2 >= size) continue;
-            const PoolShape shape = pool_shape(height, width, size, stride, padding);
+            const cpu::PoolShape shape = pool_shape(height, width, size, stride, padding);
             if ((shape.out.height - 1) * stride + shape.offset >= height) continue;
             if ((shape.out.width - 1) * stride + shape.offset >= width) continue;
             for (int kind = 0; kind < 3; ++kind) {
@@ -121,44 +121,44 @@ TEST(MaxPoolTest, EveryWindowOfEveryShape) {
 }
 
 TEST(MaxPoolTest, OfEqualNumbersTheFirstGetsTheGradient) {
-  const PoolShape shape = pool_shape(2, 2, 2, 2, 0);
+  const cpu::PoolShape shape = pool_shape(2, 2, 2, 2, 0);
   for (const int block : {1, 4, 8, 16}) {
     std::vector<float> output(static_cast<size_t>(block));
     std::vector<int> best(static_cast<size_t>(block), -1);
-    max_pool_row(std::vector<float>(4 * static_cast<size_t>(block), 0.5f).data(), shape, block, output.data(),
-                 best.data());
+    cpu::max_pool_row(std::vector<float>(4 * static_cast<size_t>(block), 0.5f).data(), shape, block, output.data(),
+                      best.data());
     EXPECT_EQ(output, std::vector<float>(static_cast<size_t>(block), 0.5f));
     EXPECT_EQ(best, std::vector<int>(static_cast<size_t>(block), 0));
   }
 }
 
 TEST(MaxPoolTest, NanNeverWins) {
-  const PoolShape shape = pool_shape(2, 2, 2, 2, 0);
+  const cpu::PoolShape shape = pool_shape(2, 2, 2, 2, 0);
   float output = 0;
   int best = -1;
-  max_pool_row(std::vector<float>{kNan, -3, kNan, -4}.data(), shape, 1, &output, &best);
+  cpu::max_pool_row(std::vector<float>{kNan, -3, kNan, -4}.data(), shape, 1, &output, &best);
   EXPECT_EQ(output, -3);
   EXPECT_EQ(best, 1);
-  max_pool_row(std::vector<float>(4, kNan).data(), shape, 1, &output, &best);
+  cpu::max_pool_row(std::vector<float>(4, kNan).data(), shape, 1, &output, &best);
   EXPECT_EQ(output, -std::numeric_limits<float>::max());
   EXPECT_EQ(best, 0) << "within the window, where a gradient does no harm";
 }
 
 // Every lane is a channel of its own: what one has does not show in another.
 TEST(MaxPoolTest, LanesAreApart) {
-  const PoolShape shape = pool_shape(5, 6, 3, 2, 2);
-  const std::vector<float> values = numbers(shape, kLanes, 1000, 0);
+  const cpu::PoolShape shape = pool_shape(5, 6, 3, 2, 2);
+  const std::vector<float> values = numbers(shape, cpu::kLanes, 1000, 0);
   const size_t pixels = 30, outputs = static_cast<size_t>(shape.out.height) * static_cast<size_t>(shape.out.width);
-  std::vector<float> all(outputs * kLanes), one(outputs);
+  std::vector<float> all(outputs * cpu::kLanes), one(outputs);
   std::vector<int> best(all.size()), best_of_one(outputs);
-  max_pool_row(values.data(), shape, kLanes, all.data(), best.data());
-  for (size_t lane = 0; lane < kLanes; ++lane) {
+  cpu::max_pool_row(values.data(), shape, cpu::kLanes, all.data(), best.data());
+  for (size_t lane = 0; lane < cpu::kLanes; ++lane) {
     std::vector<float> channel;
-    for (size_t i = 0; i < pixels; ++i) channel.push_back(values[i * kLanes + lane]);
-    max_pool_row(channel.data(), shape, 1, one.data(), best_of_one.data());
+    for (size_t i = 0; i < pixels; ++i) channel.push_back(values[i * cpu::kLanes + lane]);
+    cpu::max_pool_row(channel.data(), shape, 1, one.data(), best_of_one.data());
     for (size_t i = 0; i < outputs; ++i) {
-      ASSERT_EQ(all[i * kLanes + lane], one[i]);
-      ASSERT_EQ(best[i * kLanes + lane], best_of_one[i] * kLanes);
+      ASSERT_EQ(all[i * cpu::kLanes + lane], one[i]);
+      ASSERT_EQ(best[i * cpu::kLanes + lane], best_of_one[i] * cpu::kLanes);
     }
   }
 }

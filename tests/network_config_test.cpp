@@ -1,4 +1,4 @@
-#include "engine/network_config.h"
+#include "graph/network_config.h"
 
 #include <gtest/gtest.h>
 
@@ -13,9 +13,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "engine/kernel.h"
-#include "engine/registry.h"
+#include "cpu/kernel.h"
 #include "host/host.h"
+#include "layers/registry.h"
 #include "tests/network_util.h"
 #include "tests/test_util.h"
 
@@ -28,15 +28,16 @@ using test::net_text;
 
 const std::string kTail = "[avgpool]\n[connected]\noutput=10\nactivation=linear\n[softmax]\n";
 
-std::string shape_text(const Geometry& g) { return format("%dx%dx%d", g.channels, g.height, g.width); }
+std::string shape_text(const data::Geometry& g) { return format("%dx%dx%d", g.channels, g.height, g.width); }
 
 // The shape of the last layer of `layers`, behind which a classifier is put.
-std::string shape_after(const Geometry& input, const std::string& layers, int batch = 2) {
-  const NetworkConfig config = config_of(net_text(batch, input) + layers + kTail);
+std::string shape_after(const data::Geometry& input, const std::string& layers, int batch = 2) {
+  const graph::NetworkConfig config = config_of(net_text(batch, input) + layers + kTail);
   return shape_text(config.layers[config.layers.size() - 4].out);
 }
 
-void refused(const std::string& layers, const std::vector<std::string>& parts, const Geometry& input = {3, 8, 8}) {
+void refused(const std::string& layers, const std::vector<std::string>& parts,
+             const data::Geometry& input = {3, 8, 8}) {
   expect_error([&] { config_of(net_text(2, input) + layers + kTail); }, parts);
 }
 
@@ -47,7 +48,7 @@ void net_refused(const std::string& lines, const std::vector<std::string>& parts
 // ---- [net] ----
 
 TEST(NetworkConfig, ReadsTheNetSection) {
-  const NetworkConfig config =
+  const graph::NetworkConfig config =
       config_of("[net]\nbatch=64\nsubdivisions=4\nheight=24\nwidth=32\nchannels=3\nmax_batches=100\n" + kTail);
   EXPECT_EQ(config.batch, 64);
   EXPECT_EQ(config.subdivisions, 4);
@@ -56,7 +57,7 @@ TEST(NetworkConfig, ReadsTheNetSection) {
   EXPECT_EQ(config.classes(), 10);
   EXPECT_EQ(config.cost().op->section, "softmax");
   EXPECT_EQ(config.net.real("momentum"), 0.9);
-  const NetworkConfig other = with_mini_batch(config, 5);
+  const graph::NetworkConfig other = graph::with_mini_batch(config, 5);
   EXPECT_EQ(other.mini_batch, 5);
   EXPECT_EQ(other.batch, 5);
   EXPECT_NE(other.host_text().find("batch=5\n"), std::string::npos);
@@ -116,7 +117,8 @@ TEST(NetworkConfig, AugmentationsThatContradictThemselvesAreRefused) {
   net_refused("std=.5,0,.5\n", {"std=.5,0,.5", "above 0"});
   net_refused("valid_resize=7\n", {"valid_resize=7: smaller than the network's input (8x8)"});
   net_refused("min_crop=20\nmax_crop=10\n", {"min_crop=20: the crop would range from 20 to 10"});
-  const NetworkConfig own = config_of(net_text(4, {3, 8, 8}, "pad=2\nmirror=1\nmean=.1,.2,.3\nstd=1,2,3\n") + kTail);
+  const graph::NetworkConfig own =
+      config_of(net_text(4, {3, 8, 8}, "pad=2\nmirror=1\nmean=.1,.2,.3\nstd=1,2,3\n") + kTail);
   EXPECT_TRUE(own.augmentation().own);
   EXPECT_EQ(own.augmentation().pad, 2);
   EXPECT_TRUE(own.augmentation().mirror);
@@ -126,14 +128,14 @@ TEST(NetworkConfig, AugmentationsThatContradictThemselvesAreRefused) {
 
 // A factor below one means the same as its inverse, and every stock cfg of the packaged host says saturation=.75.
 TEST(NetworkConfig, FactorsOfTheHostsAugmentationMayBeBelowOne) {
-  const NetworkConfig config =
+  const graph::NetworkConfig config =
       config_of(net_text(4, {3, 8, 8}, "saturation=.75\nexposure=.75\naspect=.75\nhue=.1\nangle=7\n") + kTail);
-  const Augmentation augmentation = config.augmentation();
+  const data::Augmentation augmentation = config.augmentation();
   EXPECT_FALSE(augmentation.own);
   EXPECT_EQ(augmentation.saturation, 0.75);
   EXPECT_EQ(augmentation.exposure, 0.75);
   EXPECT_EQ(augmentation.aspect, 0.75);
-  EXPECT_NO_THROW(check_augmentation(augmentation, config.input));
+  EXPECT_NO_THROW(data::check_augmentation(augmentation, config.input));
   net_refused("saturation=0\n", {"saturation=0", "above 0"});
 }
 
@@ -176,7 +178,7 @@ TEST(NetworkConfig, TheCostIsTheLastSection) {
 // ---- shapes ----
 
 TEST(NetworkConfig, ConvolutionsHaveDarknetsShapes) {
-  const Geometry in = {3, 9, 12};
+  const data::Geometry in = {3, 9, 12};
   EXPECT_EQ(shape_after(in, "[convolutional]\nfilters=5\nsize=3\npad=1\n"), "5x9x12");
   EXPECT_EQ(shape_after(in, "[convolutional]\nfilters=5\nsize=3\nstride=2\npad=1\n"), "5x5x6");
   EXPECT_EQ(shape_after(in, "[convolutional]\nfilters=5\nsize=3\n"), "5x7x10");
@@ -192,7 +194,7 @@ TEST(NetworkConfig, ConvolutionsHaveDarknetsShapes) {
 }
 
 TEST(NetworkConfig, PoolingHasDarknetsShapes) {
-  const Geometry in = {3, 9, 12};
+  const data::Geometry in = {3, 9, 12};
   for (const char* kind : {"[maxpool]\n", "[local_avgpool]\n"}) {
     const std::string pool = kind;
     EXPECT_EQ(shape_after(in, pool + "size=2\nstride=2\n"), "3x5x6");
@@ -209,11 +211,11 @@ TEST(NetworkConfig, PoolingHasDarknetsShapes) {
 }
 
 TEST(NetworkConfig, RoutesJoinChannels) {
-  const Geometry in = {3, 8, 8};
+  const data::Geometry in = {3, 8, 8};
   const std::string two = "[convolutional]\nfilters=4\nsize=3\npad=1\n[convolutional]\nfilters=6\nsize=3\npad=1\n";
   EXPECT_EQ(shape_after(in, two + "[route]\nlayers=-1,-2\n"), "10x8x8");
   EXPECT_EQ(shape_after(in, two + "[route]\nlayers=0\n"), "4x8x8");
-  const NetworkConfig config = config_of(net_text(2, in) + two + "[route]\nlayers=-1,0\n" + kTail);
+  const graph::NetworkConfig config = config_of(net_text(2, in) + two + "[route]\nlayers=-1,0\n" + kTail);
   EXPECT_EQ(config.layers[2].sources, (std::vector<int>{1, 0}));
   EXPECT_EQ(config.layers[0].sources, (std::vector<int>{-1}));
   EXPECT_EQ(config.layers[3].sources, (std::vector<int>{2}));
@@ -233,7 +235,7 @@ TEST(NetworkConfig, RoutesJoinChannels) {
 }
 
 TEST(NetworkConfig, ShortcutsAddEqualShapesOrWhatTheHostCan) {
-  const Geometry in = {3, 8, 8};
+  const data::Geometry in = {3, 8, 8};
   const std::string two = "[convolutional]\nfilters=4\nsize=3\npad=1\n[convolutional]\nfilters=4\nsize=3\npad=1\n";
   EXPECT_EQ(shape_after(in, two + "[shortcut]\nfrom=-2\n"), "4x8x8");
   EXPECT_EQ(config_of(net_text(2, in) + two + "[shortcut]\nfrom=-2\n" + kTail).layers[2].sources,
@@ -333,35 +335,35 @@ TEST(NetworkConfig, HostGetsStandInsAndNoneOfOurKeys) {
 }
 
 // A value that the option accepts.
-std::string sample_value(const OptionSpec& spec) {
+std::string sample_value(const cfg::OptionSpec& spec) {
   if (!spec.fallback.empty()) return spec.fallback;
   if (!spec.choices.empty()) return spec.choices[0];
-  if (spec.type == OptionType::kText) return "x";
-  if (spec.type == OptionType::kFlag) return "1";
+  if (spec.type == cfg::OptionType::kText) return "x";
+  if (spec.type == cfg::OptionType::kFlag) return "1";
   return format("%.0f", std::max(spec.low, 0.0) + 1);
 }
 
 TEST(NetworkConfig, EveryOptionReachesTheHostOrIsOurs) {
   int options = 0;
-  for (const Op& op : all_ops()) {
-    CfgSection section{op.section, 1, {}};
+  for (const graph::Op& op : layers::all_ops()) {
+    cfg::CfgSection section{op.section, 1, {}};
     std::string expected;
-    for (const OptionSpec& spec : op.options) {
+    for (const cfg::OptionSpec& spec : op.options) {
       section.entries.push_back({spec.name, sample_value(spec), 2});
       if (spec.for_host) expected += spec.name + "=" + sample_value(spec) + "\n";
       ++options;
     }
     std::string found;
-    for (const CfgEntry& entry : Options("a.cfg", section, op.options).host_entries()) {
+    for (const cfg::CfgEntry& entry : cfg::Options("a.cfg", section, op.options).host_entries()) {
       found += entry.key + "=" + entry.value + "\n";
     }
     EXPECT_EQ(found, expected) << op.section;
     // Ours alone: no host knows the costs' options.
-    if (op.kind == Op::Kind::kCost) {
+    if (op.kind == graph::Op::Kind::kCost) {
       if (op.section != "softmax") {
         EXPECT_EQ(expected, "") << op.section;
       }
-      LayerConfig layer;
+      graph::LayerConfig layer;
       layer.op = &op;
       EXPECT_EQ(op.host_section(layer).name, "softmax");
     }
@@ -377,11 +379,11 @@ TEST(NetworkConfig, HostMakesTheShapesThatWereWorkedOut) {
       "[maxpool]\nsize=2\nstride=2\npadding=0\n[local_avgpool]\nsize=3\nstride=2\n[normalization]\n[activation]"
       "\nactivation=relu\n"
       "[upsample]\nstride=2\n[dropout]\n[avgpool]\n";
-  const NetworkConfig config = config_of(net_text(2, {3, 21, 30}) + plain + kTail);
+  const graph::NetworkConfig config = config_of(net_text(2, {3, 21, 30}) + plain + kTail);
   const host::Network host(config.host_text(), false);
   ASSERT_EQ(host.size(), static_cast<int>(config.layers.size()));
   EXPECT_EQ(host.batch(), 2);
-  for (const LayerConfig& layer : config.layers) {
+  for (const graph::LayerConfig& layer : config.layers) {
     EXPECT_EQ(host.output_shape(layer.index).size(), layer.out.size()) << layer.index << " " << layer.op->section;
   }
 }
@@ -393,7 +395,7 @@ TEST(NetworkConfig, OurOwnCfgsAreRead) {
   for (const char* folder : {"cfg", "tests/golden"}) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(test::source_path(folder))) {
       if (entry.path().extension() != ".cfg") continue;
-      EXPECT_NO_THROW(read_network_config(entry.path().string())) << entry.path();
+      EXPECT_NO_THROW(layers::read_network_config(entry.path().string())) << entry.path();
       ++count;
     }
   }
@@ -403,9 +405,9 @@ TEST(NetworkConfig, OurOwnCfgsAreRead) {
 // Fewer channels: the host fills millions of parameters with random numbers, and the windows stay the same.
 std::string thinned(const std::string& path) {
   std::string text;
-  for (const CfgSection& section : read_cfg(path).sections) {
+  for (const cfg::CfgSection& section : cfg::read_cfg(path).sections) {
     text += "[" + section.name + "]\n";
-    for (const CfgEntry& entry : section.entries) {
+    for (const cfg::CfgEntry& entry : section.entries) {
       const bool channels = entry.key == "filters" || (entry.key == "output" && section.name == "connected");
       text += entry.key + "=" + (channels && entry.value.size() > 1 ? "32" : entry.value) + "\n";
     }
@@ -413,12 +415,12 @@ std::string thinned(const std::string& path) {
   return text;
 }
 
-void expect_the_hosts_shapes(const NetworkConfig& read, const std::string& name) {
-  const NetworkConfig config = with_mini_batch(read, 1);
+void expect_the_hosts_shapes(const graph::NetworkConfig& read, const std::string& name) {
+  const graph::NetworkConfig config = graph::with_mini_batch(read, 1);
   const host::Network host(config.host_text(), false);
   ASSERT_EQ(host.size(), static_cast<int>(config.layers.size())) << name;
-  for (const LayerConfig& layer : config.layers) {
-    const Geometry made = host.output_shape(layer.index);
+  for (const graph::LayerConfig& layer : config.layers) {
+    const data::Geometry made = host.output_shape(layer.index);
     EXPECT_EQ(made.size(), layer.out.size()) << name << ", layer " << layer.index;
     // Some layers of the host, as [dropout], know how many numbers they have but not their shape.
     if (made.height > 1 || made.width > 1) {
@@ -455,10 +457,11 @@ TEST(NetworkConfig, StockClassifiersGetTheHostsShapes) {
                              {"tiny", true}}) {
     const std::string path = folder + "/" + stock.name + ".cfg";
     if (stock.unequal_shortcuts && host::traits().shortcut_needs_equal_shapes) {
-      expect_error([&] { read_network_config(path); }, {stock.name, "[shortcut] from=", "adds equal shapes only"});
+      expect_error([&] { layers::read_network_config(path); },
+                   {stock.name, "[shortcut] from=", "adds equal shapes only"});
       continue;
     }
-    const NetworkConfig config = read_network_config(path);
+    const graph::NetworkConfig config = layers::read_network_config(path);
     EXPECT_GE(config.classes(), 10) << stock.name;
     expect_the_hosts_shapes(config_of(thinned(path)), stock.name);
     if (stock.whole) expect_the_hosts_shapes(config, stock.name);
@@ -470,59 +473,60 @@ TEST(NetworkConfig, StockClassifiersGetTheHostsShapes) {
 TEST(Registry, IsSortedWithoutDuplicates) {
   std::set<std::string> names;
   std::string before;
-  for (const Op& op : all_ops()) {
+  for (const graph::Op& op : layers::all_ops()) {
     EXPECT_LT(before, op.section);
     before = op.section;
     EXPECT_FALSE(op.summary.empty()) << op.section;
     EXPECT_TRUE(names.insert(op.section).second) << op.section;
-    EXPECT_EQ(find_op(op.section), &op);
+    EXPECT_EQ(graph::find_op(layers::all_ops(), op.section), &op);
     for (const std::string& alias : op.aliases) {
       EXPECT_TRUE(names.insert(alias).second) << alias;
-      EXPECT_EQ(find_op(alias), &op);
+      EXPECT_EQ(graph::find_op(layers::all_ops(), alias), &op);
     }
     std::set<std::string> keys;
-    for (const OptionSpec& spec : op.options) {
+    for (const cfg::OptionSpec& spec : op.options) {
       EXPECT_TRUE(keys.insert(spec.name).second) << op.section << " " << spec.name;
       EXPECT_FALSE(spec.help.empty()) << op.section << " " << spec.name;
       EXPECT_EQ(op.refused.count(spec.name), 0U) << op.section << " " << spec.name;
       // A default must itself be allowed.
       if (spec.fallback.empty()) continue;
-      EXPECT_NO_THROW(Options("", {op.section, 0, {{spec.name, spec.fallback, 0}}}, op.options))
+      EXPECT_NO_THROW(cfg::Options("", {op.section, 0, {{spec.name, spec.fallback, 0}}}, op.options))
           << op.section << " " << spec.name;
     }
-    EXPECT_EQ(op.cost != nullptr, op.kind == Op::Kind::kCost) << op.section;
+    EXPECT_EQ(op.cost != nullptr, op.kind == graph::Op::Kind::kCost) << op.section;
   }
-  EXPECT_EQ(find_op("no such layer"), nullptr);
+  EXPECT_EQ(graph::find_op(layers::all_ops(), "no such layer"), nullptr);
   std::set<std::string> keys;
-  for (const OptionSpec& spec : net_options()) {
+  for (const cfg::OptionSpec& spec : graph::net_options()) {
     EXPECT_TRUE(keys.insert(spec.name).second) << spec.name;
     if (spec.fallback.empty()) continue;
-    EXPECT_NO_THROW(Options("", {"net", 0, {{spec.name, spec.fallback, 0}}}, net_options())) << spec.name;
+    EXPECT_NO_THROW(cfg::Options("", {"net", 0, {{spec.name, spec.fallback, 0}}}, graph::net_options())) << spec.name;
   }
 }
 
-class EmptyKernel final : public Kernel {
+class EmptyKernel final : public cpu::Kernel {
  public:
-  void forward(Node&, Pass&) override {}
-  void backward(Node&, Pass&) override {}
-  void infer(const Node&, int, const View*, float*, size_t, Scratch*) override {}
+  void forward(cpu::Node&, graph::Pass&) override {}
+  void backward(cpu::Node&, graph::Pass&) override {}
+  void infer(const cpu::Node&, int, const cpu::View*, float*, size_t, cpu::Scratch*) override {}
 };
 
 TEST(Registry, MissingKernelsNameLayerDeviceAndWhatThereIs) {
-  const KernelFactory factory = [](const LayerConfig&) { return std::make_unique<EmptyKernel>(); };
-  Op op("made_up", Op::Kind::kLayer, "for this test");
-  LayerConfig layer;
+  const graph::KernelFactory factory = [](const graph::LayerConfig&) { return std::make_unique<EmptyKernel>(); };
+  graph::Op op("made_up", graph::Op::Kind::kLayer, "for this test");
+  graph::LayerConfig layer;
   layer.op = &op;
   layer.index = 3;
-  layer.options = Options("a.cfg", {"made_up", 12, {}}, {});
-  expect_error([&] { make_kernel(layer, Device::kCuda); },
+  layer.options = cfg::Options("a.cfg", {"made_up", 12, {}}, {});
+  expect_error([&] { cpu::make_kernel(layer, graph::Device::kCuda); },
                {"a.cfg:12: [made_up]", "layer 3", "no kernel for cuda", "one for cpu (the host's own code)"});
-  EXPECT_NE(dynamic_cast<HostKernel*>(make_kernel(layer, Device::kCpu).get()), nullptr);
-  op.kernel(Device::kCpu, factory);
-  expect_error([&] { make_kernel(layer, Device::kCuda); }, {"[made_up]", "layer 3", "cuda; there is one for cpu"});
-  EXPECT_NE(dynamic_cast<EmptyKernel*>(make_kernel(layer, Device::kCpu).get()), nullptr);
-  op.kernel(Device::kCuda, factory);
-  EXPECT_NE(dynamic_cast<EmptyKernel*>(make_kernel(layer, Device::kCuda).get()), nullptr);
+  EXPECT_NE(dynamic_cast<cpu::HostKernel*>(cpu::make_kernel(layer, graph::Device::kCpu).get()), nullptr);
+  op.kernel(graph::Device::kCpu, factory);
+  expect_error([&] { cpu::make_kernel(layer, graph::Device::kCuda); },
+               {"[made_up]", "layer 3", "cuda; there is one for cpu"});
+  EXPECT_NE(dynamic_cast<EmptyKernel*>(cpu::make_kernel(layer, graph::Device::kCpu).get()), nullptr);
+  op.kernel(graph::Device::kCuda, factory);
+  EXPECT_NE(dynamic_cast<EmptyKernel*>(cpu::make_kernel(layer, graph::Device::kCuda).get()), nullptr);
 }
 
 }  // namespace

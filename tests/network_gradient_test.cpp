@@ -13,7 +13,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
-#include "engine/network.h"
+#include "layers/registry.h"
+#include "network/network.h"
 #include "tests/gradient_check.h"
 #include "tests/reference_network.h"
 #include "tests/sample_networks.h"
@@ -151,7 +152,7 @@ const std::vector<Example> kExamples = {
 class Experiment {
  public:
   explicit Experiment(const Example& example)
-      : config_(read_network_config(
+      : config_(layers::read_network_config(
             folder_.write("net.cfg", format("[net]\nbatch=%d\nsubdivisions=1\nheight=%d\nwidth=%d\nchannels=%d\n",
                                             example.batch, example.height, example.width, example.channels) +
                                          example.layers))),
@@ -159,7 +160,7 @@ class Experiment {
         reference_(config_) {
     network_.initialize(1);
     CounterRandom random(2, Stream::kTest, 0, 0);
-    for (const Parameter& p : network_.parameters()) {
+    for (const graph::Parameter& p : network_.parameters()) {
       const std::string name = p.name;
       for (int64_t i = 0; i < p.count; ++i) {
         // Wider than they start, so that the outputs differ and every gradient counts.
@@ -187,14 +188,14 @@ class Experiment {
     shown_.teacher.assign(teacher_.begin(), teacher_.end());
   }
 
-  Network& network() { return network_; }
+  network::Network& network() { return network_; }
   ReferenceNetwork& reference() { return reference_; }
-  const NetworkConfig& config() const { return config_; }
+  const graph::NetworkConfig& config() const { return config_; }
   double reference_loss() { return reference_.loss(values_, shown_); }
 
   // Forward and backward of the network under test; its loss.
   double run() {
-    Pass pass;
+    graph::Pass pass;
     pass.training = true;
     pass.input = images_.data();
     pass.labels = labels_.data();
@@ -208,7 +209,7 @@ class Experiment {
   // dL/d(parameters), which the updates hold negated.
   std::vector<double> gradient() {
     std::vector<double> result;
-    for (const Parameter& p : network_.parameters()) {
+    for (const graph::Parameter& p : network_.parameters()) {
       for (int64_t i = 0; i < p.count; ++i) result.push_back(-static_cast<double>(p.update[i]));
     }
     return result;
@@ -259,8 +260,8 @@ class Experiment {
 
  private:
   TemporaryFolder folder_;
-  NetworkConfig config_;
-  Network network_;
+  graph::NetworkConfig config_;
+  network::Network network_;
   ReferenceNetwork reference_;
   std::vector<double> values_;
   std::vector<size_t> ends_;  // of each tensor
@@ -274,7 +275,7 @@ class NetworkGradientTest : public testing::TestWithParam<Example> {};
 TEST_P(NetworkGradientTest, LossAndProbabilitiesAreThoseInDouble) {
   Experiment experiment(GetParam());
   size_t count = 0;
-  for (const Parameter& p : experiment.network().parameters()) count += static_cast<size_t>(p.count);
+  for (const graph::Parameter& p : experiment.network().parameters()) count += static_cast<size_t>(p.count);
   ASSERT_EQ(count, experiment.reference().parameter_count());
   const double loss = experiment.run(), expected = experiment.reference_loss();
   EXPECT_NEAR(loss, expected, 1e-5 * std::fabs(expected));
@@ -297,7 +298,7 @@ TEST_P(NetworkGradientTest, ALostEdgeWouldBeFound) {
   experiment.run();
   const std::vector<double> gradient = experiment.gradient();
   int edges = 0;
-  for (const LayerConfig& layer : experiment.config().layers) {
+  for (const graph::LayerConfig& layer : experiment.config().layers) {
     for (size_t k = 0; k < layer.sources.size(); ++k) {
       if (layer.sources[k] < 0) continue;
       SCOPED_TRACE(format("layer %d [%s], source %zu", layer.index, layer.op->section.c_str(), k));

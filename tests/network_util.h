@@ -9,33 +9,34 @@
 
 #include "base/random.h"
 #include "data/dataset.h"
-#include "engine/network.h"
-#include "engine/network_config.h"
+#include "graph/network_config.h"
+#include "layers/registry.h"
+#include "network/network.h"
 #include "tests/test_util.h"
 
 namespace dng::test {
 
 // A labelled set whose images are random, or what the test puts there.
-class MemorySet final : public Dataset {
+class MemorySet final : public data::Dataset {
  public:
-  MemorySet(const Geometry& shape, std::vector<int> labels, uint64_t seed) : identity(seed), labels_(labels) {
+  MemorySet(const data::Geometry& shape, std::vector<int> labels, uint64_t seed) : identity(seed), labels_(labels) {
     for (size_t i = 0; i < labels_.size(); ++i) {
       CounterRandom random(seed, Stream::kTest, i, 0);
-      Image image{shape, std::vector<uint8_t>(shape.size())};
+      data::Image image{shape, std::vector<uint8_t>(shape.size())};
       for (uint8_t& byte : image.planes) byte = static_cast<uint8_t>(random.below(256));
       images.push_back(std::move(image));
     }
   }
   int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
   int label(int64_t index) const override { return labels_[static_cast<size_t>(index)]; }
-  void decode(int64_t index, Image* image) const override { *image = images[static_cast<size_t>(index)]; }
+  void decode(int64_t index, data::Image* image) const override { *image = images[static_cast<size_t>(index)]; }
   std::string sample_name(int64_t index) const override { return "sample " + std::to_string(index); }
   std::string description() const override { return "in memory"; }
   uint64_t hash() const override { return identity; }
-  Geometry fixed_shape() const override { return packed ? images[0].shape : Geometry{}; }
+  data::Geometry fixed_shape() const override { return packed ? images[0].shape : data::Geometry{}; }
 
   bool packed = false;  // all images have one shape, and say so
-  std::vector<Image> images;
+  std::vector<data::Image> images;
   uint64_t identity;
 
  private:
@@ -43,18 +44,18 @@ class MemorySet final : public Dataset {
 };
 
 // The cfg of that text, read as from a file named test.cfg.
-inline NetworkConfig config_of(const std::string& text) {
+inline graph::NetworkConfig config_of(const std::string& text) {
   const TemporaryFolder folder;
-  return read_network_config(folder.write("test.cfg", text));
+  return layers::read_network_config(folder.write("test.cfg", text));
 }
 
-inline std::string net_text(int batch, const Geometry& input, const std::string& more = "") {
+inline std::string net_text(int batch, const data::Geometry& input, const std::string& more = "") {
   return "[net]\nbatch=" + std::to_string(batch) + "\nsubdivisions=1\nheight=" + std::to_string(input.height) +
          "\nwidth=" + std::to_string(input.width) + "\nchannels=" + std::to_string(input.channels) + "\n" + more;
 }
 
 // Every number of the network: values, then gradient and momentum buffers, bit for bit.
-inline std::vector<uint32_t> bits_of(const Network& network) {
+inline std::vector<uint32_t> bits_of(const network::Network& network) {
   std::vector<uint32_t> bits;
   const auto add = [&bits](const float* from, int64_t count) {
     if (from == nullptr) return;
@@ -72,7 +73,7 @@ inline std::vector<uint32_t> bits_of(const Network& network) {
 }
 
 // Other numbers in every block, momentum and statistics included; variances stay above zero.
-inline void scramble(Network* network, uint64_t seed) {
+inline void scramble(network::Network* network, uint64_t seed) {
   uint64_t number = 0;
   for (const auto& layer : network->blocks()) {
     for (const host::Block& block : layer) {

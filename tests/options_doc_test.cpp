@@ -10,8 +10,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "engine/network_config.h"
-#include "engine/registry.h"
+#include "graph/network_config.h"
+#include "layers/registry.h"
 #include "tests/test_util.h"
 
 namespace dng {
@@ -63,9 +63,9 @@ std::map<std::string, Table> tables_of(const std::string& name, int* duplicates)
   return tables;
 }
 
-void expect_documented(const std::string& file, const std::string& section, const std::vector<OptionSpec>& specs,
+void expect_documented(const std::string& file, const std::string& section, const std::vector<cfg::OptionSpec>& specs,
                        const Table& table) {
-  for (const OptionSpec& spec : specs) {
+  for (const cfg::OptionSpec& spec : specs) {
     const auto row = table.find(spec.name);
     if (row == table.end()) {
       ADD_FAILURE() << file << ": [" << section << "] has no row for `" << spec.name << "`";
@@ -87,9 +87,9 @@ void expect_documented(const std::string& file, const std::string& section, cons
   }
 }
 
-std::set<std::string> names_of(const std::vector<OptionSpec>& specs) {
+std::set<std::string> names_of(const std::vector<cfg::OptionSpec>& specs) {
   std::set<std::string> names;
-  for (const OptionSpec& spec : specs) names.insert(spec.name);
+  for (const cfg::OptionSpec& spec : specs) names.insert(spec.name);
   return names;
 }
 
@@ -108,7 +108,7 @@ TEST(OptionsDoc, LayersNamesEverySectionAndOption) {
   int duplicates = 0;
   const std::map<std::string, Table> tables = tables_of("layers/README.md", &duplicates);
   EXPECT_EQ(duplicates, 0);
-  for (const Op& op : all_ops()) {
+  for (const graph::Op& op : layers::all_ops()) {
     const auto table = tables.find(op.section);
     if (table == tables.end()) {
       ADD_FAILURE() << "layers/README.md has no heading ## [" << op.section << "]";
@@ -122,7 +122,7 @@ TEST(OptionsDoc, LayersNamesNothingThatDoesNotExist) {
   int duplicates = 0;
   size_t rows = 0;
   for (const auto& [section, table] : tables_of("layers/README.md", &duplicates)) {
-    const Op* op = find_op(section);
+    const graph::Op* op = graph::find_op(layers::all_ops(), section);
     ASSERT_NE(op, nullptr) << "[" << section << "]";
     EXPECT_EQ(op->section, section) << "an alias has no heading of its own";
     const std::set<std::string> names = names_of(op->options);
@@ -139,7 +139,7 @@ TEST(OptionsDoc, LayersNamesNothingThatDoesNotExist) {
 
 TEST(OptionsDoc, AliasesAreNamed) {
   const std::string text = read_file(test::source_path("layers/README.md"), "the documentation");
-  for (const Op& op : all_ops()) {
+  for (const graph::Op& op : layers::all_ops()) {
     for (const std::string& alias : op.aliases) {
       EXPECT_NE(text.find("`[" + alias + "]`"), std::string::npos) << "[" << alias << "] for [" << op.section << "]";
     }
@@ -152,8 +152,8 @@ TEST(OptionsDoc, OptionsNamesEveryKeyOfNetAndNoOther) {
   EXPECT_EQ(duplicates, 0);
   const auto net = tables.find("net");
   ASSERT_NE(net, tables.end()) << "docs/options.md has no heading ## [net]";
-  expect_documented("docs/options.md", "net", net_options(), net->second);
-  const std::set<std::string> names = names_of(net_options());
+  expect_documented("docs/options.md", "net", graph::net_options(), net->second);
+  const std::set<std::string> names = names_of(graph::net_options());
   for (const auto& row : net->second) {
     EXPECT_EQ(names.count(row.first), 1U) << "docs/options.md: [net] has no key " << row.first;
   }

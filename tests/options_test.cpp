@@ -14,26 +14,27 @@ namespace {
 using test::expect_error;
 
 // Every type once; the key of a line is its number.
-const std::vector<OptionSpec>& specs() {
-  static const std::vector<OptionSpec> made = {flag_option("pad", "0", "help"),
-                                               integer_option("size", "3", 1, 11, "help"),
-                                               ours(real_option("lambda", "0.6", 0, 1, "help")),
-                                               open_low(real_option("temperature", "1", 0, 100, "help")),
-                                               open_high(real_option("momentum", "0.9", 0, 1, "help")),
-                                               text_option("teacher", "", "help"),
-                                               ours(choice_option("primary", "top", {"top", "truth"}, "help")),
-                                               integers_option("layers", "", -9, 9, "help"),
-                                               reals_option("scales", "", 0, 10, "help")};
+const std::vector<cfg::OptionSpec>& specs() {
+  static const std::vector<cfg::OptionSpec> made = {
+      cfg::flag_option("pad", "0", "help"),
+      cfg::integer_option("size", "3", 1, 11, "help"),
+      cfg::ours(cfg::real_option("lambda", "0.6", 0, 1, "help")),
+      cfg::open_low(cfg::real_option("temperature", "1", 0, 100, "help")),
+      cfg::open_high(cfg::real_option("momentum", "0.9", 0, 1, "help")),
+      cfg::text_option("teacher", "", "help"),
+      cfg::ours(cfg::choice_option("primary", "top", {"top", "truth"}, "help")),
+      cfg::integers_option("layers", "", -9, 9, "help"),
+      cfg::reals_option("scales", "", 0, 10, "help")};
   return made;
 }
 
-Options options_of(const std::vector<CfgEntry>& entries) {
-  return {"a.cfg", CfgSection{"test", 7, entries}, specs(), {{"xnor", "this is not trained here; remove it"}}};
+cfg::Options options_of(const std::vector<cfg::CfgEntry>& entries) {
+  return {"a.cfg", cfg::CfgSection{"test", 7, entries}, specs(), {{"xnor", "this is not trained here; remove it"}}};
 }
-Options options_of(const std::string& key, const std::string& value) { return options_of({{key, value, 12}}); }
+cfg::Options options_of(const std::string& key, const std::string& value) { return options_of({{key, value, 12}}); }
 
 TEST(Options, GivesDefaultsAndWhatWasWritten) {
-  const Options fresh = options_of({});
+  const cfg::Options fresh = options_of({});
   EXPECT_FALSE(fresh.flag("pad"));
   EXPECT_EQ(fresh.integer("size"), 3);
   EXPECT_EQ(fresh.real("lambda"), 0.6);
@@ -42,13 +43,13 @@ TEST(Options, GivesDefaultsAndWhatWasWritten) {
   EXPECT_TRUE(fresh.has("size"));
   EXPECT_FALSE(fresh.has("teacher"));
 
-  const Options written = options_of({{"pad", "1", 8},
-                                      {"size", "11", 9},
-                                      {"lambda", "1e-3", 10},
-                                      {"primary", "truth", 11},
-                                      {"layers", "-1, 4,+7", 12},
-                                      {"scales", ".1,10,0", 13},
-                                      {"teacher", "cfg/a.cfg", 14}});
+  const cfg::Options written = options_of({{"pad", "1", 8},
+                                           {"size", "11", 9},
+                                           {"lambda", "1e-3", 10},
+                                           {"primary", "truth", 11},
+                                           {"layers", "-1, 4,+7", 12},
+                                           {"scales", ".1,10,0", 13},
+                                           {"teacher", "cfg/a.cfg", 14}});
   EXPECT_TRUE(written.flag("pad"));
   EXPECT_EQ(written.integer("size"), 11);
   EXPECT_EQ(written.real("lambda"), 1e-3);
@@ -98,7 +99,7 @@ TEST(Options, UnknownKeysAndChoicesGetTheNearestName) {
   const std::string message = test::error_of([] { options_of("quatsch", "1"); });
   EXPECT_EQ(message.find("did you mean"), std::string::npos) << message;
   expect_error([] { options_of("primary", "turth"); }, {"found 'turth', allowed is one of top, truth", "'truth'?"});
-  expect_error([] { Options("a.cfg", {"empty", 1, {{"x", "1", 2}}}, {}); }, {"a.cfg:2", "takes no keys"});
+  expect_error([] { cfg::Options("a.cfg", {"empty", 1, {{"x", "1", 2}}}, {}); }, {"a.cfg:2", "takes no keys"});
 }
 
 TEST(Options, KeysThatAreRefusedGiveTheirReason) {
@@ -106,41 +107,42 @@ TEST(Options, KeysThatAreRefusedGiveTheirReason) {
 }
 
 TEST(Options, PlacesAreNamed) {
-  const Options options = options_of({{"size", "5", 9}});
+  const cfg::Options options = options_of({{"size", "5", 9}});
   EXPECT_EQ(options.where(), "a.cfg:7: [test]");
   EXPECT_EQ(options.where("size"), "a.cfg:9: [test] size=5");
   EXPECT_EQ(options.where("lambda"), "a.cfg:7: [test] lambda");
   // The command line has no lines.
-  const Options line("command line", CfgSection{"tsd", 0, {{"size", "5", 0}}}, specs());
+  const cfg::Options line("command line", cfg::CfgSection{"tsd", 0, {{"size", "5", 0}}}, specs());
   EXPECT_EQ(line.where(), "command line: [tsd]");
   EXPECT_EQ(line.where("size"), "command line: [tsd] size=5");
 }
 
 TEST(Options, WhatIsMissingIsNamed) {
-  const Options options = options_of({});
+  const cfg::Options options = options_of({});
   expect_error([&] { options.text("teacher"); }, {"a.cfg:7: [test]: teacher= is missing"});
   expect_error([&] { options.require("size", "say how large"); }, {"size= is missing; say how large"});
   EXPECT_NO_THROW(options_of("size", "5").require("size", ""));
 }
 
 TEST(Options, TheHostSeesItsOwnKeysOnlyAsTheyWereWritten) {
-  const Options options =
+  const cfg::Options options =
       options_of({{"size", "+5", 8}, {"lambda", "0.5", 9}, {"primary", "top", 10}, {"scales", ".1, 1", 11}});
   std::string seen;
-  for (const CfgEntry& entry : options.host_entries()) seen += entry.key + "=" + entry.value + "\n";
+  for (const cfg::CfgEntry& entry : options.host_entries()) seen += entry.key + "=" + entry.value + "\n";
   EXPECT_EQ(seen, "size=+5\nscales=.1, 1\n");
 }
 
 TEST(Options, AllowedTextsSayTypeAndRange) {
   const double infinity = std::numeric_limits<double>::infinity();
-  EXPECT_EQ(allowed_text(flag_option("a", "", "")), "0 or 1");
-  EXPECT_EQ(allowed_text(text_option("a", "", "")), "text");
-  EXPECT_EQ(allowed_text(integer_option("a", "", 2, 1 << 20, "")), "a whole number from 2 to 1048576");
-  EXPECT_EQ(allowed_text(real_option("a", "", -infinity, infinity, "")), "a number");
-  EXPECT_EQ(allowed_text(real_option("a", "", 0, infinity, "")), "a number of at least 0");
-  EXPECT_EQ(allowed_text(real_option("a", "", -infinity, 0.25, "")), "a number of at most 0.25");
-  EXPECT_EQ(allowed_text(open_low(real_option("a", "", 0, infinity, ""))), "a number above 0");
-  EXPECT_EQ(allowed_text(open_high(open_low(real_option("a", "", 0, 1, "")))), "a number above 0 and below 1");
+  EXPECT_EQ(cfg::allowed_text(cfg::flag_option("a", "", "")), "0 or 1");
+  EXPECT_EQ(cfg::allowed_text(cfg::text_option("a", "", "")), "text");
+  EXPECT_EQ(cfg::allowed_text(cfg::integer_option("a", "", 2, 1 << 20, "")), "a whole number from 2 to 1048576");
+  EXPECT_EQ(cfg::allowed_text(cfg::real_option("a", "", -infinity, infinity, "")), "a number");
+  EXPECT_EQ(cfg::allowed_text(cfg::real_option("a", "", 0, infinity, "")), "a number of at least 0");
+  EXPECT_EQ(cfg::allowed_text(cfg::real_option("a", "", -infinity, 0.25, "")), "a number of at most 0.25");
+  EXPECT_EQ(cfg::allowed_text(cfg::open_low(cfg::real_option("a", "", 0, infinity, ""))), "a number above 0");
+  EXPECT_EQ(cfg::allowed_text(cfg::open_high(cfg::open_low(cfg::real_option("a", "", 0, 1, "")))),
+            "a number above 0 and below 1");
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ namespace {
 using Values = std::vector<float>;
 using Matrix = std::vector<std::vector<double>>;
 
-constexpr Geometry kNetwork = {3, 224, 224};
+constexpr data::Geometry kNetwork = {3, 224, 224};
 constexpr uint64_t kSeed = 3;
 const cv::Size kSizes[] = {{227, 227}, {500, 375}, {375, 500}, {640, 100}, {1, 40},
                            {40, 1},    {2, 300},   {224, 224}, {256, 300}, {1024, 768}};
@@ -39,30 +39,30 @@ class Photographs : public testing::Test {
       ASSERT_TRUE(cv::imwrite(path, pixels));
       list += path + " " + std::to_string(i % 2) + "\n";
     }
-    DataFile data = test::data_with_classes(2);
-    data_ = open_dataset(data, folder_.write("list.txt", list), "train");
+    data::DataFile data = test::data_with_classes(2);
+    data_ = data::open_dataset(data, folder_.write("list.txt", list), "train");
     ASSERT_EQ(data_->size(), static_cast<int64_t>(std::size(kSizes)));
   }
 
-  Image image(int64_t sample) const {
-    Image decoded;
+  data::Image image(int64_t sample) const {
+    data::Image decoded;
     data_->decode(sample, &decoded);
     return decoded;
   }
 
   test::TemporaryFolder folder_;
-  std::unique_ptr<Dataset> data_;
+  std::unique_ptr<data::Dataset> data_;
 };
 
-Augmentation recipe() {
-  Augmentation augmentation;
+data::Augmentation recipe() {
+  data::Augmentation augmentation;
   augmentation.own = augmentation.random_resized_crop = augmentation.mirror = true;
   augmentation.valid_resize = 256;
   return augmentation;
 }
 
 // The crop as docs/options.md describes it, drawn once more.
-Rectangle crop(const Geometry& shape, CounterRandom* random) {
+data::Rectangle crop(const data::Geometry& shape, CounterRandom* random) {
   const double whole = static_cast<double>(shape.height) * shape.width;
   for (int tries = 0; tries < 10; ++tries) {
     const double area = whole * random->uniform(.08, 1);
@@ -83,22 +83,22 @@ Rectangle crop(const Geometry& shape, CounterRandom* random) {
 Matrix side(int in, int out) { return in > out ? test::area_weights(in, out) : test::linear_weights(in, out); }
 
 TEST_F(Photographs, TrainingSamplesAreTheDocumentedCropsToTheirBits) {
-  const Augmentation plain = recipe();
-  Augmentation scaled = plain;
+  const data::Augmentation plain = recipe();
+  data::Augmentation scaled = plain;
   scaled.mean = {.485f, .456f, .406f};
   scaled.std = {.229f, .224f, .225f};
   const int64_t epochs = 3, count = data_->size(), last = epochs * count;
-  TrainingStream stream(*data_, plain, kNetwork, kSeed, 1, 0, last, 1);
-  TrainingStream batches(*data_, plain, kNetwork, kSeed, 4, 0, last, 3);
-  TrainingStream normalised(*data_, scaled, kNetwork, kSeed, 1, 0, last, 2);
+  data::TrainingStream stream(*data_, plain, kNetwork, kSeed, 1, 0, last, 1);
+  data::TrainingStream batches(*data_, plain, kNetwork, kSeed, 4, 0, last, 3);
+  data::TrainingStream normalised(*data_, scaled, kNetwork, kSeed, 1, 0, last, 2);
   int mirrored = 0, tall = 0, wide = 0;
   for (int64_t position = 0; position < last; ++position) {
-    const Batch& batch = stream.next();
+    const data::Batch& batch = stream.next();
     const int64_t sample = batch.samples[0];
-    const Image whole = image(sample);
+    const data::Image whole = image(sample);
     CounterRandom random(kSeed, Stream::kAugment, static_cast<uint64_t>(position / count),
                          static_cast<uint64_t>(sample));
-    const Rectangle part = crop(whole.shape, &random);
+    const data::Rectangle part = crop(whole.shape, &random);
     const bool mirror = random.below(2) != 0;
     const Matrix rows = side(part.height, 224), columns = side(part.width, 224);
     const Values& out = batch.images;
@@ -126,14 +126,14 @@ TEST_F(Photographs, TrainingSamplesAreTheDocumentedCropsToTheirBits) {
     wide += whole.shape.height < whole.shape.width ? 1 : 0;
 
     // The same bits for any batch and number of threads, and from the image decoded as a whole.
-    static const Batch* shared = nullptr;
+    static const data::Batch* shared = nullptr;
     if (position % 4 == 0) shared = &batches.next();
     const auto start = shared->images.begin() + static_cast<long>((position % 4) * static_cast<long>(kNetwork.size()));
     ASSERT_TRUE(std::equal(out.begin(), out.end(), start));
     Values again(kNetwork.size());
     CounterRandom fresh(kSeed, Stream::kAugment, static_cast<uint64_t>(position / count),
                         static_cast<uint64_t>(sample));
-    augment_for_training(whole, plain, kNetwork, &fresh, again.data());
+    data::augment_for_training(whole, plain, kNetwork, &fresh, again.data());
     ASSERT_EQ(out, again);
     const Values& scaled_values = normalised.next().images;
     for (size_t i = 0; i < out.size(); ++i) {
@@ -147,11 +147,11 @@ TEST_F(Photographs, TrainingSamplesAreTheDocumentedCropsToTheirBits) {
 }
 
 TEST_F(Photographs, EvaluationBringsTheShorterSideTo256AndTakesTheCentre) {
-  EvaluationStream stream(*data_, recipe(), kNetwork, 1, 2);
+  data::EvaluationStream stream(*data_, recipe(), kNetwork, 1, 2);
   int64_t equal = 0, values = 0;
   for (int64_t sample = 0; sample < data_->size(); ++sample) {
     const Values& out = stream.next()->images;
-    const Image whole = image(sample);
+    const data::Image whole = image(sample);
     const int h = whole.shape.height, w = whole.shape.width;
     const bool copied = h == 224 && w == 224;
     const int height = copied ? 224 : h <= w ? 256 : h * 256 / w, width = copied ? 224 : h <= w ? w * 256 / h : 256;

@@ -15,17 +15,17 @@ constexpr float kMeaningless = 5.0f;
 
 // Calls visit(index in the input, in the weights, in the output) for every product; all plain.
 template <class Visit>
-void each_product(const ConvolutionShape& s, const Visit& visit) {
+void each_product(const cpu::ConvolutionShape& s, const Visit& visit) {
   const int in = s.in.channels / s.groups, out = s.out.channels / s.groups;
   each_number(s.out, s.piece, [&](int b, int f, int oy, int ox) {
-    const size_t to = index_of(s.out, Layout::kPlain, b, f, oy, ox);
+    const size_t to = index_of(s.out, cpu::Layout::kPlain, b, f, oy, ox);
     for (int c = 0; c < in; ++c) {
       for (int ky = 0; ky < s.size; ++ky) {
         for (int kx = 0; kx < s.size; ++kx) {
           const int y = oy * s.stride - s.padding + ky, x = ox * s.stride - s.padding + kx;
           if (y < 0 || x < 0 || y >= s.in.height || x >= s.in.width) continue;
           const int weight = ((f * in + c) * s.size + ky) * s.size + kx;
-          visit(index_of(s.in, Layout::kPlain, b, f / out * in + c, y, x), static_cast<size_t>(weight), to);
+          visit(index_of(s.in, cpu::Layout::kPlain, b, f / out * in + c, y, x), static_cast<size_t>(weight), to);
         }
       }
     }
@@ -41,28 +41,28 @@ Floats random_floats(size_t count, uint64_t place) {
   return values;
 }
 
-size_t index_of(const Geometry& shape, Layout layout, int image, int c, int y, int x) {
-  const Rows rows(shape, layout);
+size_t index_of(const data::Geometry& shape, cpu::Layout layout, int image, int c, int y, int x) {
+  const cpu::Rows rows(shape, layout);
   return static_cast<size_t>(image) * rows.size() + rows.offset(c / rows.block) +
          static_cast<size_t>((y * shape.width + x) * rows.block + c % rows.block);
 }
 
-Floats in_layout(const Floats& plain, const Geometry& shape, Layout layout, int images) {
-  Floats values(floats_of(shape, layout) * static_cast<size_t>(images), kMeaningless);
+Floats in_layout(const Floats& plain, const data::Geometry& shape, cpu::Layout layout, int images) {
+  Floats values(cpu::floats_of(shape, layout) * static_cast<size_t>(images), kMeaningless);
   each_number(shape, images, [&](int b, int c, int y, int x) {
-    values[index_of(shape, layout, b, c, y, x)] = plain[index_of(shape, Layout::kPlain, b, c, y, x)];
+    values[index_of(shape, layout, b, c, y, x)] = plain[index_of(shape, cpu::Layout::kPlain, b, c, y, x)];
   });
   return values;
 }
 
-double error_of(const Floats& found, const Geometry& shape, Layout layout, int images,
+double error_of(const Floats& found, const data::Geometry& shape, cpu::Layout layout, int images,
                 const std::vector<double>& expected) {
   double difference = 0, largest = 0;
   for (const float value : found) {
     if (!std::isfinite(value)) return kInfinity;
   }
   each_number(shape, images, [&](int b, int c, int y, int x) {
-    const double wanted = expected[index_of(shape, Layout::kPlain, b, c, y, x)];
+    const double wanted = expected[index_of(shape, cpu::Layout::kPlain, b, c, y, x)];
     const double value = found[index_of(shape, layout, b, c, y, x)];
     difference = std::max(difference, std::fabs(value - wanted));
     largest = std::max(largest, std::fabs(wanted));
@@ -71,13 +71,13 @@ double error_of(const Floats& found, const Geometry& shape, Layout layout, int i
 }
 
 double error_of(const Floats& found, const std::vector<double>& expected) {
-  const Geometry row{static_cast<int>(expected.size()), 1, 1};
-  return error_of(found, row, Layout::kPlain, 1, expected);
+  const data::Geometry row{static_cast<int>(expected.size()), 1, 1};
+  return error_of(found, row, cpu::Layout::kPlain, 1, expected);
 }
 
 double Errors::largest() const { return std::max({forward, data, weights}); }
 
-Example::Example(const ConvolutionShape& s) : shape(s) {
+Example::Example(const cpu::ConvolutionShape& s) : shape(s) {
   const auto piece = static_cast<size_t>(s.piece);
   weight_count = static_cast<size_t>(s.out.channels * (s.in.channels / s.groups) * s.size * s.size);
   in = random_floats(piece * s.in.size(), 1);
@@ -104,14 +104,14 @@ std::vector<double> Example::backward_weights() const {
   return gradient;
 }
 
-void spoil(Scratch* scratch) {
-  const ScratchFrame frame(scratch);
+void spoil(cpu::Scratch* scratch) {
+  const cpu::ScratchFrame frame(scratch);
   constexpr size_t kCount = 4096;
   for (int i = 0; i < 64; ++i) std::fill_n(scratch->take(kCount), kCount, kNan);
 }
 
-ConvolutionShape shape_of(int piece, const Geometry& in, int filters, int size, int stride, int padding) {
-  ConvolutionShape shape;
+cpu::ConvolutionShape shape_of(int piece, const data::Geometry& in, int filters, int size, int stride, int padding) {
+  cpu::ConvolutionShape shape;
   shape.piece = piece;
   shape.in = in;
   shape.out = {filters, (in.height + 2 * padding - size) / stride + 1, (in.width + 2 * padding - size) / stride + 1};
@@ -121,8 +121,8 @@ ConvolutionShape shape_of(int piece, const Geometry& in, int filters, int size, 
   return shape;
 }
 
-std::string text_of(const ConvolutionShape& s) {
-  const auto letter = [](Layout layout) { return layout == Layout::kBlocked ? 'b' : 'p'; };
+std::string text_of(const cpu::ConvolutionShape& s) {
+  const auto letter = [](cpu::Layout layout) { return layout == cpu::Layout::kBlocked ? 'b' : 'p'; };
   return format("%d x %dx%dx%d (%c) -> %d (%c), size %d, stride %d, padding %d, groups %d", s.piece, s.in.channels,
                 s.in.height, s.in.width, letter(s.in_layout), s.out.channels, letter(s.out_layout), s.size, s.stride,
                 s.padding, s.groups);

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/cpu/convolution_shape.h"
-#include "engine/cpu/scratch.h"
+#include "cpu/convolution/convolution_shape.h"
+#include "cpu/scratch.h"
 
 namespace dng::test {
 
@@ -36,10 +36,10 @@ using Floats = std::vector<float, AlignedAllocator<float>>;
 
 Floats random_floats(size_t count, uint64_t place);
 
-size_t index_of(const Geometry& shape, Layout layout, int image, int c, int y, int x);
+size_t index_of(const data::Geometry& shape, cpu::Layout layout, int image, int c, int y, int x);
 
 template <class Visit>
-void each_number(const Geometry& shape, int images, const Visit& visit) {
+void each_number(const data::Geometry& shape, int images, const Visit& visit) {
   for (int b = 0; b < images; ++b) {
     for (int c = 0; c < shape.channels; ++c) {
       for (int y = 0; y < shape.height; ++y) {
@@ -49,10 +49,10 @@ void each_number(const Geometry& shape, int images, const Visit& visit) {
   }
 }
 
-Floats in_layout(const Floats& plain, const Geometry& shape, Layout layout, int images);
+Floats in_layout(const Floats& plain, const data::Geometry& shape, cpu::Layout layout, int images);
 
 // `expected` is plain. Infinity where a number is none.
-double error_of(const Floats& found, const Geometry& shape, Layout layout, int images,
+double error_of(const Floats& found, const data::Geometry& shape, cpu::Layout layout, int images,
                 const std::vector<double>& expected);
 double error_of(const Floats& found, const std::vector<double>& expected);
 
@@ -63,20 +63,20 @@ struct Errors {
 
 // One convolution and what belongs to it: random numbers, plain and as stored, and what it gives, plain.
 struct Example {
-  explicit Example(const ConvolutionShape& s);
+  explicit Example(const cpu::ConvolutionShape& s);
   std::vector<double> forward() const;
   std::vector<double> backward_data() const;
   std::vector<double> backward_weights() const;
 
-  ConvolutionShape shape;
+  cpu::ConvolutionShape shape;
   size_t weight_count = 0;
   Floats in, out_gradient, weights, stored_in, stored_gradient;
 };
 
 // No numbers in the memory that will be taken next.
-void spoil(Scratch* scratch);
+void spoil(cpu::Scratch* scratch);
 
-ConvolutionShape shape_of(int piece, const Geometry& in, int filters, int size, int stride, int padding);
-std::string text_of(const ConvolutionShape& s);
+cpu::ConvolutionShape shape_of(int piece, const data::Geometry& in, int filters, int size, int stride, int padding);
+std::string text_of(const cpu::ConvolutionShape& s);
 
 }  // namespace dng::test

@@ -5,24 +5,28 @@
 #include <stdexcept>
 
 #include "host/host.h"
-#include "layers/cost_math.h"
+#include "layers/costs/confidence_penalty.h"
+#include "layers/costs/distill.h"
+#include "layers/costs/label_smoothing.h"
+#include "layers/costs/softmax.h"
+#include "layers/costs/tsd.h"
 
 namespace dng::test {
 namespace {
 
-bool batch_normalized(const LayerConfig& layer) {
+bool batch_normalized(const graph::LayerConfig& layer) {
   return layer.op->section == "batchnorm" ||
          (layer.options.has("batch_normalize") && layer.options.flag("batch_normalize"));
 }
 
-void add_bias(const Geometry& shape, size_t batch, const double* bias, std::vector<double>* x) {
+void add_bias(const data::Geometry& shape, size_t batch, const double* bias, std::vector<double>* x) {
   const size_t space = static_cast<size_t>(shape.height) * shape.width;
   for (size_t i = 0; i < batch * shape.size(); ++i) (*x)[i] += bias[i / space % static_cast<size_t>(shape.channels)];
 }
 
-void convolve(const LayerConfig& layer, size_t batch, const std::vector<double>& in, const double* weights,
+void convolve(const graph::LayerConfig& layer, size_t batch, const std::vector<double>& in, const double* weights,
               std::vector<double>* out) {
-  const Options& o = layer.options;
+  const cfg::Options& o = layer.options;
   const int size = o.integer("size"), stride = o.integer("stride"), groups = o.integer("groups");
   const int padding = o.flag("pad") ? size / 2 : o.integer("padding");
   const int in_group = layer.in.channels / groups, out_group = layer.out.channels / groups;
@@ -52,7 +56,7 @@ void convolve(const LayerConfig& layer, size_t batch, const std::vector<double>&
   }
 }
 
-void connect(const LayerConfig& layer, size_t batch, const std::vector<double>& in, const double* weights,
+void connect(const graph::LayerConfig& layer, size_t batch, const std::vector<double>& in, const double* weights,
              std::vector<double>* out) {
   const size_t inputs = layer.in.size(), outputs = layer.out.size();
   for (size_t b = 0; b < batch; ++b) {
@@ -66,8 +70,8 @@ void connect(const LayerConfig& layer, size_t batch, const std::vector<double>& 
 
 // Calls visit(index of the output, indices of the inputs in its window).
 template <class Visit>
-void each_window(const LayerConfig& layer, size_t batch, Visit visit) {
-  const Options& o = layer.options;
+void each_window(const graph::LayerConfig& layer, size_t batch, Visit visit) {
+  const cfg::Options& o = layer.options;
   const int stride = o.integer("stride");
   const int size = o.has("size") ? o.integer("size") : stride;
   const int offset = (o.has("padding") ? o.integer("padding") : size - 1) / 2;
@@ -92,7 +96,7 @@ void each_window(const LayerConfig& layer, size_t batch, Visit visit) {
 }  // namespace
 
 // The host's forward formula: the unbiased variance, and epsilon where the host has it.
-void ReferenceNetwork::normalize(const LayerConfig& layer, const double* bias, const double* scale,
+void ReferenceNetwork::normalize(const graph::LayerConfig& layer, const double* bias, const double* scale,
                                  std::vector<double>* x) {
   const host::BatchNormRules& rules = host::traits().batchnorm;
   const size_t space = static_cast<size_t>(layer.out.height) * layer.out.width;
@@ -120,8 +124,8 @@ void ReferenceNetwork::normalize(const LayerConfig& layer, const double* bias, c
   }
 }
 
-ReferenceNetwork::ReferenceNetwork(const NetworkConfig& config) : config_(config) {
-  for (const LayerConfig& layer : config_.layers) {
+ReferenceNetwork::ReferenceNetwork(const graph::NetworkConfig& config) : config_(config) {
+  for (const graph::LayerConfig& layer : config_.layers) {
     const std::string& section = layer.op->section;
     const size_t channels = static_cast<size_t>(layer.out.channels);
     Span span;
@@ -169,7 +173,7 @@ void ReferenceNetwork::detach(int layer, int source) {
   detached_[{layer, source}] = output(from);
 }
 
-const std::vector<double>& ReferenceNetwork::input(const LayerConfig& layer, int source,
+const std::vector<double>& ReferenceNetwork::input(const graph::LayerConfig& layer, int source,
                                                    const ReferenceBatch& batch) const {
   const auto found = detached_.find({layer.index, source});
   if (found != detached_.end()) return found->second;
@@ -177,7 +181,7 @@ const std::vector<double>& ReferenceNetwork::input(const LayerConfig& layer, int
   return from < 0 ? batch.images : outputs_[static_cast<size_t>(from)];
 }
 
-void ReferenceNetwork::activate(const LayerConfig& layer, std::vector<double>* values) {
+void ReferenceNetwork::activate(const graph::LayerConfig& layer, std::vector<double>* values) {
   const std::string& name = layer.options.text("activation");
   const auto kinked = [&](double below) {
     for (double& value : *values) {
@@ -198,8 +202,8 @@ void ReferenceNetwork::activate(const LayerConfig& layer, std::vector<double>* v
   if (name != "linear") throw std::runtime_error("no formula for activation=" + name);
 }
 
-void ReferenceNetwork::run(const LayerConfig& layer, const std::vector<double>& parameters, const ReferenceBatch& batch,
-                           std::vector<double>* out) {
+void ReferenceNetwork::run(const graph::LayerConfig& layer, const std::vector<double>& parameters,
+                           const ReferenceBatch& batch, std::vector<double>* out) {
   const std::string& section = layer.op->section;
   const Span& span = spans_[static_cast<size_t>(layer.index)];
   const size_t count = static_cast<size_t>(config_.mini_batch);
@@ -259,10 +263,10 @@ void ReferenceNetwork::run(const LayerConfig& layer, const std::vector<double>& 
   }
 }
 
-double ReferenceNetwork::cost(const LayerConfig& layer, const ReferenceBatch& batch,
+double ReferenceNetwork::cost(const graph::LayerConfig& layer, const ReferenceBatch& batch,
                               std::vector<double>* probabilities) {
   const std::string& section = layer.op->section;
-  const Options& o = layer.options;
+  const cfg::Options& o = layer.options;
   const std::vector<double>& z = input(layer, 0, batch);
   const int classes = config_.classes();
   const size_t n = static_cast<size_t>(classes);
@@ -271,21 +275,22 @@ double ReferenceNetwork::cost(const LayerConfig& layer, const ReferenceBatch& ba
   double sum = 0;
   for (size_t b = 0; b < static_cast<size_t>(config_.mini_batch); ++b) {
     double* f = probabilities->data() + b * n;
-    log_softmax(classes, &z[b * n], log_f.data(), f);
+    math::log_softmax(classes, &z[b * n], log_f.data(), f);
     const double* teacher = batch.teacher.empty() ? nullptr : &batch.teacher[b * n];
-    const CostRow<double> row{classes, &z[b * n], log_f.data(), f, batch.labels[b], teacher};
+    const math::CostRow<double> row{classes, &z[b * n], log_f.data(), f, batch.labels[b], teacher};
     if (section == "softmax") {
-      sum += cross_entropy(row, gradient.data());
+      sum += math::cross_entropy(row, gradient.data());
     } else if (section == "tsd") {
       const int k = o.integer("k");
-      sum += top_score_difference(row, o.real("eta"), k, o.text("primary") == "truth", rank.data(), gradient.data());
+      sum += layers::top_score_difference(row, o.real("eta"), k, o.text("primary") == "truth", rank.data(),
+                                          gradient.data());
       for (const unsigned char r : rank) note(r);
     } else if (section == "distill") {
-      sum += distillation(row, o.real("lambda"), o.real("temperature"), scratch.data(), gradient.data());
+      sum += layers::distillation(row, o.real("lambda"), o.real("temperature"), scratch.data(), gradient.data());
     } else if (section == "label_smoothing") {
-      sum += label_smoothing(row, o.real("epsilon"), gradient.data());
+      sum += layers::label_smoothing(row, o.real("epsilon"), gradient.data());
     } else if (section == "confidence_penalty") {
-      sum += confidence_penalty(row, o.real("beta"), gradient.data());
+      sum += layers::confidence_penalty(row, o.real("beta"), gradient.data());
     } else {
       throw std::runtime_error("no formula for [" + section + "]");
     }

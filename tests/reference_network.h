@@ -1,5 +1,5 @@
 // A network in plain double precision: the formulas of the layers' headers, one loop each, sharing nothing with the
-// kernels under test but the cfg's shapes and the maths of the costs (layers/cost_math.h). It has no backward pass;
+// kernels under test but the cfg's shapes and the maths of the costs (layers/costs/). It has no backward pass;
 // its gradients are differences of its loss.
 #pragma once
 
@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/network_config.h"
+#include "graph/network_config.h"
 
 namespace dng::test {
 
@@ -22,7 +22,7 @@ struct ReferenceBatch {
 class ReferenceNetwork {
  public:
   // Throws std::runtime_error for a layer that has no formula here (dropout among them: it is random).
-  explicit ReferenceNetwork(const NetworkConfig& config);
+  explicit ReferenceNetwork(const graph::NetworkConfig& config);
 
   // How many numbers are learnt; their order is that of Network::parameters().
   size_t parameter_count() const { return parameter_count_; }
@@ -48,15 +48,15 @@ class ReferenceNetwork {
   struct Span {
     size_t bias = 0, scale = 0, weights = 0;  // where a layer's numbers start
   };
-  const std::vector<double>& input(const LayerConfig& layer, int source, const ReferenceBatch& batch) const;
-  void run(const LayerConfig& layer, const std::vector<double>& parameters, const ReferenceBatch& batch,
+  const std::vector<double>& input(const graph::LayerConfig& layer, int source, const ReferenceBatch& batch) const;
+  void run(const graph::LayerConfig& layer, const std::vector<double>& parameters, const ReferenceBatch& batch,
            std::vector<double>* out);
-  double cost(const LayerConfig& layer, const ReferenceBatch& batch, std::vector<double>* probabilities);
+  double cost(const graph::LayerConfig& layer, const ReferenceBatch& batch, std::vector<double>* probabilities);
   void note(uint64_t branch) { branches_ = (branches_ ^ branch) * 1099511628211ULL; }
-  void activate(const LayerConfig& layer, std::vector<double>* values);
-  void normalize(const LayerConfig& layer, const double* bias, const double* scale, std::vector<double>* x);
+  void activate(const graph::LayerConfig& layer, std::vector<double>* values);
+  void normalize(const graph::LayerConfig& layer, const double* bias, const double* scale, std::vector<double>* x);
 
-  NetworkConfig config_;
+  graph::NetworkConfig config_;
   std::vector<Span> spans_;
   size_t parameter_count_ = 0;
   std::vector<std::vector<double>> outputs_;

@@ -29,7 +29,7 @@ std::vector<std::vector<double>> linear_weights(int in, int out) {
   return matrix;
 }
 
-std::vector<std::vector<double>> resized_plane(const Image& image, int channel, const Rectangle& rectangle,
+std::vector<std::vector<double>> resized_plane(const data::Image& image, int channel, const data::Rectangle& rectangle,
                                                const std::vector<std::vector<double>>& rows,
                                                const std::vector<std::vector<double>>& columns) {
   std::vector<std::vector<double>> narrow(static_cast<size_t>(rectangle.height), std::vector<double>(columns.size()));

@@ -12,7 +12,7 @@ std::vector<std::vector<double>> area_weights(int in, int out);
 std::vector<std::vector<double>> linear_weights(int in, int out);
 
 // The rectangle of one plane, as bytes' values: result[y][x].
-std::vector<std::vector<double>> resized_plane(const Image& image, int channel, const Rectangle& rectangle,
+std::vector<std::vector<double>> resized_plane(const data::Image& image, int channel, const data::Rectangle& rectangle,
                                                const std::vector<std::vector<double>>& rows,
                                                const std::vector<std::vector<double>>& columns);
 

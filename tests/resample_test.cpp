@@ -27,15 +27,16 @@ const Case kCases[] = {{157, 133, 224, 224}, {300, 400, 224, 224}, {180, 320, 22
                        {300, 1, 24, 24},     {3, 2, 1, 1},         {448, 448, 224, 224}, {17, 19, 17, 19},
                        {2, 5, 6, 6},         {5, 1, 3, 2}};
 
-Sample resampled(const Image& image, const Rectangle& rectangle, bool mirror, const Geometry& geometry) {
-  Part part;
-  cut_part(image, rectangle, &part);
+Sample resampled(const data::Image& image, const data::Rectangle& rectangle, bool mirror,
+                 const data::Geometry& geometry) {
+  data::Part part;
+  data::cut_part(image, rectangle, &part);
   Sample out(geometry.size(), -1.0f);
-  resample(part, mirror, geometry, out.data());
+  data::resample(part, mirror, geometry, out.data());
   return out;
 }
 
-Rectangle whole(const Image& image) { return {0, 0, image.shape.width, image.shape.height}; }
+data::Rectangle whole(const data::Image& image) { return {0, 0, image.shape.width, image.shape.height}; }
 
 std::vector<std::vector<double>> side(int in, int out) {
   return in > out ? area_weights(in, out) : linear_weights(in, out);
@@ -50,7 +51,7 @@ double bound(const Case& one) {
 
 // The largest difference from the reference.
 double largest_error(const Case& one, const Sample& out, const std::vector<std::vector<double>>& rows,
-                     const std::vector<std::vector<double>>& columns, const Image& image) {
+                     const std::vector<std::vector<double>>& columns, const data::Image& image) {
   double largest = 0;
   const float* value = out.data();
   for (int c = 0; c < 3; ++c) {
@@ -64,7 +65,7 @@ double largest_error(const Case& one, const Sample& out, const std::vector<std::
 
 TEST(Resample, IsTheMeanAlongSidesThatShrinkAndLinearAlongOthers) {
   for (const Case& one : kCases) {
-    const Image image = pattern_image({3, one.in_height, one.in_width}, 1);
+    const data::Image image = pattern_image({3, one.in_height, one.in_width}, 1);
     const Sample out = resampled(image, whole(image), false, {3, one.height, one.width});
     EXPECT_LT(largest_error(one, out, side(one.in_height, one.height), side(one.in_width, one.width), image),
               bound(one))
@@ -74,7 +75,7 @@ TEST(Resample, IsTheMeanAlongSidesThatShrinkAndLinearAlongOthers) {
 
 TEST(Resample, TheBoundTellsMethodsApart) {
   const Case one = {300, 400, 224, 224};
-  const Image image = pattern_image({3, one.in_height, one.in_width}, 1);
+  const data::Image image = pattern_image({3, one.in_height, one.in_width}, 1);
   const Sample out = resampled(image, whole(image), false, {3, one.height, one.width});
   EXPECT_GT(largest_error(one, out, linear_weights(300, 224), area_weights(400, 224), image), 100 * bound(one));
   EXPECT_GT(largest_error(one, out, area_weights(300, 224), linear_weights(400, 224), image), 100 * bound(one));
@@ -82,7 +83,7 @@ TEST(Resample, TheBoundTellsMethodsApart) {
 
 TEST(Resample, EvenPartsKeepTheirValueToTheBit) {
   for (const Case& one : kCases) {
-    Image image;
+    data::Image image;
     image.shape = {3, one.in_height, one.in_width};
     for (int byte = 0; byte < 256; byte += 5) {
       image.planes.assign(image.shape.size(), static_cast<uint8_t>(byte));
@@ -93,20 +94,20 @@ TEST(Resample, EvenPartsKeepTheirValueToTheBit) {
 }
 
 TEST(Resample, WithoutAChangeOfSizeItIsACopy) {
-  Image image;
+  data::Image image;
   image.shape = {1, 16, 16};
   for (int byte = 0; byte < 256; ++byte) image.planes.push_back(static_cast<uint8_t>(byte));
   Sample expected(256);
-  copy_window(image, Window(), PixelTable(), image.shape, expected.data());
+  data::copy_window(image, data::Window(), data::PixelTable(), image.shape, expected.data());
   EXPECT_EQ(resampled(image, whole(image), false, image.shape), expected);
-  copy_window(image, {0, 0, true}, PixelTable(), image.shape, expected.data());
+  data::copy_window(image, {0, 0, true}, data::PixelTable(), image.shape, expected.data());
   EXPECT_EQ(resampled(image, whole(image), true, image.shape), expected);
 }
 
 TEST(Resample, MirroredRowsAreTheRowsBackwards) {
   for (const Case& one : kCases) {
-    const Image image = pattern_image({3, one.in_height, one.in_width}, 2);
-    const Geometry geometry = {3, one.height, one.width};
+    const data::Image image = pattern_image({3, one.in_height, one.in_width}, 2);
+    const data::Geometry geometry = {3, one.height, one.width};
     Sample out = resampled(image, whole(image), true, geometry);
     for (auto row = out.begin(); row != out.end(); row += one.width) std::reverse(row, row + one.width);
     ASSERT_EQ(out, resampled(image, whole(image), false, geometry)) << one.in_height << "x" << one.in_width;
@@ -114,9 +115,9 @@ TEST(Resample, MirroredRowsAreTheRowsBackwards) {
 }
 
 TEST(Resample, ARectangleIsAnImageOfItsOwn) {
-  const Image image = pattern_image({3, 40, 50}, 3);
-  const Rectangle rectangle = {7, 11, 30, 20};
-  Image inner;
+  const data::Image image = pattern_image({3, 40, 50}, 3);
+  const data::Rectangle rectangle = {7, 11, 30, 20};
+  data::Image inner;
   inner.shape = {3, 20, 30};
   for (int c = 0; c < 3; ++c) {
     for (int y = 0; y < 20; ++y) {
@@ -129,7 +130,7 @@ TEST(Resample, ARectangleIsAnImageOfItsOwn) {
 }
 
 TEST(Resample, GreyIsTheFirstOfThreeEqualPlanes) {
-  const Image image = pattern_image({1, 33, 21}, 4);
+  const data::Image image = pattern_image({1, 33, 21}, 4);
   const Sample grey = resampled(image, whole(image), true, {1, 24, 30}),
                colour = resampled(image, whole(image), true, {3, 24, 30});
   for (size_t i = 0; i < colour.size(); ++i) ASSERT_EQ(colour[i], grey[i % grey.size()]);

@@ -1,6 +1,6 @@
 // The loops over rows against what they are, number by number in double: rows of every length around those that the
 // loops take at once, blocks of 1, 8 and 16 channels.
-#include "engine/cpu/row_math.h"
+#include "cpu/loops/row_math.h"
 
 #include <gtest/gtest.h>
 
@@ -31,16 +31,16 @@ struct Row {
   Row(size_t n, int block) : length(n), storage(numbers(n + 1, n)), other_storage(numbers(n + 1, n + 1000)) {
     for (uint64_t i = 0; i < 4; ++i) {
       const std::vector<float> channel = numbers(static_cast<size_t>(block), 2000 + i);
-      for (size_t l = 0; l < kLanes; ++l) constants[i][l] = channel[l % static_cast<size_t>(block)];
+      for (size_t l = 0; l < cpu::kLanes; ++l) constants[i][l] = channel[l % static_cast<size_t>(block)];
     }
   }
   const float* x() const { return storage.data() + 1; }
   const float* delta() const { return other_storage.data() + 1; }
-  double constant(int number, size_t i) const { return constants[number][i % kLanes]; }
+  double constant(int number, size_t i) const { return constants[number][i % cpu::kLanes]; }
 
   size_t length;
   std::vector<float> storage, other_storage;
-  float constants[4][kLanes];
+  float constants[4][cpu::kLanes];
 };
 
 template <class Visit>
@@ -54,18 +54,19 @@ void each_row(const Visit& visit) {
   }
 }
 
-double activated(double x, Activation activation) {
-  if (activation == Activation::kRelu) return std::max(x, 0.0);
-  if (activation == Activation::kLeaky) return x > 0 ? x : x * 0.1f;
+double activated(double x, math::Activation activation) {
+  if (activation == math::Activation::kRelu) return std::max(x, 0.0);
+  if (activation == math::Activation::kLeaky) return x > 0 ? x : x * 0.1f;
   return x;
 }
 
-double slope(double x, Activation activation) {
-  if (activation == Activation::kLinear || x > 0) return 1;
-  return activation == Activation::kRelu ? 0 : 0.1f;
+double slope(double x, math::Activation activation) {
+  if (activation == math::Activation::kLinear || x > 0) return 1;
+  return activation == math::Activation::kRelu ? 0 : 0.1f;
 }
 
-const std::vector<Activation> kActivations = {Activation::kLinear, Activation::kRelu, Activation::kLeaky};
+const std::vector<math::Activation> kActivations = {math::Activation::kLinear, math::Activation::kRelu,
+                                                    math::Activation::kLeaky};
 
 // y[n + 1] with a number behind the end that nobody may touch.
 template <class Run>
@@ -89,9 +90,9 @@ void expect_numbers(const std::vector<float>& found, const Expected& expected) {
 // Sums of the lanes of a row: `acc` began with `begin` in all lanes.
 template <class Term>
 void expect_sums(const float* acc, float begin, size_t n, const Term& term) {
-  for (size_t l = 0; l < kLanes; ++l) {
+  for (size_t l = 0; l < cpu::kLanes; ++l) {
     double sum = begin, size = 1;
-    for (size_t i = l; i < n; i += kLanes) {
+    for (size_t i = l; i < n; i += cpu::kLanes) {
       sum += term(i);
       size += std::fabs(term(i));
     }
@@ -100,15 +101,15 @@ void expect_sums(const float* acc, float begin, size_t n, const Term& term) {
 }
 
 struct Lanes {
-  explicit Lanes(float value) { std::fill(numbers, numbers + kLanes, value); }
-  float numbers[kLanes];
+  explicit Lanes(float value) { std::fill(numbers, numbers + cpu::kLanes, value); }
+  float numbers[cpu::kLanes];
 };
 
 TEST(RowMathTest, Sums) {
   each_row([](const Row& row) {
     Lanes sum(3), squares(5);
-    row_sum(row.x(), row.length, sum.numbers);
-    row_squares(row.x(), row.length, row.constants[0], squares.numbers);
+    cpu::row_sum(row.x(), row.length, sum.numbers);
+    cpu::row_squares(row.x(), row.length, row.constants[0], squares.numbers);
     expect_sums(sum.numbers, 3, row.length, [&](size_t i) { return row.x()[i]; });
     expect_sums(squares.numbers, 5, row.length, [&](size_t i) { return std::pow(row.x()[i] - row.constant(0, i), 2); });
   });
@@ -116,9 +117,9 @@ TEST(RowMathTest, Sums) {
 
 TEST(RowMathTest, AffineWithActivation) {
   each_row([](const Row& row) {
-    for (const Activation activation : kActivations) {
+    for (const math::Activation activation : kActivations) {
       const auto run = [&](const float* x, float* y) {
-        row_affine(x, row.length, row.constants[0], row.constants[1], row.constants[2], activation, y);
+        cpu::row_affine(x, row.length, row.constants[0], row.constants[1], row.constants[2], activation, y);
       };
       const auto expected = [&](size_t i) {
         return activated((row.x()[i] - row.constant(0, i)) * row.constant(1, i) + row.constant(2, i), activation);
@@ -131,15 +132,15 @@ TEST(RowMathTest, AffineWithActivation) {
 
 TEST(RowMathTest, SumsOfGradients) {
   each_row([](const Row& row) {
-    for (const Activation activation : kActivations) {
+    for (const math::Activation activation : kActivations) {
       Lanes sum(1), product(2);
       const auto gradient = [&](size_t i) {
         const double y = (row.x()[i] - row.constant(0, i)) * row.constant(1, i) + row.constant(2, i);
         return row.delta()[i] * slope(y, activation);
       };
       const std::vector<float> delta = written(row.delta(), row.length, [&](float* d) {
-        row_activation_gradient_sums(d, row.x(), row.length, row.constants[0], row.constants[1], row.constants[2],
-                                     activation, sum.numbers, product.numbers);
+        cpu::row_activation_gradient_sums(d, row.x(), row.length, row.constants[0], row.constants[1], row.constants[2],
+                                          activation, sum.numbers, product.numbers);
       });
       expect_numbers(delta, gradient);
       expect_sums(sum.numbers, 1, row.length, gradient);
@@ -158,11 +159,12 @@ TEST(RowMathTest, NormalisedGradient) {
     const auto& c = row.constants;
     expect_numbers(
         written(row.delta(), row.length,
-                [&](float* y) { row_normalise_gradient(y, row.x(), row.length, c[0], c[1], c[2], c[3], y); }),
+                [&](float* y) { cpu::row_normalise_gradient(y, row.x(), row.length, c[0], c[1], c[2], c[3], y); }),
         expected);
     expect_numbers(written(row.x(), row.length,
                            [&](float* y) {
-                             row_add_normalised_gradient(row.delta(), row.x(), row.length, c[0], c[1], c[2], c[3], y);
+                             cpu::row_add_normalised_gradient(row.delta(), row.x(), row.length, c[0], c[1], c[2], c[3],
+                                                              y);
                            }),
                    [&](size_t i) { return row.x()[i] + expected(i); });
   });
@@ -170,29 +172,30 @@ TEST(RowMathTest, NormalisedGradient) {
 
 TEST(RowMathTest, AddAndGradientOfActivation) {
   each_row([](const Row& row) {
-    for (const Activation activation : kActivations) {
+    for (const math::Activation activation : kActivations) {
       expect_numbers(
-          written(row.delta(), row.length, [&](float* y) { row_add(row.x(), y, row.length, activation, y); }),
+          written(row.delta(), row.length, [&](float* y) { cpu::row_add(row.x(), y, row.length, activation, y); }),
           [&](size_t i) { return activated(double{row.x()[i]} + row.delta()[i], activation); });
-      expect_numbers(written(row.delta(), row.length,
-                             [&](float* delta) { row_activation_gradient(row.x(), row.length, activation, delta); }),
-                     [&](size_t i) { return row.delta()[i] * slope(row.x()[i], activation); });
+      expect_numbers(
+          written(row.delta(), row.length,
+                  [&](float* delta) { cpu::row_activation_gradient(row.x(), row.length, activation, delta); }),
+          [&](size_t i) { return row.delta()[i] * slope(row.x()[i], activation); });
     }
-    expect_numbers(written(row.delta(), row.length, [&](float* to) { row_accumulate(row.x(), row.length, to); }),
+    expect_numbers(written(row.delta(), row.length, [&](float* to) { cpu::row_accumulate(row.x(), row.length, to); }),
                    [&](size_t i) { return double{row.x()[i]} + row.delta()[i]; });
   });
 }
 
 // A network that has gone wrong must not look as if it were right.
 TEST(RowMathTest, NanStaysNan) {
-  const float zero[kLanes] = {};
+  const float zero[cpu::kLanes] = {};
   Lanes one(1);
   for (const float nan : {kNan, -kNan}) {
-    for (const Activation activation : kActivations) {
+    for (const math::Activation activation : kActivations) {
       std::vector<float> x(35, nan), y(35, 1.0f);
-      row_affine(x.data(), x.size(), zero, one.numbers, zero, activation, y.data());
+      cpu::row_affine(x.data(), x.size(), zero, one.numbers, zero, activation, y.data());
       for (const float value : y) EXPECT_TRUE(std::isnan(value));
-      row_add(x.data(), x.data(), x.size(), activation, y.data());
+      cpu::row_add(x.data(), x.data(), x.size(), activation, y.data());
       for (const float value : y) EXPECT_TRUE(std::isnan(value));
     }
   }
@@ -201,14 +204,14 @@ TEST(RowMathTest, NanStaysNan) {
 TEST(RowMathTest, EdgesOfTheActivations) {
   const std::vector<float> edges = {
       0.0f, -0.0f, kInfinity, -kInfinity, std::numeric_limits<float>::denorm_min(), -std::numeric_limits<float>::max()};
-  const float zero[kLanes] = {};
+  const float zero[cpu::kLanes] = {};
   Lanes one(1);
   for (size_t repeats : {1, 8}) {
     std::vector<float> x;
     for (size_t i = 0; i < repeats; ++i) x.insert(x.end(), edges.begin(), edges.end());
     std::vector<float> y(x.size()), delta(x.size(), 1.0f);
-    row_affine(x.data(), x.size(), zero, one.numbers, zero, Activation::kRelu, y.data());
-    row_activation_gradient(x.data(), x.size(), Activation::kRelu, delta.data());
+    cpu::row_affine(x.data(), x.size(), zero, one.numbers, zero, math::Activation::kRelu, y.data());
+    cpu::row_activation_gradient(x.data(), x.size(), math::Activation::kRelu, delta.data());
     for (size_t i = 0; i < x.size(); ++i) {
       EXPECT_EQ(y[i], x[i] > 0 ? x[i] : 0.0f) << x[i];
       EXPECT_EQ(delta[i], x[i] > 0 ? 1.0f : 0.0f) << x[i];
@@ -217,16 +220,16 @@ TEST(RowMathTest, EdgesOfTheActivations) {
 }
 
 TEST(RowMathTest, LanesBelongToTheChannelsOfABlock) {
-  float acc[kLanes];
-  for (int l = 0; l < kLanes; ++l) acc[l] = static_cast<float>(1 << l);
+  float acc[cpu::kLanes];
+  for (int l = 0; l < cpu::kLanes; ++l) acc[l] = static_cast<float>(1 << l);
   for (const int block : {1, 8, 16}) {
-    Rows rows;
+    cpu::Rows rows;
     rows.block = block;
     std::vector<double> sums(static_cast<size_t>(block), kUntouched);
-    spread_lanes(acc, rows, sums.data());
+    cpu::spread_lanes(acc, rows, sums.data());
     for (int c = 0; c < block; ++c) {
       double expected = 0;
-      for (int l = c; l < kLanes; l += block) expected += 1 << l;
+      for (int l = c; l < cpu::kLanes; l += block) expected += 1 << l;
       EXPECT_EQ(sums[static_cast<size_t>(c)], expected);
     }
   }

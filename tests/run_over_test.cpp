@@ -15,7 +15,7 @@
 namespace dng::test {
 namespace {
 
-constexpr Geometry kImage = {3, 10, 10};
+constexpr data::Geometry kImage = {3, 10, 10};
 constexpr int kBatch = 12, kImages = 29, kWatched = 3;
 
 struct Seen {
@@ -27,7 +27,7 @@ struct Seen {
 
 void append(const float* from, size_t count, std::vector<float>* to) { to->insert(to->end(), from, from + count); }
 
-void see(const Network& network, const Pass& pass, Seen* seen) {
+void see(const network::Network& network, const graph::Pass& pass, Seen* seen) {
   const auto count = static_cast<size_t>(pass.count), classes = static_cast<size_t>(network.classes());
   append(network.logits(pass), count * classes, &seen->logits);
   append(network.probabilities(), count * classes, &seen->probabilities);
@@ -40,41 +40,44 @@ MemorySet images() {
   return MemorySet(kImage, labels, 4);
 }
 
-std::unique_ptr<Network> network_of(const std::string& layers, uint64_t seed) {
-  NetworkSettings settings = NetworkSettings::evaluation();
+std::unique_ptr<network::Network> network_of(const std::string& layers, uint64_t seed) {
+  network::NetworkSettings settings = network::NetworkSettings::evaluation();
   settings.watched_layer = kWatched;
-  auto network = std::make_unique<Network>(config_of(net_text(kBatch, kImage) + layers + "[softmax]\n"), settings);
+  auto network =
+      std::make_unique<network::Network>(config_of(net_text(kBatch, kImage) + layers + "[softmax]\n"), settings);
   start_from(seed, network.get());
   return network;
 }
 
-std::unique_ptr<Network> residual(uint64_t seed) { return network_of(residual_layers({8, 16}, 1) + head(), seed); }
+std::unique_ptr<network::Network> residual(uint64_t seed) {
+  return network_of(residual_layers({8, 16}, 1) + head(), seed);
+}
 
 // Weights so large that fewer pieces are made of a batch.
-std::unique_ptr<Network> wide() {
+std::unique_ptr<network::Network> wide() {
   return network_of(convolution(16, 3, 1, "relu") + convolution(192, 3, 2, "relu") + convolution(192, 3, 1, "relu") +
                         convolution(8, 1, 1, "relu") + head(),
                     3);
 }
 
-std::unique_ptr<Network> partly_on_the_host() {
+std::unique_ptr<network::Network> partly_on_the_host() {
   return network_of(convolution(8, 3, 1, "relu") + convolution(8, 3, 2, "selu") + convolution(8, 3, 1, "relu") +
                         convolution(8, 1, 1, "relu") + head(),
                     4);
 }
 
 // What forward() makes of the set's batches.
-Seen batch_by_batch(Network* network, const MemorySet& set) {
-  const NetworkConfig& config = network->config();
+Seen batch_by_batch(network::Network* network, const MemorySet& set) {
+  const graph::NetworkConfig& config = network->config();
   const size_t size = config.input.size();
   Seen seen;
   for (size_t first = 0; first < set.images.size(); first += kBatch) {
     std::vector<float> input(size * kBatch);
-    Pass pass;
+    graph::Pass pass;
     pass.count = static_cast<int>(std::min<size_t>(kBatch, set.images.size() - first));
     pass.input = input.data();
     for (size_t i = 0; i < static_cast<size_t>(pass.count); ++i) {
-      prepare_for_evaluation(set.images[first + i], config.augmentation(), config.input, input.data() + i * size);
+      data::prepare_for_evaluation(set.images[first + i], config.augmentation(), config.input, input.data() + i * size);
     }
     network->forward(&pass);
     see(*network, pass, &seen);
@@ -82,9 +85,9 @@ Seen batch_by_batch(Network* network, const MemorySet& set) {
   return seen;
 }
 
-std::vector<Seen> piece_by_piece(const std::vector<Network*>& networks, const MemorySet& set, int threads) {
+std::vector<Seen> piece_by_piece(const std::vector<network::Network*>& networks, const MemorySet& set, int threads) {
   std::vector<Seen> seen(networks.size());
-  run_over(networks, set, threads, "test", [&](const Batch&, const Pass& pass) {
+  eval::run_over(networks, set, threads, "test", [&](const data::Batch&, const graph::Pass& pass) {
     for (size_t n = 0; n < networks.size(); ++n) see(*networks[n], pass, &seen[n]);
   });
   return seen;
@@ -107,7 +110,7 @@ TEST(RunOver, NetworksWithOtherPiecesSeeTheSameImages) {
   const MemorySet set = images();
   const auto first = residual(1), second = wide(), third = residual(2);
   ASSERT_NE(first->piece(), second->piece());
-  const std::vector<Network*> networks = {first.get(), second.get(), third.get()};
+  const std::vector<network::Network*> networks = {first.get(), second.get(), third.get()};
   const std::vector<Seen> found = piece_by_piece(networks, set, 3);
   for (size_t n = 0; n < networks.size(); ++n) EXPECT_EQ(found[n], batch_by_batch(networks[n], set)) << n;
   EXPECT_NE(found[0].logits, found[2].logits);
@@ -117,8 +120,8 @@ TEST(RunOver, ANetworkThatNeedsWholeBatchesGoesBesideOneInPieces) {
   const MemorySet set = images();
   const auto first = residual(1), second = partly_on_the_host();
   ASSERT_EQ(second->piece(), 0);
-  for (const std::vector<Network*>& networks :
-       {std::vector<Network*>{first.get(), second.get()}, {second.get(), first.get()}, {second.get()}}) {
+  for (const std::vector<network::Network*>& networks :
+       {std::vector<network::Network*>{first.get(), second.get()}, {second.get(), first.get()}, {second.get()}}) {
     const std::vector<Seen> found = piece_by_piece(networks, set, 2);
     for (size_t n = 0; n < networks.size(); ++n) EXPECT_EQ(found[n], batch_by_batch(networks[n], set)) << n;
   }

@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "engine/cpu/parallel.h"
-#include "engine/network.h"
+#include "cpu/parallel.h"
+#include "network/network.h"
 #include "tests/network_util.h"
 #include "train/sgd.h"
 
@@ -92,7 +92,7 @@ struct RandomBatch {
   std::vector<float> images, teacher;
   std::vector<int> labels;
 
-  RandomBatch(const NetworkConfig& config, uint64_t place) {
+  RandomBatch(const graph::NetworkConfig& config, uint64_t place) {
     CounterRandom random(11, Stream::kTest, place, 2);
     const auto batch = static_cast<size_t>(config.mini_batch), classes = static_cast<size_t>(config.classes());
     images.resize(batch * config.input.size());
@@ -106,8 +106,8 @@ struct RandomBatch {
     }
   }
 
-  Pass pass(bool training, int64_t steps = 0) const {
-    Pass pass;
+  graph::Pass pass(bool training, int64_t steps = 0) const {
+    graph::Pass pass;
     pass.training = training;
     pass.input = images.data();
     pass.labels = labels.data();
@@ -122,10 +122,10 @@ struct RandomBatch {
 
 // Parameters that differ from channel to channel, as they do after some training: fresh scales and biases are all
 // alike, and would hide channels that are mixed up.
-inline void start_from(uint64_t seed, Network* network) {
+inline void start_from(uint64_t seed, network::Network* network) {
   network->initialize(seed);
   uint64_t place = 0;
-  for (const Parameter& p : network->parameters()) {
+  for (const graph::Parameter& p : network->parameters()) {
     CounterRandom random(seed, Stream::kTest, ++place, 3);
     const std::string name = p.name;
     for (int64_t i = 0; i < p.count; ++i) {
@@ -137,8 +137,8 @@ inline void start_from(uint64_t seed, Network* network) {
 }
 
 // Forward and backward; the mean loss of an image.
-inline double train_once(const RandomBatch& batch, int64_t steps, Network* network) {
-  Pass pass = batch.pass(true, steps);
+inline double train_once(const RandomBatch& batch, int64_t steps, network::Network* network) {
+  graph::Pass pass = batch.pass(true, steps);
   network->forward(&pass);
   network->backward(&pass);
   network->pull();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cfg/cfg_file.h"
-#include "engine/network_config.h"
+#include "graph/network_config.h"
 #include "tests/test_util.h"
 
 namespace dng {
@@ -17,17 +17,17 @@ namespace {
 
 using test::expect_error;
 
-Options net_of(const std::string& lines) {
-  return {"test.cfg", parse_cfg("test.cfg", "[net]\n" + lines).sections[0], net_options()};
+cfg::Options net_of(const std::string& lines) {
+  return {"test.cfg", cfg::parse_cfg("test.cfg", "[net]\n" + lines).sections[0], graph::net_options()};
 }
 
-Schedule schedule_of(const std::string& lines, int64_t samples = 1000, int batch = 10) {
+train::Schedule schedule_of(const std::string& lines, int64_t samples = 1000, int batch = 10) {
   return {net_of(lines), samples, batch};
 }
 
 // `darknet` gets Darknet's batch_num, which counts from 1 when the first update is made.
 void expect_rates(const std::string& lines, int iterations, const std::function<double(int)>& darknet) {
-  const Schedule schedule = schedule_of("max_batches=" + std::to_string(iterations) + "\n" + lines);
+  const train::Schedule schedule = schedule_of("max_batches=" + std::to_string(iterations) + "\n" + lines);
   ASSERT_EQ(schedule.iterations(), iterations);
   for (int i = 0; i < iterations; ++i) {
     const double wanted = darknet(i + 1);
@@ -57,7 +57,7 @@ TEST(Schedule, StepsFallAtTheBatchThatIsNamed) {
     return rate;
   };
   expect_rates("learning_rate=.4\npolicy=steps\nsteps=10,20,45\nscales=.1,.2,3\n", 60, darknet);
-  const Schedule schedule =
+  const train::Schedule schedule =
       schedule_of("max_batches=60\nlearning_rate=.4\npolicy=steps\nsteps=10,20,45\nscales=.1,.2,3\n");
   EXPECT_DOUBLE_EQ(schedule.rate(8), 0.4);
   EXPECT_DOUBLE_EQ(schedule.rate(9), 0.04);
@@ -94,7 +94,7 @@ TEST(Schedule, EpochsBecomeBatchesRoundedUp) {
 
 // The paper's recipe for CIFAR100: a tenth at epochs 81 and 122 of 164, with 390.625 batches an epoch.
 TEST(Schedule, EpochStepsFallWhenTheEpochIsOver) {
-  const Schedule schedule =
+  const train::Schedule schedule =
       schedule_of("learning_rate=.1\npolicy=steps\nepochs=164\nepoch_steps=81,122\nscales=.1,.1\n", 50000, 128);
   EXPECT_EQ(schedule.iterations(), 64063);
   EXPECT_DOUBLE_EQ(schedule.rate(0), 0.1);

@@ -49,15 +49,15 @@ TEST(Sgd, FollowsTheTextbookOverManySteps) {
     for (float& value : w) value = static_cast<float>(random.normal());
     textbook.w.assign(w.begin(), w.end());
     const std::vector<double> start = textbook.w;
-    Parameter parameter;
+    graph::Parameter parameter;
     parameter.value = w.data();
     parameter.update = v.data();
     parameter.count = 20;
     parameter.decays = c.decays;
-    std::vector<Parameter> parameters = {parameter};
+    std::vector<graph::Parameter> parameters = {parameter};
     for (int step = 0; step < kSteps; ++step) {
       // A new one every time, as the trainer makes it: what it must remember lies in the updates.
-      Sgd sgd(&parameters, {c.momentum, c.decay, c.nesterov});
+      train::Sgd sgd(&parameters, {c.momentum, c.decay, c.nesterov});
       sgd.begin();
       std::vector<double> g(20);
       for (size_t i = 0; i < 20; ++i) {
@@ -83,12 +83,12 @@ TEST(Sgd, FollowsTheTextbookOverManySteps) {
 TEST(Sgd, NesterovDiffersFromPlainMomentum) {
   const auto run = [](bool nesterov) {
     float w = 1, v = 0;
-    Parameter parameter;
+    graph::Parameter parameter;
     parameter.value = &w;
     parameter.update = &v;
     parameter.count = 1;
-    std::vector<Parameter> parameters = {parameter};
-    Sgd sgd(&parameters, {0.9, 0, nesterov});
+    std::vector<graph::Parameter> parameters = {parameter};
+    train::Sgd sgd(&parameters, {0.9, 0, nesterov});
     sgd.begin();
     v -= 1;
     sgd.step(0.1, 1);
@@ -100,7 +100,7 @@ TEST(Sgd, NesterovDiffersFromPlainMomentum) {
 
 TEST(Sgd, RateFactorsScaleAndFrozenParametersStay) {
   std::vector<float> w = {1, 1, 1}, v = {-1, -1, -1};
-  std::vector<Parameter> parameters(3);
+  std::vector<graph::Parameter> parameters(3);
   for (size_t i = 0; i < 3; ++i) {
     parameters[i].value = &w[i];
     parameters[i].update = &v[i];
@@ -109,7 +109,7 @@ TEST(Sgd, RateFactorsScaleAndFrozenParametersStay) {
   }
   parameters[1].rate_factor = 0.5f;
   parameters[2].frozen = true;
-  Sgd sgd(&parameters, {0.9, 0.1, false});
+  train::Sgd sgd(&parameters, {0.9, 0.1, false});
   sgd.begin();
   sgd.step(0.2, 4);
   // v = -1 - 0.1 * 4 * 1 = -1.4; w = 1 + 0.2 / 4 * v
@@ -128,20 +128,20 @@ TEST(Sgd, EqualsTheHostsOwnUpdate) {
                           "[convolutional]\nfilters=4\nsize=3\npad=1\nactivation=linear\n"
                           "[connected]\noutput=6\nbatch_normalize=1\nactivation=linear\n"
                           "[connected]\noutput=6\nactivation=linear\n[softmax]\n";
-  Network ours(config_of(cfg)), hosts(config_of(cfg));
+  network::Network ours(config_of(cfg)), hosts(config_of(cfg));
   scramble(&ours, 1);
   scramble(&hosts, 1);
   for (int step = 0; step < 3; ++step) {
-    Sgd sgd(&ours.parameters(), {0.9, 0.05, false});
+    train::Sgd sgd(&ours.parameters(), {0.9, 0.05, false});
     sgd.begin();
     sgd.step(0.1, 4);
     for (int i = 0; i < hosts.size(); ++i) hosts.node(i).host->update(i, 4, 0.1f, 0.9f, 0.05f);
   }
-  Network start(config_of(cfg));
+  network::Network start(config_of(cfg));
   scramble(&start, 1);
   ASSERT_EQ(ours.parameters().size(), 10U);
   for (size_t k = 0; k < ours.parameters().size(); ++k) {
-    const Parameter &a = ours.parameters()[k], &b = hosts.parameters()[k], &before = start.parameters()[k];
+    const graph::Parameter &a = ours.parameters()[k], &b = hosts.parameters()[k], &before = start.parameters()[k];
     for (int64_t i = 0; i < a.count; ++i) {
       ASSERT_NEAR(a.value[i], b.value[i], 1e-6) << "layer " << a.layer << " " << a.name;
       ASSERT_NEAR(a.update[i], b.update[i], 1e-6) << "layer " << a.layer << " " << a.name;
@@ -151,13 +151,13 @@ TEST(Sgd, EqualsTheHostsOwnUpdate) {
 }
 
 TEST(Sgd, NetworksSayWhatDecaysWhatIsFrozenAndHowFastItLearns) {
-  Network network(config_of(net_text(4, {2, 6, 6}) +
-                            "[convolutional]\nbatch_normalize=1\nfilters=3\nsize=3\npad=1\nactivation=relu\n"
-                            "[convolutional]\nfilters=4\nsize=3\npad=1\nactivation=relu\nstopbackward=1\n"
-                            "[batchnorm]\nlearning_rate=.5\n"
-                            "[connected]\noutput=6\nactivation=linear\nlearning_rate=0\n[softmax]\n"));
+  network::Network network(config_of(net_text(4, {2, 6, 6}) +
+                                     "[convolutional]\nbatch_normalize=1\nfilters=3\nsize=3\npad=1\nactivation=relu\n"
+                                     "[convolutional]\nfilters=4\nsize=3\npad=1\nactivation=relu\nstopbackward=1\n"
+                                     "[batchnorm]\nlearning_rate=.5\n"
+                                     "[connected]\noutput=6\nactivation=linear\nlearning_rate=0\n[softmax]\n"));
   std::string found;
-  for (const Parameter& p : network.parameters()) {
+  for (const graph::Parameter& p : network.parameters()) {
     found += std::to_string(p.layer) + " " + p.name + (p.decays ? " decays" : "") + (p.frozen ? " frozen" : "") +
              (p.rate_factor != 1 ? " x" + std::to_string(p.rate_factor).substr(0, 3) : "") + "\n";
   }

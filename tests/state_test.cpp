@@ -27,16 +27,16 @@ const std::string kCfg = net_text(2, {1, 4, 4}) +
                          "[avgpool]\n[connected]\noutput=3\nactivation=linear\n[softmax]\n";
 
 // What a run knows about itself before it looks for a state.
-TrainingState fresh_state() {
-  TrainingState state;
+train::TrainingState fresh_state() {
+  train::TrainingState state;
   state.identity = {
       {"seed", "7"}, {"data", "00ff00ff00ff00ff"}, {"augmentation", "own pad=4 mirror=1"}, {"batch", "64"}};
   state.machine = {{"threads", "2"}, {"instructions", "avx512"}};
   return state;
 }
 
-TrainingState used_state() {
-  TrainingState state = fresh_state();
+train::TrainingState used_state() {
+  train::TrainingState state = fresh_state();
   state.iteration = 123456789012;
   state.average_loss = 0.1;  // not exact in binary
   state.best_top1 = 1.0 / 3;
@@ -55,30 +55,31 @@ class State : public testing::Test {
   State() : saved_(config_of(kCfg)), loaded_(config_of(kCfg)), path_(folder_.file("a.state")) {
     scramble(&saved_, 1);
     scramble(&loaded_, 2);
-    save_state(path_, used_state(), saved_);
+    train::save_state(path_, used_state(), saved_);
   }
 
   // Loads `content`, which must fail, and with it nothing may change.
-  void refused(const std::string& content, const std::vector<std::string>& parts, TrainingState state = fresh_state()) {
+  void refused(const std::string& content, const std::vector<std::string>& parts,
+               train::TrainingState state = fresh_state()) {
     const std::vector<uint32_t> before = bits_of(loaded_);
     const std::string path = folder_.write("bad.state", content);
-    expect_error([&] { load_state(path, &state, &loaded_); }, parts);
+    expect_error([&] { train::load_state(path, &state, &loaded_); }, parts);
     EXPECT_EQ(bits_of(loaded_), before);
     EXPECT_EQ(state.iteration, 0);
     EXPECT_TRUE(state.rows.empty());
   }
 
   TemporaryFolder folder_;
-  Network saved_, loaded_;
+  network::Network saved_, loaded_;
   std::string path_;
 };
 
 TEST_F(State, SurvivesARoundTripBitForBit) {
-  TrainingState state = fresh_state();
+  train::TrainingState state = fresh_state();
   state.rows = {"of a run that never was"};
-  EXPECT_EQ(load_state(path_, &state, &loaded_), "");
+  EXPECT_EQ(train::load_state(path_, &state, &loaded_), "");
   EXPECT_EQ(bits_of(loaded_), bits_of(saved_));
-  const TrainingState wanted = used_state();
+  const train::TrainingState wanted = used_state();
   EXPECT_EQ(state.identity, wanted.identity);
   EXPECT_EQ(state.machine, wanted.machine);
   EXPECT_EQ(state.iteration, wanted.iteration);
@@ -92,17 +93,17 @@ TEST_F(State, SurvivesARoundTripBitForBit) {
   EXPECT_EQ(state.pending_epoch, wanted.pending_epoch);
   EXPECT_EQ(state.rows, wanted.rows);
   // Saving what was loaded gives the same file.
-  save_state(folder_.file("b.state"), state, loaded_);
+  train::save_state(folder_.file("b.state"), state, loaded_);
   EXPECT_TRUE(read_file(folder_.file("b.state"), "the copy") == read_file(path_, "the state"));
 }
 
 TEST_F(State, KeepsLossesThatAreNotNumbersYet) {
-  TrainingState state = fresh_state();
+  train::TrainingState state = fresh_state();
   state.average_loss = -1;
   state.best_top1 = std::numeric_limits<double>::infinity();
-  save_state(path_, state, saved_);
-  TrainingState loaded = fresh_state();
-  load_state(path_, &loaded, &loaded_);
+  train::save_state(path_, state, saved_);
+  train::TrainingState loaded = fresh_state();
+  train::load_state(path_, &loaded, &loaded_);
   EXPECT_EQ(loaded.average_loss, -1);
   EXPECT_EQ(loaded.best_top1, std::numeric_limits<double>::infinity());
 }
@@ -110,12 +111,12 @@ TEST_F(State, KeepsLossesThatAreNotNumbersYet) {
 TEST_F(State, EveryDifferenceOfIdentityIsRefusedByName) {
   const std::string content = read_file(path_, "the state");
   for (const auto& [name, value] : fresh_state().identity) {
-    TrainingState other = fresh_state();
+    train::TrainingState other = fresh_state();
     other.identity[name] = "something else";
     refused(content, {"bad.state", "of a run with another " + name, "found '" + value + "'", "'something else'"},
             other);
     // A run of an earlier kind that did not know of it.
-    TrainingState more = fresh_state();
+    train::TrainingState more = fresh_state();
     more.identity["news"] = "1";
     refused(content, {"another news", "found ''", "'1'"}, more);
   }
@@ -124,23 +125,23 @@ TEST_F(State, EveryDifferenceOfIdentityIsRefusedByName) {
 // Augmentations are long and may differ at their end.
 TEST_F(State, LongDifferencesAreShownWhole) {
   const std::string text(200, 'a');
-  TrainingState state = fresh_state();
+  train::TrainingState state = fresh_state();
   state.identity["augmentation"] = text + " 1";
-  save_state(path_, state, saved_);
+  train::save_state(path_, state, saved_);
   const std::string content = read_file(path_, "the state");
   state.identity["augmentation"] = text + " 2";
   refused(content, {text + " 1'", text + " 2'"}, state);
 }
 
 TEST_F(State, DifferencesOfTheMachineAreReportedAndNothingElse) {
-  TrainingState state = fresh_state();
+  train::TrainingState state = fresh_state();
   state.machine["threads"] = "16";
-  EXPECT_EQ(load_state(path_, &state, &loaded_), "threads 2 -> 16");
+  EXPECT_EQ(train::load_state(path_, &state, &loaded_), "threads 2 -> 16");
   EXPECT_EQ(bits_of(loaded_), bits_of(saved_));
   EXPECT_EQ(state.machine["threads"], "16");
   state = fresh_state();
   state.machine = {{"threads", "1"}, {"instructions", "avx2"}};
-  EXPECT_EQ(load_state(path_, &state, &loaded_), "instructions avx512 -> avx2, threads 2 -> 1");
+  EXPECT_EQ(train::load_state(path_, &state, &loaded_), "instructions avx512 -> avx2, threads 2 -> 1");
 }
 
 TEST_F(State, ADamagedByteAnywhereIsNoticed) {
@@ -152,10 +153,10 @@ TEST_F(State, ADamagedByteAnywhereIsNoticed) {
     std::string damaged = content;
     damaged[i] = static_cast<char>(damaged[i] ^ (i % 2 == 0 ? 1 : 128));
     folder_.write("bad.state", damaged);
-    TrainingState state = fresh_state();
+    train::TrainingState state = fresh_state();
     bool refused = false;
     try {
-      load_state(path, &state, &loaded_);
+      train::load_state(path, &state, &loaded_);
     } catch (const Error&) {
       refused = true;
     }
@@ -175,12 +176,12 @@ TEST_F(State, TruncatedAndForeignFilesAreRefused) {
   for (const std::string& other : {std::string(), std::string("DNGSTATE 2\n"), std::string("[net]\nbatch=1\n")}) {
     refused(other, {"bad.state: this is no state of a training"});
   }
-  Network another(
+  network::Network another(
       config_of(net_text(2, {1, 4, 4}) + "[avgpool]\n[connected]\noutput=3\nactivation=linear\n[softmax]\n"));
-  TrainingState state = fresh_state();
-  expect_error([&] { load_state(path_, &state, &another); }, {"damaged"});
-  expect_error([&] { load_state(folder_.file("missing.state"), &state, &loaded_); }, {"missing.state"});
-  expect_error([&] { load_state(folder_.path(), &state, &loaded_); }, {"is a folder"});
+  train::TrainingState state = fresh_state();
+  expect_error([&] { train::load_state(path_, &state, &another); }, {"damaged"});
+  expect_error([&] { train::load_state(folder_.file("missing.state"), &state, &loaded_); }, {"missing.state"});
+  expect_error([&] { train::load_state(folder_.path(), &state, &loaded_); }, {"is a folder"});
 }
 
 }  // namespace

@@ -23,15 +23,15 @@ namespace {
 using test::expect_error;
 using test::pattern_image;
 
-constexpr Geometry kShape = {3, 8, 8};
+constexpr data::Geometry kShape = {3, 8, 8};
 
 // A set in memory whose images can be slow or broken.
-class FakeSet : public Dataset {
+class FakeSet : public data::Dataset {
  public:
   explicit FakeSet(int64_t size) : size_(size) {}
   int64_t size() const override { return size_; }
   int label(int64_t index) const override { return static_cast<int>(index % 10); }
-  void decode(int64_t index, Image* image) const override {
+  void decode(int64_t index, data::Image* image) const override {
     ++decoded;
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, nullptr, &mask);
@@ -40,7 +40,7 @@ class FakeSet : public Dataset {
     const int pause = index == slow ? 300 : milliseconds.load();
     if (pause > 0) std::this_thread::sleep_for(std::chrono::milliseconds(pause));
     if (std::count(broken.begin(), broken.end(), index) != 0) fail("image %d is broken", static_cast<int>(index));
-    *image = pattern_image(index == odd_shape ? Geometry{3, 4, 4} : kShape, static_cast<int>(index));
+    *image = pattern_image(index == odd_shape ? data::Geometry{3, 4, 4} : kShape, static_cast<int>(index));
   }
   std::string sample_name(int64_t index) const override { return "sample " + std::to_string(index); }
   std::string description() const override { return "fake"; }
@@ -56,8 +56,8 @@ class FakeSet : public Dataset {
   int64_t size_;
 };
 
-Augmentation padded() {
-  Augmentation augmentation;
+data::Augmentation padded() {
+  data::Augmentation augmentation;
   augmentation.own = true;
   augmentation.pad = 2;
   augmentation.mirror = true;
@@ -73,7 +73,7 @@ struct Seen {
   }
 };
 
-void collect(const Batch& batch, std::map<int64_t, Seen>* seen) {
+void collect(const data::Batch& batch, std::map<int64_t, Seen>* seen) {
   const size_t size = kShape.size();
   for (size_t i = 0; i < static_cast<size_t>(batch.count); ++i) {
     const auto start = batch.images.begin() + static_cast<std::ptrdiff_t>(i * size);
@@ -82,11 +82,12 @@ void collect(const Batch& batch, std::map<int64_t, Seen>* seen) {
   }
 }
 
-std::map<int64_t, Seen> train(const Dataset& data, uint64_t seed, int batch, int64_t first, int64_t last, int threads) {
-  TrainingStream stream(data, padded(), kShape, seed, batch, first, last, threads);
+std::map<int64_t, Seen> train(const data::Dataset& data, uint64_t seed, int batch, int64_t first, int64_t last,
+                              int threads) {
+  data::TrainingStream stream(data, padded(), kShape, seed, batch, first, last, threads);
   std::map<int64_t, Seen> seen;
   for (int64_t position = first; position < last; position += batch) {
-    const Batch& made = stream.next();
+    const data::Batch& made = stream.next();
     EXPECT_EQ(made.position, position);
     EXPECT_EQ(made.count, batch);
     collect(made, &seen);
@@ -131,10 +132,10 @@ TEST(TrainingStream, SamplesComeWithTheirLabelsAndAugmentation) {
     std::vector<float> expected(kShape.size());
     CounterRandom random(7, Stream::kAugment, static_cast<uint64_t>(entry.first / 23),
                          static_cast<uint64_t>(seen.sample));
-    const Image image = pattern_image(kShape, static_cast<int>(seen.sample));
-    augment_for_training(image, padded(), kShape, &random, expected.data());
+    const data::Image image = pattern_image(kShape, static_cast<int>(seen.sample));
+    data::augment_for_training(image, padded(), kShape, &random, expected.data());
     EXPECT_EQ(seen.image, expected);
-    prepare_for_evaluation(image, padded(), kShape, expected.data());
+    data::prepare_for_evaluation(image, padded(), kShape, expected.data());
     augmented += seen.image != expected ? 1 : 0;
   }
   EXPECT_GT(augmented, 40);
@@ -148,7 +149,7 @@ TEST(TrainingStream, BatchesMayBeLargerThanTheSet) {
 
 TEST(TrainingStream, LastBatchIsWhole) {
   const FakeSet data(23);
-  TrainingStream stream(data, padded(), kShape, 7, 10, 0, 11, 2);
+  data::TrainingStream stream(data, padded(), kShape, 7, 10, 0, 11, 2);
   EXPECT_EQ(stream.next().count, 10);
   EXPECT_EQ(stream.next().count, 10);
   expect_error([&] { stream.next(); }, {"end"});
@@ -157,7 +158,7 @@ TEST(TrainingStream, LastBatchIsWhole) {
 
 TEST(TrainingStream, WorksAheadButNotWithoutBound) {
   const FakeSet data(1000);
-  TrainingStream stream(data, padded(), kShape, 7, 10, 0, 1000, 2);
+  data::TrainingStream stream(data, padded(), kShape, 7, 10, 0, 1000, 2);
   stream.next();
   for (int i = 0; i < 500 && data.decoded < 30; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -166,10 +167,10 @@ TEST(TrainingStream, WorksAheadButNotWithoutBound) {
 
 TEST(TrainingStream, BatchStaysValidUntilTheNextCall) {
   const FakeSet data(50);
-  TrainingStream stream(data, padded(), kShape, 7, 5, 0, 100, 2);
+  data::TrainingStream stream(data, padded(), kShape, 7, 5, 0, 100, 2);
   for (int i = 0; i < 20; ++i) {
-    const Batch& batch = stream.next();
-    const Batch copy = batch;
+    const data::Batch& batch = stream.next();
+    const data::Batch copy = batch;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     ASSERT_EQ(batch.images, copy.images);
     ASSERT_EQ(batch.position, 5 * i);
@@ -184,7 +185,7 @@ TEST(TrainingStream, BrokenImagesReachNextWhateverTheThreads) {
     std::vector<uint32_t> order = epoch_order(7, 0, 40);
     const auto bad = std::find_if(order.begin(), order.end(), [](uint32_t i) { return i == 11 || i == 12; });
     const auto good_batches = (bad - order.begin()) / 4;
-    TrainingStream stream(data, padded(), kShape, 7, 4, 0, 40, threads);
+    data::TrainingStream stream(data, padded(), kShape, 7, 4, 0, 40, threads);
     for (int64_t i = 0; i < good_batches; ++i) EXPECT_EQ(stream.next().position, 4 * i);
     const std::string message = format("image %u is broken", *bad);
     expect_error([&] { stream.next(); }, {message});
@@ -197,16 +198,16 @@ TEST(TrainingStream, FirstBrokenImageOfABatchIsReportedEvenIfItIsSlow) {
   const std::vector<uint32_t> order = epoch_order(7, 0, 40);
   data.broken = {order[0], order[7]};
   data.slow = order[0];
-  TrainingStream stream(data, padded(), kShape, 7, 8, 0, 40, 2);
+  data::TrainingStream stream(data, padded(), kShape, 7, 8, 0, 40, 2);
   expect_error([&] { stream.next(); }, {format("image %u is broken", order[0])});
 }
 
 TEST(TrainingStream, ImagesThatDoNotFitAreNamed) {
   FakeSet data(40);
   data.odd_shape = 17;
-  Augmentation augmentation = padded();
+  data::Augmentation augmentation = padded();
   augmentation.pad = 0;
-  TrainingStream stream(data, augmentation, kShape, 7, 40, 0, 40, 2);
+  data::TrainingStream stream(data, augmentation, kShape, 7, 40, 0, 40, 2);
   expect_error([&] { stream.next(); }, {"sample 17: image of 4x4"});
 }
 
@@ -214,7 +215,7 @@ TEST(TrainingStream, StopsAtOnceInTheMiddleOfWork) {
   FakeSet data(1000);
   data.milliseconds = 200;
   const auto start = std::chrono::steady_clock::now();
-  { const TrainingStream stream(data, padded(), kShape, 7, 500, 0, 100000, 2); }
+  { const data::TrainingStream stream(data, padded(), kShape, 7, 500, 0, 100000, 2); }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   // What a worker takes at once would last 3.2 seconds, a batch 50.
   EXPECT_LT(seconds, 1.6);
@@ -224,7 +225,7 @@ TEST(TrainingStream, StopsAtOnceInTheMiddleOfWork) {
 TEST(TrainingStream, WaitedIsTheTimeNextBlocked) {
   FakeSet data(100);
   data.milliseconds = 20;
-  TrainingStream stream(data, padded(), kShape, 7, 5, 0, 1000, 1);
+  data::TrainingStream stream(data, padded(), kShape, 7, 5, 0, 1000, 1);
   EXPECT_EQ(stream.waited(), 0);
   stream.next();
   EXPECT_GT(stream.waited(), .05);
@@ -246,32 +247,32 @@ TEST(TrainingStream, WorkersLeaveSignalsToTheMainThread) {
   EXPECT_EQ(data.blind_to_faults, 0);
   EXPECT_EQ(sigismember(&after, SIGINT), sigismember(&before, SIGINT));
   // The control: the check sees this thread's open mask.
-  Image image;
+  data::Image image;
   data.decode(0, &image);
   EXPECT_EQ(data.open_to_signals, 1);
 }
 
 TEST(TrainingStream, ImpossibleRequestsAreRefused) {
   const FakeSet data(20), empty(0);
-  expect_error([&] { TrainingStream(data, padded(), kShape, 7, 0, 0, 20, 1); }, {"batch = 0"});
-  expect_error([&] { TrainingStream(data, padded(), kShape, 7, 10, 0, 20, 0); }, {"-threads 0"});
-  expect_error([&] { TrainingStream(data, padded(), kShape, 7, 10, 20, 10, 1); }, {"20 to 10"});
-  expect_error([&] { TrainingStream(empty, padded(), kShape, 7, 10, 0, 20, 1); }, {"0 images"});
-  Augmentation wrong = padded();
+  expect_error([&] { data::TrainingStream(data, padded(), kShape, 7, 0, 0, 20, 1); }, {"batch = 0"});
+  expect_error([&] { data::TrainingStream(data, padded(), kShape, 7, 10, 0, 20, 0); }, {"-threads 0"});
+  expect_error([&] { data::TrainingStream(data, padded(), kShape, 7, 10, 20, 10, 1); }, {"20 to 10"});
+  expect_error([&] { data::TrainingStream(empty, padded(), kShape, 7, 10, 0, 20, 1); }, {"0 images"});
+  data::Augmentation wrong = padded();
   wrong.mean = {.5f};
-  expect_error([&] { TrainingStream(data, wrong, kShape, 7, 10, 0, 20, 1); }, {"mean"});
-  expect_error([&] { EvaluationStream(data, wrong, kShape, 10, 1); }, {"mean"});
-  expect_error([&] { EvaluationStream(data, padded(), kShape, 0, 1); }, {"batch = 0"});
+  expect_error([&] { data::TrainingStream(data, wrong, kShape, 7, 10, 0, 20, 1); }, {"mean"});
+  expect_error([&] { data::EvaluationStream(data, wrong, kShape, 10, 1); }, {"mean"});
+  expect_error([&] { data::EvaluationStream(data, padded(), kShape, 0, 1); }, {"batch = 0"});
 }
 
 TEST(EvaluationStream, VisitsEverySampleOnceInOrder) {
   const FakeSet data(23);
   for (const int threads : {1, 4}) {
     for (const int batch : {1, 5, 23, 100}) {
-      EvaluationStream stream(data, padded(), kShape, batch, threads);
+      data::EvaluationStream stream(data, padded(), kShape, batch, threads);
       std::map<int64_t, Seen> seen;
       int batches = 0;
-      while (const Batch* made = stream.next()) {
+      while (const data::Batch* made = stream.next()) {
         EXPECT_EQ(made->position, batches * batch);
         EXPECT_EQ(made->count, std::min(batch, 23 - batches * batch));
         EXPECT_EQ(made->labels.size(), static_cast<size_t>(made->count));
@@ -286,7 +287,8 @@ TEST(EvaluationStream, VisitsEverySampleOnceInOrder) {
       ASSERT_EQ(seen.size(), 23u);
       for (const auto& entry : seen) {
         std::vector<float> expected(kShape.size());
-        prepare_for_evaluation(pattern_image(kShape, static_cast<int>(entry.first)), padded(), kShape, expected.data());
+        data::prepare_for_evaluation(pattern_image(kShape, static_cast<int>(entry.first)), padded(), kShape,
+                                     expected.data());
         EXPECT_EQ(entry.second.sample, entry.first);
         EXPECT_EQ(entry.second.label, static_cast<int>(entry.first % 10));
         EXPECT_EQ(entry.second.image, expected);
@@ -298,15 +300,15 @@ TEST(EvaluationStream, VisitsEverySampleOnceInOrder) {
 TEST(EvaluationStream, BrokenImagesReachNext) {
   FakeSet data(23);
   data.broken = {12, 11};
-  EvaluationStream stream(data, padded(), kShape, 5, 3);
+  data::EvaluationStream stream(data, padded(), kShape, 5, 3);
   EXPECT_NE(stream.next(), nullptr);
   EXPECT_NE(stream.next(), nullptr);
   expect_error([&] { stream.next(); }, {"image 11 is broken"});
 }
 
 // Puts down the sum of every image and twice that.
-StreamWork sums(int images, std::atomic<int>* turns) {
-  return {images, 2, [=](Batch* batch, int first) {
+data::StreamWork sums(int images, std::atomic<int>* turns) {
+  return {images, 2, [=](data::Batch* batch, int first) {
             ++*turns;
             for (size_t i = static_cast<size_t>(first); i < static_cast<size_t>(first + images); ++i) {
               const float* image = batch->images.data() + i * kShape.size();
@@ -321,9 +323,9 @@ TEST(EvaluationStream, WorkIsDoneOnEveryImageOnce) {
   for (const int threads : {1, 4}) {
     for (const auto& [batch, images] : {std::pair(1, 1), std::pair(6, 2), std::pair(6, 6), std::pair(30, 5)}) {
       std::atomic<int> turns{0};
-      EvaluationStream stream(data, padded(), kShape, batch, threads, sums(images, &turns));
+      data::EvaluationStream stream(data, padded(), kShape, batch, threads, sums(images, &turns));
       int64_t count = 0;
-      while (const Batch* made = stream.next()) {
+      while (const data::Batch* made = stream.next()) {
         ASSERT_EQ(made->results.size(), 2 * static_cast<size_t>(batch));
         for (size_t i = 0; i < static_cast<size_t>(made->count); ++i) {
           const float* image = made->images.data() + i * kShape.size();
@@ -343,12 +345,12 @@ TEST(EvaluationStream, WorkIsDoneOnEveryImageOnce) {
 
 TEST(EvaluationStream, ErrorsOfTheWorkReachNext) {
   const FakeSet data(23);
-  StreamWork work;
+  data::StreamWork work;
   work.images = 2;
-  work.run = [](Batch* batch, int first) {
+  work.run = [](data::Batch* batch, int first) {
     if (batch->position + first >= 8) fail("no work on image %d", static_cast<int>(batch->position) + first);
   };
-  EvaluationStream stream(data, padded(), kShape, 4, 3, work);
+  data::EvaluationStream stream(data, padded(), kShape, 4, 3, work);
   EXPECT_NE(stream.next(), nullptr);
   EXPECT_NE(stream.next(), nullptr);
   expect_error([&] { stream.next(); }, {"no work on image 8"});
@@ -359,10 +361,10 @@ TEST(EvaluationStream, NoWorkIsDoneOnBrokenImages) {
   data.broken = {5};
   std::set<int64_t> turns;
   {
-    StreamWork work;
+    data::StreamWork work;
     work.images = 2;
-    work.run = [&](Batch* batch, int first) { turns.insert(batch->position + first); };
-    EvaluationStream stream(data, padded(), kShape, 4, 1, work);
+    work.run = [&](data::Batch* batch, int first) { turns.insert(batch->position + first); };
+    data::EvaluationStream stream(data, padded(), kShape, 4, 1, work);
     EXPECT_NE(stream.next(), nullptr);
     expect_error([&] { stream.next(); }, {"image 5 is broken"});
   }
@@ -373,11 +375,11 @@ TEST(EvaluationStream, NoWorkIsDoneOnBrokenImages) {
 TEST(EvaluationStream, RealFashionMnistComesThroughUnchanged) {
   const std::string real = test::fashion_mnist_folder();
   if (real.empty()) GTEST_SKIP() << "dataset-fashion-mnist is not installed";
-  const auto data = open_dataset(test::data_with_classes(10), real + "/t10k-images-idx3-ubyte.gz", "valid");
-  EvaluationStream stream(*data, Augmentation(), {1, 28, 28}, 128, 2);
+  const auto data = data::open_dataset(test::data_with_classes(10), real + "/t10k-images-idx3-ubyte.gz", "valid");
+  data::EvaluationStream stream(*data, data::Augmentation(), {1, 28, 28}, 128, 2);
   int64_t count = 0;
-  while (const Batch* batch = stream.next()) {
-    Image image;
+  while (const data::Batch* batch = stream.next()) {
+    data::Image image;
     data->decode(batch->position, &image);
     for (size_t i = 0; i < image.planes.size(); ++i) {
       ASSERT_EQ(batch->images[i], static_cast<float>(image.planes[i] / 255.));
@@ -390,14 +392,14 @@ TEST(EvaluationStream, RealFashionMnistComesThroughUnchanged) {
 TEST(TrainingStream, RealCifar100GivesTheSameBatchesForAnyNumberOfThreads) {
   const std::string real = test::cifar100_folder();
   if (real.empty()) GTEST_SKIP() << "CIFAR100 is not there";
-  const auto data = open_dataset(test::data_with_classes(100), real + "/test.bin", "train");
-  Augmentation augmentation = padded();
+  const auto data = data::open_dataset(test::data_with_classes(100), real + "/test.bin", "train");
+  data::Augmentation augmentation = padded();
   augmentation.pad = 4;
-  TrainingStream one(*data, augmentation, {3, 32, 32}, 1, 128, 0, 12800, 1);
-  TrainingStream three(*data, augmentation, {3, 32, 32}, 1, 128, 0, 12800, 3);
+  data::TrainingStream one(*data, augmentation, {3, 32, 32}, 1, 128, 0, 12800, 1);
+  data::TrainingStream three(*data, augmentation, {3, 32, 32}, 1, 128, 0, 12800, 3);
   for (int i = 0; i < 100; ++i) {
-    const Batch& a = one.next();
-    const Batch& b = three.next();
+    const data::Batch& a = one.next();
+    const data::Batch& b = three.next();
     ASSERT_EQ(a.samples, b.samples);
     ASSERT_EQ(a.labels, b.labels);
     ASSERT_EQ(a.images, b.images);

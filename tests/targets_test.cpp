@@ -12,8 +12,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "engine/weights.h"
 #include "host/host.h"
+#include "layers/registry.h"
+#include "network/weights.h"
 #include "tests/network_util.h"
 #include "tests/test_util.h"
 
@@ -26,7 +27,7 @@ using test::MemorySet;
 using test::net_text;
 using test::TemporaryFolder;
 
-const Geometry kInput = {1, 4, 4};
+const data::Geometry kInput = {1, 4, 4};
 // AlexeyAB's host wants a layer that reads an image; this one changes nothing.
 const std::string kFirst = "[maxpool]\nsize=1\nstride=1\n";
 constexpr int kClasses = 5;
@@ -38,9 +39,9 @@ std::string student_cfg(const std::string& distill, const std::string& net = "pa
 }
 
 // Rows that depend on the image alone, so that a wrong order shows.
-class PixelTeacher final : public TeacherSource {
+class PixelTeacher final : public train::TeacherSource {
  public:
-  const float* probabilities(const Batch& batch) override {
+  const float* probabilities(const data::Batch& batch) override {
     rows_.clear();
     const size_t size = kInput.size();
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
@@ -61,7 +62,7 @@ class PixelTeacher final : public TeacherSource {
   std::vector<float> rows_;
 };
 
-std::vector<float> rows(TeacherSource* teacher, const Batch& batch, int count) {
+std::vector<float> rows(train::TeacherSource* teacher, const data::Batch& batch, int count) {
   const float* first = teacher->probabilities(batch);
   return {first, first + static_cast<size_t>(count) * kClasses};
 }
@@ -79,8 +80,8 @@ class Targets : public testing::Test {
     PixelTeacher teacher;
     testing::internal::CaptureStdout();
     try {
-      write_targets(path, make_targets_key(student_, data_, 7), 1, positions, kClasses, student_, data_, 7, 1,
-                    &teacher);
+      train::write_targets(path, train::make_targets_key(student_, data_, 7), 1, positions, kClasses, student_, data_,
+                           7, 1, &teacher);
     } catch (...) {
       testing::internal::GetCapturedStdout();
       throw;
@@ -89,24 +90,25 @@ class Targets : public testing::Test {
   }
 
   // As a run of this student over this data would open the file.
-  std::unique_ptr<CachedTeacher> open(const NetworkConfig& student, const Dataset& data, uint64_t seed,
-                                      int64_t positions = kPositions, int classes = kClasses) const {
-    return std::make_unique<CachedTeacher>(student.cost().options, make_targets_key(student, data, seed), positions,
-                                           classes);
+  std::unique_ptr<train::CachedTeacher> open(const graph::NetworkConfig& student, const data::Dataset& data,
+                                             uint64_t seed, int64_t positions = kPositions,
+                                             int classes = kClasses) const {
+    return std::make_unique<train::CachedTeacher>(student.cost().options, train::make_targets_key(student, data, seed),
+                                                  positions, classes);
   }
 
   // The same, with a key that was tampered with.
   void refused(const std::string& name, const std::string& value) {
-    TargetsKey key = make_targets_key(student_, data_, 7);
+    train::TargetsKey key = train::make_targets_key(student_, data_, 7);
     key[name] = value;
-    expect_error([&] { CachedTeacher(student_.cost().options, key, kPositions, kClasses); },
+    expect_error([&] { train::CachedTeacher(student_.cost().options, key, kPositions, kClasses); },
                  {path_, "made for another " + name, "'" + value + "'", "make the targets again"});
   }
 
   TemporaryFolder folder_;
   MemorySet data_;
   std::string path_, said_;
-  NetworkConfig student_;
+  graph::NetworkConfig student_;
 };
 
 TEST_F(Targets, GiveEveryPositionTheRowThatTheTeacherGaveIt) {
@@ -117,9 +119,9 @@ TEST_F(Targets, GiveEveryPositionTheRowThatTheTeacherGaveIt) {
   PixelTeacher live;
   // Another batch, other threads: the stream's positions are what counts.
   for (const int batch : {4, 1, 11}) {
-    TrainingStream stream(data_, student_.augmentation(), kInput, 7, batch, 0, kPositions, 2);
+    data::TrainingStream stream(data_, student_.augmentation(), kInput, 7, batch, 0, kPositions, 2);
     for (int64_t position = 0; position + batch <= kPositions; position += batch) {
-      const Batch& made = stream.next();
+      const data::Batch& made = stream.next();
       ASSERT_EQ(rows(cached.get(), made, batch), rows(&live, made, batch)) << position;
     }
   }
@@ -128,8 +130,8 @@ TEST_F(Targets, GiveEveryPositionTheRowThatTheTeacherGaveIt) {
 TEST_F(Targets, AnotherStreamHasOtherRows) {
   PixelTeacher live;
   const auto cached = open(student_, data_, 7);
-  TrainingStream stream(data_, student_.augmentation(), kInput, 8, 4, 0, kPositions, 1);
-  const Batch& made = stream.next();
+  data::TrainingStream stream(data_, student_.augmentation(), kInput, 8, 4, 0, kPositions, 1);
+  const data::Batch& made = stream.next();
   EXPECT_NE(rows(cached.get(), made, 4), rows(&live, made, 4));
 }
 
@@ -162,28 +164,29 @@ TEST_F(Targets, AnotherInputSizeIsAnotherAugmentation) {
 TEST_F(Targets, ATeacherThatIsNamedBesideThemIsCompared) {
   const std::string cfg =
       folder_.write("teacher.cfg", net_text(4, kInput) + kFirst + "[connected]\noutput=5\n[softmax]\n");
-  Network teacher(read_network_config(cfg));
+  network::Network teacher(layers::read_network_config(cfg));
   test::scramble(&teacher, 3);
   const std::string weights = folder_.file("teacher.weights");
-  save_weights(weights, teacher, 0);
-  const uint64_t hash = teacher_hash(cfg, weights);
+  network::save_weights(weights, teacher, 0);
+  const uint64_t hash = train::teacher_hash(cfg, weights);
   PixelTeacher source;
   testing::internal::CaptureStdout();
-  write_targets(path_, make_targets_key(student_, data_, 7), hash, 8, kClasses, student_, data_, 7, 1, &source);
+  train::write_targets(path_, train::make_targets_key(student_, data_, 7), hash, 8, kClasses, student_, data_, 7, 1,
+                       &source);
   testing::internal::GetCapturedStdout();
-  const NetworkConfig student =
+  const graph::NetworkConfig student =
       config_of(student_cfg("targets=" + path_ + "\nteacher=" + cfg + "\nteacher_weights=" + weights + "\n"));
-  EXPECT_EQ(open(student, data_, 7, 8)->identity(), LiveTeacher(student.cost().options, student).identity());
+  EXPECT_EQ(open(student, data_, 7, 8)->identity(), train::LiveTeacher(student.cost().options, student).identity());
 
   const std::string before = read_file(weights, "the weights");
   test::scramble(&teacher, 4);
-  save_weights(weights, teacher, 0);
-  EXPECT_NE(teacher_hash(cfg, weights), hash);
+  network::save_weights(weights, teacher, 0);
+  EXPECT_NE(train::teacher_hash(cfg, weights), hash);
   expect_error([&] { open(student, data_, 7, 8); }, {"made for another teacher", "found '", "this run has '"});
   // The layers count, too, and the batch of the teacher's cfg does not.
   folder_.write("teacher.weights", before);
   folder_.write("teacher.cfg", net_text(2, kInput) + kFirst + "[connected]\noutput=5\n[softmax]\n");
-  EXPECT_EQ(teacher_hash(cfg, weights), hash);
+  EXPECT_EQ(train::teacher_hash(cfg, weights), hash);
   folder_.write("teacher.cfg", net_text(4, kInput) + kFirst + "[connected]\noutput=5\nactivation=tanh\n[softmax]\n");
   expect_error([&] { open(student, data_, 7, 8); }, {"made for another teacher"});
 }
@@ -201,7 +204,7 @@ TEST_F(Targets, ShortAndDamagedFilesAreRefused) {
   expect_error([&] { open(student_, data_, 7); }, {"this is no targets file", "darknet classifier targets"});
   folder_.write("a.targets", std::string(5000, 'x'));
   expect_error([&] { open(student_, data_, 7); }, {"this is no targets file"});
-  const NetworkConfig missing = config_of(student_cfg("targets=" + folder_.file("missing.targets") + "\n"));
+  const graph::NetworkConfig missing = config_of(student_cfg("targets=" + folder_.file("missing.targets") + "\n"));
   expect_error([&] { open(missing, data_, 7); }, {"[distill] targets=", "no such file", "name teacher="});
 }
 
@@ -212,7 +215,7 @@ TEST_F(Targets, RowsThatAreNoProbabilitiesNameTheirPosition) {
     std::memcpy(damaged.data() + kHeader + 4 * (kClasses * row + 2), &value, 4);
     folder_.write("a.targets", damaged);
   };
-  Batch batch;
+  data::Batch batch;
   batch.position = 4;
   batch.count = 4;
   for (const float value : {1.5f, std::nanf(""), -0.25f}) {
@@ -233,7 +236,7 @@ TEST_F(Targets, TheDiskIsCheckedBeforeAnythingIsWritten) {
 }
 
 TEST_F(Targets, KeyNamesAllThatShapesTheRows) {
-  const TargetsKey key = make_targets_key(student_, data_, 7);
+  const train::TargetsKey key = train::make_targets_key(student_, data_, 7);
   EXPECT_EQ(key.at("seed"), "7");
   EXPECT_EQ(key.at("data"), "0000000000000005");
   EXPECT_EQ(key.at("host"), host::traits().id);
@@ -243,28 +246,28 @@ TEST_F(Targets, KeyNamesAllThatShapesTheRows) {
 
 TEST(LiveTeacher, MustFitTheStudentAndIsNeverChanged) {
   const TemporaryFolder folder;
-  const auto write_teacher = [&](const Geometry& input, int classes) {
+  const auto write_teacher = [&](const data::Geometry& input, int classes) {
     return folder.write("teacher.cfg", net_text(16, input) + kFirst + "[connected]\noutput=" + std::to_string(classes) +
                                            "\nbatch_normalize=1\nactivation=linear\n[tsd]\neta=0.5\nk=3\n");
   };
   const std::string cfg = write_teacher(kInput, kClasses), weights = folder.file("teacher.weights");
-  Network network(read_network_config(cfg));
+  network::Network network(layers::read_network_config(cfg));
   test::scramble(&network, 3);
-  save_weights(weights, network, 0);
-  const NetworkConfig student = config_of(student_cfg("teacher=" + cfg + "\nteacher_weights=" + weights + "\n"));
-  LiveTeacher teacher(student.cost().options, student);
+  network::save_weights(weights, network, 0);
+  const graph::NetworkConfig student = config_of(student_cfg("teacher=" + cfg + "\nteacher_weights=" + weights + "\n"));
+  train::LiveTeacher teacher(student.cost().options, student);
   EXPECT_EQ(teacher.description(), cfg + " with " + weights);
   EXPECT_EQ(teacher.network().batch(), 4);
   const std::vector<uint32_t> before = test::bits_of(teacher.network());
 
   const MemorySet data(kInput, {0, 1, 2, 3}, 9);
-  TrainingStream stream(data, student.augmentation(), kInput, 1, 4, 0, 4, 1);
-  const Batch& batch = stream.next();
+  data::TrainingStream stream(data, student.augmentation(), kInput, 1, 4, 0, 4, 1);
+  const data::Batch& batch = stream.next();
   const float* rows = teacher.probabilities(batch);
   // Row by row as the network evaluates it alone: rolling statistics, not the batch's.
-  Network alone(with_mini_batch(read_network_config(cfg), 2));
-  load_weights(weights, &alone);
-  Pass pass;
+  network::Network alone(graph::with_mini_batch(layers::read_network_config(cfg), 2));
+  network::load_weights(weights, &alone);
+  graph::Pass pass;
   pass.input = batch.images.data();
   pass.count = 2;
   alone.forward(&pass);
@@ -272,14 +275,14 @@ TEST(LiveTeacher, MustFitTheStudentAndIsNeverChanged) {
   EXPECT_EQ(test::bits_of(teacher.network()), before);
 
   write_teacher(kInput, 6);
-  expect_error([&] { LiveTeacher(student.cost().options, student); },
+  expect_error([&] { train::LiveTeacher(student.cost().options, student); },
                {"[distill] teacher=", "the teacher has 6 classes, the student 5"});
   write_teacher({1, 5, 4}, kClasses);
-  expect_error([&] { LiveTeacher(student.cost().options, student); },
+  expect_error([&] { train::LiveTeacher(student.cost().options, student); },
                {"the teacher's input is 1x5x4, the student's 1x4x4"});
   write_teacher(kInput, kClasses);
   folder.write("teacher.weights", "too short");
-  expect_error([&] { LiveTeacher(student.cost().options, student); }, {"teacher.weights"});
+  expect_error([&] { train::LiveTeacher(student.cost().options, student); }, {"teacher.weights"});
 }
 
 }  // namespace

@@ -7,9 +7,10 @@
 #include <utility>
 #include <vector>
 
-#include "gpu/kernel_sources.h"
 #include "gpu/narrow_convolution.h"
+#include "gpu/operations.cu"
 #include "gpu/plain_convolution.h"
+#include "kernel_sources.h"
 
 namespace dng::test {
 namespace {
@@ -35,7 +36,9 @@ class EmulatedGpu final : public gpu::Gpu {
   std::string name() const override { return "an emulated GPU"; }
   std::string libraries() const override { return "none"; }
 
-  std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer) override { return emulated::make_kernel(layer); }
+  std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) override {
+    return emulated::make_kernel(layer);
+  }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
     std::unique_ptr<gpu::Convolution> narrow = emulated::NarrowConvolution::make(this, shape, trains, workspace_.get());
     if (narrow != nullptr) return narrow;

@@ -80,8 +80,8 @@ void expect_error(const std::function<void()>& action, const std::vector<std::st
   }
 }
 
-DataFile data_with_classes(int classes, const std::vector<std::string>& labels) {
-  DataFile data;
+data::DataFile data_with_classes(int classes, const std::vector<std::string>& labels) {
+  data::DataFile data;
   data.path = "test.data";
   data.classes = classes;
   data.labels = labels.empty() ? "" : "test.labels";
@@ -95,8 +95,8 @@ std::string big_endian_32(uint32_t value) {
   return bytes;
 }
 
-Image pattern_image(const Geometry& shape, int seed) {
-  Image image;
+data::Image pattern_image(const data::Geometry& shape, int seed) {
+  data::Image image;
   image.shape = shape;
   image.planes.resize(shape.size());
   size_t at = 0;
@@ -110,19 +110,21 @@ Image pattern_image(const Geometry& shape, int seed) {
   return image;
 }
 
-std::string planes_text(const Image& image) { return {image.planes.begin(), image.planes.end()}; }
+std::string planes_text(const data::Image& image) { return {image.planes.begin(), image.planes.end()}; }
 
-std::string cifar10_record(int label, const Image& image) { return static_cast<char>(label) + planes_text(image); }
+std::string cifar10_record(int label, const data::Image& image) {
+  return static_cast<char>(label) + planes_text(image);
+}
 
-std::string cifar100_record(int coarse, int fine, const Image& image) {
+std::string cifar100_record(int coarse, int fine, const data::Image& image) {
   return static_cast<char>(coarse) + (static_cast<char>(fine) + planes_text(image));
 }
 
-std::string idx_images(const std::vector<Image>& images) {
-  const Geometry shape = images.empty() ? Geometry{1, 28, 28} : images[0].shape;
+std::string idx_images(const std::vector<data::Image>& images) {
+  const data::Geometry shape = images.empty() ? data::Geometry{1, 28, 28} : images[0].shape;
   std::string bytes = big_endian_32(0x00000803) + big_endian_32(static_cast<uint32_t>(images.size()));
   bytes += big_endian_32(static_cast<uint32_t>(shape.height)) + big_endian_32(static_cast<uint32_t>(shape.width));
-  for (const Image& image : images) bytes += planes_text(image);
+  for (const data::Image& image : images) bytes += planes_text(image);
   return bytes;
 }
 
@@ -149,7 +151,7 @@ std::string gzip(const std::string& content) {
   return packed;
 }
 
-void write_image(const std::string& path, const Image& image) {
+void write_image(const std::string& path, const data::Image& image) {
   const int height = image.shape.height, width = image.shape.width;
   cv::Mat pixels(height, width, CV_8UC3);
   const size_t plane = static_cast<size_t>(height) * width;

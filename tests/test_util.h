@@ -37,19 +37,19 @@ std::string error_of(const std::function<void()>& action);
 void expect_error(const std::function<void()>& action, const std::vector<std::string>& parts);
 
 // A data file as the reader would have made it.
-DataFile data_with_classes(int classes, const std::vector<std::string>& labels = {});
+data::DataFile data_with_classes(int classes, const std::vector<std::string>& labels = {});
 
 std::string big_endian_32(uint32_t value);
 // An image whose byte at (channel, y, x) differs from its neighbours', and with `seed`.
-Image pattern_image(const Geometry& shape, int seed);
-std::string planes_text(const Image& image);
-std::string cifar10_record(int label, const Image& image);
-std::string cifar100_record(int coarse, int fine, const Image& image);
-std::string idx_images(const std::vector<Image>& images);
+data::Image pattern_image(const data::Geometry& shape, int seed);
+std::string planes_text(const data::Image& image);
+std::string cifar10_record(int label, const data::Image& image);
+std::string cifar100_record(int coarse, int fine, const data::Image& image);
+std::string idx_images(const std::vector<data::Image>& images);
 std::string idx_labels(const std::vector<int>& labels);
 std::string gzip(const std::string& content);
 // The image as a file, in the format its extension names.
-void write_image(const std::string& path, const Image& image);
+void write_image(const std::string& path, const data::Image& image);
 
 // DNG_SOURCE_DIR/name.
 std::string source_path(const std::string& name);

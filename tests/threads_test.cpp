@@ -29,7 +29,7 @@ struct Outcome {
 struct Sample {
   const char* name;
   int batch;
-  Geometry input;
+  data::Geometry input;
   std::string layers;
   bool reference = false;
 };
@@ -38,11 +38,11 @@ std::ostream& operator<<(std::ostream& stream, const Sample& sample) { return st
 
 Outcome run(const Sample& sample, int threads, uint64_t seed = 1) {
   const Threads guard(threads);
-  NetworkSettings settings;
+  network::NetworkSettings settings;
   settings.reference = sample.reference;
-  Network network(config_of(net_text(sample.batch, sample.input) + sample.layers), settings);
+  network::Network network(config_of(net_text(sample.batch, sample.input) + sample.layers), settings);
   start_from(seed, &network);
-  Sgd sgd(&network.parameters(), {0.9, 1e-4, false});
+  train::Sgd sgd(&network.parameters(), {0.9, 1e-4, false});
   Outcome outcome;
   for (int step = 0; step < kSteps; ++step) {
     sgd.begin();
@@ -51,7 +51,7 @@ Outcome run(const Sample& sample, int threads, uint64_t seed = 1) {
   }
   outcome.trained = bits_of(network);
   const RandomBatch batch(network.config(), 9);
-  Pass pass = batch.pass(false);
+  graph::Pass pass = batch.pass(false);
   network.forward(&pass);
   const float* logits = network.logits(pass);
   outcome.logits.assign(logits, logits + static_cast<size_t>(sample.batch) * static_cast<size_t>(network.classes()));
@@ -77,11 +77,11 @@ TEST_P(ThreadsTest, ANetworkMadeForOneThreadRunsOnThree) {
   const Sample& sample = GetParam();
   const auto make = [&] {
     const Threads guard(1);
-    return std::make_unique<Network>(config_of(net_text(sample.batch, sample.input) + sample.layers));
+    return std::make_unique<network::Network>(config_of(net_text(sample.batch, sample.input) + sample.layers));
   };
   const auto one = make(), three = make();
   const RandomBatch batch(one->config(), 1);
-  const auto step = [&](Network* network, int threads) {
+  const auto step = [&](network::Network* network, int threads) {
     const Threads guard(threads);
     start_from(1, network);
     return train_once(batch, 0, network);

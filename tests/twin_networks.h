@@ -39,7 +39,7 @@ constexpr double kKinkedLoss = 6e-2;
 struct Sample {
   std::string name;
   int batch = 8;
-  Geometry input;
+  data::Geometry input;
   std::string layers;
   bool smooth = false;
 
@@ -62,7 +62,7 @@ inline const std::string kSoftmax = "[softmax]\n";
 inline std::vector<Sample> samples() {
   const auto c = convolution;
   std::vector<Sample> list;
-  const auto add = [&](const std::string& name, int batch, const Geometry& input, const std::string& layers) {
+  const auto add = [&](const std::string& name, int batch, const data::Geometry& input, const std::string& layers) {
     list.push_back({name, batch, input, layers});
   };
   add("ResNet20", 8, {3, 16, 16}, resnet20());
@@ -215,7 +215,7 @@ struct Worst {
 
 // The same network both ways, with the same parameters.
 struct Twins {
-  explicit Twins(const std::string& text, const NetworkSettings& settings = {})
+  explicit Twins(const std::string& text, const network::NetworkSettings& settings = {})
       : fast(config_of(text), settings), plain(config_of(text), reference()) {
     start();
   }
@@ -225,8 +225,8 @@ struct Twins {
     start_from(1, &plain);
   }
 
-  static NetworkSettings reference() {
-    NetworkSettings settings;
+  static network::NetworkSettings reference() {
+    network::NetworkSettings settings;
     settings.reference = true;
     return settings;
   }
@@ -236,11 +236,11 @@ struct Twins {
   Worst gradients() {
     Worst worst;
     double largest = 0;
-    for (const Parameter& p : plain.parameters()) {
+    for (const graph::Parameter& p : plain.parameters()) {
       largest = std::max(largest, norm_of(p.update, p.count) / std::sqrt(static_cast<double>(p.count)));
     }
     for (size_t i = 0; i < plain.parameters().size(); ++i) {
-      const Parameter &found = fast.parameters()[i], &expected = plain.parameters()[i];
+      const graph::Parameter &found = fast.parameters()[i], &expected = plain.parameters()[i];
       const double floor = 1e-2 * largest * std::sqrt(static_cast<double>(expected.count));
       std::vector<float> difference(static_cast<size_t>(expected.count));
       for (size_t k = 0; k < difference.size(); ++k) difference[k] = found.update[k] - expected.update[k];
@@ -263,11 +263,11 @@ struct Twins {
     return worst;
   }
 
-  Network fast, plain;
+  network::Network fast, plain;
 };
 
-inline std::vector<float> evaluated(const RandomBatch& batch, int count, Network* network) {
-  Pass pass = batch.pass(false);
+inline std::vector<float> evaluated(const RandomBatch& batch, int count, network::Network* network) {
+  graph::Pass pass = batch.pass(false);
   pass.count = count;
   network->forward(&pass);
   const float* logits = network->logits(pass);

@@ -1,5 +1,5 @@
 // Convolutions of the whole batch at once, weights in slices, against one in double precision.
-#include "engine/cpu/wide_convolution.h"
+#include "cpu/convolution/wide_convolution.h"
 
 #include <gtest/gtest.h>
 #include <omp.h>
@@ -20,12 +20,12 @@ struct Results {
 
 // Images come in ranges of `piece`; the update had ones.
 Results run(const Example& example, int piece) {
-  const ConvolutionShape& shape = example.shape;
-  const WideConvolution wide(shape, shape.piece);
+  const cpu::ConvolutionShape& shape = example.shape;
+  const cpu::WideConvolution wide(shape, shape.piece);
   Floats inputs(wide.inputs_size(), kNan), data(wide.data_size(), kNan), tiles(wide.tiles_size(), kNan);
-  const size_t in = floats_of(shape.in, shape.in_layout), out = floats_of(shape.out, shape.out_layout);
+  const size_t in = cpu::floats_of(shape.in, shape.in_layout), out = cpu::floats_of(shape.out, shape.out_layout);
   for (int first = 0; first < shape.piece; first += piece) {
-    const Range range{first, std::min(piece, shape.piece - first)};
+    const graph::Range range{first, std::min(piece, shape.piece - first)};
     wide.read_inputs(example.stored_in.data() + range.offset(in), range, inputs.data());
     wide.read_gradients_for_data(example.stored_gradient.data() + range.offset(out), range, data.data());
     wide.read_gradients_for_weights(example.stored_gradient.data() + range.offset(out), range, tiles.data());
@@ -38,9 +38,9 @@ Results run(const Example& example, int piece) {
   return results;
 }
 
-ConvolutionShape blocked(int batch, const Geometry& in, int filters, int padding) {
-  ConvolutionShape shape = shape_of(batch, in, filters, 3, 1, padding);
-  shape.in_layout = shape.out_layout = Layout::kBlocked;
+cpu::ConvolutionShape blocked(int batch, const data::Geometry& in, int filters, int padding) {
+  cpu::ConvolutionShape shape = shape_of(batch, in, filters, 3, 1, padding);
+  shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
   return shape;
 }
 
@@ -64,9 +64,10 @@ TEST_F(WideConvolutionTest, AgreesWithDoublePrecision) {
         const Results found = run(example, 2);
         std::vector<double> update = example.backward_weights();
         for (double& value : update) value += 1;
-        const Errors errors{error_of(found.out, example.shape.out, Layout::kBlocked, 3, example.forward()),
-                            error_of(found.in_gradient, example.shape.in, Layout::kBlocked, 3, example.backward_data()),
-                            error_of(found.update, update)};
+        const Errors errors{
+            error_of(found.out, example.shape.out, cpu::Layout::kBlocked, 3, example.forward()),
+            error_of(found.in_gradient, example.shape.in, cpu::Layout::kBlocked, 3, example.backward_data()),
+            error_of(found.update, update)};
         EXPECT_LE(errors.largest(), kWinograd);
         worst = std::max(worst, errors.largest());
       }
@@ -88,21 +89,21 @@ TEST_F(WideConvolutionTest, DependsOnNeitherThreadsNorRanges) {
 
 // For weights that are larger than the batch, and for nothing else.
 TEST_F(WideConvolutionTest, PaysForLargeWeights) {
-  const ConvolutionShape last = blocked(1, {512, 7, 7}, 512, 1);
-  EXPECT_TRUE(WideConvolution::pays(last, 16));
-  EXPECT_FALSE(WideConvolution::pays(last, 2)) << "too few tiles for Winograd";
-  EXPECT_FALSE(WideConvolution::pays(last, 17)) << "too many tiles for the cache";
-  EXPECT_FALSE(WideConvolution::pays(blocked(1, {64, 4, 4}, 64, 1), 17)) << "weights smaller than the batch";
-  EXPECT_FALSE(WideConvolution::pays(blocked(1, {64, 8, 8}, 64, 1), 128));
-  ConvolutionShape other = last;
+  const cpu::ConvolutionShape last = blocked(1, {512, 7, 7}, 512, 1);
+  EXPECT_TRUE(cpu::WideConvolution::pays(last, 16));
+  EXPECT_FALSE(cpu::WideConvolution::pays(last, 2)) << "too few tiles for Winograd";
+  EXPECT_FALSE(cpu::WideConvolution::pays(last, 17)) << "too many tiles for the cache";
+  EXPECT_FALSE(cpu::WideConvolution::pays(blocked(1, {64, 4, 4}, 64, 1), 17)) << "weights smaller than the batch";
+  EXPECT_FALSE(cpu::WideConvolution::pays(blocked(1, {64, 8, 8}, 64, 1), 128));
+  cpu::ConvolutionShape other = last;
   other.direct_only = true;
-  EXPECT_FALSE(WideConvolution::pays(other, 16)) << "direct only";
+  EXPECT_FALSE(cpu::WideConvolution::pays(other, 16)) << "direct only";
   other = last;
-  other.out_layout = Layout::kPlain;
-  EXPECT_FALSE(WideConvolution::pays(other, 16)) << "plain";
+  other.out_layout = cpu::Layout::kPlain;
+  EXPECT_FALSE(cpu::WideConvolution::pays(other, 16)) << "plain";
   other = last;
   other.in.channels = 509;
-  EXPECT_FALSE(WideConvolution::pays(other, 16)) << "channels that fill no block";
+  EXPECT_FALSE(cpu::WideConvolution::pays(other, 16)) << "channels that fill no block";
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
-namespace dng {
+namespace dng::cfg {
 namespace {
 
 void add_entry(const std::string& path, const std::string& line, int number, CfgSection* section) {
@@ -61,4 +61,4 @@ CfgFile parse_cfg(const std::string& path, const std::string& text) {
 
 CfgFile read_cfg(const std::string& path) { return parse_cfg(path, read_file(path, "the cfg")); }
 
-}  // namespace dng
+}  // namespace dng::cfg

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace dng {
+namespace dng::cfg {
 
 struct CfgEntry {
   std::string key, value;
@@ -28,4 +28,4 @@ struct CfgFile {
 CfgFile read_cfg(const std::string& path);
 CfgFile parse_cfg(const std::string& path, const std::string& text);
 
-}  // namespace dng
+}  // namespace dng::cfg

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace dng {
+namespace dng::cfg {
 namespace {
 
 OptionSpec make(const std::string& name, OptionType type, const std::string& fallback, const std::string& help) {
@@ -247,4 +247,4 @@ std::vector<CfgEntry> Options::host_entries() const {
   return entries;
 }
 
-}  // namespace dng
+}  // namespace dng::cfg

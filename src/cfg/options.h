@@ -9,7 +9,7 @@
 
 #include "cfg/cfg_file.h"
 
-namespace dng {
+namespace dng::cfg {
 
 enum class OptionType { kFlag, kInteger, kReal, kText, kChoice, kIntegerList, kRealList };
 
@@ -82,4 +82,4 @@ class Options {
   std::map<std::string, std::string> values_;
 };
 
-}  // namespace dng
+}  // namespace dng::cfg

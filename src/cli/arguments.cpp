@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace dng {
+namespace dng::cli {
 namespace {
 
 constexpr size_t kMany = 1024;  // arguments where the synopsis ends one with "..."
@@ -106,4 +106,4 @@ double Arguments::real(const std::string& flag, double fallback, double low, dou
   return number;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace dng {
+namespace dng::cli {
 
 class Arguments {
  public:
@@ -25,4 +25,4 @@ class Arguments {
   std::map<std::string, std::string> values_;
 };
 
-}  // namespace dng
+}  // namespace dng::cli

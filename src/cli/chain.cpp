@@ -8,7 +8,7 @@
 #include "base/share.h"
 #include "cli/verbs.h"
 
-namespace dng {
+namespace dng::cli {
 
 int chain(const Words& words) {
   // Debian's: the one that the packages with the driver's modules are for.
@@ -30,4 +30,4 @@ int chain(const Words& words) {
   fail("%s: cannot be started: %s; install python3", python, std::strerror(errno));
 }
 
-}  // namespace dng
+}  // namespace dng::cli

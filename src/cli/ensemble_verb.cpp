@@ -4,22 +4,23 @@
 #include "cli/verbs.h"
 #include "eval/accuracy_json.h"
 
-namespace dng {
+namespace dng::cli {
 
 int ensemble_verb(const Arguments& arguments) {
   const Evaluation e = open_evaluation(arguments);
   const Words weights(arguments.positional().begin() + 2, arguments.positional().end());
-  const EnsembleResult result = evaluate_ensemble(e.network.get(), weights, *e.images, e.data.top, e.threads);
+  const eval::EnsembleResult result =
+      eval::evaluate_ensemble(e.network.get(), weights, *e.images, e.data.top, e.threads);
   Json members = Json::array();
   for (size_t i = 0; i < weights.size(); ++i) {
     std::printf("member %s: %s\n", weights[i].c_str(), result.members[i].line().c_str());
-    members.add(accuracy_json(result.members[i]).set("weights", Json::text(weights[i])));
+    members.add(eval::accuracy_json(result.members[i]).set("weights", Json::text(weights[i])));
   }
   if (arguments.has("-json")) {
-    write_file(arguments.text("-json", ""), accuracy_json(result.ensemble).set("members", members).dump() + "\n");
+    write_file(arguments.text("-json", ""), eval::accuracy_json(result.ensemble).set("members", members).dump() + "\n");
   }
   std::printf("%s\n", result.ensemble.line().c_str());
   return 0;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

@@ -9,18 +9,21 @@
 #include "base/text.h"
 #include "cli/verbs.h"
 #include "gpu/open.h"
+#include "layers/gpu_kernels.h"
+#include "layers/registry.h"
 
-namespace dng {
+namespace dng::cli {
 namespace {
 
 // Images in one pass. The cfg's batch is about training, and often 1 in one that is kept for evaluating: that would
 // keep one thread busy. Few enough that progress shows and Ctrl-C works within seconds.
-int images_at_a_time(const NetworkConfig& config, bool whole_set) {
+int images_at_a_time(const graph::NetworkConfig& config, bool whole_set) {
   constexpr size_t kMost = 128, kInputBytes = size_t{32} << 20;
   if (!whole_set) return 1;
-  for (const LayerConfig& layer : config.layers) {
+  for (const graph::LayerConfig& layer : config.layers) {
     // The host's code keeps the outputs of a whole batch.
-    if (layer.op->kind == Op::Kind::kLayer && layer.op->kernels.count(Device::kCpu) == 0) return config.mini_batch;
+    if (layer.op->kind == graph::Op::Kind::kLayer && layer.op->kernels.count(graph::Device::kCpu) == 0)
+      return config.mini_batch;
   }
   size_t images = kMost;
   while (images > 1 && images * config.input.size() * sizeof(float) > kInputBytes) images /= 2;
@@ -37,7 +40,7 @@ int threads_of(const Arguments& arguments) {
 std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments) {
   if (!arguments.has("-gpus")) {
     std::string why;
-    std::shared_ptr<gpu::Gpu> first = arguments.has("-nogpu") ? nullptr : gpu::open_first(&why);
+    std::shared_ptr<gpu::Gpu> first = arguments.has("-nogpu") ? nullptr : gpu::open_first(layers::gpu_kernels(), &why);
     if (!why.empty() && first == nullptr) std::fprintf(stderr, "darknet: %s: computing on the CPU\n", why.c_str());
     return first;
   }
@@ -54,7 +57,7 @@ std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments) {
     fail_usage("-gpus %s: this build computes on the CPU only; leave -gpus out, or build where nvcc and cuDNN are",
                text.c_str());
   }
-  return gpu::open(static_cast<int>(number));
+  return gpu::open(static_cast<int>(number), layers::gpu_kernels());
 }
 
 Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& needs) {
@@ -70,22 +73,23 @@ Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& ne
     fail_usage("-set %s: allowed is valid or train%s", e.set.c_str(), did_you_mean(e.set, {"valid", "train"}).c_str());
   }
   omp_set_num_threads(e.threads);
-  e.data = read_data_file(arguments.positional()[0]);
-  const NetworkConfig config = read_network_config(arguments.positional()[1]);
+  e.data = data::read_data_file(arguments.positional()[0]);
+  const graph::NetworkConfig config = layers::read_network_config(arguments.positional()[1]);
   if (needs.same_classes) config.require_classes(e.data.classes, e.data.path);
   config.require_image_channels();
   if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "the -json file");
-  NetworkSettings settings = NetworkSettings::evaluation(arguments.has("-v"), e.gpu);
+  network::NetworkSettings settings = network::NetworkSettings::evaluation(arguments.has("-v"), e.gpu);
   if (needs.watched_layer) settings.watched_layer = needs.watched_layer(config);
   if (needs.images) {
     const std::string& path = e.set == "train" ? e.data.train : e.data.valid;
     if (path.empty()) {
       fail("%s: %s= is missing; name a packed set or a list of images", e.data.path.c_str(), e.set.c_str());
     }
-    e.images = open_dataset(e.data, path, e.set);
+    e.images = data::open_dataset(e.data, path, e.set);
   }
-  e.network = std::make_unique<Network>(with_mini_batch(config, images_at_a_time(config, needs.images)), settings);
+  e.network = std::make_unique<network::Network>(graph::with_mini_batch(config, images_at_a_time(config, needs.images)),
+                                                 settings);
   return e;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

@@ -3,9 +3,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/verbs.h"
-#include "engine/weights.h"
+#include "network/weights.h"
 
-namespace dng {
+namespace dng::cli {
 
 int features_verb(const Arguments& arguments) {
   if (!arguments.has("-out")) fail_usage("-out is missing: name the file that the features are written to");
@@ -14,22 +14,22 @@ int features_verb(const Arguments& arguments) {
   // The features may be for another data set than the network's.
   needs.same_classes = false;
   int layer = -1;
-  needs.watched_layer = [&](const NetworkConfig& config) {
+  needs.watched_layer = [&](const graph::NetworkConfig& config) {
     // The last layer is the cost.
     const auto last = static_cast<long long>(config.layers.size()) - 2;
     layer = arguments.has("-layer") ? static_cast<int>(arguments.integer("-layer", 0, 0, last))
-                                    : default_feature_layer(config);
+                                    : eval::default_feature_layer(config);
     return layer;
   };
   const Evaluation e = open_evaluation(arguments, needs);
   require_writable_file(path, "the file for the features");
-  load_weights(arguments.positional()[2], e.network.get());
+  network::load_weights(arguments.positional()[2], e.network.get());
   e.network->freeze();
-  const LayerConfig& config = e.network->config().layers[static_cast<size_t>(layer)];
-  write_features(path, e.network.get(), config.out.size(), *e.images, e.threads);
+  const graph::LayerConfig& config = e.network->config().layers[static_cast<size_t>(layer)];
+  eval::write_features(path, e.network.get(), config.out.size(), *e.images, e.threads);
   std::printf("saved %s: %lld images, %zu numbers of layer %d [%s]\n", path.c_str(),
               static_cast<long long>(e.images->size()), config.out.size(), layer, config.op->section.c_str());
   return 0;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

@@ -3,18 +3,18 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/verbs.h"
-#include "engine/weights.h"
 #include "eval/accuracy_json.h"
 #include "eval/examples.h"
+#include "network/weights.h"
 
-namespace dng {
+namespace dng::cli {
 namespace {
 
-Json to_json(const Inspection& i) {
-  Json json = accuracy_json(i.accuracy);
+Json to_json(const eval::Inspection& i) {
+  Json json = eval::accuracy_json(i.accuracy);
   Json ranks = Json::array(), bins = Json::array();
   for (const double mean : i.mean_by_rank) ranks.add(Json::number(mean));
-  for (const Inspection::Bin& bin : i.bins) {
+  for (const eval::Inspection::Bin& bin : i.bins) {
     bins.add(Json::object()
                  .set("images", Json::integer(bin.images))
                  .set("confidence", Json::number(bin.confidence))
@@ -37,10 +37,10 @@ Json to_json(const Inspection& i) {
 }
 
 // Null where the command line names none. Every generation has the same architecture, so it is of the same cfg.
-std::unique_ptr<Network> teacher_of(const Arguments& arguments, const Network& network) {
+std::unique_ptr<network::Network> teacher_of(const Arguments& arguments, const network::Network& network) {
   if (!arguments.has("-teacher")) return nullptr;
-  auto teacher = std::make_unique<Network>(network.config(), NetworkSettings::evaluation());
-  load_weights(arguments.text("-teacher", ""), teacher.get());
+  auto teacher = std::make_unique<network::Network>(network.config(), network::NetworkSettings::evaluation());
+  network::load_weights(arguments.text("-teacher", ""), teacher.get());
   teacher->freeze();
   return teacher;
 }
@@ -56,13 +56,15 @@ int inspect_verb(const Arguments& arguments) {
   const std::string &cfg = arguments.positional()[1], &weights = arguments.positional()[2];
   const std::string folder = arguments.text("-examples", "");
   if (arguments.has("-examples")) require_writable_folder(folder, "the folder for the examples");
-  load_weights(weights, e.network.get());
+  network::load_weights(weights, e.network.get());
   e.network->freeze();
-  const std::unique_ptr<Network> teacher = teacher_of(arguments, *e.network);
-  Examples examples(*e.images, e.data.classes, arguments.has("-examples") ? count : 0, e.data.top);
-  const auto look = [&](const Batch& batch, const Pass&) { examples.see(batch, e.network->probabilities()); };
-  const Inspection i =
-      inspect(e.network.get(), *e.images, {e.data.superclass_of, e.data.top, e.threads, teacher.get(), look});
+  const std::unique_ptr<network::Network> teacher = teacher_of(arguments, *e.network);
+  eval::Examples examples(*e.images, e.data.classes, arguments.has("-examples") ? count : 0, e.data.top);
+  const auto look = [&](const data::Batch& batch, const graph::Pass&) {
+    examples.see(batch, e.network->probabilities());
+  };
+  const eval::Inspection i =
+      eval::inspect(e.network.get(), *e.images, {e.data.superclass_of, e.data.top, e.threads, teacher.get(), look});
   if (arguments.has("-examples")) {
     examples.write(folder, e.data, e.network->config(),
                    Json::object()
@@ -93,4 +95,4 @@ int inspect_verb(const Arguments& arguments) {
   return 0;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

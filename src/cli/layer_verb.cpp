@@ -5,10 +5,10 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/verbs.h"
-#include "engine/registry.h"
-#include "layers/cost.h"
+#include "layers/costs/cost_op.h"
+#include "layers/registry.h"
 
-namespace dng {
+namespace dng::cli {
 namespace {
 
 struct Sample {
@@ -76,8 +76,8 @@ std::vector<Sample> read_samples(const std::string& path, bool teacher) {
 }
 
 // The cost as a cfg would make it, for logits of `classes` numbers.
-LayerConfig cost_layer(const Op& op, const Words& options, int classes) {
-  CfgSection section{op.section, 0, {}};
+graph::LayerConfig cost_layer(const graph::Op& op, const Words& options, int classes) {
+  cfg::CfgSection section{op.section, 0, {}};
   for (const std::string& word : options) {
     const size_t equals = word.find('=');
     section.entries.push_back({trim(word.substr(0, equals)), trim(word.substr(equals + 1)), 0});
@@ -89,11 +89,11 @@ LayerConfig cost_layer(const Op& op, const Words& options, int classes) {
       }
     }
   }
-  LayerConfig layer;
+  graph::LayerConfig layer;
   layer.op = &op;
-  layer.options = Options("command line", section, op.options, op.refused);
-  const std::vector<LayerConfig> none;
-  const ShapeContext context{none, {classes, 1, 1}, 1};
+  layer.options = cfg::Options("command line", section, op.options, op.refused);
+  const std::vector<graph::LayerConfig> none;
+  const graph::ShapeContext context{none, {classes, 1, 1}, 1};
   layer.in = {classes, 1, 1};
   op.shape(&layer, context);
   if (op.check) op.check(layer, context);
@@ -104,12 +104,12 @@ LayerConfig cost_layer(const Op& op, const Words& options, int classes) {
 
 int layer_verb(const Arguments& arguments) {
   const Words& words = arguments.positional();
-  const Op* op = find_op(words[0]);
+  const graph::Op* op = graph::find_op(layers::all_ops(), words[0]);
   std::vector<std::string> costs;
-  for (const Op& other : all_ops()) {
-    if (other.kind == Op::Kind::kCost) costs.push_back(other.section);
+  for (const graph::Op& other : layers::all_ops()) {
+    if (other.kind == graph::Op::Kind::kCost) costs.push_back(other.section);
   }
-  if (op == nullptr || op->kind != Op::Kind::kCost) {
+  if (op == nullptr || op->kind != graph::Op::Kind::kCost) {
     fail_usage("unknown cost %s%s; known are %s", quoted(words[0]).c_str(), did_you_mean(words[0], costs).c_str(),
                join(costs, ", ").c_str());
   }
@@ -124,12 +124,12 @@ int layer_verb(const Arguments& arguments) {
     const bool teacher = op->section == "distill";
     const std::vector<Sample> samples = read_samples(files[0], teacher);
     const int classes = static_cast<int>(samples[0].logits.size());
-    const std::unique_ptr<Cost> cost = op->cost(cost_layer(*op, options, classes));
+    const std::unique_ptr<math::Cost> cost = op->cost(cost_layer(*op, options, classes));
     std::vector<double> log_f(static_cast<size_t>(classes)), f(log_f.size()), gradient(log_f.size());
     for (const Sample& sample : samples) {
-      log_softmax(classes, sample.logits.data(), log_f.data(), f.data());
-      const CostRow<double> row{classes,  sample.logits.data(), log_f.data(),
-                                f.data(), sample.label,         teacher ? sample.teacher.data() : nullptr};
+      math::log_softmax(classes, sample.logits.data(), log_f.data(), f.data());
+      const math::CostRow<double> row{classes,  sample.logits.data(), log_f.data(),
+                                      f.data(), sample.label,         teacher ? sample.teacher.data() : nullptr};
       // After the warm-up, where a cost has one.
       std::printf("%.9g", cost->evaluate(row, 1e30, gradient.data()));
       for (const double g : gradient) std::printf(",%.9g", g);
@@ -143,4 +143,4 @@ int layer_verb(const Arguments& arguments) {
   return 0;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

@@ -13,7 +13,7 @@
 #include "cli/verbs.h"
 #include "host/host.h"
 
-namespace dng {
+namespace dng::cli {
 namespace {
 
 bool contains(const std::vector<std::string>& list, const std::string& word) {
@@ -99,7 +99,7 @@ int run(int argc, char** argv) {
 }
 
 }  // namespace
-}  // namespace dng
+}  // namespace dng::cli
 
 // OpenMP's threads spin while they wait, and on a busy machine that starves the ones that work. Its runtime reads the
 // policy when it is loaded, so the program starts itself once more with it set.
@@ -119,7 +119,7 @@ int main(int argc, char** argv) {
   // A log that is followed must not lag behind in a buffer.
   setvbuf(stdout, nullptr, _IOLBF, 0);
   try {
-    const int code = dng::run(argc, argv);
+    const int code = dng::cli::run(argc, argv);
     if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
       dng::fail("standard output could not be written; free some space, or send it elsewhere");
     }

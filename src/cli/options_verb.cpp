@@ -5,18 +5,18 @@
 #include "base/json.h"
 #include "cli/verbs.h"
 #include "data/data_file.h"
-#include "engine/registry.h"
+#include "layers/registry.h"
 
-namespace dng {
+namespace dng::cli {
 namespace {
 
-Json options_json(const std::vector<OptionSpec>& specs) {
+Json options_json(const std::vector<cfg::OptionSpec>& specs) {
   Json list = Json::array();
-  for (const OptionSpec& spec : specs) {
+  for (const cfg::OptionSpec& spec : specs) {
     list.add(Json::object()
                  .set("name", Json::text(spec.name))
                  .set("default", spec.fallback.empty() ? Json::null() : Json::text(spec.fallback))
-                 .set("allowed", Json::text(allowed_text(spec)))
+                 .set("allowed", Json::text(cfg::allowed_text(spec)))
                  .set("meaning", Json::text(spec.help)));
   }
   return list;
@@ -27,23 +27,23 @@ Json options_json(const std::vector<OptionSpec>& specs) {
 int options_verb(const Arguments& arguments) {
   const Words& files = arguments.positional();
   if (!files.empty()) {
-    const NetworkConfig config = read_network_config(files[0]);
+    const graph::NetworkConfig config = layers::read_network_config(files[0]);
     if (files.size() > 1) {
       config.require_image_channels();
-      config.require_classes(read_data_file(files[1]).classes, files[1]);
+      config.require_classes(data::read_data_file(files[1]).classes, files[1]);
     }
   }
   Json layers = Json::object(), costs = Json::object();
-  for (const Op& op : all_ops()) {
-    (op.kind == Op::Kind::kCost ? costs : layers).set(op.section, options_json(op.options));
+  for (const graph::Op& op : layers::all_ops()) {
+    (op.kind == graph::Op::Kind::kCost ? costs : layers).set(op.section, options_json(op.options));
   }
   Json all = Json::object();
   all.set("host", Json::text(host::traits().id))
-      .set("net", options_json(net_options()))
+      .set("net", options_json(graph::net_options()))
       .set("costs", costs)
       .set("layers", layers);
   std::printf("%s\n", all.dump().c_str());
   return 0;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

@@ -9,24 +9,24 @@
 #include "base/text.h"
 #include "cli/verbs.h"
 #include "data/image_file.h"
-#include "engine/weights.h"
 #include "eval/accuracy.h"
+#include "network/weights.h"
 
-namespace dng {
+namespace dng::cli {
 namespace {
 
 void predict(const std::string& path, const Evaluation& e, int top) {
-  Image image;
-  decode_image_file(path, &image);
-  const NetworkConfig& config = e.network->config();
+  data::Image image;
+  data::decode_image_file(path, &image);
+  const graph::NetworkConfig& config = e.network->config();
   std::vector<float> input(config.input.size() * static_cast<size_t>(e.network->batch()));
-  prepare_for_evaluation(image, config.augmentation(), config.input, input.data());
-  Pass pass;
+  data::prepare_for_evaluation(image, config.augmentation(), config.input, input.data());
+  graph::Pass pass;
   pass.input = input.data();
   pass.count = 1;
   e.network->forward(&pass);
   const float* scores = e.network->probabilities();
-  for (const int c : top_classes(scores, e.network->classes(), top)) {
+  for (const int c : eval::top_classes(scores, e.network->classes(), top)) {
     std::printf("%5.2f%%: %s\n", 100 * scores[c], e.data.display_names[static_cast<size_t>(c)].c_str());
   }
   std::fflush(stdout);
@@ -36,7 +36,7 @@ void predict(const std::string& path, const Evaluation& e, int top) {
 
 int predict_verb(const Arguments& arguments) {
   const Evaluation e = open_evaluation(arguments, {/*images=*/false});
-  load_weights(arguments.positional()[2], e.network.get());
+  network::load_weights(arguments.positional()[2], e.network.get());
   e.network->freeze();
   const int classes = e.network->classes();
   const int top = static_cast<int>(arguments.integer("-t", std::min(e.data.top, classes), 1, classes));
@@ -66,4 +66,4 @@ int predict_verb(const Arguments& arguments) {
   return bad == 0 ? 0 : 1;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

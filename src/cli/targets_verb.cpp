@@ -4,9 +4,10 @@
 
 #include "base/error.h"
 #include "cli/verbs.h"
+#include "layers/registry.h"
 #include "train/schedule.h"
 
-namespace dng {
+namespace dng::cli {
 
 int targets_verb(const Arguments& arguments) {
   const std::shared_ptr<gpu::Gpu> gpu = open_device(arguments);
@@ -15,9 +16,9 @@ int targets_verb(const Arguments& arguments) {
   const auto seed = static_cast<uint64_t>(arguments.integer("-seed", 0, 0, 9223372036854775807LL));
   const int threads = threads_of(arguments);
   omp_set_num_threads(threads);
-  const DataFile data = read_data_file(arguments.positional()[0]);
-  const NetworkConfig student = read_network_config(arguments.positional()[1]);
-  const Options& o = student.cost().options;
+  const data::DataFile data = data::read_data_file(arguments.positional()[0]);
+  const graph::NetworkConfig student = layers::read_network_config(arguments.positional()[1]);
+  const cfg::Options& o = student.cost().options;
   if (student.cost().op->section != "distill") {
     fail("%s: the last section is [%s]; targets are for a student, which ends with [distill]", o.where().c_str(),
          student.cost().op->section.c_str());
@@ -27,14 +28,15 @@ int targets_verb(const Arguments& arguments) {
   student.require_classes(data.classes, data.path);
   student.require_image_channels();
   if (data.train.empty()) fail("%s: train= is missing; name a packed set or a list of images", data.path.c_str());
-  const auto images = open_dataset(data, data.train, "train");
-  const Schedule schedule(student.net, images->size(), student.batch);
-  LiveTeacher teacher(o, student, gpu);
-  write_targets(path, make_targets_key(student, *images, seed),
-                teacher_hash(o.text("teacher"), o.text("teacher_weights")), schedule.iterations() * student.batch,
-                student.classes(), student, *images, seed, threads, &teacher);
+  const auto images = data::open_dataset(data, data.train, "train");
+  const train::Schedule schedule(student.net, images->size(), student.batch);
+  train::LiveTeacher teacher(o, student, gpu);
+  train::write_targets(path, train::make_targets_key(student, *images, seed),
+                       train::teacher_hash(o.text("teacher"), o.text("teacher_weights")),
+                       schedule.iterations() * student.batch, student.classes(), student, *images, seed, threads,
+                       &teacher);
   std::printf("saved %s\n", path.c_str());
   return 0;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

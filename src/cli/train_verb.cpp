@@ -1,10 +1,10 @@
 #include "cli/verbs.h"
 #include "train/trainer.h"
 
-namespace dng {
+namespace dng::cli {
 
 int train_verb(const Arguments& arguments) {
-  TrainSettings settings;
+  train::TrainSettings settings;
   settings.gpu = open_device(arguments);
   settings.data = arguments.positional()[0];
   settings.cfg = arguments.positional()[1];
@@ -16,7 +16,7 @@ int train_verb(const Arguments& arguments) {
   settings.profile = arguments.text("-profile", "");
   settings.state_seconds = arguments.real("-state_seconds", 30, 0, 1e9);
   settings.verbose = arguments.has("-v");
-  return train(settings);
+  return train::train(settings);
 }
 
-}  // namespace dng
+}  // namespace dng::cli

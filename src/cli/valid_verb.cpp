@@ -1,17 +1,17 @@
 #include "base/file.h"
 #include "cli/verbs.h"
-#include "engine/weights.h"
 #include "eval/accuracy_json.h"
+#include "network/weights.h"
 
-namespace dng {
+namespace dng::cli {
 
 int valid_verb(const Arguments& arguments) {
   const Evaluation e = open_evaluation(arguments);
-  load_weights(arguments.positional()[2], e.network.get());
+  network::load_weights(arguments.positional()[2], e.network.get());
   e.network->freeze();
-  const Accuracy accuracy = evaluate(e.network.get(), *e.images, e.data.top, e.threads, "valid");
+  const eval::Accuracy accuracy = eval::evaluate(e.network.get(), *e.images, e.data.top, e.threads, "valid");
   if (arguments.has("-json")) {
-    Json json = accuracy_json(accuracy);
+    Json json = eval::accuracy_json(accuracy);
     json.set("weights", Json::text(arguments.positional()[2]))
         .set("cfg", Json::text(arguments.positional()[1]))
         .set("data", Json::text(e.images->description()));
@@ -21,4 +21,4 @@ int valid_verb(const Arguments& arguments) {
   return 0;
 }
 
-}  // namespace dng
+}  // namespace dng::cli

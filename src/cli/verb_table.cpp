@@ -2,7 +2,7 @@
 
 #include "cli/verbs.h"
 
-namespace dng {
+namespace dng::cli {
 
 // The only list of verbs and options: --help, the man page and the shells' completion are made from it.
 const std::vector<Verb>& all_verbs() {
@@ -29,4 +29,4 @@ const std::vector<Verb>& all_verbs() {
 
 std::string Verb::usage() const { return std::string(program_invocation_short_name) + " " + name + " " + synopsis; }
 
-}  // namespace dng
+}  // namespace dng::cli

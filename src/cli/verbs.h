@@ -8,10 +8,10 @@
 
 #include "cli/arguments.h"
 #include "data/dataset.h"
-#include "engine/network.h"
 #include "gpu/gpu.h"
+#include "network/network.h"
 
-namespace dng {
+namespace dng::cli {
 
 using Words = std::vector<std::string>;
 
@@ -46,19 +46,19 @@ std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments);
 
 struct Evaluation {
   std::shared_ptr<gpu::Gpu> gpu;  // null: the CPU
-  DataFile data;
-  std::string set;                   // "valid", or what -set says where the verb has it
-  std::unique_ptr<Dataset> images;   // of that set
-  std::unique_ptr<Network> network;  // without weights yet
+  data::DataFile data;
+  std::string set;                            // "valid", or what -set says where the verb has it
+  std::unique_ptr<data::Dataset> images;      // of that set
+  std::unique_ptr<network::Network> network;  // without weights yet
   int threads = 1;
 };
 struct EvaluationNeeds {
   bool images = true;
   bool same_classes = true;  // the network's outputs are the classes of the .data file
   // Which layer's output is wanted beside the last one's; null: none.
-  std::function<int(const NetworkConfig&)> watched_layer = nullptr;
+  std::function<int(const graph::NetworkConfig&)> watched_layer = nullptr;
 };
 // Reads the .data file and the cfg, and opens the set.
 Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& needs = {});
 
-}  // namespace dng
+}  // namespace dng::cli

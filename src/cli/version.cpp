@@ -7,7 +7,7 @@
 #include "cli/verbs.h"
 #include "host/host.h"
 
-namespace dng {
+namespace dng::cli {
 
 std::string version_text() {
   // The library that was loaded, which need not be the one that the program was linked with.
@@ -25,4 +25,4 @@ std::string version_text() {
       DNG_CUDA_VERSION, text_of(instructions()));
 }
 
-}  // namespace dng
+}  // namespace dng::cli

@@ -8,7 +8,7 @@
 #include "data/pixels.h"
 #include "data/resample.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 constexpr int kCropTries = 10;
@@ -157,4 +157,4 @@ void augment_for_training(const Image& original, const Augmentation& augmentatio
   }
 }
 
-}  // namespace dng
+}  // namespace dng::data

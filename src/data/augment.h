@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "data/image.h"
 
-namespace dng {
+namespace dng::data {
 
 // How an image of another size becomes the network's size for evaluation.
 enum class EvalCrop {
@@ -65,4 +65,4 @@ void augment_for_training(const Image& image, const Augmentation& augmentation, 
 // say.
 void prepare_for_evaluation(const Image& image, const Augmentation& augmentation, const Geometry& geometry, float* out);
 
-}  // namespace dng
+}  // namespace dng::data

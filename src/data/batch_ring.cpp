@@ -16,7 +16,7 @@
 
 #include "base/error.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 // One batch with the consumer, one ready, one being made.
@@ -187,4 +187,4 @@ const Batch* BatchRing::next() {
 
 double BatchRing::waited() const { return state_->waited; }
 
-}  // namespace dng
+}  // namespace dng::data

@@ -7,7 +7,7 @@
 
 #include "data/stream.h"
 
-namespace dng {
+namespace dng::data {
 
 // A worker's own memory, so that it is not taken anew for every sample.
 struct Scratch {
@@ -42,4 +42,4 @@ class BatchRing {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace dng
+}  // namespace dng::data

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 class ClassSubset final : public Dataset {
@@ -60,4 +60,4 @@ std::unique_ptr<Dataset> first_of_each_class(std::unique_ptr<Dataset> images, in
   return std::make_unique<ClassSubset>(std::move(images), std::move(chosen), per_class);
 }
 
-}  // namespace dng
+}  // namespace dng::data

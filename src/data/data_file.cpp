@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "data/text_file.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 constexpr int kMaxClasses = 1000000, kMaxPerClass = 100000000;
@@ -152,4 +152,4 @@ DataFile read_data_file(const std::string& path) {
   return data;
 }
 
-}  // namespace dng
+}  // namespace dng::data

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace dng {
+namespace dng::data {
 
 // Keys as Darknet names them; paths are relative to the working directory, as in Darknet.
 struct DataFile {
@@ -28,4 +28,4 @@ struct DataFile {
 // or missing, and label, name or superclass files that cannot be read or have another number of lines than `classes`.
 DataFile read_data_file(const std::string& path);
 
-}  // namespace dng
+}  // namespace dng::data

@@ -15,7 +15,7 @@
 #include "data/pixels.h"
 #include "data/text_file.h"
 
-namespace dng {
+namespace dng::data {
 
 void Dataset::decode_part(int64_t index, const ChooseRectangle& choose, Part* part) const {
   Image image;
@@ -55,4 +55,4 @@ std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& p
                              format("%s: train_per_class = %d", data.path.c_str(), data.train_per_class));
 }
 
-}  // namespace dng
+}  // namespace dng::data

@@ -9,7 +9,7 @@
 #include "data/data_file.h"
 #include "data/image.h"
 
-namespace dng {
+namespace dng::data {
 
 class Dataset {
  public:
@@ -45,4 +45,4 @@ class Dataset {
 // The set of role "train" is what data.train_per_class leaves of it.
 std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role);
 
-}  // namespace dng
+}  // namespace dng::data

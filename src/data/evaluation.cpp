@@ -6,7 +6,7 @@
 #include "data/pixels.h"
 #include "data/resize.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 // Height and width after scaling the shorter side to `length`; fractions are cut off, as in Darknet and torchvision.
@@ -90,4 +90,4 @@ void prepare_for_evaluation(const Image& original, const Augmentation& augmentat
   }
 }
 
-}  // namespace dng
+}  // namespace dng::data

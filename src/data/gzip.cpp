@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 constexpr int kGzipWindow = 15 + 16;  // largest window; 16 asks zlib for the gzip format
@@ -60,4 +60,4 @@ std::string gunzip(const std::string& bytes, const std::string& path) {
   }
 }
 
-}  // namespace dng
+}  // namespace dng::data

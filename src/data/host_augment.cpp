@@ -8,7 +8,7 @@
 
 #include "data/pixels.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 // Both hosts take 0 for what lies outside of the image (rotated corners, aspect ratios).
@@ -125,4 +125,4 @@ void augment_as_host(const Image& image, const Augmentation& augmentation, const
   normalise(augmentation, geometry, out);
 }
 
-}  // namespace dng
+}  // namespace dng::data

@@ -7,7 +7,7 @@
 #include <functional>
 #include <vector>
 
-namespace dng {
+namespace dng::data {
 
 struct Geometry {
   int channels = 0, height = 0, width = 0;
@@ -44,4 +44,4 @@ struct Part {
 // Says which rectangle of an image of that shape is wanted. Called once an image, as soon as its shape is known.
 using ChooseRectangle = std::function<Rectangle(const Geometry& shape)>;
 
-}  // namespace dng
+}  // namespace dng::data

@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "data/jpeg_part.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 const char* const kJpegSignature = "\xff\xd8";
@@ -218,4 +218,4 @@ void decode_image_part(const std::string& path, const ChooseRectangle& choose, P
                cv::COLOR_BGR2RGBA);
 }
 
-}  // namespace dng
+}  // namespace dng::data

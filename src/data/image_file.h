@@ -5,7 +5,7 @@
 
 #include "data/image.h"
 
-namespace dng {
+namespace dng::data {
 
 // Decodes `path` into three planes (R, G, B); orientation tags are ignored, as in Darknet. Throws Error naming the file
 // where it cannot be read or decoded. Truncated and damaged JPEG and PNG files are refused: the decoders behind OpenCV
@@ -23,4 +23,4 @@ void decode_image_part(const std::string& path, const ChooseRectangle& choose, P
 // only fight for the same cores. Does its work once.
 void prepare_opencv();
 
-}  // namespace dng
+}  // namespace dng::data

@@ -15,7 +15,7 @@
 #include "data/label_rule.h"
 #include "data/text_file.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 struct Entry {
@@ -138,4 +138,4 @@ std::unique_ptr<Dataset> open_image_list(const DataFile& data, const std::string
   return std::make_unique<ImageList>(std::move(entries), hash.value());
 }
 
-}  // namespace dng
+}  // namespace dng::data

@@ -6,11 +6,11 @@
 
 #include "data/dataset.h"
 
-namespace dng {
+namespace dng::data {
 
 // `content` is the text of the list at `path`. Checks every file and finds every label, see open_dataset and LabelRule.
 // A number at the end of a line is the class index, unless the whole line is the name of a file.
 std::unique_ptr<Dataset> open_image_list(const DataFile& data, const std::string& path, const std::string& role,
                                          const std::string& content);
 
-}  // namespace dng
+}  // namespace dng::data

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 // Chroma is stored at a lower resolution and interpolated: at the edge of what is decoded it would lack its neighbours.
@@ -99,4 +99,4 @@ bool decode_jpeg_part(const std::string& bytes, const ChooseRectangle& choose, P
   return read_rows(info, rectangle, part, &decoder.errors);
 }
 
-}  // namespace dng
+}  // namespace dng::data

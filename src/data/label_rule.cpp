@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace dng {
+namespace dng::data {
 
 LabelRule::LabelRule(const std::vector<std::string>& labels) : labels_(labels) {
   for (size_t i = 0; i < labels.size(); ++i) class_of_[labels[i]] = static_cast<int>(i);
@@ -39,4 +39,4 @@ int LabelRule::find(const std::string& path, std::string* problem) const {
   return found;
 }
 
-}  // namespace dng
+}  // namespace dng::data

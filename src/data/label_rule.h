@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace dng {
+namespace dng::data {
 
 class LabelRule {
  public:
@@ -26,4 +26,4 @@ class LabelRule {
   std::unordered_map<std::string, int> class_of_;
 };
 
-}  // namespace dng
+}  // namespace dng::data

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "data/gzip.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 constexpr uint32_t kIdxImages = 0x00000803;
@@ -236,4 +236,4 @@ std::unique_ptr<Dataset> open_cifar(const DataFile& data, const std::string& pat
   return std::make_unique<PackedSet>(name, path, std::move(bytes), layout, std::move(labels));
 }
 
-}  // namespace dng
+}  // namespace dng::data

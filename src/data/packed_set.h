@@ -6,7 +6,7 @@
 
 #include "data/dataset.h"
 
-namespace dng {
+namespace dng::data {
 
 // True where `bytes` starts like an IDX file: two zero bytes, a type code, 1 to 4 dimensions.
 bool is_idx(const std::string& bytes);
@@ -17,4 +17,4 @@ std::unique_ptr<Dataset> open_idx(const DataFile& data, const std::string& path,
 std::unique_ptr<Dataset> open_cifar(const DataFile& data, const std::string& path, const std::string& role,
                                     std::string bytes);
 
-}  // namespace dng
+}  // namespace dng::data

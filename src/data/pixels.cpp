@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 std::array<float, 256> make_plain_table() {
@@ -134,4 +134,4 @@ void normalise(const Augmentation& augmentation, const Geometry& geometry, float
   }
 }
 
-}  // namespace dng
+}  // namespace dng::data

@@ -8,7 +8,7 @@
 #include "data/image.h"
 #include "data/window.h"
 
-namespace dng {
+namespace dng::data {
 
 // value[byte] of every channel: byte / 255 as Darknet computes it, then (value - mean) / std where the cfg has them.
 class PixelTable {
@@ -36,4 +36,4 @@ void copy_window(const Image& image, const Window& window, const PixelTable& tab
 // (value - mean) / std in place.
 void normalise(const Augmentation& augmentation, const Geometry& geometry, float* values);
 
-}  // namespace dng
+}  // namespace dng::data

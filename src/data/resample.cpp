@@ -6,7 +6,7 @@
 #include "base/instructions.h"
 #include "base/simd.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 constexpr double kUnit = 1 << 16;
@@ -151,4 +151,4 @@ void resample(const Part& part, bool mirror, const Geometry& geometry, float* ou
   }
 }
 
-}  // namespace dng
+}  // namespace dng::data

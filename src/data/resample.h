@@ -3,7 +3,7 @@
 
 #include "data/image.h"
 
-namespace dng {
+namespace dng::data {
 
 // Writes the part, resized to the network's size and mirrored or not, as planes of values from 0 to 1 (byte / 255): the
 // first geometry.channels of R, G, B.
@@ -14,4 +14,4 @@ namespace dng {
 // 1, so that an even part keeps its value to the bit.
 void resample(const Part& part, bool mirror, const Geometry& geometry, float* out);
 
-}  // namespace dng
+}  // namespace dng::data

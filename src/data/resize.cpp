@@ -4,7 +4,7 @@
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 // Position i of the output between two pixels of the input.
@@ -68,4 +68,4 @@ Image resize_rectangle(const Image& image, const Rectangle& rectangle, int heigh
   return out;
 }
 
-}  // namespace dng
+}  // namespace dng::data

@@ -3,7 +3,7 @@
 
 #include "data/image.h"
 
-namespace dng {
+namespace dng::data {
 
 // Darknet's own resize, on one plane of floats: bilinear with aligned corners (the scale is (in - 1) / (out - 1)), rows
 // first and then columns; the last column and row copy the last pixel. In Darknet rounding can put the last row just
@@ -13,4 +13,4 @@ void resize_aligned(const float* in, int in_height, int in_width, float* out, in
 // The rectangle of every plane resized to height x width: by area where both sides shrink, else bilinear.
 Image resize_rectangle(const Image& image, const Rectangle& rectangle, int height, int width);
 
-}  // namespace dng
+}  // namespace dng::data

@@ -9,7 +9,7 @@
 #include "data/batch_ring.h"
 #include "data/image_file.h"
 
-namespace dng {
+namespace dng::data {
 namespace {
 
 // How many samples a worker takes at once: enough that the lock costs nothing beside them, few enough that all workers
@@ -161,4 +161,4 @@ EvaluationStream::~EvaluationStream() = default;
 
 const Batch* EvaluationStream::next() { return state_->ring->next(); }
 
-}  // namespace dng
+}  // namespace dng::data

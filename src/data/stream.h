@@ -9,7 +9,7 @@
 #include "data/augment.h"
 #include "data/dataset.h"
 
-namespace dng {
+namespace dng::data {
 
 // `count` samples; images[count][channels][height][width], labels[count]. Of an EvaluationStream images and results
 // have the size of a whole batch: after its last image come zeros, and results of those.
@@ -86,4 +86,4 @@ class EvaluationStream {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace dng
+}  // namespace dng::data

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
-namespace dng {
+namespace dng::data {
 
 size_t find_binary(const std::string& content) {
   for (size_t i = 0; i < content.size(); ++i) {
@@ -42,4 +42,4 @@ std::vector<TextLine> read_text_lines(const std::string& path, const std::string
   return lines;
 }
 
-}  // namespace dng
+}  // namespace dng::data

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace dng {
+namespace dng::data {
 
 struct TextLine {
   int number = 0;    // from 1
@@ -22,4 +22,4 @@ std::vector<TextLine> text_lines(const std::string& content);
 // read_file and text_lines in one. Refuses empty and binary files.
 std::vector<TextLine> read_text_lines(const std::string& path, const std::string& what);
 
-}  // namespace dng
+}  // namespace dng::data

@@ -4,7 +4,7 @@
 #include "base/random.h"
 #include "data/image.h"
 
-namespace dng {
+namespace dng::data {
 
 // Where a window of the network's size lies in an image (it may reach over the edges), and whether it is mirrored.
 struct Window {
@@ -22,4 +22,4 @@ DNG_HOST_DEVICE inline Window draw_window(const Geometry& image, const Geometry&
   return drawn;
 }
 
-}  // namespace dng
+}  // namespace dng::data

@@ -4,9 +4,9 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "layers/cost_math.h"
+#include "math/cost_row.h"
 
-namespace dng {
+namespace dng::eval {
 
 std::string Accuracy::line() const {
   return format("top1 %.4f top%d %.4f loss %.4f images %lld", top1(), k, topk(), loss, static_cast<long long>(images));
@@ -24,19 +24,19 @@ std::vector<int> top_classes(const float* scores, int classes, int k) {
 
 void LogSoftmax::compute(const float* logits) {
   std::copy(logits, logits + z.size(), z.begin());
-  log_softmax(static_cast<int>(z.size()), z.data(), log_f.data(), f.data());
+  math::log_softmax(static_cast<int>(z.size()), z.data(), log_f.data(), f.data());
 }
 
-Accuracy evaluate(Network* network, const Dataset& data, int k, int threads, const std::string& label,
-                  const BatchSink& sink, const std::vector<Network*>& beside) {
+Accuracy evaluate(network::Network* network, const data::Dataset& data, int k, int threads, const std::string& label,
+                  const BatchSink& sink, const std::vector<network::Network*>& beside) {
   const int classes = network->classes();
   Accuracy accuracy;
   accuracy.k = k;
   double loss = 0;
   LogSoftmax softmax(classes);
-  std::vector<Network*> networks = {network};
+  std::vector<network::Network*> networks = {network};
   networks.insert(networks.end(), beside.begin(), beside.end());
-  run_over(networks, data, threads, label, [&](const Batch& batch, const Pass& pass) {
+  run_over(networks, data, threads, label, [&](const data::Batch& batch, const graph::Pass& pass) {
     const float* logits = network->logits(pass);
     const float* probabilities = network->probabilities();
     for (int b = 0; b < batch.count; ++b) {
@@ -55,4 +55,4 @@ Accuracy evaluate(Network* network, const Dataset& data, int k, int threads, con
   return accuracy;
 }
 
-}  // namespace dng
+}  // namespace dng::eval

@@ -7,7 +7,7 @@
 
 #include "eval/run_over.h"
 
-namespace dng {
+namespace dng::eval {
 
 struct Accuracy {
   int64_t images = 0;
@@ -43,7 +43,7 @@ struct LogSoftmax {
 };
 
 // The same as run_over, and counts for `network`; the networks `beside` it see every batch, too.
-Accuracy evaluate(Network* network, const Dataset& data, int k, int threads, const std::string& label,
-                  const BatchSink& sink = nullptr, const std::vector<Network*>& beside = {});
+Accuracy evaluate(network::Network* network, const data::Dataset& data, int k, int threads, const std::string& label,
+                  const BatchSink& sink = nullptr, const std::vector<network::Network*>& beside = {});
 
-}  // namespace dng
+}  // namespace dng::eval

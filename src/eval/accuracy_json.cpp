@@ -1,6 +1,6 @@
 #include "eval/accuracy_json.h"
 
-namespace dng {
+namespace dng::eval {
 
 Json accuracy_json(const Accuracy& accuracy) {
   Json json = Json::object();
@@ -15,4 +15,4 @@ Json accuracy_json(const Accuracy& accuracy) {
   return json;
 }
 
-}  // namespace dng
+}  // namespace dng::eval

@@ -4,9 +4,9 @@
 #include "base/json.h"
 #include "eval/accuracy.h"
 
-namespace dng {
+namespace dng::eval {
 
 // top1, topk, k, top<k>, loss, images, top1_count, topk_count.
 Json accuracy_json(const Accuracy& accuracy);
 
-}  // namespace dng
+}  // namespace dng::eval

@@ -5,22 +5,22 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "engine/weights.h"
+#include "network/weights.h"
 
-namespace dng {
+namespace dng::eval {
 
-EnsembleResult evaluate_ensemble(Network* network, const std::vector<std::string>& weights, const Dataset& data, int k,
-                                 int threads) {
+EnsembleResult evaluate_ensemble(network::Network* network, const std::vector<std::string>& weights,
+                                 const data::Dataset& data, int k, int threads) {
   const auto classes = static_cast<size_t>(network->classes());
   std::vector<double> sum(static_cast<size_t>(data.size()) * classes, 0.0);
   std::vector<int> labels(static_cast<size_t>(data.size()));
   EnsembleResult result;
   result.weights = weights;
   for (size_t m = 0; m < weights.size(); ++m) {
-    load_weights(weights[m], network);
+    network::load_weights(weights[m], network);
     network->freeze();
     size_t row = 0;
-    const auto add = [&](const Batch& batch, const Pass&) {
+    const auto add = [&](const data::Batch& batch, const graph::Pass&) {
       const float* probabilities = network->probabilities();
       for (int b = 0; b < batch.count; ++b, ++row) {
         labels[row] = batch.labels[static_cast<size_t>(b)];
@@ -47,4 +47,4 @@ EnsembleResult evaluate_ensemble(Network* network, const std::vector<std::string
   return result;
 }
 
-}  // namespace dng
+}  // namespace dng::eval

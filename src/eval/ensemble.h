@@ -6,7 +6,7 @@
 
 #include "eval/accuracy.h"
 
-namespace dng {
+namespace dng::eval {
 
 struct EnsembleResult {
   Accuracy ensemble;
@@ -15,7 +15,7 @@ struct EnsembleResult {
 };
 
 // Evaluates every member and the mean of their outputs over the same images.
-EnsembleResult evaluate_ensemble(Network* network, const std::vector<std::string>& weights, const Dataset& data, int k,
-                                 int threads);
+EnsembleResult evaluate_ensemble(network::Network* network, const std::vector<std::string>& weights,
+                                 const data::Dataset& data, int k, int threads);
 
-}  // namespace dng
+}  // namespace dng::eval

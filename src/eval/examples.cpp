@@ -7,19 +7,19 @@
 #include "base/file.h"
 #include "data/image_file.h"
 
-namespace dng {
+namespace dng::eval {
 namespace {
 
 // What the network sees, before mean and std.
-Image picture_of(const Dataset& data, int64_t index, const NetworkConfig& config) {
-  Augmentation augmentation = config.augmentation();
+data::Image picture_of(const data::Dataset& data, int64_t index, const graph::NetworkConfig& config) {
+  data::Augmentation augmentation = config.augmentation();
   augmentation.mean.clear();
   augmentation.std.clear();
-  Image original;
+  data::Image original;
   data.decode(index, &original);
   std::vector<float> values(config.input.size());
-  prepare_for_evaluation(original, augmentation, config.input, values.data());
-  Image picture{config.input, std::vector<uint8_t>(values.size())};
+  data::prepare_for_evaluation(original, augmentation, config.input, values.data());
+  data::Image picture{config.input, std::vector<uint8_t>(values.size())};
   for (size_t i = 0; i < values.size(); ++i) {
     picture.planes[i] = static_cast<uint8_t>(std::clamp(std::lround(255 * values[i]), 0L, 255L));
   }
@@ -28,7 +28,7 @@ Image picture_of(const Dataset& data, int64_t index, const NetworkConfig& config
 
 }  // namespace
 
-std::vector<int64_t> choose_examples(const Dataset& data, int classes, int64_t count) {
+std::vector<int64_t> choose_examples(const data::Dataset& data, int classes, int64_t count) {
   std::vector<std::vector<int64_t>> of_class(static_cast<size_t>(classes));
   for (int64_t i = 0; i < data.size(); ++i) of_class[static_cast<size_t>(data.label(i))].push_back(i);
   int64_t left = std::min(count, data.size());
@@ -50,7 +50,8 @@ std::vector<int64_t> choose_examples(const Dataset& data, int classes, int64_t c
   return indices;
 }
 
-Examples::Examples(const Dataset& data, int classes, int64_t count, int k) : data_(data), classes_(classes), k_(k) {
+Examples::Examples(const data::Dataset& data, int classes, int64_t count, int k)
+    : data_(data), classes_(classes), k_(k) {
   for (const int64_t index : choose_examples(data, classes, count)) {
     place_[index] = examples_.size();
     examples_.emplace_back();
@@ -58,7 +59,7 @@ Examples::Examples(const Dataset& data, int classes, int64_t count, int k) : dat
   }
 }
 
-void Examples::see(const Batch& batch, const float* probabilities) {
+void Examples::see(const data::Batch& batch, const float* probabilities) {
   for (int b = 0; b < batch.count; ++b) {
     const auto found = place_.find(batch.samples[static_cast<size_t>(b)]);
     if (found == place_.end()) continue;
@@ -71,12 +72,13 @@ void Examples::see(const Batch& batch, const float* probabilities) {
   }
 }
 
-void Examples::write(const std::string& folder, const DataFile& names, const NetworkConfig& config, Json head) const {
+void Examples::write(const std::string& folder, const data::DataFile& names, const graph::NetworkConfig& config,
+                     Json head) const {
   const auto name_of = [&](int c) { return Json::text(names.display_names[static_cast<size_t>(c)]); };
   Json images = Json::array();
   for (const Example& example : examples_) {
     const std::string file = format("%06lld.png", static_cast<long long>(example.index));
-    write_file(folder + "/" + file, encode_png(picture_of(data_, example.index, config)));
+    write_file(folder + "/" + file, data::encode_png(picture_of(data_, example.index, config)));
     Json top = Json::array();
     for (size_t r = 0; r < example.top.size(); ++r) {
       top.add(Json::object()
@@ -98,4 +100,4 @@ void Examples::write(const std::string& folder, const DataFile& names, const Net
   write_file(folder + "/examples.json", head.dump() + "\n");
 }
 
-}  // namespace dng
+}  // namespace dng::eval

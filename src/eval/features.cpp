@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "eval/run_over.h"
 
-namespace dng {
+namespace dng::eval {
 namespace {
 
 // Version 1.0 of numpy's format: magic, version, length of the text, the text; in all a multiple of 64 bytes.
@@ -26,9 +26,9 @@ std::string npy_header(int64_t records, size_t numbers) {
 
 }  // namespace
 
-int default_feature_layer(const NetworkConfig& config) {
+int default_feature_layer(const graph::NetworkConfig& config) {
   for (size_t i = config.layers.size(); i-- > 0;) {
-    const LayerConfig& layer = config.layers[i];
+    const graph::LayerConfig& layer = config.layers[i];
     if (layer.op->section == "connected" && layer.sources[0] >= 0) return layer.sources[0];
   }
   fail(
@@ -37,12 +37,13 @@ int default_feature_layer(const NetworkConfig& config) {
       config.path.c_str());
 }
 
-void write_features(const std::string& path, Network* network, size_t numbers, const Dataset& data, int threads) {
+void write_features(const std::string& path, network::Network* network, size_t numbers, const data::Dataset& data,
+                    int threads) {
   const size_t bytes = numbers * sizeof(float);
   AtomicFile file(path);
   file.write(npy_header(data.size(), numbers));
   std::string records;
-  run_over({network}, data, threads, "features", [&](const Batch& batch, const Pass&) {
+  run_over({network}, data, threads, "features", [&](const data::Batch& batch, const graph::Pass&) {
     records.clear();
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       const int32_t label = batch.labels[b];
@@ -54,4 +55,4 @@ void write_features(const std::string& path, Network* network, size_t numbers, c
   file.commit();
 }
 
-}  // namespace dng
+}  // namespace dng::eval

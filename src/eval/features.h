@@ -4,17 +4,18 @@
 #include <string>
 
 #include "data/dataset.h"
-#include "engine/network.h"
+#include "network/network.h"
 
-namespace dng {
+namespace dng::eval {
 
 // The layer that the last [connected] reads: in the usual networks the last pooling layer. Throws Error where there is
 // none.
-int default_feature_layer(const NetworkConfig& config);
+int default_feature_layer(const graph::NetworkConfig& config);
 
 // Writes the output of the network's watched layer, `numbers` an image, for the whole set in its order: an .npy file
 // of the records (label int32, features float32[numbers]). Atomic. The labels are the set's, whatever the network's
 // classes.
-void write_features(const std::string& path, Network* network, size_t numbers, const Dataset& data, int threads);
+void write_features(const std::string& path, network::Network* network, size_t numbers, const data::Dataset& data,
+                    int threads);
 
-}  // namespace dng
+}  // namespace dng::eval

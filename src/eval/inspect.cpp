@@ -5,7 +5,7 @@
 #include <functional>
 #include <optional>
 
-namespace dng {
+namespace dng::eval {
 namespace {
 
 constexpr int kBins = 15;
@@ -23,10 +23,10 @@ size_t top_of(const float* f, size_t classes) { return static_cast<size_t>(std::
 // What the network makes of its teacher, image by image.
 class Agreement {
  public:
-  Agreement(const Network* network, const Network* teacher)
+  Agreement(const network::Network* network, const network::Network* teacher)
       : network_(network), teacher_(teacher), student_row_(network->classes()), teacher_row_(network->classes()) {}
 
-  void see(const Batch& batch, const Pass& pass) {
+  void see(const data::Batch& batch, const graph::Pass& pass) {
     const auto classes = static_cast<size_t>(network_->classes());
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       const size_t row = b * classes;
@@ -42,15 +42,15 @@ class Agreement {
   double divergence() const { return divergence_; }
 
  private:
-  const Network* network_;
-  const Network* teacher_;
+  const network::Network* network_;
+  const network::Network* teacher_;
   LogSoftmax student_row_, teacher_row_;
   double agreed_ = 0, divergence_ = 0;
 };
 
 }  // namespace
 
-Inspection inspect(Network* network, const Dataset& data, const InspectSettings& settings) {
+Inspection inspect(network::Network* network, const data::Dataset& data, const InspectSettings& settings) {
   const std::vector<int>& superclass_of = settings.superclass_of;
   const auto classes = static_cast<size_t>(network->classes());
   const size_t ranks = std::min(static_cast<size_t>(std::max(settings.k, 2)), classes);
@@ -61,13 +61,13 @@ Inspection inspect(Network* network, const Dataset& data, const InspectSettings&
   std::vector<float> sorted;
   double inside = 0, outside_primary = 0;
   std::optional<Agreement> agreement;
-  std::vector<Network*> beside;
+  std::vector<network::Network*> beside;
   if (settings.teacher != nullptr) {
     agreement.emplace(network, settings.teacher);
     beside = {settings.teacher};
   }
 
-  const auto see = [&](const Batch& batch, const Pass& pass) {
+  const auto see = [&](const data::Batch& batch, const graph::Pass& pass) {
     const float* probabilities = network->probabilities();
     for (int b = 0; b < batch.count; ++b) {
       const float* f = probabilities + static_cast<size_t>(b) * classes;
@@ -134,4 +134,4 @@ Inspection inspect(Network* network, const Dataset& data, const InspectSettings&
   return result;
 }
 
-}  // namespace dng
+}  // namespace dng::eval

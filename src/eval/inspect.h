@@ -6,7 +6,7 @@
 
 #include "eval/accuracy.h"
 
-namespace dng {
+namespace dng::eval {
 
 // f is the output of one image, f_(r) its r-th largest entry, y its label, S(c) the superclass of class c.
 struct Inspection {
@@ -40,9 +40,9 @@ struct InspectSettings {
   std::vector<int> superclass_of;  // may be empty
   int k = 5;
   int threads = 1;
-  Network* teacher = nullptr;  // of the same input, classes and batch; or null
-  BatchSink sink = nullptr;    // sees every batch, too
+  network::Network* teacher = nullptr;  // of the same input, classes and batch; or null
+  BatchSink sink = nullptr;             // sees every batch, too
 };
-Inspection inspect(Network* network, const Dataset& data, const InspectSettings& settings);
+Inspection inspect(network::Network* network, const data::Dataset& data, const InspectSettings& settings);
 
-}  // namespace dng
+}  // namespace dng::eval

@@ -7,15 +7,15 @@
 #include "base/error.h"
 #include "base/progress.h"
 
-namespace dng {
+namespace dng::eval {
 namespace {
 
 // The networks that evaluate in pieces, and where in Batch::results each has its outputs: first the logits of all
 // images, then what is watched of all images, network by network.
 class Pieces {
  public:
-  explicit Pieces(const std::vector<Network*>& networks) {
-    for (Network* network : networks) {
+  explicit Pieces(const std::vector<network::Network*>& networks) {
+    for (network::Network* network : networks) {
       if (network->piece() == 0) continue;
       network->prepare_inference();
       parts_.push_back({network, size_});
@@ -25,13 +25,13 @@ class Pieces {
     }
   }
 
-  StreamWork work() const {
+  data::StreamWork work() const {
     if (parts_.empty()) return {};
-    return {images_, size_, [this](Batch* batch, int first) { run(batch, first); }};
+    return {images_, size_, [this](data::Batch* batch, int first) { run(batch, first); }};
   }
 
   // False: the network is not among them.
-  bool finish(const Network* network, const Batch& batch, Pass* pass) const {
+  bool finish(const network::Network* network, const data::Batch& batch, graph::Pass* pass) const {
     for (const Part& part : parts_) {
       if (part.network != network) continue;
       const Place from = place(part, 0);
@@ -43,7 +43,7 @@ class Pieces {
 
  private:
   struct Part {
-    Network* network;
+    network::Network* network;
     size_t first;  // float of an image's results
   };
 
@@ -58,7 +58,7 @@ class Pieces {
     return {start + i * classes, start + room * classes + i * part.network->watched_size()};
   }
 
-  void run(Batch* batch, int first) const {
+  void run(data::Batch* batch, int first) const {
     float* results = batch->results.data();
     for (const Part& part : parts_) {
       const size_t image = part.network->config().input.size();
@@ -77,19 +77,19 @@ class Pieces {
 
 }  // namespace
 
-void run_over(const std::vector<Network*>& networks, const Dataset& data, int threads, const std::string& label,
-              const BatchSink& sink) {
-  const Network& first = *networks.front();
-  const NetworkConfig& config = first.config();
+void run_over(const std::vector<network::Network*>& networks, const data::Dataset& data, int threads,
+              const std::string& label, const BatchSink& sink) {
+  const network::Network& first = *networks.front();
+  const graph::NetworkConfig& config = first.config();
   const Pieces pieces(networks);
-  EvaluationStream stream(data, config.augmentation(), config.input, first.batch(), threads, pieces.work());
+  data::EvaluationStream stream(data, config.augmentation(), config.input, first.batch(), threads, pieces.work());
   Progress progress(label, data.size(), "images");
   int64_t images = 0;
-  while (const Batch* batch = stream.next()) {
-    Pass pass;
+  while (const data::Batch* batch = stream.next()) {
+    graph::Pass pass;
     pass.count = batch->count;
     pass.input = batch->images.data();
-    for (Network* network : networks) {
+    for (network::Network* network : networks) {
       if (!pieces.finish(network, *batch, &pass)) network->forward(&pass);
     }
     sink(*batch, pass);
@@ -100,4 +100,4 @@ void run_over(const std::vector<Network*>& networks, const Dataset& data, int th
   progress.finish();
 }
 
-}  // namespace dng
+}  // namespace dng::eval

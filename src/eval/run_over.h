@@ -6,17 +6,17 @@
 #include <vector>
 
 #include "data/stream.h"
-#include "engine/network.h"
+#include "network/network.h"
 
-namespace dng {
+namespace dng::eval {
 
 // Sees every batch after it went through the networks.
-using BatchSink = std::function<void(const Batch&, const Pass&)>;
+using BatchSink = std::function<void(const data::Batch&, const graph::Pass&)>;
 
 // The networks have the same input and batch. `threads` threads make images and go through the networks with them at
 // once; where a network takes whole batches alone (Network::piece), they make them ahead of it. `label` heads the
 // progress line. Throws Interrupted after Ctrl-C.
-void run_over(const std::vector<Network*>& networks, const Dataset& data, int threads, const std::string& label,
-              const BatchSink& sink);
+void run_over(const std::vector<network::Network*>& networks, const data::Dataset& data, int threads,
+              const std::string& label, const BatchSink& sink);
 
-}  // namespace dng
+}  // namespace dng::eval

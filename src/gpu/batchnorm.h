@@ -1,5 +1,5 @@
 // Batch norm on the GPU for [batchnorm] and for the batch norm inside [convolutional] and [connected]; formulas in
-// engine/batchnorm_formulas.h. Activation, and the addition of a shortcut, happen in the same pass over the numbers:
+// math/batchnorm_formulas.h. Activation, and the addition of a shortcut, happen in the same pass over the numbers:
 //   training   measure: mean and variance of x;  apply: y = f((x - mean) * factor + bias [+ addend])
 //   backward   gradient_sums: d = f' * delta, its sums, and d for the addend;  gradient: dx from d and x
 // The variance is summed about the first value of each channel (or the rolling mean, where a convolution does it on its
@@ -63,7 +63,7 @@ struct ApplyBody {
   const T* addend;
   T* y;
   const float *mean, *factor, *bias;
-  Activation activation;
+  math::Activation activation;
 
   struct Column {
     float mean[V], factor[V], bias[V];
@@ -173,7 +173,7 @@ struct GradientBody {
   T* dx;
   bool adds;  // to dx
   Slope slope_from;
-  Activation activation;
+  math::Activation activation;
   NormConstants constants;
   const float* bias;
 
@@ -219,7 +219,7 @@ struct FoldBody {
   host::BatchNormRules rules;
   DNG_DEVICE void operator()(uint32_t c) const {
     factor[c] = static_cast<float>(
-        batchnorm_factor(rules, static_cast<double>(scale[c]), static_cast<double>(rolling_variance[c])));
+        math::batchnorm_factor(rules, static_cast<double>(scale[c]), static_cast<double>(rolling_variance[c])));
   }
 };
 
@@ -273,13 +273,13 @@ class BatchNorm {
     });
   }
 
-  void apply(gpu::Node& node, const void* x, const void* addend, Activation activation) const {
+  void apply(gpu::Node& node, const void* x, const void* addend, math::Activation activation) const {
     const NormConstants c(node.constants, channels_);
     affine(node, x, addend, activation, c.mean, c.factor);
   }
 
   // What gradient_sums needs, where there is no addend.
-  gpu::GradientMeasurement gradient_measurement(gpu::Node& node, const void* x, Activation activation) const {
+  gpu::GradientMeasurement gradient_measurement(gpu::Node& node, const void* x, math::Activation activation) const {
     const NormConstants c(node.constants, channels_);
     return {x,
             c.mean,
@@ -299,7 +299,7 @@ class BatchNorm {
             node.counters};
   }
   // delta becomes d where nothing else remembers it. Not where the sums are made already.
-  void gradient_sums(gpu::Node& node, const void* x, Activation activation, bool has_addend, void* addend_delta,
+  void gradient_sums(gpu::Node& node, const void* x, math::Activation activation, bool has_addend, void* addend_delta,
                      bool addend_adds) const {
     const Slope from = slope_of_sums(activation, has_addend);
     const gpu::GradientMeasurement into = gradient_measurement(node, x, activation);
@@ -314,7 +314,8 @@ class BatchNorm {
   }
 
   // After the sums, with the same activation and addend.
-  void gradient(gpu::Node& node, const void* x, Activation activation, bool has_addend, void* dx, bool adds) const {
+  void gradient(gpu::Node& node, const void* x, math::Activation activation, bool has_addend, void* dx,
+                bool adds) const {
     const Slope sums = slope_of_sums(activation, has_addend);
     const Slope from = sums == Slope::kFromOutput ? Slope::kGiven : sums;
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
@@ -346,16 +347,18 @@ class BatchNorm {
            FoldBiasBody<T>{node.bias.value, node.mean.value, c.inference_factor, static_cast<T*>(bias)});
     });
   }
-  void infer(gpu::Node& node, const void* x, const void* addend, Activation activation) const {
+  void infer(gpu::Node& node, const void* x, const void* addend, math::Activation activation) const {
     const NormConstants c(node.constants, channels_);
     affine(node, x, addend, activation, node.mean.value, c.inference_factor);
   }
 
  private:
-  static Slope slope_of_sums(Activation activation, bool has_addend) {
-    return activation == Activation::kLinear ? Slope::kGiven : has_addend ? Slope::kFromOutput : Slope::kFromInput;
+  static Slope slope_of_sums(math::Activation activation, bool has_addend) {
+    return activation == math::Activation::kLinear ? Slope::kGiven
+           : has_addend                            ? Slope::kFromOutput
+                                                   : Slope::kFromInput;
   }
-  void affine(gpu::Node& node, const void* x, const void* addend, Activation activation, const float* mean,
+  void affine(gpu::Node& node, const void* x, const void* addend, math::Activation activation, const float* mean,
               const float* factor) const {
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);

@@ -9,22 +9,22 @@ namespace dng::DNG_GPU {
 
 // values = f(values). The activations of most networks are asked for once, not for each number.
 template <int V>
-DNG_DEVICE void activate_all(float* values, Activation activation) {
-  if (activation == Activation::kLinear) return;
-  if (activation == Activation::kRelu) {
-    for (int v = 0; v < V; ++v) values[v] = activate(values[v], Activation::kRelu);
+DNG_DEVICE void activate_all(float* values, math::Activation activation) {
+  if (activation == math::Activation::kLinear) return;
+  if (activation == math::Activation::kRelu) {
+    for (int v = 0; v < V; ++v) values[v] = math::activate(values[v], math::Activation::kRelu);
   } else {
-    for (int v = 0; v < V; ++v) values[v] = activate(values[v], activation);
+    for (int v = 0; v < V; ++v) values[v] = math::activate(values[v], activation);
   }
 }
 // d *= f', from the outputs.
 template <int V>
-DNG_DEVICE void slope_all(const float* outputs, Activation activation, float* d) {
-  if (activation == Activation::kLinear) return;
-  if (activation == Activation::kRelu) {
-    for (int v = 0; v < V; ++v) d[v] *= activation_gradient(outputs[v], Activation::kRelu);
+DNG_DEVICE void slope_all(const float* outputs, math::Activation activation, float* d) {
+  if (activation == math::Activation::kLinear) return;
+  if (activation == math::Activation::kRelu) {
+    for (int v = 0; v < V; ++v) d[v] *= math::activation_gradient(outputs[v], math::Activation::kRelu);
   } else {
-    for (int v = 0; v < V; ++v) d[v] *= activation_gradient(outputs[v], activation);
+    for (int v = 0; v < V; ++v) d[v] *= math::activation_gradient(outputs[v], activation);
   }
 }
 
@@ -34,7 +34,7 @@ struct HandOnBody {
   const T *delta, *y;
   T* to;
   bool add;
-  Activation activation;
+  math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
     const size_t at = static_cast<size_t>(i) * V;
     float d[V], other[V];
@@ -52,7 +52,7 @@ struct HandOnBody {
 };
 
 // Gives the node's delta, times f' of its output, to a source of the same shape.
-inline void hand_on(gpu::Node& node, size_t slot, Activation activation) {
+inline void pass_through(gpu::Node& node, size_t slot, math::Activation activation) {
   void* to = node.input_delta(slot);
   if (to == nullptr) return;
   gpu::with_vectors(node.type, node.out().channels, [&](auto zero, auto vector) {
@@ -60,8 +60,8 @@ inline void hand_on(gpu::Node& node, size_t slot, Activation activation) {
     constexpr int V = decltype(vector)::value;
     each(*node.gpu, node.size() / V,
          HandOnBody<T, V>{static_cast<const T*>(node.delta),
-                          activation == Activation::kLinear ? nullptr : static_cast<const T*>(node.output),
-                          static_cast<T*>(to), node.sources[slot].add, activation});
+                          activation == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output),
+                          static_cast<T*>(to), node.sources[slot].adds(), activation});
   });
 }
 
@@ -90,7 +90,7 @@ template <class T, int V>
 struct EndingBody {
   T* y;
   const T *bias, *addend;  // addend null: none
-  Activation activation;
+  math::Activation activation;
   struct Column {
     float bias[V];
   };
@@ -116,10 +116,10 @@ struct BiasBody {
   T* x;
   const float* bias;
   uint32_t channels;
-  Activation activation;
+  math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
     const float value = gpu::to_float(x[i]) + (bias != nullptr ? bias[i % channels] : 0.0f);
-    x[i] = gpu::from_float<T>(activate(value, activation));
+    x[i] = gpu::from_float<T>(math::activate(value, activation));
   }
 };
 
@@ -128,7 +128,7 @@ template <class T, int V>
 struct BiasGradientBody {
   T* delta;
   const T* y;  // null: f is linear
-  Activation activation;
+  math::Activation activation;
   int channels;
   float* gradient;
   struct Column {};

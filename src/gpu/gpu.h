@@ -11,8 +11,8 @@
 #include <string>
 
 #include "data/image.h"
-#include "engine/op.h"
 #include "gpu/number.h"
+#include "graph/op.h"
 
 namespace dng::gpu {
 
@@ -31,7 +31,7 @@ class Recording {
 // A convolution of NHWC tensors. Weights are [outputs][rows][columns][inputs / groups].
 struct ConvolutionShape {
   int batch = 1;
-  Geometry in, out;
+  data::Geometry in, out;
   int size_y = 1, size_x = 1, stride = 1, padding = 0, groups = 1;
   Precision precision = Precision::kFp32;
 
@@ -80,6 +80,9 @@ struct Product {
 // Kernels count in 32 bits. Throws Error where a launch would have more items than they can.
 void require_countable(size_t items);
 
+// The kernel of a layer; null where there is none for it, or not for its options.
+using KernelFactory = std::unique_ptr<Kernel> (*)(const graph::LayerConfig& layer);
+
 class Gpu {
  public:
   virtual ~Gpu() = default;
@@ -88,8 +91,7 @@ class Gpu {
   // Versions that may change the last bits: "CUDA 13.0, cuDNN 9.19".
   virtual std::string libraries() const = 0;
 
-  // The kernel of a layer; null where there is none for it, or not for its options.
-  virtual std::unique_ptr<Kernel> make_kernel(const LayerConfig& layer) = 0;
+  virtual std::unique_ptr<Kernel> make_kernel(const graph::LayerConfig& layer) = 0;
   virtual std::unique_ptr<Convolution> make_convolution(const ConvolutionShape& shape, bool trains) = 0;
   virtual void multiply(const Product& product) = 0;
   virtual const Operations& operations() const = 0;

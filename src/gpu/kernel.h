@@ -10,22 +10,13 @@
 #include <string>
 #include <vector>
 
-#include "engine/activation.h"
 #include "gpu/gpu.h"
 #include "gpu/step_input.h"
+#include "graph/kernel.h"
+#include "graph/node.h"
 #include "host/host.h"
 
 namespace dng::gpu {
-
-struct Node;
-
-// An edge: what a node reads, and what becomes of the gradient in it.
-struct Source {
-  Node* node = nullptr;  // null: the network's input
-  bool wanted = false;   // its gradient is wanted
-  bool only = false;     // nobody else gives to its delta
-  bool add = false;      // somebody has given to its delta before in a backward pass: add instead of overwriting
-};
 
 // A block of parameters or statistics on the device.
 struct Values {
@@ -36,29 +27,26 @@ struct Values {
   int64_t count = 0;
 };
 
-struct Node {
-  const LayerConfig* config = nullptr;
-  int index = 0;
-  int batch = 0;
+class Kernel;
+struct Node;
+
+Node* node_of(const graph::Edge& edge);
+
+struct Node final : graph::Node {
+  Node();
+  ~Node() override;
+
   Gpu* gpu = nullptr;
   Precision precision = Precision::kFp32;
   Type type = Type::kFloat;  // of output and delta
-  std::vector<Source> sources;
-  Geometry in;  // what the first source gives
   Type in_type = Type::kFloat;
-  int subsample = 1;      // of which every n-th row and column is read
-  bool bypassed = false;  // its readers read what it would have read: it never runs
-  bool trains = true;     // training passes will come
-  bool learns = true;     // false: its parameters are frozen
-  bool reached = false;   // the cost depends on it, and something it depends on learns
-  bool measured = false;  // in a backward pass: who gave its delta has made the sums of its gradient, too
-  bool sums = false;      // the kernel took over a shortcut: the last source is added, and is given its gradient first
+  bool measured = false;  // in a backward pass: who wrote its delta has computed the sums of its gradient, too
 
   Values bias, scale, mean, variance, weights;
 
   void* output = nullptr;
   void* delta = nullptr;
-  void* kept = nullptr;        // [Needs::kept], from forward to backward
+  void* saved = nullptr;       // [Needs::saved], from forward to backward
   float* constants = nullptr;  // [Needs::constants], for ever
   void* workspace = nullptr;   // [Needs::workspace], while the kernel works
   float* partial = nullptr;    // for sums over blocks, see gpu/launch.h
@@ -66,21 +54,22 @@ struct Node {
   const void* network_input = nullptr;
   std::unique_ptr<Kernel> kernel;
 
-  const Geometry& out() const { return config->out; }
+  const data::Geometry& out() const { return config->out; }
   // Pixels of the whole batch.
   size_t rows() const {
     return static_cast<size_t>(batch) * static_cast<size_t>(out().height) * static_cast<size_t>(out().width);
   }
   size_t size() const { return static_cast<size_t>(batch) * out().size(); }
-  const Geometry& shape_of(size_t slot) const {
-    return sources[slot].node == nullptr ? config->in : sources[slot].node->config->out;
-  }
-  Type type_of(size_t slot) const { return sources[slot].node == nullptr ? in_type : sources[slot].node->type; }
+  graph::Kernel& graph_kernel() const override;
+  size_t output_floats() const override;
+  bool same_memory(const graph::Node& other) const override;
+  Node* source(size_t slot = 0) const { return node_of(sources[slot]); }
+  Type type_of(size_t slot) const { return sources[slot].node == nullptr ? in_type : source(slot)->type; }
   const void* input(size_t slot = 0) const {
-    return sources[slot].node == nullptr ? network_input : sources[slot].node->output;
+    return sources[slot].node == nullptr ? network_input : source(slot)->output;
   }
-  // Null where it is not wanted.
-  void* input_delta(size_t slot = 0) const { return sources[slot].wanted ? sources[slot].node->delta : nullptr; }
+  // Null where it is not needed.
+  void* input_delta(size_t slot = 0) const { return sources[slot].needs_gradient ? source(slot)->delta : nullptr; }
 };
 
 // One forward (and backward) pass over the batch. All but `training` is the same for every pass of a recording.
@@ -96,26 +85,18 @@ struct Pass {
 
 // What a kernel asks for, in bytes.
 struct Needs {
-  bool reads_input = true;    // backward() does
-  bool reads_output = true;   // the same of its own output
-  bool float_output = false;  // can write its output as float whatever the activations are
-  size_t kept = 0;            // from forward to backward
-  size_t constants = 0;       // floats, for ever
-  size_t workspace = 0;       // while it works
+  bool reads_input = true;           // backward() does
+  bool reads_output = true;          // the same of its own output
+  bool gradient_in_forward = false;  // a cost: forward() writes its source's gradient
+  bool float_output = false;         // can write its output as float whatever the activations are
+  size_t saved = 0;                  // from forward to backward
+  size_t constants = 0;              // floats, for ever
+  size_t workspace = 0;              // while it works
 };
 
-class Kernel {
+class Kernel : public graph::Kernel {
  public:
-  virtual ~Kernel() = default;
-  // As on the CPU (engine/kernel.h).
-  virtual const Activation* activation() const { return nullptr; }
-  virtual bool take_over(Activation) { return false; }
-  virtual bool can_subsample() const { return false; }
-  virtual int thins_by() const { return 0; }
-  // The output is activation(sum of both sources), of equal shapes, and nothing else.
-  virtual const Activation* sum_activation() const { return nullptr; }
-  // From now on adds the output of another node, its last source, before it applies this activation; false: it cannot.
-  virtual bool take_sum(Activation) { return false; }
+  graph::Role training_role(const graph::Node& node) const final;
 
   // What it sums over its delta before anything else, for the one who writes that delta; false: nothing, or not from
   // its delta alone.
@@ -132,8 +113,6 @@ class Kernel {
   virtual void backward(Node& node, const Pass& pass) = 0;
   virtual void prepare_inference(Node&) {}
   virtual void infer(Node& node, const Pass& pass) { forward(node, pass); }
-
-  virtual std::string describe() const { return ""; }
 };
 
 }  // namespace dng::gpu

@@ -11,7 +11,7 @@
 //   blocks_with(gpu, x, y, bytes, body)
 //                                 the same with so many bytes for `shared`, a char*; kMostShared at most. A step of
 //                                 whole warps is a block.each_warp([&](int warp) {...}) (gpu/tile.h).
-//   samples(gpu, n, body)         body(i, lanes) for every i below n, with a warp each (layers/cost_math.h)
+//   samples(gpu, n, body)         body(i, lanes) for every i below n, with a warp each (layers/costs/)
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,7 @@
 #include <functional>
 #include <vector>
 
-#include "layers/cost_math.h"
+#include "math/cost_row.h"
 #define DNG_GPU emulated
 #define DNG_UNROLL
 #endif
@@ -209,7 +209,7 @@ class WarpLanes {
     // Where numbers are not numbers, lanes could disagree.
     return __shfl_sync(kAll, index, 0);
   }
-  __device__ void meet() const { __syncwarp(); }
+  __device__ void sync() const { __syncwarp(); }
 
  private:
   static constexpr unsigned kAll = 0xffffffffu;
@@ -319,7 +319,7 @@ void blocks_with(gpu::Gpu& gpu, int x, int y, size_t bytes, const Body& body) {
 template <class Body>
 void samples(gpu::Gpu& gpu, int count, const Body& body) {
   launch(gpu, [count, body] {
-    for (int i = 0; i < count; ++i) body(i, OneLane());
+    for (int i = 0; i < count; ++i) body(i, math::OneLane());
   });
 }
 

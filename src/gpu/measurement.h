@@ -1,10 +1,10 @@
-// What batch norm sums over a batch, where it goes, and what follows from it. Formulas in engine/batchnorm_formulas.h.
+// What batch norm sums over a batch, where it goes, and what follows from it. Formulas in math/batchnorm_formulas.h.
 // Sums may be a convolution's, of what it writes.
 #pragma once
 
-#include "engine/activation.h"
-#include "engine/batchnorm_formulas.h"
 #include "gpu/step_input.h"
+#include "math/activation.h"
+#include "math/batchnorm_formulas.h"
 
 namespace dng::gpu {
 
@@ -27,13 +27,13 @@ struct Measurement {
     const double squares = b - a * a / count;
     const auto batch_mean = static_cast<float>(pivot + a / count);
     const auto batch_variance = static_cast<float>(squares < 0 ? 0 : squares / (count - 1));
-    const double rate = batchnorm_rate(static_cast<double>(host_rate), step->steps);
+    const double rate = math::batchnorm_rate(static_cast<double>(host_rate), step->steps);
     mean[channel] = batch_mean;
     variance[channel] = batch_variance;
     factor[channel] = static_cast<float>(
-        batchnorm_factor(rules, static_cast<double>(scale[channel]), static_cast<double>(batch_variance)));
-    rolling_mean[channel] = batchnorm_rolled(rolling_mean[channel], rate, batch_mean);
-    rolling_variance[channel] = batchnorm_rolled(rolling_variance[channel], rate, batch_variance);
+        math::batchnorm_factor(rules, static_cast<double>(scale[channel]), static_cast<double>(batch_variance)));
+    rolling_mean[channel] = math::batchnorm_rolled(rolling_mean[channel], rate, batch_mean);
+    rolling_variance[channel] = math::batchnorm_rolled(rolling_variance[channel], rate, batch_variance);
   }
 };
 
@@ -41,7 +41,7 @@ struct Measurement {
 struct GradientMeasurement {
   const void* x;  // what is normalised
   const float *mean, *factor, *bias;
-  Activation activation;  // f, of (x - mean) * factor + bias
+  math::Activation activation;  // f, of (x - mean) * factor + bias
   const float *scale, *variance;
   float *scale_gradient, *bias_gradient;  // null: frozen
   float *direct, *slope, *constant;
@@ -51,8 +51,8 @@ struct GradientMeasurement {
   unsigned* counters;
 
   DNG_HOST_DEVICE void finish(int channel, double a, double b) const {
-    const BatchNormGradient g = batchnorm_gradient(rules, static_cast<double>(scale[channel]),
-                                                   static_cast<double>(variance[channel]), a, b, count);
+    const math::BatchNormGradient g = math::batchnorm_gradient(rules, static_cast<double>(scale[channel]),
+                                                               static_cast<double>(variance[channel]), a, b, count);
     if (bias_gradient != nullptr) {
       bias_gradient[channel] += g.bias;
       scale_gradient[channel] += g.scale;

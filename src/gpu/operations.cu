@@ -2,7 +2,7 @@
 
 #include "data/window.h"
 #include "gpu/elementwise.h"
-#include "train/sgd_math.h"
+#include "math/sgd_math.h"
 
 namespace dng::DNG_GPU {
 namespace {
@@ -20,14 +20,14 @@ struct UpdateBody {
     gpu::load<float, kTogether>(u.value + at, value);
     gpu::store<float, kTogether>(update, u.gradient + at);
     if (rule.frozen != 0) return;
-    const SgdRates rates =
-        sgd_rates(u.step->rate, rule.rate_factor, u.batch, rule.decays != 0 ? u.decay : 0.0f, u.momentum_factor);
+    const math::SgdRates rates =
+        math::sgd_rates(u.step->rate, rule.rate_factor, u.batch, rule.decays != 0 ? u.decay : 0.0f, u.momentum_factor);
     for (int v = 0; v < kTogether; ++v) {
       update[v] = before[v] + gradient[v];
       if (u.nesterov) {
-        nesterov_sgd(rates, before[v], &value[v], &update[v]);
+        math::nesterov_sgd(rates, before[v], &value[v], &update[v]);
       } else {
-        plain_sgd(rates, &value[v], &update[v]);
+        math::plain_sgd(rates, &value[v], &update[v]);
       }
     }
     gpu::store<float, kTogether>(value, u.value + at);
@@ -60,7 +60,8 @@ struct ImportBody {
   }
 };
 
-void import_images(gpu::Gpu& gpu, const float* planes, const Geometry& shape, int batch, gpu::Type type, void* images) {
+void import_images(gpu::Gpu& gpu, const float* planes, const data::Geometry& shape, int batch, gpu::Type type,
+                   void* images) {
   gpu::with_type(type, [&](auto zero) {
     using T = decltype(zero);
     each(gpu, static_cast<size_t>(batch) * shape.size(),
@@ -85,7 +86,7 @@ struct AugmentBody {
     const uint32_t image = i / width / height;
     const uint32_t sample = a.samples[image];
     CounterRandom random(a.step->seed, Stream::kAugment, a.epochs[image], sample);
-    const Window window = draw_window(a.shape, a.input, a.pad, a.mirror, &random);
+    const data::Window window = data::draw_window(a.shape, a.input, a.pad, a.mirror, &random);
     const int column = static_cast<int>(i % width);
     const int x = (window.mirror ? a.input.width - 1 - column : column) + window.x;
     const int y = static_cast<int>(i / width % height) + window.y;

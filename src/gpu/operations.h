@@ -37,12 +37,12 @@ struct Update {
 struct Augment {
   const uint8_t* planes;    // [set][channels][height][width]
   const int* set_labels;    // [set]
-  Geometry shape;           // of the set's images
+  data::Geometry shape;     // of the set's images
   const uint32_t* samples;  // [batch]
   const uint32_t* epochs;   // [batch]
   const float* table;       // [channels][256]
   const StepInput* step;
-  Geometry input;
+  data::Geometry input;
   int batch, pad;
   bool mirror;
   Type type;
@@ -57,7 +57,7 @@ struct Operations {
   // copy = value, in bfloat16.
   void (*refresh_copies)(Gpu&, const float* value, void* copy, size_t count);
   // From planes [batch][channels][height][width] of floats.
-  void (*import_images)(Gpu&, const float* planes, const Geometry& shape, int batch, Type type, void* images);
+  void (*import_images)(Gpu&, const float* planes, const data::Geometry& shape, int batch, Type type, void* images);
   // To floats.
   void (*export_numbers)(Gpu&, const void* numbers, Type type, size_t count, float* to);
   void (*augment)(Gpu&, const Augment&);

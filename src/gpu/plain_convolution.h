@@ -181,7 +181,7 @@ class PlainConvolution final : public gpu::Convolution {
   void with_type(const Function& function) const {
     gpu::with_type(gpu::activation_type(shape_.precision), function);
   }
-  size_t images(const Geometry& shape) const { return static_cast<size_t>(shape_.batch) * shape.size(); }
+  size_t images(const data::Geometry& shape) const { return static_cast<size_t>(shape_.batch) * shape.size(); }
 
   gpu::Gpu* gpu_;
   gpu::ConvolutionShape shape_;

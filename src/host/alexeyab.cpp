@@ -15,7 +15,7 @@ const Traits& traits() {
     t.id = "alexeyab";
     t.name = "AlexeyAB's Darknet";
     t.batchnorm = {true, 0.00001f, 0.00001f, true, 0.1f, 0.05f};
-    t.eval_crop = EvalCrop::kResizeMin;
+    t.eval_crop = data::EvalCrop::kResizeMin;
     t.shortcut_needs_equal_shapes = true;
     t.shortcut_has_alpha_beta = false;
     t.route_has_groups = true;
@@ -133,7 +133,7 @@ Network::~Network() {
 
 int Network::size() const { return state_->net->n; }
 int Network::batch() const { return state_->net->batch; }
-Geometry Network::output_shape(int index) const { return shape_of(state_->net->layers[index]); }
+data::Geometry Network::output_shape(int index) const { return shape_of(state_->net->layers[index]); }
 float* Network::output(int index) { return state_->net->layers[index].output; }
 float* Network::delta(int index) { return state_->net->layers[index].delta; }
 
@@ -194,7 +194,8 @@ void Network::raw_load_weights(const std::string& path) {
   exported<void (*)(network*, char*)>("load_weights")(state_->net, const_cast<char*>(path.c_str()));
 }
 
-std::vector<float> raw_eval_crop(const std::vector<float>& planes, const Geometry& from, const Geometry& to) {
+std::vector<float> raw_eval_crop(const std::vector<float>& planes, const data::Geometry& from,
+                                 const data::Geometry& to) {
   image source = make_image(from.width, from.height, from.channels);
   std::copy(planes.begin(), planes.end(), source.data);
   image resized = resize_min(source, to.width);

@@ -13,7 +13,7 @@
 
 #include "data/augment.h"
 #include "data/image.h"
-#include "host/batchnorm_rules.h"
+#include "math/batchnorm_rules.h"
 
 namespace dng::host {
 
@@ -28,12 +28,15 @@ struct Block {
   int64_t count = 0;
 };
 
+// Of each layer, in the order of the .weights file.
+using Blocks = std::vector<std::vector<Block>>;
+
 // What differs between the hosts and matters outside.
 struct Traits {
   const char* id;    // "packaged" or "alexeyab": stands in .state and .targets
   const char* name;  // for people
   BatchNormRules batchnorm;
-  EvalCrop eval_crop;
+  data::EvalCrop eval_crop;
   bool shortcut_needs_equal_shapes;
   bool shortcut_has_alpha_beta;  // alpha= and beta= of [shortcut]
   bool route_has_groups;
@@ -68,7 +71,7 @@ class Network {
 
   int size() const;
   int batch() const;
-  Geometry output_shape(int layer) const;
+  data::Geometry output_shape(int layer) const;
   float* output(int layer);
   float* delta(int layer);
   // Gives a layer other output and delta buffers; whoever reads them through the host (shortcut, route) is told.
@@ -99,6 +102,7 @@ class Network {
 };
 
 // The host's own preparation of an image for `classifier valid`; planes 0..1 in and out. For comparison in tests.
-std::vector<float> raw_eval_crop(const std::vector<float>& planes, const Geometry& from, const Geometry& to);
+std::vector<float> raw_eval_crop(const std::vector<float>& planes, const data::Geometry& from,
+                                 const data::Geometry& to);
 
 }  // namespace dng::host

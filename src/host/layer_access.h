@@ -14,7 +14,7 @@
 
 namespace dng::host {
 
-inline Geometry shape_of(const layer& l) {
+inline data::Geometry shape_of(const layer& l) {
   if (l.out_c > 0 && l.out_h > 0 && l.out_w > 0) return {l.out_c, l.out_h, l.out_w};
   return {l.outputs, 1, 1};
 }

@@ -15,7 +15,7 @@ const Traits& traits() {
     t.id = "packaged";
     t.name = "packaged Darknet";
     t.batchnorm = {false, 0.000001f, 0.00001f, false, 0.01f, 0.01f};
-    t.eval_crop = EvalCrop::kCentreSquare;
+    t.eval_crop = data::EvalCrop::kCentreSquare;
     t.shortcut_needs_equal_shapes = false;
     t.shortcut_has_alpha_beta = true;
     t.route_has_groups = false;
@@ -158,7 +158,7 @@ Network::~Network() {
 
 int Network::size() const { return state_->net->n; }
 int Network::batch() const { return state_->net->batch; }
-Geometry Network::output_shape(int index) const { return shape_of(state_->net->layers[index]); }
+data::Geometry Network::output_shape(int index) const { return shape_of(state_->net->layers[index]); }
 float* Network::output(int index) { return state_->net->layers[index].output; }
 float* Network::delta(int index) { return state_->net->layers[index].delta; }
 
@@ -224,7 +224,8 @@ void Network::raw_load_weights(const std::string& path) {
   load_weights(state_->net, const_cast<char*>(path.c_str()));
 }
 
-std::vector<float> raw_eval_crop(const std::vector<float>& planes, const Geometry& from, const Geometry& to) {
+std::vector<float> raw_eval_crop(const std::vector<float>& planes, const data::Geometry& from,
+                                 const data::Geometry& to) {
   image source = make_image(from.width, from.height, from.channels);
   std::copy(planes.begin(), planes.end(), source.data);
   image crop = center_crop_image(source, to.width, to.height);

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
-namespace dng {
+namespace dng::train {
 namespace {
 
 // A column of the .csv; NaN where the field is empty.
@@ -119,4 +119,4 @@ void draw_chart(const std::string& path, const std::string& title, const std::ve
   write_file(path, std::string(png.begin(), png.end()));
 }
 
-}  // namespace dng
+}  // namespace dng::train

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace dng {
+namespace dng::train {
 
 constexpr const char* kCsvHeader =
     "epoch,iteration,train_loss,train_top1,valid_loss,valid_top1,valid_topk,rate,seconds";
@@ -13,4 +13,4 @@ constexpr const char* kCsvHeader =
 // of base.csv (fields of an epoch without validation are empty). Replaces the file atomically.
 void draw_chart(const std::string& path, const std::string& title, const std::vector<std::string>& rows);
 
-}  // namespace dng
+}  // namespace dng::train

@@ -10,27 +10,27 @@
 #include "base/progress.h"
 #include "base/text.h"
 #include "data/pixels.h"
-#include "gpu/network.h"
+#include "gpu/executor.h"
 #include "train/steps.h"
 
-namespace dng {
+namespace dng::train {
 namespace {
 
 // Images of a packed set, and what augmentation draws for a batch.
 class DeviceSet {
  public:
   // False where the set, or its augmentation, is left to the host.
-  static bool fits(const Dataset& data, const NetworkConfig& config) {
-    const Augmentation a = config.augmentation();
-    const Geometry shape = data.fixed_shape();
+  static bool fits(const data::Dataset& data, const graph::NetworkConfig& config) {
+    const data::Augmentation a = config.augmentation();
+    const data::Geometry shape = data.fixed_shape();
     return shape.size() > 0 && a.own && !a.random_resized_crop && shape.channels == config.input.channels &&
            shape.height + 2 * a.pad >= config.input.height && shape.width + 2 * a.pad >= config.input.width;
   }
 
-  DeviceSet(const Dataset& data, const NetworkConfig& config, gpu::Network* network) {
-    const Augmentation a = config.augmentation();
-    check_augmentation(a, config.input);
-    const Geometry shape = data.fixed_shape();
+  DeviceSet(const data::Dataset& data, const graph::NetworkConfig& config, gpu::Executor* network) {
+    const data::Augmentation a = config.augmentation();
+    data::check_augmentation(a, config.input);
+    const data::Geometry shape = data.fixed_shape();
     const auto count = static_cast<size_t>(data.size());
     gpu::Gpu& gpu = network->gpu();
     const size_t table_bytes = 256 * sizeof(float) * static_cast<size_t>(shape.channels);
@@ -42,14 +42,14 @@ class DeviceSet {
     }
     std::vector<uint8_t> planes(count * shape.size());
     std::vector<int> labels(count);
-    Image image;
+    data::Image image;
     for (size_t i = 0; i < count; ++i) {
       data.decode(static_cast<int64_t>(i), &image);
       std::copy(image.planes.begin(), image.planes.end(),
                 planes.begin() + static_cast<std::ptrdiff_t>(i * shape.size()));
       labels[i] = data.label(static_cast<int64_t>(i));
     }
-    const PixelTable table(a, shape.channels);
+    const data::PixelTable table(a, shape.channels);
     std::vector<float> values;
     for (int c = 0; c < shape.channels; ++c) values.insert(values.end(), table.channel(c), table.channel(c) + 256);
     gpu.copy_in(planes_.data(), planes.data(), planes.size());
@@ -98,14 +98,14 @@ class GpuSteps final : public Steps {
     // A pass's input: the step, then which images.
     input_bytes_ = sizeof(gpu::StepInput) + 2 * batch_ * sizeof(uint32_t);
     require(input_.allocate(gpu_, input_bytes_), input_bytes_);
-    pinned_input_.allocate(gpu_, input_bytes_ * static_cast<size_t>(gpu::Network::kSlots));
+    pinned_input_.allocate(gpu_, input_bytes_ * static_cast<size_t>(gpu::Executor::kSlots));
     network_->read_step(input_.as<gpu::StepInput>());
     if (DeviceSet::fits(s.data, config_)) {
       set_ = std::make_unique<DeviceSet>(s.data, config_, network_);
     } else {
-      stream_ =
-          std::make_unique<TrainingStream>(s.data, config_.augmentation(), config_.input, s.seed, config_.mini_batch,
-                                           s.first * config_.batch, s.schedule.iterations() * config_.batch, s.threads);
+      stream_ = std::make_unique<data::TrainingStream>(s.data, config_.augmentation(), config_.input, s.seed,
+                                                       config_.mini_batch, s.first * config_.batch,
+                                                       s.schedule.iterations() * config_.batch, s.threads);
       const size_t bytes = batch_ * config_.input.size() * sizeof(float);
       require(images_.allocate(gpu_, bytes), bytes);
       pinned_images_.allocate(gpu_, kStages * bytes);
@@ -126,7 +126,7 @@ class GpuSteps final : public Steps {
   GpuSteps(const GpuSteps&) = delete;
   GpuSteps& operator=(const GpuSteps&) = delete;
 
-  int64_t most() const override { return std::max(1, std::min(64, gpu::Network::kSlots / config_.subdivisions)); }
+  int64_t most() const override { return std::max(1, std::min(64, gpu::Executor::kSlots / config_.subdivisions)); }
   double waited() const override { return stream_ ? stream_->waited() : 0; }
 
   void run(int64_t first, int64_t count, std::vector<StepResult>* results) override {
@@ -140,7 +140,7 @@ class GpuSteps final : public Steps {
     for (int64_t i = first; i < first + count; ++i) {
       for (int part = 0; part < parts; ++part, ++pass) {
         // More parts than there are slots: an update at a time, and the slots once more.
-        if (pass - begin == static_cast<size_t>(gpu::Network::kSlots)) {
+        if (pass - begin == static_cast<size_t>(gpu::Executor::kSlots)) {
           collect(begin);
           begin = pass;
         }
@@ -198,7 +198,7 @@ class GpuSteps final : public Steps {
 
   void bring_images() {
     const double before = now_seconds();
-    const Batch& batch = stream_->next();
+    const data::Batch& batch = stream_->next();
     s_.profile->data += now_seconds() - before;
     const size_t stage = staged_ % kStages;
     if (staged_ >= kStages) gpu_->wait_for(kStageMark + stage);
@@ -214,7 +214,7 @@ class GpuSteps final : public Steps {
   }
 
   void bring_targets(int64_t position) {
-    Batch batch;
+    data::Batch batch;
     batch.position = position;
     batch.count = config_.mini_batch;
     const float* rows = s_.teacher->probabilities(batch);
@@ -291,7 +291,7 @@ class GpuSteps final : public Steps {
       return gpu_->seconds_between(static_cast<size_t>(a), static_cast<size_t>(b));
     };
     for (int i = 0; i < layers; ++i) {
-      LayerTime& time = s_.network->times()[static_cast<size_t>(i)];
+      graph::LayerTime& time = s_.network->times()[static_cast<size_t>(i)];
       time.forward += between(i, i + 1);
       const int turn = layers + 1 + (layers - 1 - i);
       time.backward += between(turn, turn + 1);
@@ -305,18 +305,18 @@ class GpuSteps final : public Steps {
                           kTeacherMark = kTargetMark + kStages, kUpdateMark = kTeacherMark + 1;
 
   StepsSettings s_;
-  const NetworkConfig& config_;
-  gpu::Network* network_;
+  const graph::NetworkConfig& config_;
+  gpu::Executor* network_;
   gpu::Gpu* gpu_;
-  gpu::Network* teacher_;  // null: none, or one that is read from a file
+  gpu::Executor* teacher_;  // null: none, or one that is read from a file
   size_t batch_;
-  StreamOrder order_;
-  gpu::Network::UpdateSettings update_{};
+  data::StreamOrder order_;
+  gpu::Executor::UpdateSettings update_{};
   size_t input_bytes_ = 0;
   gpu::Memory input_, images_;
   gpu::Pinned pinned_input_, pinned_images_, pinned_labels_, pinned_teacher_;
   std::unique_ptr<DeviceSet> set_;
-  std::unique_ptr<TrainingStream> stream_;
+  std::unique_ptr<data::TrainingStream> stream_;
   size_t staged_ = 0, targets_staged_ = 0;
   bool warm_[2] = {}, records_ = true;
   std::unique_ptr<gpu::Recording> recordings_[2];
@@ -326,4 +326,4 @@ class GpuSteps final : public Steps {
 
 std::unique_ptr<Steps> make_gpu_steps(const StepsSettings& settings) { return std::make_unique<GpuSteps>(settings); }
 
-}  // namespace dng
+}  // namespace dng::train

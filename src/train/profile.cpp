@@ -3,15 +3,15 @@
 #include "base/file.h"
 #include "base/json.h"
 
-namespace dng {
+namespace dng::train {
 
-void write_profile(const std::string& path, const Profile& profile, const Network& network) {
+void write_profile(const std::string& path, const Profile& profile, const network::Network& network) {
   Json layers = Json::array();
   for (int i = 0; i < network.size(); ++i) {
-    const LayerTime& time = network.times()[static_cast<size_t>(i)];
+    const graph::LayerTime& time = network.times()[static_cast<size_t>(i)];
     Json layer = Json::object();
     layer.set("index", Json::integer(i))
-        .set("section", Json::text(network.node(i).config->op->section))
+        .set("section", Json::text(network.config().layers[static_cast<size_t>(i)].op->section))
         .set("forward", Json::number(time.forward))
         .set("backward", Json::number(time.backward));
     layers.add(layer);
@@ -26,4 +26,4 @@ void write_profile(const std::string& path, const Profile& profile, const Networ
   write_file(path, json.dump() + "\n");
 }
 
-}  // namespace dng
+}  // namespace dng::train

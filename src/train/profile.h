@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string>
 
-#include "engine/network.h"
+#include "network/network.h"
 
-namespace dng {
+namespace dng::train {
 
 struct Profile {
   int64_t steps = 0;
@@ -18,6 +18,6 @@ struct Profile {
 
 // {"steps", "seconds", "data", "teacher", "update", "layers": [{"index", "section", "forward", "backward"}, ...]}, all
 // times in seconds over all steps. Throws Error where the file cannot be written.
-void write_profile(const std::string& path, const Profile& profile, const Network& network);
+void write_profile(const std::string& path, const Profile& profile, const network::Network& network);
 
-}  // namespace dng
+}  // namespace dng::train

@@ -5,9 +5,9 @@
 
 #include "base/error.h"
 
-namespace dng {
+namespace dng::train {
 
-Schedule::Schedule(const Options& net, int64_t samples, int batch)
+Schedule::Schedule(const cfg::Options& net, int64_t samples, int batch)
     : base_(net.real("learning_rate")),
       power_(net.real("power")),
       gamma_(net.real("gamma")),
@@ -60,4 +60,4 @@ double Schedule::rate(int64_t iteration) const {
   return base_;
 }
 
-}  // namespace dng
+}  // namespace dng::train

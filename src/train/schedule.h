@@ -6,7 +6,7 @@
 
 #include "cfg/options.h"
 
-namespace dng {
+namespace dng::train {
 
 // Built from [net] once the size of the training set is known, because epochs become batches.
 //   constant  r                             step     r scale^floor(t / step)
@@ -17,7 +17,7 @@ namespace dng {
 class Schedule {
  public:
   // Throws Error where neither max_batches nor epochs is given.
-  Schedule(const Options& net, int64_t samples, int batch);
+  Schedule(const cfg::Options& net, int64_t samples, int batch);
   int64_t iterations() const { return iterations_; }
   // For the update of iteration `iteration` (0-based).
   double rate(int64_t iteration) const;
@@ -30,4 +30,4 @@ class Schedule {
   std::vector<double> steps_, scales_;
 };
 
-}  // namespace dng
+}  // namespace dng::train

@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "engine/kernel.h"
+#include "cpu/kernel.h"
 
-namespace dng {
+namespace dng::train {
 
 struct SgdSettings {
   double momentum = 0.9;
@@ -21,15 +21,15 @@ struct SgdSettings {
 // before the gradients were added.
 class Sgd {
  public:
-  Sgd(std::vector<Parameter>* parameters, const SgdSettings& settings);
+  Sgd(std::vector<graph::Parameter>* parameters, const SgdSettings& settings);
   // Before the first backward pass of an iteration: Nesterov needs what momentum brought along.
   void begin();
   void step(double rate, int batch);
 
  private:
-  std::vector<Parameter>* parameters_;
+  std::vector<graph::Parameter>* parameters_;
   SgdSettings settings_;
   std::vector<std::vector<float>> before_;
 };
 
-}  // namespace dng
+}  // namespace dng::train

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 
-namespace dng {
+namespace dng::train {
 namespace {
 
 constexpr const char* kMagic = "DNGSTATE 1\n";
@@ -68,7 +68,7 @@ void parse_header(const std::string& path, const std::string& text, TrainingStat
 
 }  // namespace
 
-void save_state(const std::string& path, const TrainingState& state, const Network& network) {
+void save_state(const std::string& path, const TrainingState& state, const network::Network& network) {
   network.pull();
   AtomicFile file(path);
   Hash hash;
@@ -89,7 +89,7 @@ void save_state(const std::string& path, const TrainingState& state, const Netwo
   file.commit();
 }
 
-std::string load_state(const std::string& path, TrainingState* state, Network* network) {
+std::string load_state(const std::string& path, TrainingState* state, network::Network* network) {
   const std::string text = read_file(path, "the state");
   if (!starts_with(text, kMagic)) {
     fail("%s: this is no state of a training; remove it, or start without -resume", path.c_str());
@@ -151,4 +151,4 @@ std::string load_state(const std::string& path, TrainingState* state, Network* n
   return join(differences, ", ");
 }
 
-}  // namespace dng
+}  // namespace dng::train

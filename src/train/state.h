@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/network.h"
+#include "network/network.h"
 
-namespace dng {
+namespace dng::train {
 
 struct TrainingState {
   // What must agree with the run that goes on ("seed", "data", "network", "augmentation", "batch", ...).
@@ -31,9 +31,9 @@ struct TrainingState {
   std::vector<std::string> rows;  // of the .csv, without the header
 };
 
-void save_state(const std::string& path, const TrainingState& state, const Network& network);
+void save_state(const std::string& path, const TrainingState& state, const network::Network& network);
 // Reads a state that save_state wrote. Throws Error for a damaged file or one whose identity differs (naming what
 // differs and both values); the network is untouched then. Differences of `machine` are returned as text, "" for none.
-std::string load_state(const std::string& path, TrainingState* state, Network* network);
+std::string load_state(const std::string& path, TrainingState* state, network::Network* network);
 
-}  // namespace dng
+}  // namespace dng::train

@@ -6,7 +6,7 @@
 #include "eval/accuracy.h"
 #include "train/sgd.h"
 
-namespace dng {
+namespace dng::train {
 namespace {
 
 class CpuSteps final : public Steps {
@@ -35,9 +35,9 @@ class CpuSteps final : public Steps {
     StepResult result;
     for (int part = 0; part < config_.subdivisions; ++part) {
       double before = now_seconds();
-      const Batch& batch = stream_.next();
+      const data::Batch& batch = stream_.next();
       s_.profile->data += now_seconds() - before;
-      Pass pass;
+      graph::Pass pass;
       pass.training = true;
       pass.input = batch.images.data();
       pass.labels = batch.labels.data();
@@ -54,8 +54,8 @@ class CpuSteps final : public Steps {
       if (!std::isfinite(pass.loss)) return result;
       const float* probabilities = s_.network->probabilities();
       for (int b = 0; b < batch.count; ++b) {
-        const int rank = rank_of(probabilities + static_cast<size_t>(b) * config_.classes(), config_.classes(),
-                                 batch.labels[static_cast<size_t>(b)]);
+        const int rank = eval::rank_of(probabilities + static_cast<size_t>(b) * config_.classes(), config_.classes(),
+                                       batch.labels[static_cast<size_t>(b)]);
         result.correct += rank == 0 ? 1 : 0;
       }
       result.images += batch.count;
@@ -68,8 +68,8 @@ class CpuSteps final : public Steps {
   }
 
   StepsSettings s_;
-  const NetworkConfig& config_;
-  TrainingStream stream_;
+  const graph::NetworkConfig& config_;
+  data::TrainingStream stream_;
 };
 
 }  // namespace
@@ -79,4 +79,4 @@ std::unique_ptr<Steps> make_steps(const StepsSettings& settings) {
   return std::make_unique<CpuSteps>(settings);
 }
 
-}  // namespace dng
+}  // namespace dng::train

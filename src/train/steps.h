@@ -7,16 +7,16 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "engine/network.h"
+#include "network/network.h"
 #include "train/profile.h"
 #include "train/schedule.h"
 #include "train/teacher.h"
 
-namespace dng {
+namespace dng::train {
 
 struct StepsSettings {
-  const Dataset& data;
-  Network* network;
+  const data::Dataset& data;
+  network::Network* network;
   TeacherSource* teacher;  // null: none
   const Schedule& schedule;
   uint64_t seed = 0;
@@ -48,4 +48,4 @@ class Steps {
 std::unique_ptr<Steps> make_steps(const StepsSettings& settings);
 std::unique_ptr<Steps> make_gpu_steps(const StepsSettings& settings);
 
-}  // namespace dng
+}  // namespace dng::train

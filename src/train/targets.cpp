@@ -14,7 +14,7 @@
 #include "base/progress.h"
 #include "base/text.h"
 
-namespace dng {
+namespace dng::train {
 namespace {
 
 constexpr const char* kMagic = "DNGTARGETS 1\n";
@@ -61,7 +61,7 @@ void require_room(const std::string& path, double bytes) {
 
 }  // namespace
 
-TargetsKey make_targets_key(const NetworkConfig& student, const Dataset& data, uint64_t seed) {
+TargetsKey make_targets_key(const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed) {
   return {{"augmentation", student.augmentation().training_text() + format(" input=%dx%dx%d", student.input.channels,
                                                                            student.input.height, student.input.width)},
           {"data", format("%016llx", static_cast<unsigned long long>(data.hash()))},
@@ -71,7 +71,7 @@ TargetsKey make_targets_key(const NetworkConfig& student, const Dataset& data, u
 }
 
 void write_targets(const std::string& path, const TargetsKey& key, uint64_t teacher, int64_t positions, int classes,
-                   const NetworkConfig& student, const Dataset& data, uint64_t seed, int threads,
+                   const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed, int threads,
                    TeacherSource* source) {
   const double bytes = static_cast<double>(positions) * classes * sizeof(float) + kHeaderBytes;
   std::printf("%s: %lld positions of %d classes, %s\n", path.c_str(), static_cast<long long>(positions), classes,
@@ -80,10 +80,11 @@ void write_targets(const std::string& path, const TargetsKey& key, uint64_t teac
   require_room(path, bytes);
   AtomicFile file(path);
   file.write(header_text(key, teacher, positions, classes));
-  TrainingStream stream(data, student.augmentation(), student.input, seed, student.mini_batch, 0, positions, threads);
+  data::TrainingStream stream(data, student.augmentation(), student.input, seed, student.mini_batch, 0, positions,
+                              threads);
   Progress progress("targets", positions, "images");
   for (int64_t position = 0; position < positions; position += student.mini_batch) {
-    const Batch& batch = stream.next();
+    const data::Batch& batch = stream.next();
     const float* rows = source->probabilities(batch);
     const int64_t count = std::min<int64_t>(student.mini_batch, positions - position);
     file.write(rows, static_cast<size_t>(count) * classes * sizeof(float));
@@ -94,7 +95,7 @@ void write_targets(const std::string& path, const TargetsKey& key, uint64_t teac
   progress.finish();
 }
 
-CachedTeacher::CachedTeacher(const Options& distill, const TargetsKey& key, int64_t positions, int classes)
+CachedTeacher::CachedTeacher(const cfg::Options& distill, const TargetsKey& key, int64_t positions, int classes)
     : path_(distill.text("targets")), classes_(classes) {
   if (!file_exists(path_)) {
     fail(
@@ -146,7 +147,7 @@ CachedTeacher::~CachedTeacher() {
   if (descriptor_ >= 0) close(descriptor_);
 }
 
-const float* CachedTeacher::probabilities(const Batch& batch) {
+const float* CachedTeacher::probabilities(const data::Batch& batch) {
   rows_.resize(static_cast<size_t>(batch.count) * classes_);
   const size_t row_bytes = static_cast<size_t>(classes_) * sizeof(float);
   const size_t bytes = static_cast<size_t>(batch.count) * row_bytes;
@@ -176,4 +177,4 @@ const float* CachedTeacher::probabilities(const Batch& batch) {
   return rows_.data();
 }
 
-}  // namespace dng
+}  // namespace dng::train

@@ -12,24 +12,24 @@
 
 #include "train/teacher.h"
 
-namespace dng {
+namespace dng::train {
 
 // What a file must agree on with the run that uses it: "seed" -> "1", "data" -> hash, "augmentation" -> text, ...
 using TargetsKey = std::map<std::string, std::string>;
-TargetsKey make_targets_key(const NetworkConfig& student, const Dataset& data, uint64_t seed);
+TargetsKey make_targets_key(const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed);
 
 // Writes all positions 0..positions-1; throws Error where the disk has too little room. Atomic.
 void write_targets(const std::string& path, const TargetsKey& key, uint64_t teacher, int64_t positions, int classes,
-                   const NetworkConfig& student, const Dataset& data, uint64_t seed, int threads,
+                   const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed, int threads,
                    TeacherSource* source);
 
 class CachedTeacher final : public TeacherSource {
  public:
   // Throws Error naming what does not match. `positions` is how many the run needs; a teacher that is named beside the
   // file is compared, too.
-  CachedTeacher(const Options& distill, const TargetsKey& key, int64_t positions, int classes);
+  CachedTeacher(const cfg::Options& distill, const TargetsKey& key, int64_t positions, int classes);
   ~CachedTeacher() override;
-  const float* probabilities(const Batch& batch) override;
+  const float* probabilities(const data::Batch& batch) override;
   std::string description() const override { return path_; }
   std::string identity() const override { return identity_; }
 
@@ -41,4 +41,4 @@ class CachedTeacher final : public TeacherSource {
   std::vector<float> rows_;
 };
 
-}  // namespace dng
+}  // namespace dng::train

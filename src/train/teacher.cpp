@@ -2,13 +2,14 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "engine/weights.h"
+#include "layers/registry.h"
+#include "network/weights.h"
 
-namespace dng {
+namespace dng::train {
 namespace {
 
-NetworkConfig read_teacher(const Options& distill, const NetworkConfig& student) {
-  NetworkConfig teacher = read_network_config(distill.text("teacher"));
+graph::NetworkConfig read_teacher(const cfg::Options& distill, const graph::NetworkConfig& student) {
+  graph::NetworkConfig teacher = layers::read_network_config(distill.text("teacher"));
   if (teacher.classes() != student.classes()) {
     fail("%s: the teacher has %d classes, the student %d; they must agree", distill.where("teacher").c_str(),
          teacher.classes(), student.classes());
@@ -19,12 +20,12 @@ NetworkConfig read_teacher(const Options& distill, const NetworkConfig& student)
          distill.where("teacher").c_str(), teacher.input.channels, teacher.input.height, teacher.input.width,
          student.input.channels, student.input.height, student.input.width);
   }
-  return with_mini_batch(teacher, student.mini_batch);
+  return graph::with_mini_batch(teacher, student.mini_batch);
 }
 
 // On a GPU a teacher reads the student's images, so it has its precision.
-NetworkSettings evaluation_settings(std::shared_ptr<gpu::Gpu> gpu, const NetworkConfig& student) {
-  NetworkSettings settings = NetworkSettings::evaluation(false, std::move(gpu));
+network::NetworkSettings evaluation_settings(std::shared_ptr<gpu::Gpu> gpu, const graph::NetworkConfig& student) {
+  network::NetworkSettings settings = network::NetworkSettings::evaluation(false, std::move(gpu));
   settings.precision_of = &student;
   return settings;
 }
@@ -33,26 +34,27 @@ NetworkSettings evaluation_settings(std::shared_ptr<gpu::Gpu> gpu, const Network
 
 uint64_t teacher_hash(const std::string& cfg, const std::string& weights) {
   Hash hash;
-  hash.add(with_mini_batch(read_network_config(cfg), 1).host_text());
+  hash.add(graph::with_mini_batch(layers::read_network_config(cfg), 1).host_text());
   hash.add(read_file(weights, "the teacher's weights file"));
   return hash.value();
 }
 
-LiveTeacher::LiveTeacher(const Options& distill, const NetworkConfig& student, std::shared_ptr<gpu::Gpu> gpu)
+LiveTeacher::LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig& student,
+                         std::shared_ptr<gpu::Gpu> gpu)
     : network_(read_teacher(distill, student), evaluation_settings(std::move(gpu), student)) {
   const std::string weights = distill.text("teacher_weights");
-  load_weights(weights, &network_);
+  network::load_weights(weights, &network_);
   network_.freeze();
   description_ = distill.text("teacher") + " with " + weights;
   identity_ = format("%016llx", static_cast<unsigned long long>(teacher_hash(distill.text("teacher"), weights)));
 }
 
-const float* LiveTeacher::probabilities(const Batch& batch) {
-  Pass pass;
+const float* LiveTeacher::probabilities(const data::Batch& batch) {
+  graph::Pass pass;
   pass.input = batch.images.data();
   pass.count = batch.count;
   network_.forward(&pass);
   return network_.probabilities();
 }
 
-}  // namespace dng
+}  // namespace dng::train

@@ -5,21 +5,21 @@
 #include <string>
 
 #include "data/stream.h"
-#include "engine/network.h"
+#include "network/network.h"
 
-namespace dng {
+namespace dng::train {
 
 class TeacherSource {
  public:
   virtual ~TeacherSource() = default;
   // [batch][classes] probabilities (temperature 1) for a training batch; valid until the next call.
-  virtual const float* probabilities(const Batch& batch) = 0;
+  virtual const float* probabilities(const data::Batch& batch) = 0;
   // "cfg/a.cfg with backup/a_final.weights", "backup/a.targets".
   virtual std::string description() const = 0;
   // teacher_hash() in 16 hex digits: the same for a live teacher and a cache made with it.
   virtual std::string identity() const = 0;
   // A network on the GPU, which may read the student's images there; null: it is none.
-  virtual gpu::Network* device() { return nullptr; }
+  virtual gpu::Executor* device() { return nullptr; }
 };
 
 // Identity of a teacher: its layers and the bytes of its weights.
@@ -30,16 +30,17 @@ class LiveTeacher final : public TeacherSource {
  public:
   // Throws Error where the teacher cannot be read, has another number of classes, or another input size than `student`.
   // `gpu`: what it runs on; null: the CPU.
-  LiveTeacher(const Options& distill, const NetworkConfig& student, std::shared_ptr<gpu::Gpu> gpu = nullptr);
-  const float* probabilities(const Batch& batch) override;
+  LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig& student,
+              std::shared_ptr<gpu::Gpu> gpu = nullptr);
+  const float* probabilities(const data::Batch& batch) override;
   std::string description() const override { return description_; }
   std::string identity() const override { return identity_; }
-  const Network& network() const { return network_; }
-  gpu::Network* device() override { return network_.device(); }
+  const network::Network& network() const { return network_; }
+  gpu::Executor* device() override { return network_.device(); }
 
  private:
-  Network network_;
+  network::Network network_;
   std::string description_, identity_;
 };
 
-}  // namespace dng
+}  // namespace dng::train

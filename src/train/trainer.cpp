@@ -13,9 +13,10 @@
 #include "base/instructions.h"
 #include "base/progress.h"
 #include "base/text.h"
-#include "engine/weights.h"
 #include "eval/accuracy.h"
 #include "gpu/gpu.h"
+#include "layers/registry.h"
+#include "network/weights.h"
 #include "train/chart.h"
 #include "train/profile.h"
 #include "train/schedule.h"
@@ -24,18 +25,18 @@
 #include "train/targets.h"
 #include "train/teacher.h"
 
-namespace dng {
+namespace dng::train {
 namespace {
 
 // Seconds of updates between two looks at the clock, files and signals, on a GPU.
 constexpr double kLongestRun = 0.2;
 
 // Everything of the layers that decides what is computed, cost options included.
-std::string network_text(const NetworkConfig& config) {
+std::string network_text(const graph::NetworkConfig& config) {
   std::string text;
-  for (const LayerConfig& layer : config.layers) {
+  for (const graph::LayerConfig& layer : config.layers) {
     text += "[" + layer.op->section + "]";
-    for (const CfgEntry& entry : layer.options.section().entries) {
+    for (const cfg::CfgEntry& entry : layer.options.section().entries) {
       // Where a teacher's outputs come from does not change them: a run may go on with a cache.
       if (entry.key == "targets" || entry.key == "teacher" || entry.key == "teacher_weights") continue;
       text += entry.key + "=" + entry.value + ";";
@@ -54,19 +55,19 @@ class Trainer {
  public:
   explicit Trainer(const TrainSettings& settings)
       : settings_(settings),
-        data_(read_data_file(settings.data)),
-        config_(read_network_config(settings.cfg)),
+        data_(data::read_data_file(settings.data)),
+        config_(layers::read_network_config(settings.cfg)),
         threads_(settings.threads > 0 ? settings.threads
                                       : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
     check_data();
     omp_set_num_threads(threads_);
-    train_ = open_dataset(data_, data_.train, "train");
-    if (!data_.valid.empty()) valid_ = open_dataset(data_, data_.valid, "valid");
+    train_ = data::open_dataset(data_, data_.train, "train");
+    if (!data_.valid.empty()) valid_ = data::open_dataset(data_, data_.valid, "valid");
     schedule_ = std::make_unique<Schedule>(config_.net, train_->size(), config_.batch);
     require_writable_folder(data_.backup, "backup=");
     if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
     base_ = data_.backup + "/" + base_name(settings.cfg);
-    network_ = std::make_unique<Network>(config_, NetworkSettings{settings.gpu, settings.verbose});
+    network_ = std::make_unique<network::Network>(config_, network::NetworkSettings{settings.gpu, settings.verbose});
     open_teacher();
     start();
   }
@@ -90,12 +91,12 @@ class Trainer {
   }
 
   TrainSettings settings_;
-  DataFile data_;
-  NetworkConfig config_;
+  data::DataFile data_;
+  graph::NetworkConfig config_;
   int threads_;
-  std::unique_ptr<Dataset> train_, valid_;
+  std::unique_ptr<data::Dataset> train_, valid_;
   std::unique_ptr<Schedule> schedule_;
-  std::unique_ptr<Network> network_;
+  std::unique_ptr<network::Network> network_;
   std::unique_ptr<TeacherSource> teacher_;
   TrainingState state_;
   Profile profile_;
@@ -114,9 +115,9 @@ void Trainer::check_data() const {
 }
 
 void Trainer::open_teacher() {
-  const LayerConfig& cost = config_.cost();
+  const graph::LayerConfig& cost = config_.cost();
   if (cost.op->section != "distill") return;
-  const Options& o = cost.options;
+  const cfg::Options& o = cost.options;
   const int64_t positions = schedule_->iterations() * config_.batch;
   if (o.given("targets")) {
     teacher_ = std::make_unique<CachedTeacher>(o, make_targets_key(config_, *train_, settings_.seed), positions,
@@ -157,7 +158,7 @@ void Trainer::start() {
     network_->initialize(settings_.seed);
     if (!settings_.weights.empty()) {
       int layers = 0;
-      const uint64_t seen = load_weights(settings_.weights, network_.get(), Prefix::kAllow, &layers);
+      const uint64_t seen = network::load_weights(settings_.weights, network_.get(), network::Prefix::kAllow, &layers);
       if (layers < network_->size()) {
         std::printf("%s: weights of the first %d of %d layers; the others start fresh\n", settings_.weights.c_str(),
                     layers, network_->size());
@@ -213,7 +214,7 @@ void Trainer::end_epoch() {
   std::string report =
       format("epoch %lld: train loss %.4f top1 %.4f", static_cast<long long>(epoch), train_loss, train_top1);
   if (valid_) {
-    const Accuracy accuracy = evaluate(network_.get(), *valid_, data_.top, threads_, "validation");
+    const eval::Accuracy accuracy = eval::evaluate(network_.get(), *valid_, data_.top, threads_, "validation");
     check_loss(accuracy.loss);
     row += format("%.6f,%.6f,%.6f", accuracy.loss, accuracy.top1(), accuracy.topk());
     report +=
@@ -221,8 +222,8 @@ void Trainer::end_epoch() {
     if (accuracy.top1() > state_.best_top1) {
       state_.best_top1 = accuracy.top1();
       state_.best_epoch = epoch;
-      save_weights(base_ + "_best.weights", *network_,
-                   static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
+      network::save_weights(base_ + "_best.weights", *network_,
+                            static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
     }
   } else {
     row += ",,";
@@ -243,8 +244,8 @@ void Trainer::end_epoch() {
 
 void Trainer::save() {
   if (!network_->parameters_finite()) check_loss(std::nan(""));
-  save_weights(base_ + "_last.weights", *network_,
-               static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
+  network::save_weights(base_ + "_last.weights", *network_,
+                        static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
   save_state(base_ + ".state", state_, *network_);
 }
 
@@ -294,7 +295,7 @@ int Trainer::run() {
               config_.net.real("momentum"), config_.net.real("decay"));
   std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(schedule_->iterations()),
               config_.batch, epochs_at(schedule_->iterations()));
-  for (const LayerConfig& layer : config_.layers) {
+  for (const graph::LayerConfig& layer : config_.layers) {
     if (host::traits().ignores_stride_of_1x1 && layer.op->section == "convolutional" &&
         layer.options.integer("size") == 1 && layer.options.integer("stride") > 1) {
       std::printf(
@@ -359,8 +360,8 @@ int Trainer::run() {
   }
   progress.finish();
   if (!settings_.profile.empty()) write_profile(settings_.profile, profile_, *network_);
-  save_weights(base_ + "_final.weights", *network_,
-               static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
+  network::save_weights(base_ + "_final.weights", *network_,
+                        static_cast<uint64_t>(state_.iteration) * static_cast<uint64_t>(config_.batch));
   std::printf("saved %s_final.weights", base_.c_str());
   if (valid_)
     std::printf(", best top1 %.4f in epoch %lld", state_.best_top1, static_cast<long long>(state_.best_epoch));
@@ -373,4 +374,4 @@ int Trainer::run() {
 
 int train(const TrainSettings& settings) { return Trainer(settings).run(); }
 
-}  // namespace dng
+}  // namespace dng::train

@@ -5,11 +5,11 @@
 #include <memory>
 #include <string>
 
-namespace dng {
-
-namespace gpu {
+namespace dng::gpu {
 class Gpu;
 }
+
+namespace dng::train {
 
 struct TrainSettings {
   std::string data, cfg;
@@ -30,4 +30,4 @@ struct TrainSettings {
 // Returns the process's exit code: 0, or 128 + signal after Ctrl-C or SIGTERM (the state is written first).
 int train(const TrainSettings& settings);
 
-}  // namespace dng
+}  // namespace dng::train

@@ -24,7 +24,7 @@ struct TensorDescriptor {
   ~TensorDescriptor() { cudnnDestroyTensorDescriptor(value); }
   TensorDescriptor(const TensorDescriptor&) = delete;
   TensorDescriptor& operator=(const TensorDescriptor&) = delete;
-  void set(cudnnDataType_t type, int batch, const Geometry& shape) {
+  void set(cudnnDataType_t type, int batch, const data::Geometry& shape) {
     check_cudnn(
         cudnnSetTensor4dDescriptor(value, CUDNN_TENSOR_NHWC, type, batch, shape.channels, shape.height, shape.width),
         "describing a tensor");

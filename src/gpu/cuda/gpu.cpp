@@ -15,8 +15,7 @@
 
 namespace dng::cuda {
 
-// layers/device_kernels.cu and gpu/operations.cu, as nvcc compiled them.
-std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer);
+// gpu/operations.cu, as nvcc compiled it.
 const gpu::Operations& operations();
 // The architecture whose code the driver took or compiled: 90 for compute capability 9.0.
 int architecture_of_kernels();
@@ -75,7 +74,7 @@ class CudaRecording final : public gpu::Recording {
 
 class CudaGpu final : public gpu::Gpu {
  public:
-  explicit CudaGpu(int number) {
+  CudaGpu(int number, gpu::KernelFactory kernels) : kernels_(kernels) {
     check(cudaSetDevice(number));
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, number));
@@ -107,7 +106,7 @@ class CudaGpu final : public gpu::Gpu {
     return format("CUDA %d.%d, cuDNN %zu", runtime / 1000, runtime % 1000 / 10, cudnnGetVersion());
   }
 
-  std::unique_ptr<gpu::Kernel> make_kernel(const LayerConfig& layer) override { return cuda::make_kernel(layer); }
+  std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) override { return kernels_(layer); }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
     std::unique_ptr<gpu::Convolution> narrow = make_narrow_convolution(this, shape, trains, workspace_.get());
     if (narrow != nullptr) return narrow;
@@ -195,6 +194,7 @@ class CudaGpu final : public gpu::Gpu {
   int processors() const override { return processors_; }
 
  private:
+  gpu::KernelFactory kernels_;
   std::string name_;
   int processors_ = 1;
   bool overlaps_ = false;
@@ -214,7 +214,7 @@ namespace dng::gpu {
 
 bool built_in() { return true; }
 
-std::shared_ptr<Gpu> open_first(std::string* why) {
+std::shared_ptr<Gpu> open_first(KernelFactory kernels, std::string* why) {
   int there = 0, driver = 0;
   const cudaError_t error = cudaGetDeviceCount(&there);
   if (error != cudaSuccess) {
@@ -231,13 +231,13 @@ std::shared_ptr<Gpu> open_first(std::string* why) {
   for (int number = 0; number < there; ++number) {
     cudaDeviceProp properties{};
     cuda::check(cudaGetDeviceProperties(&properties, number));
-    if (properties.major >= cuda::kLeastMajor) return open(number);
+    if (properties.major >= cuda::kLeastMajor) return open(number, kernels);
     if (why->empty()) *why = cuda::too_old(number, properties);
   }
   return nullptr;
 }
 
-std::shared_ptr<Gpu> open(int number) {
+std::shared_ptr<Gpu> open(int number, KernelFactory kernels) {
   int there = 0;
   const cudaError_t error = cudaGetDeviceCount(&there);
   if (error != cudaSuccess || there == 0) {
@@ -247,7 +247,7 @@ std::shared_ptr<Gpu> open(int number) {
   if (number >= there) {
     fail("-gpus %d: there is no such GPU; allowed are 0 to %d (see nvidia-smi)", number, there - 1);
   }
-  return std::make_shared<cuda::CudaGpu>(number);
+  return std::make_shared<cuda::CudaGpu>(number, kernels);
 }
 
 }  // namespace dng::gpu

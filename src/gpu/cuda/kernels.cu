@@ -1,6 +1,6 @@
 #include "gpu/cuda/convolution.h"
-#include "gpu/kernel_sources.h"
 #include "gpu/narrow_convolution.h"
+#include "gpu/operations.cu"
 #include "gpu/plain_convolution.h"
 
 namespace dng::cuda {

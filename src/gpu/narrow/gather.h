@@ -52,7 +52,7 @@ class GradientSums {
   }
   DNG_DEVICE void add(const Measurement& m, size_t place, int column, int which, float value) {
     const float centred = gpu::to_float(static_cast<const gpu::BFloat16*>(m.x)[place]) - mean_.get(column, which);
-    if (m.activation != Activation::kLinear) {
+    if (m.activation != math::Activation::kLinear) {
       float output = centred * factor_.get(column, which) + bias_.get(column, which);
       activate_all<1>(&output, m.activation);
       slope_all<1>(&output, m.activation, &value);

@@ -59,7 +59,7 @@ struct Gather {
   }
 
   // After the classes' taps are there. tile_rows is 0 where not even one fits.
-  void plan(const gpu::ConvolutionShape& s, int processors, const Geometry& in, bool transposed) {
+  void plan(const gpu::ConvolutionShape& s, int processors, const data::Geometry& in, bool transposed) {
     read_padded = padded_channels(in.channels);
     const int all_written = padded_channels(out_channels);
     written_padded = std::min(all_written, 2 * kTile);
@@ -102,7 +102,7 @@ struct Gather {
   int region_pixels(const PositionClass& c) const { return region_rows(c) * region_columns(c); }
 };
 
-inline Gather gather_into(const Geometry& written, const gpu::ConvolutionShape& s) {
+inline Gather gather_into(const data::Geometry& written, const gpu::ConvolutionShape& s) {
   Gather g{};
   g.out_height = written.height;
   g.out_width = written.width;

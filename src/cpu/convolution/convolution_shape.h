@@ -1,0 +1,31 @@
+// The shape of a convolution on a piece of the batch, and what it means for Winograd's way
+// (cpu/convolution/winograd.h).
+#pragma once
+
+#include "cpu/convolution/winograd_tiles.h"
+#include "cpu/layout.h"
+#include "data/image.h"
+
+namespace dng::cpu {
+
+struct ConvolutionShape {
+  int piece = 1;  // images at a time
+  data::Geometry in, out;
+  Layout in_layout = Layout::kPlain, out_layout = Layout::kPlain;
+  int size = 1, stride = 1, padding = 0, groups = 1;
+  bool direct_only = false;  // never Winograd
+
+  // Channels with those that blocks add.
+  int stored_in() const { return Rows(in, in_layout).channels; }
+  int stored_out() const { return Rows(out, out_layout).channels; }
+};
+
+// 3x3 and stride 1 on blocks, with a quarter fewer products than directly (not for images of 1x1 or 2x2: for the
+// transformations), on a processor with AVX2, AVX-512 or NEON.
+bool winograd_fits(const ConvolutionShape& shape);
+// The way there, or the way back, where in and out are the gradients of the output and of the input; channels as
+// stored.
+WinogradShape winograd_shape(const ConvolutionShape& shape);
+WinogradShape turned_winograd_shape(const ConvolutionShape& shape);
+
+}  // namespace dng::cpu

@@ -1,0 +1,66 @@
+// oneDNN on the CPU: one engine, a stream per thread, and memory that is reordered only where layouts differ.
+#pragma once
+
+#include <dnnl.hpp>
+#include <unordered_map>
+#include <vector>
+
+#include "cpu/layout.h"
+
+namespace dng::cpu {
+
+class Scratch;
+
+dnnl::engine& dnnl_engine();
+dnnl::stream& dnnl_stream();
+
+inline dnnl::memory dnnl_memory(const dnnl::memory::desc& desc, const float* data) {
+  return dnnl::memory(desc, dnnl_engine(), const_cast<float*>(data));
+}
+
+// A float32 activation [batch][shape] in one of our layouts; blocked ones with the channels that padding added.
+dnnl::memory::desc activation_desc(const data::Geometry& shape, int batch, Layout layout);
+
+// Scratchpads are the caller's, so that threads can share a primitive.
+dnnl::primitive_attr shareable();
+void run(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
+         std::unordered_map<int, dnnl::memory> arguments, Scratch* scratch);
+
+// Brings numbers from one layout to another, with all threads (so not to be made under OneThread); where both are the
+// same it passes the pointer on.
+class Reorder {
+ public:
+  Reorder() = default;
+  Reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
+  // `from` itself, or a buffer that holds until the next run.
+  float* run(float* from);
+
+ private:
+  bool needed_ = false;
+  dnnl::memory::desc from_, to_;
+  dnnl::reorder reorder_;
+  std::vector<float> buffer_;
+};
+
+// The same on one thread, and several at once.
+class PieceReorder {
+ public:
+  PieceReorder() = default;
+  // To be made under OneThread (cpu/parallel.h).
+  PieceReorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
+  bool needed() const { return needed_; }
+  // `from` itself, or memory of the scratch.
+  const float* run(const float* from, Scratch* scratch) const;
+  // Where a primitive should write: `to` itself, or memory of the scratch, to be brought over by finish.
+  float* target(float* to, Scratch* scratch) const;
+  void finish(const float* target, float* to, Scratch* scratch) const;
+
+ private:
+  void run(const float* from, float* to, Scratch* scratch) const;
+  bool needed_ = false;
+  dnnl::memory::desc from_, to_;
+  dnnl::reorder::primitive_desc desc_;
+  dnnl::reorder reorder_;
+};
+
+}  // namespace dng::cpu

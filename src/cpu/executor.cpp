@@ -1,0 +1,324 @@
+#include "cpu/executor.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <utility>
+
+#include "base/finite.h"
+#include "cpu/parallel.h"
+#include "graph/fusion.h"
+#include "graph/pass_plan.h"
+
+namespace dng::cpu {
+namespace {
+
+void clear_delta(const Node& node) {
+  for_ranges(node.batch, 1, [&](const graph::Range& image, Scratch&) {
+    std::fill_n(node.delta + image.offset(node.stride), node.out_size(), 0.0f);
+  });
+}
+
+// A node's output for some images, `stride` floats from one to the next, into the plain layout.
+void copy_plain(const Node& node, int images, const float* output, size_t stride, float* to) {
+  const data::Geometry& shape = node.config->out;
+  const Rows rows(shape, node.layout);
+  for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
+    const float* image = output + i * stride;
+    for (int c = 0; c < shape.channels; ++c) {
+      const float* from = image + rows.offset(c / rows.block) + c % rows.block;
+      for (size_t p = 0; p < rows.space; ++p) *to++ = from[p * static_cast<size_t>(rows.block)];
+    }
+  }
+}
+
+// Adds the seconds of its lifetime.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double* seconds) : seconds_(seconds), begin_(Clock::now()) {}
+  ~Stopwatch() { *seconds_ += std::chrono::duration<double>(Clock::now() - begin_).count(); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  double* seconds_;
+  Clock::time_point begin_;
+};
+
+bool runs_on_host(const Node& node) { return dynamic_cast<const HostKernel*>(node.kernel.get()) != nullptr; }
+
+}  // namespace
+
+Executor::Executor(const graph::NetworkConfig& config, host::Network* host, const ExecutorSettings& settings)
+    : host_(host),
+      input_(config.input),
+      batch_(config.mini_batch),
+      classes_(config.classes()),
+      first_trained_(config.first_trained()) {
+  times_.resize(config.layers.size());
+  for (const graph::LayerConfig& layer : config.layers) {
+    auto node = std::make_unique<Node>();
+    node->config = &layer;
+    node->index = layer.index;
+    node->batch = batch_;
+    node->host = host_;
+    node->in = layer.in;
+    node->trains = settings.trains;
+    node->reference = settings.reference;
+    node->watched = layer.index == settings.watched_layer;
+    if (node->watched) watched_node_ = node.get();
+    node->threads = thread_limit();
+    node->learnable = true;  // Darknet's layers all get a gradient, whether a parameter needs it or not
+    for (const int number : layer.sources) {
+      graph::Edge source;
+      source.node = number < 0 ? nullptr : nodes_[static_cast<size_t>(number)].get();
+      node->sources.push_back(source);
+    }
+    node->kernel = make_kernel(layer, graph::Device::kCpu);
+    any_host_ = any_host_ || runs_on_host(*node);
+    nodes_.push_back(std::move(node));
+  }
+  make_memory(settings);
+}
+
+Executor::~Executor() = default;
+
+void Executor::forward(graph::Pass* pass) {
+  if (pass->training) {
+    train_forward(pass);
+  } else {
+    infer(pass);
+  }
+}
+
+const float* Executor::probabilities() const { return nodes_.back()->output; }
+
+const float* Executor::logits(const graph::Pass& pass) const { return nodes_.back()->input(pass); }
+
+void Executor::make_memory(const ExecutorSettings& settings) {
+  const bool fused = !settings.reference && !any_host_;
+  const graph::Graph graph = graph::graph_of(nodes_);
+  if (fused) graph::fuse(graph);
+  if (!settings.reference) choose_layouts(nodes_);
+  inference_ = plan_inference(nodes_, batch_, thread_limit());
+  for (const auto& node : nodes_) {
+    node->inference_piece = node->index < inference_.parted ? inference_.part : inference_.piece;
+    if (!node->bypassed) node->kernel->prepare(node.get());
+    if (!runs_on_host(*node)) continue;
+    node->output = host_->output(node->index);
+    node->delta = host_->delta(node->index);
+  }
+  // What is read from outside keeps its place.
+  const auto own = [&](Node* node, std::vector<float>* memory) {
+    if (node == nullptr || node->output != nullptr) return;
+    memory->resize(node->out_size() * static_cast<size_t>(batch_));
+    node->output = memory->data();
+  };
+  own(nodes_.back().get(), &probabilities_);
+  own(nodes_.back()->source(), &logits_);
+  if (settings.trains || any_host_) plan(graph, fused);
+  if (!any_host_) return;
+  for (const auto& node : nodes_) {
+    if (!runs_on_host(*node)) host_->set_buffers(node->index, node->output, node->delta);
+  }
+}
+
+void Executor::plan(const graph::Graph& graph, bool fused) {
+  const std::vector<graph::Node*> holders = graph::holders_of(graph);
+  const auto holder = [&](const Node& node) { return static_cast<Node*>(holders[static_cast<size_t>(node.index)]); };
+  for (const auto& node : nodes_) {
+    node->stride = holder(*node)->out_size();
+    node->external_output = node->output != nullptr;
+    node->external_delta = node->delta != nullptr;
+  }
+  graph::PlanSettings settings;
+  settings.first_trained = first_trained_;
+  settings.fused = fused;
+  arena_.allocate(graph::plan_passes(graph, settings));
+  const auto bind = [&](size_t offset, float** target) {
+    if (offset != graph::kNoMemory) *target = arena_.at(offset);
+  };
+  for (const auto& node : nodes_) {
+    bind(node->offsets.output, &node->output);
+    bind(node->offsets.delta, &node->delta);
+    bind(node->offsets.saved, &node->saved);
+    bind(node->offsets.workspace, &node->workspace);
+  }
+  for (const auto& node : nodes_) node->output = holder(*node)->output;
+}
+
+void Executor::train_forward(graph::Pass* pass) {
+  prepared_ = false;
+  for (const auto& node : nodes_) node->ready = false;
+  for (const auto& node : nodes_) {
+    if (node->bypassed) continue;
+    const Stopwatch watch(&times_[static_cast<size_t>(node->index)].forward);
+    node->kernel->forward(*node, *pass);
+    if (node->storage == graph::Storage::kStored && node->kernel->role(*node).lazy) {
+      for_ranges(node->batch, 1, [&](const graph::Range& range, Scratch& scratch) {
+        node->kernel->compute(*node, *pass, range, node->output + range.offset(node->stride), &scratch);
+      });
+    }
+    for (const auto& other : nodes_) other->ready = other->ready || other->reader == node.get();
+  }
+}
+
+void Executor::backward(graph::Pass* pass) {
+  for (size_t i = nodes_.size(); i-- > static_cast<size_t>(first_trained_);) {
+    Node& node = *nodes_[i];
+    if (node.bypassed || !node.reached) continue;
+    const Stopwatch watch(&times_[i].backward);
+    const graph::Role role = node.kernel->role(node);
+    if (!role.by_range) {
+      for (const graph::Edge& source : node.sources) {
+        if (source.needs_gradient && source.first) clear_delta(*node_of(source));
+      }
+    }
+    if (!node.epilogue_by_reader) {
+      for_ranges(node.batch, 1, [&](const graph::Range& range, Scratch& scratch) {
+        node.kernel->backward_epilogue(node, *pass, range, &scratch);
+      });
+    }
+    if (!role.passes_through) node.kernel->backward(node, *pass);
+  }
+}
+
+int Executor::piece() const {
+  const bool whole_batches = any_host_ || nodes_.back()->sources[0].node == nullptr;
+  return whole_batches ? 0 : inference_.piece;
+}
+
+size_t Executor::watched_size() const { return watched_node_ == nullptr ? 0 : watched_node_->config->out.size(); }
+
+void Executor::prepare_inference() {
+  if (frozen_ && prepared_) return;
+  for (const auto& node : nodes_) {
+    if (!node->bypassed) node->kernel->prepare_inference(*node);
+  }
+  prepared_ = true;
+}
+
+void Executor::infer(graph::Pass* pass) {
+  prepare_inference();
+  own_watched_.resize(watched_size() * static_cast<size_t>(batch_));
+  watched_ = own_watched_.data();
+  Node& last = *nodes_.back();
+  if (any_host_) {
+    infer_whole_layers(pass);
+  } else if (last.sources[0].node != nullptr) {
+    float* logits = last.source()->output;
+    for_ranges(pass->count, inference_.piece, [&](const graph::Range& range, Scratch& scratch) {
+      const Outputs to{logits + range.offset(static_cast<size_t>(classes_)),
+                       own_watched_.data() + range.offset(watched_size())};
+      infer_piece(pass->input + range.offset(input_.size()), to, &scratch);
+    });
+  }
+  last.kernel->forward(last, *pass);
+}
+
+void Executor::infer_whole_layers(graph::Pass* pass) {
+  for (const auto& node : nodes_) {
+    if (node == nodes_.back()) break;
+    const size_t size = node->out_size();
+    const auto watch = [&](const graph::Range& range) {
+      if (node->watched) {
+        copy_plain(*node, range.count, node->output + range.offset(size), size,
+                   own_watched_.data() + range.offset(watched_size()));
+      }
+    };
+    if (!node->kernel->can_infer()) {
+      node->kernel->forward(*node, *pass);
+      watch({0, batch_});
+      continue;
+    }
+    for_ranges(batch_, node->inference_piece, [&](const graph::Range& range, Scratch& scratch) {
+      std::vector<View> inputs;
+      for (const graph::Edge& source : node->sources) {
+        const size_t its_size = source.node == nullptr ? node->in.size() : node_of(source)->out_size();
+        const float* from = source.node == nullptr ? pass->input : node_of(source)->output;
+        inputs.push_back({from + range.offset(its_size), its_size});
+      }
+      node->kernel->infer(*node, range.count, inputs.data(), node->output + range.offset(size), size, &scratch);
+      watch(range);
+    });
+  }
+}
+
+void Executor::infer_piece(const float* images, const Outputs& to) const {
+  const OneThread alone;
+  const ScratchFrame frame(&thread_scratch());
+  infer_piece(images, to, &thread_scratch());
+}
+
+// A few images go through all layers while they are in the cache.
+void Executor::infer_piece(const float* images, const Outputs& to, Scratch* scratch) const {
+  float* memory = scratch->take(inference_.total);
+  for (int at = 0; at < inference_.piece; at += inference_.part) {
+    infer_layers(0, inference_.parted, images, {at, inference_.part}, to, memory, scratch);
+  }
+  infer_layers(inference_.parted, static_cast<int>(nodes_.size()), images, {0, inference_.piece}, to, memory, scratch);
+}
+
+// `part` of a piece through some layers.
+void Executor::infer_layers(int first, int end, const float* images, const graph::Range& part, const Outputs& to,
+                            float* memory, Scratch* scratch) const {
+  const Node* logits = nodes_.back()->source();
+  const auto place = [&](size_t i) {
+    const size_t image = inference_.whole[i] ? static_cast<size_t>(part.first) : 0;
+    return memory + inference_.offset[i] + image * inference_.stride[i];
+  };
+  std::vector<View> inputs;
+  for (int n = first; n < end; ++n) {
+    const auto& node = nodes_[static_cast<size_t>(n)];
+    if (node->bypassed || node == nodes_.back()) continue;
+    inputs.clear();
+    for (const graph::Edge& source : node->sources) {
+      if (source.node == nullptr) {
+        inputs.push_back({images + part.offset(input_.size()), input_.size()});
+      } else {
+        const auto from = static_cast<size_t>(source.node->index);
+        inputs.push_back({place(from), inference_.stride[from]});
+      }
+    }
+    const auto i = static_cast<size_t>(n);
+    float* output = node.get() == logits ? to.logits + part.offset(node->out_size()) : place(i);
+    const ScratchFrame frame(scratch);
+    node->kernel->infer(*node, part.count, inputs.data(), output, inference_.stride[i], scratch);
+    if (node->watched) {
+      copy_plain(*node, part.count, output, inference_.stride[i], to.watched + part.offset(watched_size()));
+    }
+  }
+}
+
+void Executor::finish_pieces(const float* logits, const float* watched, graph::Pass* pass) {
+  // The other threads are at the next pieces.
+  const OneThread alone;
+  Node& last = *nodes_.back();
+  std::copy_n(logits, static_cast<size_t>(pass->count) * static_cast<size_t>(classes_), last.source()->output);
+  watched_ = watched;
+  last.kernel->forward(last, *pass);
+}
+
+std::vector<int> Executor::host_layers() const {
+  std::vector<int> layers;
+  for (const auto& node : nodes_) {
+    if (runs_on_host(*node)) layers.push_back(node->index);
+  }
+  return layers;
+}
+
+int Executor::first_non_finite() const {
+  for (const auto& node : nodes_) {
+    if (node->bypassed) continue;
+    const auto images = static_cast<size_t>(node->batch);
+    const graph::Role role = node->kernel->role(*node);
+    const bool fine = role.saved > 0 ? all_finite(node->saved, role.saved * images)
+                                     : node->storage == graph::Storage::kEachRead || node->stride != node->out_size() ||
+                                           node->output == nullptr || all_finite(node->output, node->stride * images);
+    if (!fine) return node->index;
+  }
+  return -1;
+}
+
+}  // namespace dng::cpu

@@ -1,0 +1,85 @@
+// A network on the CPU: its layers' kernels, their memory, and passes that fuse them.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "cpu/arena.h"
+#include "cpu/choose_layouts.h"
+#include "cpu/inference_plan.h"
+#include "cpu/kernel.h"
+#include "graph/executor.h"
+#include "graph/network_config.h"
+
+namespace dng::cpu {
+
+struct ExecutorSettings {
+  bool trains = true;      // false: no memory for training passes
+  bool reference = false;  // plain layouts, every output stored, nothing fused, no Winograd; slower
+  int watched_layer = -1;  // whose output in evaluation passes is kept for watched(); -1: none
+};
+
+// What an evaluation leaves of some images, one image right behind the other.
+struct Outputs {
+  float* logits = nullptr;   // [images][classes]
+  float* watched = nullptr;  // [images][channels][height][width] of the watched layer, where one is
+};
+
+class Executor final : public graph::Executor {
+ public:
+  // `config` and `host` must outlive it.
+  Executor(const graph::NetworkConfig& config, host::Network* host, const ExecutorSettings& settings);
+  ~Executor() override;
+
+  void forward(graph::Pass* pass) override;
+  void backward(graph::Pass* pass) override;
+  const float* probabilities() const override;
+  const float* logits(const graph::Pass& pass) const override;
+  void push() override { prepared_ = false; }
+  void pull() override {}
+  size_t activation_bytes() const override { return arena_.size() * sizeof(float); }
+  // From now on nobody changes the parameters: what evaluation makes of them is made once.
+  void freeze() {
+    frozen_ = true;
+    prepared_ = false;
+  }
+
+  // Evaluation in pieces; network/network.h has what they are for.
+  int piece() const;
+  void prepare_inference();
+  void infer_piece(const float* images, const Outputs& to) const;
+  void finish_pieces(const float* logits, const float* watched, graph::Pass* pass);
+  const float* watched() const { return watched_; }
+  size_t watched_size() const;
+
+  const Node& node(int index) const { return *nodes_[static_cast<size_t>(index)]; }
+  // After a training pass's forward: the first layer whose values are not finite; -1: none.
+  int first_non_finite() const;
+  // Those that run on Darknet's code.
+  std::vector<int> host_layers() const;
+
+ private:
+  void make_memory(const ExecutorSettings& settings);
+  void plan(const graph::Graph& graph, bool fused);
+  void train_forward(graph::Pass* pass);
+  void infer(graph::Pass* pass);
+  void infer_whole_layers(graph::Pass* pass);
+  void infer_piece(const float* images, const Outputs& to, Scratch* scratch) const;
+  void infer_layers(int first, int end, const float* images, const graph::Range& part, const Outputs& to, float* memory,
+                    Scratch* scratch) const;
+
+  host::Network* host_;
+  data::Geometry input_;
+  int batch_, classes_;
+  int first_trained_;      // layers before it are frozen
+  bool any_host_ = false;  // some layer runs on Darknet's code
+  bool frozen_ = false, prepared_ = false;
+  Nodes nodes_;
+  Arena arena_;
+  InferencePlan inference_;
+  std::vector<float> logits_, probabilities_, own_watched_;
+  const float* watched_ = nullptr;
+  const Node* watched_node_ = nullptr;
+};
+
+}  // namespace dng::cpu

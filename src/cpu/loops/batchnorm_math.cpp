@@ -1,0 +1,189 @@
+#include "cpu/loops/batchnorm_math.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cpu/scratch.h"
+#include "math/batchnorm_formulas.h"
+
+namespace dng::cpu {
+BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, int batch, float rolling_rate)
+    : rows_(rows), batch_(batch), real_channels_(rows.channels), rolling_rate_(rolling_rate) {
+  for (const host::Block& block : blocks) {
+    switch (block.kind) {
+      case host::Block::Kind::kBias:
+        bias_ = block;
+        real_channels_ = static_cast<int>(block.count);
+        break;
+      case host::Block::Kind::kScale:
+        scale_ = block;
+        break;
+      case host::Block::Kind::kMean:
+        rolling_mean_ = block.value;
+        break;
+      case host::Block::Kind::kVariance:
+        rolling_variance_ = block.value;
+        break;
+      case host::Block::Kind::kWeight:
+        break;
+    }
+  }
+  const auto channels = static_cast<size_t>(rows_.channels);
+  // The channels that padding added keep factor and shift 0: whatever comes in, 0 goes out.
+  for (std::vector<float>* values : {&mean_, &factor_, &shift_, &direct_, &slope_, &constant_})
+    values->resize(channels);
+  variance_.resize(channels);
+  partial_.resize(channels * static_cast<size_t>(batch_));
+  partial2_.resize(partial_.size());
+}
+
+const float* BatchNorm::lanes(const std::vector<float>& per_channel, int row, float* buffer) const {
+  const float* first = per_channel.data() + rows_.channel(row);
+  if (rows_.block == kLanes) return first;
+  for (int l = 0; l < kLanes; ++l) buffer[l] = first[l % rows_.block];
+  return buffer;
+}
+
+void BatchNorm::measure(const View& x, const graph::Range& range, int first_channel) {
+  const auto space = static_cast<double>(rows_.space);
+  for (int i = 0; i < range.count; ++i) {
+    const float* image = x.data + static_cast<size_t>(i) * x.stride;
+    const size_t first = static_cast<size_t>(range.first + i) * static_cast<size_t>(rows_.channels);
+    for (int row = first_channel / rows_.block; row < rows_.count(); ++row) {
+      const float* values = image + rows_.offset(row);
+      double* sums = partial_.data() + first + rows_.channel(row);
+      double* squares = partial2_.data() + first + rows_.channel(row);
+      float acc[kLanes] = {}, mean[kLanes];
+      row_sum(values, rows_.length(), acc);
+      spread_lanes(acc, rows_, sums);
+      for (int l = 0; l < kLanes; ++l) mean[l] = static_cast<float>(sums[l % rows_.block] / space);
+      std::fill(acc, acc + kLanes, 0.0f);
+      row_squares(values, rows_.length(), mean, acc);
+      spread_lanes(acc, rows_, squares);
+      // Where the mean was rounded, so that squares are about the number the sum stands for.
+      for (int l = 0; l < rows_.block; ++l) {
+        const double rounding = sums[l] / space - mean[l];
+        squares[l] -= space * rounding * rounding;
+      }
+    }
+  }
+}
+
+void BatchNorm::finish(int64_t steps, const BatchNorm* before, int first_channel) {
+  const host::BatchNormRules& rules = host::traits().batchnorm;
+  const auto space = static_cast<double>(rows_.space);
+  const double count = space * batch_;
+  const double rate = math::batchnorm_rate(rolling_rate_, steps);
+  const int first = before != nullptr ? first_channel / rows_.block * rows_.block : 0;
+  const std::vector<double> sums = sum_over_images(partial_, batch_, rows_.channels, first);
+  std::vector<double> squares = sum_over_images(partial2_, batch_, rows_.channels, first);
+  // The squares are about each image's own mean: add those of the images' means about the batch's.
+  for (int b = 0; b < batch_; ++b) {
+    const double* row = partial_.data() + static_cast<size_t>(b) * static_cast<size_t>(rows_.channels);
+    for (int c = first; c < rows_.channels; ++c) {
+      const auto i = static_cast<size_t>(c);
+      const double distance = row[c] / space - sums[i] / count;
+      squares[i] += space * distance * distance;
+    }
+  }
+  for (int c = 0; c < real_channels_; ++c) {
+    const auto i = static_cast<size_t>(c);
+    if (c < first) {
+      mean_[i] = before->mean_[i];
+      variance_[i] = before->variance_[i];
+    } else {
+      mean_[i] = static_cast<float>(sums[i] / count);
+      variance_[i] = static_cast<float>(squares[i] / (count - 1));
+    }
+    rolling_mean_[i] = math::batchnorm_rolled(rolling_mean_[i], rate, mean_[i]);
+    rolling_variance_[i] = math::batchnorm_rolled(rolling_variance_[i], rate, static_cast<float>(variance_[i]));
+    factor_[i] = static_cast<float>(math::batchnorm_factor(rules, scale_.value[i], variance_[i]));
+    shift_[i] = bias_.value[i];
+  }
+}
+
+void BatchNorm::apply(const View& x, int count, math::Activation activation, float* y) const {
+  for (int i = 0; i < count; ++i) {
+    const float* image = x.data + static_cast<size_t>(i) * x.stride;
+    float* out = y + static_cast<size_t>(i) * rows_.size();
+    for (int row = 0; row < rows_.count(); ++row) {
+      float mean[kLanes], factor[kLanes], shift[kLanes];
+      row_affine(image + rows_.offset(row), rows_.length(), lanes(mean_, row, mean), lanes(factor_, row, factor),
+                 lanes(shift_, row, shift), activation, out + rows_.offset(row));
+    }
+  }
+}
+
+void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Activation activation, float* delta,
+                              size_t delta_stride, Scratch* scratch) {
+  const bool from_input = activation == math::Activation::kLinear || activation == math::Activation::kRelu ||
+                          activation == math::Activation::kLeaky;
+  for (int i = 0; i < range.count; ++i) {
+    const float* image = x.data + static_cast<size_t>(i) * x.stride;
+    float* gradient = delta + static_cast<size_t>(i) * delta_stride;
+    const size_t first = static_cast<size_t>(range.first + i) * static_cast<size_t>(rows_.channels);
+    for (int row = 0; row < rows_.count(); ++row) {
+      float sum[kLanes] = {}, product[kLanes] = {}, mean[kLanes], factor[kLanes], shift[kLanes];
+      const float* values = image + rows_.offset(row);
+      float* to = gradient + rows_.offset(row);
+      const size_t length = rows_.length();
+      const float *m = lanes(mean_, row, mean), *f = lanes(factor_, row, factor), *s = lanes(shift_, row, shift);
+      if (from_input) {
+        row_activation_gradient_sums(to, values, length, m, f, s, activation, sum, product);
+      } else {
+        const ScratchFrame frame(scratch);
+        float* y = scratch->take(length);
+        row_affine(values, length, m, f, s, activation, y);
+        row_activation_gradient(y, length, activation, to);
+        row_gradient_sums(to, values, length, m, sum, product);
+      }
+      spread_lanes(sum, rows_, partial_.data() + first + rows_.channel(row));
+      spread_lanes(product, rows_, partial2_.data() + first + rows_.channel(row));
+    }
+  }
+}
+
+void BatchNorm::finish_gradient() {
+  const host::BatchNormRules& rules = host::traits().batchnorm;
+  const double count = static_cast<double>(rows_.space) * batch_;
+  const std::vector<double> sums = sum_over_images(partial_, batch_, rows_.channels, 0);
+  const std::vector<double> products = sum_over_images(partial2_, batch_, rows_.channels, 0);
+  for (int c = 0; c < real_channels_; ++c) {
+    const auto i = static_cast<size_t>(c);
+    const math::BatchNormGradient g =
+        math::batchnorm_gradient(rules, scale_.value[i], variance_[i], sums[i], products[i], count);
+    bias_.update[i] += g.bias;
+    scale_.update[i] += g.scale;
+    direct_[i] = g.direct;
+    slope_[i] = g.slope;
+    constant_[i] = g.constant;
+  }
+}
+
+void BatchNorm::gradient(const View& x, const View& delta, int count, const Node::Place& dx) const {
+  const auto run = dx.add ? row_add_normalised_gradient : row_normalise_gradient;
+  for (int i = 0; i < count; ++i) {
+    const float* image = x.data + static_cast<size_t>(i) * x.stride;
+    const float* gradient = delta.data + static_cast<size_t>(i) * delta.stride;
+    float* out = dx.data + static_cast<size_t>(i) * dx.stride;
+    for (int row = 0; row < rows_.count(); ++row) {
+      float mean[kLanes], direct[kLanes], slope[kLanes], constant[kLanes];
+      run(gradient + rows_.offset(row), image + rows_.offset(row), rows_.length(), lanes(mean_, row, mean),
+          lanes(direct_, row, direct), lanes(slope_, row, slope), lanes(constant_, row, constant),
+          out + rows_.offset(row));
+    }
+  }
+}
+
+void BatchNorm::fold(std::vector<float>* factor, std::vector<float>* shift) const {
+  factor->assign(static_cast<size_t>(rows_.channels), 0.0f);
+  shift->assign(static_cast<size_t>(rows_.channels), 0.0f);
+  for (int c = 0; c < real_channels_; ++c) {
+    const auto i = static_cast<size_t>(c);
+    const double f = math::batchnorm_factor(host::traits().batchnorm, scale_.value[i], rolling_variance_[i]);
+    (*factor)[i] = static_cast<float>(f);
+    (*shift)[i] = static_cast<float>(bias_.value[i] - rolling_mean_[i] * f);
+  }
+}
+
+}  // namespace dng::cpu

@@ -1,0 +1,59 @@
+// Batch norm on the CPU for [batchnorm] and for the batch norm inside [convolutional] and [connected]: one formula, any
+// layout, range by range of the batch. The formulas: math/batchnorm_formulas.h.
+//
+// Sums are kept image by image and added in the order of the images, so that they do not depend on how the batch is cut
+// or on the number of threads.
+#pragma once
+
+#include <vector>
+
+#include "cpu/layout.h"
+#include "cpu/loops/row_math.h"
+#include "cpu/node.h"
+#include "graph/pass.h"
+#include "host/host.h"
+
+namespace dng::cpu {
+
+class BatchNorm {
+ public:
+  // The blocks of the layer: biases, scales, rolling mean, rolling variance. `rolling_rate` is the host's.
+  BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, int batch, float rolling_rate);
+
+  // Forward, in this order: measure all ranges, finish, apply ranges as often as wanted. Only measure, gradient_sums,
+  // apply and gradient may run on several threads at once.
+  // The channels below `first_channel` are left out: they are taken from `before` by finish, a batch norm of the same
+  // numbers.
+  void measure(const View& x, const graph::Range& range, int first_channel = 0);
+  void finish(int64_t steps, const BatchNorm* before = nullptr, int first_channel = 0);
+  void apply(const View& x, int count, math::Activation activation, float* y) const;
+
+  // Backward, in this order: gradient_sums over all ranges, finish_gradient, gradient.
+  // delta: gradient in y on the way in, in f's argument on the way out.
+  void gradient_sums(const View& x, const graph::Range& range, math::Activation activation, float* delta,
+                     size_t delta_stride, Scratch* scratch);
+  // Adds to the updates of biases and scales.
+  void finish_gradient();
+  // The gradient in x, written to dx (which may be delta) or added to it.
+  void gradient(const View& x, const View& delta, int count, const Node::Place& dx) const;
+
+  // Evaluation: y = f(x * factor + shift), with the rolling statistics, per channel.
+  void fold(std::vector<float>* factor, std::vector<float>* shift) const;
+
+ private:
+  // The constants of a row's channels in 16 lanes.
+  const float* lanes(const std::vector<float>& per_channel, int row, float* buffer) const;
+
+  Rows rows_;
+  int batch_, real_channels_;
+  double rolling_rate_;
+  host::Block bias_, scale_;
+  float* rolling_mean_ = nullptr;
+  float* rolling_variance_ = nullptr;
+  std::vector<float> mean_, factor_, shift_;  // of the batch
+  std::vector<double> variance_;
+  std::vector<float> direct_, slope_, constant_;  // of the gradient
+  std::vector<double> partial_, partial2_;        // [image][channel]
+};
+
+}  // namespace dng::cpu

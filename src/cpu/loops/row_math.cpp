@@ -1,0 +1,105 @@
+#include "cpu/loops/row_math.h"
+
+#include <algorithm>
+
+#include "base/instructions.h"
+#include "base/simd.h"
+
+namespace dng::cpu {
+namespace {
+
+struct Loops {
+  using Affine = void (*)(const float* x, size_t n, const float* mean, const float* factor, const float* shift,
+                          float* y);
+  using Add = void (*)(const float* a, const float* b, size_t n, float* y);
+  using Normalise = void (*)(const float* delta, const float* x, size_t n, const float* mean, const float* direct,
+                             const float* slope, const float* constant, float* y);
+  Affine affine, affine_relu, affine_leaky;
+  void (*below_zero_gradient)(const float* y, size_t n, float below, float* delta);
+  Add add, add_relu;
+  void (*accumulate)(const float* from, size_t n, float* to);
+  void (*sum)(const float* x, size_t n, float* acc);
+  void (*squares)(const float* x, size_t n, const float* mean, float* acc);
+  void (*gradient_sums)(const float* delta, const float* x, size_t n, const float* mean, float* sum, float* product);
+  void (*below_zero_sums)(float* delta, const float* x, size_t n, const float* mean, const float* factor,
+                          const float* shift, float below, float* sum, float* product);
+  Normalise normalise_gradient, add_normalised_gradient;
+};
+
+#define DNG_LOOPS "cpu/loops/row_loops.h"
+#include "base/loops_for_processor.h"
+
+}  // namespace
+
+void row_sum(const float* x, size_t n, float* acc) { loops().sum(x, n, acc); }
+
+void row_squares(const float* x, size_t n, const float* mean, float* acc) { loops().squares(x, n, mean, acc); }
+
+void row_affine(const float* x, size_t n, const float* mean, const float* factor, const float* shift,
+                math::Activation activation, float* y) {
+  if (activation == math::Activation::kRelu) return loops().affine_relu(x, n, mean, factor, shift, y);
+  if (activation == math::Activation::kLeaky) return loops().affine_leaky(x, n, mean, factor, shift, y);
+  loops().affine(x, n, mean, factor, shift, y);
+  if (activation == math::Activation::kLinear) return;
+  for (size_t i = 0; i < n; ++i) y[i] = math::activate(y[i], activation);
+}
+
+void row_activation_gradient(const float* y, size_t n, math::Activation activation, float* delta) {
+  if (activation == math::Activation::kLinear) return;
+  if (activation == math::Activation::kRelu) return loops().below_zero_gradient(y, n, 0, delta);
+  if (activation == math::Activation::kLeaky) return loops().below_zero_gradient(y, n, 0.1f, delta);
+  for (size_t i = 0; i < n; ++i) delta[i] *= math::activation_gradient(y[i], activation);
+}
+
+void row_gradient_sums(const float* delta, const float* x, size_t n, const float* mean, float* sum, float* product) {
+  loops().gradient_sums(delta, x, n, mean, sum, product);
+}
+
+void row_activation_gradient_sums(float* delta, const float* x, size_t n, const float* mean, const float* factor,
+                                  const float* shift, math::Activation activation, float* sum, float* product) {
+  if (activation == math::Activation::kLinear) return row_gradient_sums(delta, x, n, mean, sum, product);
+  const float below = activation == math::Activation::kRelu ? 0.0f : 0.1f;
+  loops().below_zero_sums(delta, x, n, mean, factor, shift, below, sum, product);
+}
+
+void row_normalise_gradient(const float* delta, const float* x, size_t n, const float* mean, const float* direct,
+                            const float* slope, const float* constant, float* y) {
+  loops().normalise_gradient(delta, x, n, mean, direct, slope, constant, y);
+}
+
+void row_add_normalised_gradient(const float* delta, const float* x, size_t n, const float* mean, const float* direct,
+                                 const float* slope, const float* constant, float* y) {
+  loops().add_normalised_gradient(delta, x, n, mean, direct, slope, constant, y);
+}
+
+void row_add(const float* a, const float* b, size_t n, math::Activation activation, float* y) {
+  if (activation == math::Activation::kRelu) return loops().add_relu(a, b, n, y);
+  loops().add(a, b, n, y);
+  if (activation == math::Activation::kLinear) return;
+  for (size_t i = 0; i < n; ++i) y[i] = math::activate(y[i], activation);
+}
+
+void row_accumulate(const float* from, size_t n, float* to) { loops().accumulate(from, n, to); }
+
+void row_activation(float* x, size_t n, math::Activation activation) {
+  const float zero[kLanes] = {};
+  float one[kLanes];
+  std::fill(one, one + kLanes, 1.0f);
+  row_affine(x, n, zero, one, zero, activation, x);
+}
+
+void spread_lanes(const float* acc, const Rows& rows, double* sums) {
+  std::fill(sums, sums + rows.block, 0.0);
+  for (int l = 0; l < kLanes; ++l) sums[l % rows.block] += acc[l];
+}
+
+std::vector<double> sum_over_images(const std::vector<double>& numbers, int batch, int channels, int first) {
+  std::vector<double> sums(static_cast<size_t>(channels), 0.0);
+  for (int b = 0; b < batch; ++b) {
+    const double* image = numbers.data() + static_cast<size_t>(b) * static_cast<size_t>(channels);
+    for (int c = first; c < channels; ++c) sums[static_cast<size_t>(c)] += image[c];
+  }
+  return sums;
+}
+
+}  // namespace dng::cpu

@@ -1,0 +1,95 @@
+// Work on the batch cut into pieces, which the threads take one after the other. A piece is a few images, so that what
+// one step writes is still in the cache when the next one reads it. What pieces there are depends on the shapes alone
+// (for more than four threads, and for large weights, also on the number of threads asked for), and sums over pieces
+// are added in their order, so that results do not depend on who did what.
+//
+// That makes it possible to go on with fewer threads where another program holds one of them up: all wait for it at the
+// end of every loop, and two threads on one and a half cores can be slower than one.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+
+#include "cpu/scratch.h"
+#include "graph/pass.h"
+
+namespace dng::cpu {
+
+Scratch& thread_scratch();
+
+// How many threads were asked for (omp_set_num_threads); fewer may be at work.
+int thread_limit();
+
+// In its lifetime the calling thread works alone: its loops, and oneDNN's primitives that are made or run.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneThread() { omp_set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
+// Watches what the threads gain: the processor time they got against the time it took.
+class Crew {
+ public:
+  // Seconds of processor time that this thread has had.
+  static double processor_seconds();
+  // Before a loop: puts all threads to work again once the one let off has rested.
+  static void rest_is_over();
+  // After a loop that kept `threads` busy: takes a thread off where the gain is less than that of one thread fewer, and
+  // tries again later, ever more rarely.
+  static void report(int threads, double wall_seconds, double processor_seconds);
+};
+
+// Calls task(i, scratch) for every i below count. Throws what one of the tasks threw.
+template <class Task>
+void for_tasks(int count, const Task& task) {
+  using Clock = std::chrono::steady_clock;
+  Crew::rest_is_over();
+  const Clock::time_point begin = Clock::now();
+  const int threads = std::min(omp_get_max_threads(), std::max(count, 1));
+  double processor = 0;
+  std::exception_ptr thrown;
+#pragma omp parallel num_threads(threads) reduction(+ : processor)
+  {
+    const double before = Crew::processor_seconds();
+#pragma omp for schedule(dynamic, 1) nowait
+    for (int i = 0; i < count; ++i) {
+      try {
+        const ScratchFrame frame(&thread_scratch());
+        task(i, thread_scratch());
+      } catch (...) {
+#pragma omp critical(dng_for_tasks)
+        thrown = std::current_exception();
+      }
+    }
+    processor += Crew::processor_seconds() - before;
+  }
+  if (thrown) std::rethrow_exception(thrown);
+  if (threads > 1) Crew::report(threads, std::chrono::duration<double>(Clock::now() - begin).count(), processor);
+}
+
+// Calls task(range, scratch) for the images 0 to count - 1 in ranges of `piece`; the last may be shorter.
+template <class Task>
+void for_ranges(int count, int piece, const Task& task) {
+  for_tasks((count + piece - 1) / piece, [&](int i, Scratch& scratch) {
+    task(graph::Range{i * piece, std::min(piece, count - i * piece)}, scratch);
+  });
+}
+
+// The largest divisor of batch for which `bytes` per image stay within what a piece is given, and that leaves so many
+// pieces at least where the batch has so many images.
+int piece_of(int batch, size_t bytes, int least_pieces);
+// Weights of more numbers come from memory anew for every piece.
+constexpr int64_t kLargeWeights = int64_t{1} << 18;
+// Work for every thread, and the same pieces for up to four; for up to two where the layer's weights are large.
+inline int least_pieces(int threads, int64_t weights = 0) { return std::max(weights > kLargeWeights ? 2 : 4, threads); }
+
+}  // namespace dng::cpu

@@ -1,0 +1,57 @@
+// Memory of one thread for one task: taken piece by piece, given back all at once. The same addresses come back task
+// after task, so that they stay in the thread's cache.
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+namespace dng::cpu {
+
+struct FreeMemory {
+  void operator()(void* memory) const { std::free(memory); }
+};
+using Memory = std::unique_ptr<float, FreeMemory>;
+
+// Uninitialised, in large pages where the system gives them; null where there is not enough.
+Memory allocate_large(size_t floats);
+
+class Scratch {
+ public:
+  // Uninitialised, aligned to 64 bytes. Throws std::bad_alloc.
+  float* take(size_t count);
+
+  // Everything that was taken after mark() is given back by release().
+  struct Mark {
+    size_t block = 0, used = 0;
+  };
+  Mark mark() const { return {block_, used_}; }
+  void release(const Mark& mark) {
+    block_ = mark.block;
+    used_ = mark.used;
+  }
+
+ private:
+  struct Block {
+    Memory memory;
+    size_t size = 0;
+  };
+  std::vector<Block> blocks_;
+  size_t block_ = 0, used_ = 0;  // of blocks_[block_]
+};
+
+// Gives back what was taken in its lifetime.
+class ScratchFrame {
+ public:
+  explicit ScratchFrame(Scratch* scratch) : scratch_(scratch), mark_(scratch->mark()) {}
+  ~ScratchFrame() { scratch_->release(mark_); }
+  ScratchFrame(const ScratchFrame&) = delete;
+  ScratchFrame& operator=(const ScratchFrame&) = delete;
+
+ private:
+  Scratch* scratch_;
+  Scratch::Mark mark_;
+};
+
+}  // namespace dng::cpu

@@ -1,0 +1,338 @@
+#include "graph/network_config.h"
+
+#include "base/error.h"
+#include "host/host.h"
+
+namespace dng::graph {
+namespace {
+
+constexpr double kLarge = 1e9;
+
+// Keys of [net] that one of the hosts knows and that this program's trainer does not follow.
+const std::map<std::string, std::string>& refused_net_keys() {
+  static const std::map<std::string, std::string> reasons = [] {
+    std::map<std::string, std::string> map;
+    const char* unsupported = "this trainer does not follow it; remove it, or train with the host's own darknet";
+    for (const char* key : {"mixup",
+                            "cutmix",
+                            "mosaic",
+                            "blur",
+                            "gaussian_noise",
+                            "letter_box",
+                            "contrastive",
+                            "unsupervised",
+                            "random",
+                            "time_steps",
+                            "notruth",
+                            "center",
+                            "clip",
+                            "dynamic_minibatch",
+                            "adversarial_lr",
+                            "attention",
+                            "ema_alpha",
+                            "sgdr_cycle",
+                            "sgdr_mult",
+                            "learning_rate_min",
+                            "optimized_memory",
+                            "workspace_size_limit_MB",
+                            "resize_step",
+                            "loss_scale",
+                            "use_cuda_graph",
+                            "try_fix_nan",
+                            "B1",
+                            "B2",
+                            "eps",
+                            "inputs"}) {
+      map[key] = unsupported;
+    }
+    map["adam"] = "the update is SGD with momentum, as on the host's CPU, which ignores adam; remove it";
+    map["label_smooth_eps"] = "use [label_smoothing] epsilon= as the last section instead of [softmax]";
+    return map;
+  }();
+  return reasons;
+}
+
+void default_shape(LayerConfig* layer, const ShapeContext& context) {
+  layer->sources = {layer->index - 1};
+  layer->in = context.shape_of(layer->sources[0]);
+  layer->out = layer->in;
+}
+
+LayerConfig read_layer(const std::string& path, const Ops& ops, const cfg::CfgSection& section,
+                       const ShapeContext& context) {
+  LayerConfig layer;
+  layer.op = find_op(ops, section.name);
+  if (layer.op == nullptr) fail_unknown_section(ops, format("%s:%d", path.c_str(), section.line), section.name);
+  layer.index = static_cast<int>(context.before.size());
+  layer.options = cfg::Options(path, section, layer.op->options, layer.op->refused);
+  default_shape(&layer, context);
+  if (layer.op->shape) layer.op->shape(&layer, context);
+  if (layer.out.channels < 1 || layer.out.height < 1 || layer.out.width < 1) {
+    fail("%s: its output would be %dx%dx%d from an input of %dx%dx%d; make the layer or its stride smaller",
+         layer.options.where().c_str(), layer.out.channels, layer.out.height, layer.out.width, layer.in.channels,
+         layer.in.height, layer.in.width);
+  }
+  if (layer.out.size() * static_cast<size_t>(context.batch) > (size_t{1} << 31) - 1) {
+    fail(
+        "%s: its output has more than 2^31 numbers, which the host cannot index; use a smaller batch or more "
+        "subdivisions",
+        layer.options.where().c_str());
+  }
+  if (layer.op->check) layer.op->check(layer, context);
+  return layer;
+}
+
+std::string section_text(const cfg::CfgSection& section) {
+  std::string text = "[" + section.name + "]\n";
+  for (const cfg::CfgEntry& entry : section.entries) text += entry.key + "=" + entry.value + "\n";
+  return text;
+}
+
+void check_schedule(const cfg::Options& net) {
+  const std::string policy = net.text("policy");
+  if (net.given("max_batches") && net.given("epochs")) {
+    fail("%s: epochs= is given, too; keep one of max_batches and epochs", net.where("max_batches").c_str());
+  }
+  if (net.given("steps") && net.given("epoch_steps")) {
+    fail("%s: epoch_steps= is given, too; keep one of steps and epoch_steps", net.where("steps").c_str());
+  }
+  if (policy == "steps") {
+    const char* key = net.given("epoch_steps") ? "epoch_steps" : "steps";
+    net.require(key, "policy=steps needs steps= (or epoch_steps=) and scales=");
+    net.require("scales", "policy=steps needs one scale for each step");
+    const size_t steps = net.reals(key).size(), scales = net.reals("scales").size();
+    if (steps != scales) {
+      fail("%s: %zu steps but %zu scales; give one scale for each step", net.where(key).c_str(), steps, scales);
+    }
+    double before = -1;
+    for (const double step : net.reals(key)) {
+      if (step <= before) fail("%s: found %g after %g; the steps must rise", net.where(key).c_str(), step, before);
+      before = step;
+    }
+  }
+  if (policy == "step") net.require("step", "policy=step needs the number of batches between two steps");
+  if (policy == "sigmoid") net.require("step", "policy=sigmoid needs the batch at which the rate is half");
+}
+
+// AlexeyAB's parser divides by the number of layers that know their rows and columns.
+void require_image_layer(const NetworkConfig& config) {
+  if (!host::traits().needs_image_layer) return;
+  for (const LayerConfig& layer : config.layers) {
+    const std::string& section = layer.op->section;
+    const bool counts = section != "connected" && section != "route" && section != "dropout";
+    if (counts && layer.in.height > 1 && layer.in.width > 1) return;
+  }
+  fail(
+      "%s: no layer but [connected] reads several rows and columns, and %s crashes on such a network; begin with "
+      "[maxpool] size=1 stride=1, which changes nothing, and give height= and width= above 1",
+      config.path.c_str(), host::traits().name);
+}
+
+}  // namespace
+
+const std::vector<cfg::OptionSpec>& net_options() {
+  static const std::vector<cfg::OptionSpec> specs = {
+      cfg::integer_option("batch", "1", 1, 1 << 20, "images in one update"),
+      cfg::integer_option("subdivisions", "1", 1, 1 << 20, "forward passes in one update; divides batch"),
+      cfg::integer_option("height", "", 1, 1 << 14, "of the input"),
+      cfg::integer_option("width", "", 1, 1 << 14, "of the input"),
+      cfg::integer_option("channels", "", 1, 1 << 14, "of the input"),
+      cfg::real_option("learning_rate", "0.001", 0, kLarge, "before the policy"),
+      cfg::ours(cfg::choice_option("precision", "fp32", {"fp32", "tf32", "bf16"},
+                                   "on a GPU: what activations and products are in")),
+      cfg::open_high(cfg::real_option("momentum", "0.9", 0, 1, "share of the last update that is kept")),
+      cfg::real_option("decay", "0.0001", 0, kLarge, "weight decay (weights only, not biases and scales)"),
+      cfg::ours(cfg::flag_option("nesterov", "0", "1: Nesterov's momentum")),
+      cfg::ours(cfg::choice_option("policy", "constant",
+                                   {"constant", "step", "steps", "exp", "poly", "sigmoid", "cosine"},
+                                   "how the learning rate changes")),
+      cfg::ours(cfg::integer_option("burn_in", "0", 0, kLarge,
+                                    "batches over which the rate rises as (batch / burn_in)^power")),
+      cfg::ours(cfg::real_option("power", "4", 0, 100, "exponent of burn_in and of policy=poly")),
+      cfg::ours(cfg::reals_option("steps", "", 0, kLarge, "policy=steps: batches at which the rate is multiplied")),
+      cfg::ours(cfg::reals_option("epoch_steps", "", 0, kLarge, "the same in epochs")),
+      cfg::ours(cfg::reals_option("scales", "", 0, kLarge, "policy=steps: the factors")),
+      cfg::ours(cfg::integer_option("step", "", 1, kLarge, "policy=step, sigmoid: batches")),
+      cfg::ours(cfg::real_option("scale", "1", 0, kLarge, "policy=step: factor at every step")),
+      cfg::ours(cfg::real_option("gamma", "1", 0, kLarge, "policy=exp, sigmoid")),
+      cfg::ours(cfg::integer_option("max_batches", "", 1, kLarge, "updates in all")),
+      cfg::open_low(
+          cfg::ours(cfg::real_option("epochs", "", 0, 1e6, "passes over the training set, instead of max_batches"))),
+      cfg::ours(cfg::integer_option("pad", "", 0, 1 << 12, "zero padding on every side before a random crop")),
+      cfg::ours(cfg::flag_option("mirror", "", "1: left-right flip of every second image")),
+      cfg::ours(
+          cfg::flag_option("random_resized_crop", "", "1: random area and aspect, resized to the network's size")),
+      cfg::ours(cfg::reals_option("mean", "", -kLarge, kLarge, "one for each channel, in units of 0..1")),
+      cfg::open_low(cfg::ours(cfg::reals_option("std", "", 0, kLarge, "one for each channel"))),
+      cfg::ours(cfg::integer_option("valid_resize", "", 1, 1 << 14, "evaluation: shorter side, then the centre crop")),
+      cfg::ours(cfg::flag_option("flip", "1", "the host's augmentation: left-right flip of every second image")),
+      cfg::ours(cfg::real_option("angle", "0", 0, 360, "the host's augmentation: degrees")),
+      cfg::open_low(cfg::ours(
+          cfg::real_option("aspect", "1", 0, 100, "the host's augmentation: a factor up to this, or its inverse"))),
+      cfg::ours(cfg::real_option("hue", "0", 0, 1, "the host's augmentation: share of a turn")),
+      cfg::open_low(cfg::ours(
+          cfg::real_option("saturation", "1", 0, 100, "the host's augmentation: a factor up to this, or its inverse"))),
+      cfg::open_low(cfg::ours(
+          cfg::real_option("exposure", "1", 0, 100, "the host's augmentation: a factor up to this, or its inverse"))),
+      cfg::ours(
+          cfg::integer_option("min_crop", "", 1, 1 << 14, "the host's augmentation: least length of the shorter side")),
+      cfg::ours(cfg::integer_option("max_crop", "", 1, 1 << 14,
+                                    "the host's augmentation: greatest length of the shorter side")),
+      cfg::ours(cfg::real_option("min_ratio", "", 0, 100, "as min_crop, in widths")),
+      cfg::ours(cfg::real_option("max_ratio", "", 0, 100, "as max_crop, in widths")),
+  };
+  return specs;
+}
+
+NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
+  const cfg::CfgFile cfg = cfg::read_cfg(path);
+  const cfg::CfgSection& first = cfg.sections[0];
+  if (first.name != "net" && first.name != "network") {
+    fail("%s:%d: the first section is [%s]; it must be [net]", path.c_str(), first.line, first.name.c_str());
+  }
+  NetworkConfig config;
+  config.path = path;
+  config.net = cfg::Options(path, first, net_options(), refused_net_keys());
+  for (const char* key : {"height", "width", "channels"}) config.net.require(key, "the input needs a size");
+  config.input = {config.net.integer("channels"), config.net.integer("height"), config.net.integer("width")};
+  config.batch = config.net.integer("batch");
+  config.subdivisions = config.net.integer("subdivisions");
+  if (config.batch % config.subdivisions != 0) {
+    fail("%s: batch=%d is not divisible by it; choose a divisor", config.net.where("subdivisions").c_str(),
+         config.batch);
+  }
+  config.mini_batch = config.batch / config.subdivisions;
+  check_schedule(config.net);
+  config.augmentation();
+
+  const ShapeContext context{config.layers, config.input, config.mini_batch};
+  for (size_t i = 1; i < cfg.sections.size(); ++i) {
+    if (cfg.sections[i].name == "net" || cfg.sections[i].name == "network") {
+      fail("%s:%d: a second [net]; keep one, at the top", path.c_str(), cfg.sections[i].line);
+    }
+    if (!config.layers.empty() && config.layers.back().op->kind == Op::Kind::kCost) {
+      fail(
+          "%s:%d: [%s] stands after [%s], which must be the last section: it is softmax and cost in one; remove what "
+          "follows",
+          path.c_str(), cfg.sections[i].line, cfg.sections[i].name.c_str(), config.layers.back().op->section.c_str());
+    }
+    config.layers.push_back(read_layer(path, ops, cfg.sections[i], context));
+  }
+  if (config.layers.empty())
+    fail("%s: the cfg has no layers after [net]; add some, [softmax] or another cost as the last", path.c_str());
+  if (config.layers.back().op->kind != Op::Kind::kCost) {
+    std::vector<std::string> costs;
+    for (const Op& op : ops) {
+      if (op.kind == Op::Kind::kCost) costs.push_back("[" + op.section + "]");
+    }
+    std::string list;
+    for (size_t i = 0; i < costs.size(); ++i) list += (i == 0 ? "" : i + 1 == costs.size() ? " or " : ", ") + costs[i];
+    fail("%s: the last section is [%s]; a classifier ends with %s", config.layers.back().options.where().c_str(),
+         config.layers.back().op->section.c_str(), list.c_str());
+  }
+  if (config.classes() < 2) {
+    fail("%s: the network has %d output; a classifier needs at least 2 classes",
+         config.layers.back().options.where().c_str(), config.classes());
+  }
+  require_image_layer(config);
+  return config;
+}
+
+NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch) {
+  NetworkConfig copy = config;
+  copy.batch = mini_batch;
+  copy.subdivisions = 1;
+  copy.mini_batch = mini_batch;
+  return copy;
+}
+
+void NetworkConfig::require_image_channels() const {
+  if (input.channels == 1 || input.channels == 3) return;
+  fail("%s: found %d, allowed for images are 1 (grey) and 3 (colour)", net.where("channels").c_str(), input.channels);
+}
+
+void NetworkConfig::require_classes(int wanted, const std::string& said_by) const {
+  if (classes() == wanted) return;
+  fail("%s: the network has %d outputs, %s says classes=%d; make the layer before the last give %d, or take other data",
+       cost().options.where().c_str(), classes(), said_by.c_str(), wanted, wanted);
+}
+
+int NetworkConfig::first_trained() const {
+  int first = 0;
+  for (const LayerConfig& layer : layers) {
+    if (layer.options.has("stopbackward") && layer.options.flag("stopbackward")) first = layer.index + 1;
+  }
+  return first;
+}
+
+data::Augmentation NetworkConfig::augmentation() const {
+  data::Augmentation a;
+  a.own = net.given("pad") || net.given("mirror") || net.given("random_resized_crop");
+  if (a.own) {
+    for (const char* key : {"flip", "angle", "aspect", "hue", "saturation", "exposure", "min_crop", "max_crop",
+                            "min_ratio", "max_ratio"}) {
+      if (net.given(key)) {
+        fail("%s: pad=, mirror= and random_resized_crop= switch the host's augmentation off; keep one kind",
+             net.where(key).c_str());
+      }
+    }
+  }
+  if (net.given("pad")) a.pad = net.integer("pad");
+  if (net.given("mirror")) a.mirror = net.flag("mirror");
+  if (net.given("random_resized_crop")) a.random_resized_crop = net.flag("random_resized_crop");
+  if (a.random_resized_crop && a.pad > 0) {
+    fail("%s: random_resized_crop=1 crops already; keep one of them", net.where("pad").c_str());
+  }
+  a.flip = net.flag("flip");
+  a.angle = net.real("angle");
+  a.aspect = net.real("aspect");
+  a.hue = net.real("hue");
+  a.saturation = net.real("saturation");
+  a.exposure = net.real("exposure");
+  // As the host: a factor of the width where *_ratio is given, else *_crop, else the width to twice the width.
+  a.min_crop = net.given("min_crop") ? net.integer("min_crop") : input.width;
+  a.max_crop = net.given("max_crop") ? net.integer("max_crop") : 2 * input.width;
+  if (net.given("min_ratio")) a.min_crop = static_cast<int>(net.real("min_ratio") * input.width);
+  if (net.given("max_ratio")) a.max_crop = static_cast<int>(net.real("max_ratio") * input.width);
+  if (a.min_crop > a.max_crop) {
+    fail("%s: the crop would range from %d to %d; min_crop must not exceed max_crop", net.where("min_crop").c_str(),
+         a.min_crop, a.max_crop);
+  }
+  for (const char* key : {"mean", "std"}) {
+    if (!net.given(key)) continue;
+    const std::vector<double> values = net.reals(key);
+    if (values.size() != static_cast<size_t>(input.channels)) {
+      fail("%s: found %zu numbers, the input has %d channels; give one number for each", net.where(key).c_str(),
+           values.size(), input.channels);
+    }
+    (std::string(key) == "mean" ? a.mean : a.std).assign(values.begin(), values.end());
+  }
+  a.eval_crop = host::traits().eval_crop;
+  if (net.given("valid_resize")) {
+    a.valid_resize = net.integer("valid_resize");
+    if (a.valid_resize < std::max(input.width, input.height)) {
+      fail("%s: smaller than the network's input (%dx%d); give at least that", net.where("valid_resize").c_str(),
+           input.width, input.height);
+    }
+  }
+  return a;
+}
+
+std::string NetworkConfig::host_text() const {
+  cfg::CfgSection head{"net", 0, {}};
+  const auto number = [](int value) { return std::to_string(value); };
+  head.entries = {{"batch", number(mini_batch), 0},        {"subdivisions", "1", 0},
+                  {"height", number(input.height), 0},     {"width", number(input.width), 0},
+                  {"channels", number(input.channels), 0}, {"max_batches", "1", 0}};
+  std::string text = section_text(head);
+  for (const LayerConfig& layer : layers) {
+    if (layer.op->host_section) {
+      text += section_text(layer.op->host_section(layer));
+    } else {
+      text += section_text({layer.op->section, 0, layer.options.host_entries()});
+    }
+  }
+  return text;
+}
+
+}  // namespace dng::graph

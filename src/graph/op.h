@@ -1,0 +1,97 @@
+// An op: what a cfg section means (options, shapes, checks, what the host sees in its place), apart from the kernels
+// that compute it on a device. One per section; layers/layers.def is their list.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cfg/options.h"
+#include "data/image.h"
+
+namespace dng::math {
+class Cost;
+}
+
+namespace dng::graph {
+
+class Kernel;
+struct Op;
+
+enum class Device { kCpu, kCuda };
+const char* device_name(Device device);
+
+// One section of a cfg, read and checked: which op, its options, which layers it reads, and its shapes.
+struct LayerConfig {
+  const Op* op = nullptr;
+  cfg::Options options;
+  int index = 0;
+  std::vector<int> sources;  // layers whose output is read, in order; -1 is the network's input
+  data::Geometry in;         // of the first source
+  data::Geometry out;
+  bool equal_sources = true;  // all sources have the shape `in`
+};
+
+// What an op may look at while its shapes are worked out: the layers before it.
+struct ShapeContext {
+  const std::vector<LayerConfig>& before;
+  data::Geometry network_input;
+  int batch;  // images in one forward pass
+
+  data::Geometry shape_of(int layer) const {
+    return layer < 0 ? network_input : before[static_cast<size_t>(layer)].out;
+  }
+  // Resolves Darknet's layer numbers (negative: counted back from here) or throws Error with what is allowed.
+  int resolve(const cfg::Options& options, const std::string& name, int number) const;
+};
+
+using CostFactory = std::function<std::unique_ptr<math::Cost>(const LayerConfig&)>;
+using KernelFactory = std::function<std::unique_ptr<Kernel>(const LayerConfig&)>;
+
+struct Op {
+  enum class Kind { kLayer, kCost };
+
+  Op(std::string section_name, Kind op_kind, std::string summary_text)
+      : section(std::move(section_name)), kind(op_kind), summary(std::move(summary_text)) {}
+
+  std::string section;
+  Kind kind;
+  std::string summary;
+  std::vector<std::string> aliases;
+  std::vector<cfg::OptionSpec> options;
+  std::map<std::string, std::string> refused;  // keys that the host knows and we do not follow, with the reason
+  // Fills sources, in and out; throws Error on a misuse. Default: one source, the layer before; same shape.
+  std::function<void(LayerConfig*, const ShapeContext&)> shape;
+  // Checks beyond types and ranges. Runs after `shape`.
+  std::function<void(const LayerConfig&, const ShapeContext&)> check;
+  // What the host reads instead. Default: the section itself without our own keys.
+  std::function<cfg::CfgSection(const LayerConfig&)> host_section;
+  CostFactory cost;                         // of a cost: its maths alone, for `darknet layer` and gradient checks
+  std::map<Device, KernelFactory> kernels;  // no entry for kCpu: the host's own code
+
+  // Builders.
+  Op& alias(const std::string& name);
+  Op& option(cfg::OptionSpec spec);
+  Op& refuse(const std::string& key, const std::string& reason);
+  Op& shaped(std::function<void(LayerConfig*, const ShapeContext&)> function);
+  Op& checked(std::function<void(const LayerConfig&, const ShapeContext&)> function);
+  Op& stand_in(std::function<cfg::CfgSection(const LayerConfig&)> function);
+  Op& kernel(Device device, KernelFactory factory);
+};
+
+using Ops = std::vector<Op>;
+// By section name or alias; null where there is none.
+const Op* find_op(const Ops& ops, const std::string& section);
+// The error for a section that is no op: Darknet's sections that no classifier can use give their reason, others the
+// nearest name. `where` is "file:line".
+[[noreturn]] void fail_unknown_section(const Ops& ops, const std::string& where, const std::string& section);
+
+// The Error for a layer that has no kernel for the device.
+[[noreturn]] void fail_no_kernel(const LayerConfig& config, Device device);
+
+// Keys that every layer of the host takes.
+void add_common_options(Op* op);
+
+}  // namespace dng::graph

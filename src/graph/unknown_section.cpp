@@ -1,0 +1,33 @@
+#include <map>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "graph/op.h"
+
+namespace dng::graph {
+
+void fail_unknown_section(const Ops& ops, const std::string& where, const std::string& section) {
+  static const std::map<std::string, std::string> reasons = {
+      {"cost", "remove it: [softmax] and our costs already are softmax and cost in one"},
+      {"crop", "remove it and use pad=, or the host's min_crop= and max_crop=, in [net]: its crop cannot be repeated"},
+      {"empty", "remove it: the host frees its buffers twice"},
+  };
+  static const std::vector<std::string> not_for_classifiers = {
+      "region", "yolo",     "detection", "iseg",      "Gaussian_yolo", "contrastive", "rnn",
+      "gru",    "lstm",     "crnn",      "conv_lstm", "history",       "local",       "deconvolutional",
+      "deconv", "logistic", "l2norm",    "implicit",  "sam",           "reorg3d",     "network"};
+  const auto reason = reasons.find(section);
+  if (reason != reasons.end()) fail("%s: [%s]: %s", where.c_str(), section.c_str(), reason->second.c_str());
+  for (const std::string& name : not_for_classifiers) {
+    if (name == section) {
+      fail("%s: [%s] is a layer of the host that this program does not train; use the host's own darknet for it",
+           where.c_str(), section.c_str());
+    }
+  }
+  std::vector<std::string> names = {"net"};
+  for (const Op& op : ops) names.push_back(op.section);
+  fail("%s: unknown section %s%s; known are %s", where.c_str(), quoted(section).c_str(),
+       did_you_mean(section, names).c_str(), join(names, ", ").c_str());
+}
+
+}  // namespace dng::graph

@@ -1,0 +1,18 @@
+#include "math/activation.h"
+
+#include <map>
+
+namespace dng::math {
+
+bool find_activation(const std::string& name, Activation* activation) {
+  static const std::map<std::string, Activation> known = {
+      {"linear", Activation::kLinear},     {"relu", Activation::kRelu}, {"leaky", Activation::kLeaky},
+      {"logistic", Activation::kLogistic}, {"tanh", Activation::kTanh}, {"elu", Activation::kElu},
+      {"relu6", Activation::kRelu6}};
+  const auto found = known.find(name);
+  if (found == known.end()) return false;
+  *activation = found->second;
+  return true;
+}
+
+}  // namespace dng::math

@@ -1,0 +1,80 @@
+// One sample as the costs get it, once for CPU and CUDA: softmax by log-sum-exp, and cross entropy with its gradient.
+//
+//   z[C]    logits                     f = softmax(z), log f_j = z_j - log sum_i exp(z_i)
+//   y       label, 0..C-1              t[C]  the teacher's probabilities
+//
+// The costs are in layers/costs/. Each returns the loss of the sample and writes dL/dz (not Darknet's negated delta).
+// Everything goes through log f, so logits of +-1e4 give finite losses and gradients: exp() only ever sees numbers <=
+// 0.
+#pragma once
+
+#include <cmath>
+
+#include "base/host_device.h"
+
+namespace dng::math {
+
+// Who works on a sample. On the CPU it is one thread: OneLane. On the GPU the lanes of a warp share the classes; each
+// takes first(), first() + step(), ..., and all of them get the same sums (gpu/launch.h).
+struct OneLane {
+  DNG_HOST_DEVICE int first() const { return 0; }
+  DNG_HOST_DEVICE int step() const { return 1; }
+  template <class Real>
+  DNG_HOST_DEVICE Real sum(Real mine) const {
+    return mine;
+  }
+  template <class Real>
+  DNG_HOST_DEVICE Real max(Real mine) const {
+    return mine;
+  }
+  // The index of the largest value, of equal ones the lowest index; an index below zero does not count.
+  template <class Real>
+  DNG_HOST_DEVICE int best(int index, Real) const {
+    return index;
+  }
+  // What one lane wrote before, all may read afterwards.
+  DNG_HOST_DEVICE void sync() const {}
+};
+
+// log f and f. Needs n >= 1; finite logits.
+template <class Real, class Lanes = OneLane>
+DNG_HOST_DEVICE void log_softmax(int n, const Real* z, Real* log_f, Real* f, const Lanes& lanes = {}) {
+  Real top = z[0];
+  for (int i = lanes.first(); i < n; i += lanes.step()) top = z[i] > top ? z[i] : top;
+  top = lanes.max(top);
+  Real sum = 0;
+  for (int i = lanes.first(); i < n; i += lanes.step()) sum += std::exp(z[i] - top);
+  const Real log_sum = std::log(lanes.sum(sum));
+  for (int i = lanes.first(); i < n; i += lanes.step()) {
+    log_f[i] = (z[i] - top) - log_sum;
+    f[i] = std::exp(log_f[i]);
+  }
+  lanes.sync();
+}
+
+// One sample's numbers, as every cost gets them.
+template <class Real>
+struct CostRow {
+  int classes;
+  const Real* z;
+  const Real* log_f;
+  const Real* f;
+  int label;
+  const Real* teacher;  // null unless the cost asks for one
+};
+
+// Memory for one sample.
+struct CostWorkspace {
+  double* numbers;      // [3 C]
+  unsigned char* rank;  // [C]
+};
+
+// Cross entropy with the label: L = -log f_y, dL/dz_j = f_j - y_j.
+template <class Real, class Lanes = OneLane>
+DNG_HOST_DEVICE Real cross_entropy(const CostRow<Real>& row, Real* gradient, const Lanes& lanes = {}) {
+  for (int j = lanes.first(); j < row.classes; j += lanes.step())
+    gradient[j] = row.f[j] - (j == row.label ? Real(1) : Real(0));
+  return -row.log_f[row.label];
+}
+
+}  // namespace dng::math

@@ -1,0 +1,135 @@
+#include "network/network.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/finite.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "gpu/executor.h"
+#include "math/cost.h"
+
+namespace dng::network {
+
+Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) : config_(std::move(config)) {
+  // On a GPU Darknet's layers own parameters and nothing else that is used.
+  const graph::NetworkConfig hosts = settings.gpu != nullptr ? graph::with_mini_batch(config_, 1) : config_;
+  host_ = std::make_unique<host::Network>(hosts.host_text(), settings.verbose);
+  if (host_->size() != size()) {
+    fail("%s: internal error: Darknet made %d layers, expected %d", config_.path.c_str(), host_->size(), size());
+  }
+  for (const graph::LayerConfig& layer : config_.layers) {
+    const size_t made = host_->output_shape(layer.index).size();
+    if (made != layer.out.size()) {
+      fail("%s: internal error: Darknet made an output of %zu values, expected %zu", layer.options.where().c_str(),
+           made, layer.out.size());
+    }
+  }
+  collect_parameters();
+  if (settings.gpu == nullptr) {
+    cpu::ExecutorSettings cpu;
+    cpu.trains = settings.trains;
+    cpu.reference = settings.reference;
+    cpu.watched_layer = settings.watched_layer;
+    cpu_ = std::make_unique<cpu::Executor>(config_, host_.get(), cpu);
+    executor_ = cpu_.get();
+    return;
+  }
+  gpu::NetworkOptions options;
+  options.trains = settings.trains;
+  options.fused = !settings.reference;
+  options.first_trained = config_.first_trained();
+  options.precision = gpu::precision_of(settings.precision_of != nullptr ? *settings.precision_of : config_);
+  gpu_ = std::make_unique<gpu::Executor>(settings.gpu, config_, blocks_, options);
+  executor_ = gpu_.get();
+}
+
+Network::~Network() = default;
+
+std::string Network::describe_cost() const { return config_.cost().op->cost(config_.cost())->describe(); }
+
+void Network::collect_parameters() {
+  for (const graph::LayerConfig& layer : config_.layers) {
+    blocks_.push_back(host_->blocks(layer.index));
+    for (const host::Block& block : blocks_.back()) {
+      if (block.update == nullptr) continue;
+      graph::Parameter parameter;
+      parameter.layer = layer.index;
+      parameter.name = block.name;
+      parameter.value = block.value;
+      parameter.update = block.update;
+      parameter.count = block.count;
+      parameter.decays = block.kind == host::Block::Kind::kWeight;
+      parameter.rate_factor = static_cast<float>(layer.options.real("learning_rate"));
+      parameter.frozen = layer.index < config_.first_trained();
+      parameters_.push_back(parameter);
+    }
+  }
+}
+
+void Network::initialize(uint64_t seed) {
+  using Kind = host::Block::Kind;
+  for (const graph::LayerConfig& layer : config_.layers) {
+    int number = 0;
+    for (const host::Block& block : blocks_[static_cast<size_t>(layer.index)]) {
+      CounterRandom random(seed, Stream::kWeights, static_cast<uint64_t>(layer.index), static_cast<uint64_t>(number++));
+      if (block.update != nullptr) std::memset(block.update, 0, static_cast<size_t>(block.count) * sizeof(float));
+      const bool convolution = layer.out.height > 1 || layer.out.width > 1 || layer.op->section == "convolutional";
+      const double fan_in = static_cast<double>(block.count) / layer.out.channels;
+      const double scale = std::sqrt(2.0 / fan_in);
+      for (int64_t i = 0; i < block.count; ++i) {
+        switch (block.kind) {
+          case Kind::kWeight:
+            block.value[i] = static_cast<float>(scale * (convolution ? random.normal() : random.uniform(-1, 1)));
+            break;
+          case Kind::kScale:
+            block.value[i] = 1;
+            break;
+          default:
+            block.value[i] = 0;
+        }
+      }
+    }
+  }
+  push();
+}
+
+bool Network::parameters_finite() const {
+  pull();
+  for (const auto& layer : blocks_) {
+    for (const host::Block& block : layer) {
+      if (!all_finite(block.value, static_cast<size_t>(block.count))) return false;
+    }
+  }
+  return true;
+}
+
+std::string Network::layer_name(int layer) const {
+  return format("layer %d [%s]", layer, config_.layers[static_cast<size_t>(layer)].op->section.c_str());
+}
+
+std::string Network::first_non_finite() const {
+  pull();
+  const int layer = cpu_ ? cpu_->first_non_finite() : -1;
+  if (layer >= 0) return layer_name(layer);
+  for (int i = 0; i < size(); ++i) {
+    for (const host::Block& block : blocks_[static_cast<size_t>(i)]) {
+      if (!all_finite(block.value, static_cast<size_t>(block.count))) return layer_name(i);
+    }
+  }
+  return "";
+}
+
+std::string Network::host_layers() const {
+  std::vector<std::string> ranges;
+  const std::vector<int> layers = cpu_ ? cpu_->host_layers() : std::vector<int>();
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const int first = layers[i];
+    while (i + 1 < layers.size() && layers[i + 1] == layers[i] + 1) ++i;
+    ranges.push_back(first == layers[i] ? format("%d", first) : format("%d-%d", first, layers[i]));
+  }
+  return ranges.empty() ? "" : "layers " + join(ranges, ", ") + " run on the host's code";
+}
+
+}  // namespace dng::network

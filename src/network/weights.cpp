@@ -1,0 +1,132 @@
+#include "network/weights.h"
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace dng::network {
+namespace {
+
+struct Header {
+  int32_t major, minor, revision;
+  uint64_t seen;
+  size_t bytes;
+};
+
+Header read_header(const std::string& path, const std::string& text) {
+  Header h{};
+  if (text.size() < 16) {
+    fail("%s: %zu bytes are too few for weights; give a .weights file that training wrote", path.c_str(), text.size());
+  }
+  std::memcpy(&h.major, text.data(), 4);
+  std::memcpy(&h.minor, text.data() + 4, 4);
+  std::memcpy(&h.revision, text.data() + 8, 4);
+  if (h.major < 0 || h.major >= 1000 || h.minor < 0 || h.minor >= 1000) {
+    fail("%s: this is no weights file: its version would be %d.%d; give a .weights file that training wrote",
+         path.c_str(), h.major, h.minor);
+  }
+  if (h.major * 10 + h.minor >= 2) {
+    if (text.size() < 20)
+      fail("%s: the weights end within their header: the file is truncated; give a whole one", path.c_str());
+    std::memcpy(&h.seen, text.data() + 12, 8);
+    h.bytes = 20;
+  } else {
+    uint32_t seen = 0;
+    std::memcpy(&seen, text.data() + 12, 4);
+    h.seen = seen;
+    h.bytes = 16;
+  }
+  return h;
+}
+
+bool dontload(const Network& network, int layer) {
+  const cfg::Options& options = network.config().layers[static_cast<size_t>(layer)].options;
+  return options.has("dontload") && options.flag("dontload");
+}
+
+// Which layers the file holds. As in Darknet, a layer with dontload=1 is missing from a file that was cut for it; a
+// file that training wrote is whole.
+std::vector<bool> layers_in_file(const Network& network, size_t bytes) {
+  size_t whole = 0;
+  std::vector<bool> in_file;
+  for (int i = 0; i < network.size(); ++i) {
+    in_file.push_back(!dontload(network, i));
+    for (const host::Block& block : network.blocks()[static_cast<size_t>(i)]) {
+      whole += static_cast<size_t>(block.count) * sizeof(float);
+    }
+  }
+  if (bytes == whole) in_file.assign(in_file.size(), true);
+  return in_file;
+}
+
+}  // namespace
+
+uint64_t load_weights(const std::string& path, Network* network, Prefix prefix, int* loaded_layers) {
+  const std::string text = read_file(path, "the weights file");
+  const Header header = read_header(path, text);
+  const size_t found = text.size() - header.bytes;
+
+  const std::vector<bool> in_file = layers_in_file(*network, found);
+  size_t needed = 0;
+  int layers = 0;
+  bool at_boundary = false;
+  for (int i = 0; i < network->size(); ++i) {
+    if (!in_file[static_cast<size_t>(i)]) continue;
+    for (const host::Block& block : network->blocks()[static_cast<size_t>(i)]) {
+      needed += static_cast<size_t>(block.count) * sizeof(float);
+    }
+    if (needed <= found) layers = i + 1;
+    if (needed == found && found > 0) at_boundary = true;
+  }
+  const bool partial = prefix == Prefix::kAllow && at_boundary;
+  if (found != needed && !partial) {
+    fail(
+        "%s: found %zu numbers%s, the network of %s needs %zu; the file is %s: give the weights that were trained with "
+        "this cfg",
+        path.c_str(), found / 4, found % 4 != 0 ? " and a part of one" : "", network->config().path.c_str(), needed / 4,
+        found < needed ? "truncated or of another network" : "of another network");
+  }
+  const char* data = text.data() + header.bytes;
+  for (size_t i = 0; i < found / 4; ++i) {
+    float value = 0;
+    std::memcpy(&value, data + 4 * i, 4);
+    if (!std::isfinite(value)) {
+      fail(
+          "%s: number %zu of the weights is not finite; the training that wrote them had diverged: use an earlier file",
+          path.c_str(), i);
+    }
+  }
+  size_t offset = 0;
+  for (int i = 0; i < layers; ++i) {
+    if (!in_file[static_cast<size_t>(i)]) continue;
+    for (const host::Block& block : network->blocks()[static_cast<size_t>(i)]) {
+      const size_t bytes = static_cast<size_t>(block.count) * sizeof(float);
+      if (!(prefix == Prefix::kAllow && dontload(*network, i))) {
+        std::memcpy(block.value, data + offset, bytes);
+        if (block.update != nullptr) std::memset(block.update, 0, bytes);
+      }
+      offset += bytes;
+    }
+  }
+  network->push();
+  if (loaded_layers != nullptr) *loaded_layers = found == needed ? network->size() : layers;
+  return header.seen;
+}
+
+void save_weights(const std::string& path, const Network& network, uint64_t seen) {
+  network.pull();
+  AtomicFile file(path);
+  const host::Traits& t = host::traits();
+  const int32_t version[3] = {t.weights_major, t.weights_minor, t.weights_revision};
+  file.write(version, sizeof version);
+  file.write(&seen, sizeof seen);
+  for (const auto& layer : network.blocks()) {
+    for (const host::Block& block : layer) file.write(block.value, static_cast<size_t>(block.count) * sizeof(float));
+  }
+  file.commit();
+}
+
+}  // namespace dng::network
