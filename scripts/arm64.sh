@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 sysroot=$(realpath -m "${ARM64_SYSROOT:-build/arm64-sysroot}")
 tests=${ARM64_TESTS-'*Winograd*:RowMath*:Resample*:MaxPool*:TrainingConvolution*:Cost*-*Cuda*'}
 for program in aarch64-linux-gnu-g++ mmdebstrap ${tests:+qemu-aarch64-static}; do
-  command -v $program > /dev/null || { echo "arm64: skipped, $program is not installed"; exit 0; }
+  command -v "$program" > /dev/null || { echo "arm64: skipped, $program is not installed"; exit 0; }
 done
 if [ ! -d "$sysroot" ]; then
   [ "$(id -u)" = 0 ] || { echo "arm64: skipped, only root can make $sysroot"; exit 0; }
