@@ -4,7 +4,7 @@
 
 #include "cpu/kernel.h"
 #include "cpu/loops/row_math.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 #include "layers/layer_options.h"
 
 namespace dng::layers {
@@ -27,38 +27,38 @@ class ActivationKernel final : public cpu::Kernel {
   void forward(cpu::Node&, graph::Pass&) override {}
 
   void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
-               cpu::Scratch* scratch) override {
+               cpu::Workspace* workspace) override {
     for (int i = 0; i < range.count; ++i) {
-      const cpu::ScratchFrame frame(scratch);
-      activate(node, pass, range.first + i, output + static_cast<size_t>(i) * node.out_size(), scratch);
+      const cpu::WorkspaceFrame frame(workspace);
+      activate(node, pass, range.first + i, output + static_cast<size_t>(i) * node.out_size(), workspace);
     }
   }
 
   void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
-                         cpu::Scratch* scratch) override {
+                         cpu::Workspace* workspace) override {
     const size_t size = node.out_size();
     for (int i = 0; i < range.count; ++i) {
       if (activation_ == math::Activation::kLinear) break;
-      const cpu::ScratchFrame frame(scratch);
-      float* y = scratch->take(size);
-      activate(node, pass, range.first + i, y, scratch);
+      const cpu::WorkspaceFrame frame(workspace);
+      float* y = workspace->take(size);
+      activate(node, pass, range.first + i, y, workspace);
       cpu::row_activation_gradient(y, size, activation_, node.delta + static_cast<size_t>(range.first + i) * size);
     }
-    node.pass_through(pass, range, scratch);
+    node.pass_through(pass, range, workspace);
   }
 
   void backward(cpu::Node&, graph::Pass&) override {}
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Scratch*) override {
+             cpu::Workspace*) override {
     const size_t count = static_cast<size_t>(images) * node.out_size();
     std::memcpy(output, inputs[0].data, count * sizeof(float));
     cpu::row_activation(output, count, activation_);
   }
 
  private:
-  void activate(const cpu::Node& node, const graph::Pass& pass, int image, float* y, cpu::Scratch* scratch) const {
-    node.read_into(0, pass, {image, 1}, y, scratch);
+  void activate(const cpu::Node& node, const graph::Pass& pass, int image, float* y, cpu::Workspace* workspace) const {
+    node.read_into(0, pass, {image, 1}, y, workspace);
     cpu::row_activation(y, node.out_size(), activation_);
   }
 

@@ -20,13 +20,13 @@ class AvgpoolKernel final : public cpu::Kernel {
 
   void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       pool(node, input + image.offset(rows_.size()), node.output + image.offset(node.out_size()));
     });
   }
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Scratch*) override {
+             cpu::Workspace*) override {
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       pool(node, inputs[0].data + i * rows_.size(), output + i * node.out_size());
     }
@@ -36,7 +36,7 @@ class AvgpoolKernel final : public cpu::Kernel {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     const auto space = static_cast<float>(rows_.space);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       const float* delta = node.delta + image.offset(node.out_size());
       float* to = input_delta + image.offset(rows_.size());
       for (int row = 0; row < rows_.count(); ++row) {

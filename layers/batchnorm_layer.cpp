@@ -31,43 +31,44 @@ class BatchnormKernel final : public cpu::Kernel {
     rows_ = cpu::Rows(node->config->out, node->layout);
     batchnorm_ = std::make_unique<cpu::BatchNorm>(node->host->blocks(node->index), rows_, node->batch,
                                                   host::traits().batchnorm.rolling_rate);
-    piece_ = cpu::piece_of(node->batch, rows_.size() * sizeof(float), cpu::least_pieces(node->threads));
+    micro_batch_ =
+        cpu::micro_batch_of(node->batch, rows_.size() * sizeof(float), cpu::least_micro_batches(node->threads));
     if (node->before == nullptr) return;
     before_ = dynamic_cast<const BatchnormKernel*>(&node->before->graph_kernel());
     measured_ = before_ == nullptr ? 0 : node->before->config->out.channels;
   }
 
   void forward(cpu::Node& node, graph::Pass& pass) override {
-    cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
-      batchnorm_->measure(node.view(0, pass, range, &scratch), range, measured_);
+    cpu::for_ranges(node.batch, micro_batch_, [&](const graph::Range& range, cpu::Workspace& workspace) {
+      batchnorm_->measure(node.view(0, pass, range, &workspace), range, measured_);
     });
     batchnorm_->finish(pass.steps, before_ == nullptr ? nullptr : before_->batchnorm_.get(), measured_);
   }
 
   void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
-               cpu::Scratch* scratch) override {
-    batchnorm_->apply(node.view(0, pass, range, scratch), range.count, activation_, output);
+               cpu::Workspace* workspace) override {
+    batchnorm_->apply(node.view(0, pass, range, workspace), range.count, activation_, output);
   }
 
   void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
-                         cpu::Scratch* scratch) override {
-    const cpu::ScratchFrame frame(scratch);
-    batchnorm_->gradient_sums(node.view(0, pass, range, scratch), range, activation_,
-                              node.delta + range.offset(node.stride), node.stride, scratch);
+                         cpu::Workspace* workspace) override {
+    const cpu::WorkspaceFrame frame(workspace);
+    batchnorm_->gradient_sums(node.view(0, pass, range, workspace), range, activation_,
+                              node.delta + range.offset(node.stride), node.stride, workspace);
   }
 
   void backward(cpu::Node& node, graph::Pass& pass) override {
     batchnorm_->finish_gradient();
     if (!node.sources[0].needs_gradient) return;
-    cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
-      batchnorm_->gradient(node.view(0, pass, range, &scratch), {node.delta + range.offset(node.stride), node.stride},
+    cpu::for_ranges(node.batch, micro_batch_, [&](const graph::Range& range, cpu::Workspace& workspace) {
+      batchnorm_->gradient(node.view(0, pass, range, &workspace), {node.delta + range.offset(node.stride), node.stride},
                            range.count, node.gradient_place(0, range));
-      node.accumulated(0, pass, range, &scratch);
+      node.accumulated(0, pass, range, &workspace);
     });
   }
 
   void prepare_inference(cpu::Node&) override { batchnorm_->fold(&factor_, &shift_); }
-  void infer(const cpu::Node&, int images, const cpu::View* inputs, float* output, size_t, cpu::Scratch*) override {
+  void infer(const cpu::Node&, int images, const cpu::View* inputs, float* output, size_t, cpu::Workspace*) override {
     const float zero[cpu::kLanes] = {};
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       for (int row = 0; row < rows_.count(); ++row) {
@@ -86,7 +87,7 @@ class BatchnormKernel final : public cpu::Kernel {
  private:
   math::Activation activation_ = math::Activation::kLinear;
   cpu::Rows rows_;
-  int piece_ = 1;
+  int micro_batch_ = 1;
   const BatchnormKernel* before_ = nullptr;  // has measured the first channels of the same numbers
   int measured_ = 0;                         // that many
   std::unique_ptr<cpu::BatchNorm> batchnorm_;

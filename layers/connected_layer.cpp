@@ -39,13 +39,13 @@ void multiply(int m, int n, int k, Matrix a, Matrix b, float beta, float* c, int
   if (status != dnnl_success) fail("oneDNN refused a product of %dx%d and %dx%d", m, k, k, n);
 }
 
-// The same on all threads, for a C of m rows of n: as many stripes along its longer side as there are pieces of work,
-// but none so narrow that oneDNN's kernels waste their width. (Every stripe packs the other matrix anew.)
+// The same on all threads, for a C of m rows of n: as many stripes along its longer side as there are parts of
+// work, but none so narrow that oneDNN's kernels waste their width. (Every stripe packs the other matrix anew.)
 void multiply_in_stripes(int threads, int m, int n, int k, Matrix a, Matrix b, float beta, float* c) {
-  constexpr int kLeastWidth = 96;
-  const int longer = std::max(m, n), pieces = cpu::least_pieces(threads);
-  cpu::for_ranges(longer, std::max(kLeastWidth, (longer + pieces - 1) / pieces),
-                  [&](const graph::Range& stripe, cpu::Scratch&) {
+  constexpr int kMinWidth = 96;
+  const int longer = std::max(m, n), micro_batches = cpu::least_micro_batches(threads);
+  cpu::for_ranges(longer, std::max(kMinWidth, (longer + micro_batches - 1) / micro_batches),
+                  [&](const graph::Range& stripe, cpu::Workspace&) {
                     if (m > n) {
                       multiply(stripe.count, n, k, a.rows_from(stripe.first), b, beta,
                                c + static_cast<size_t>(stripe.first) * static_cast<size_t>(n), n);
@@ -114,7 +114,7 @@ class ConnectedKernel final : public cpu::Kernel {
     if (batchnorm_) batchnorm_->fold(&factor_, &shift_);
   }
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Scratch*) override {
+             cpu::Workspace*) override {
     const int length = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
     multiply(images, outputs, length, {inputs[0].data, length, false}, {weights_.value, length, true}, 0, output,
              outputs);

@@ -55,12 +55,13 @@ class ConvolutionalKernel final : public cpu::Kernel {
     shape_.padding = padding_;
     shape_.groups = groups_;
     shape_.direct_only = node->reference;
-    // Large weights come from memory anew for every piece, and their gradient goes there; so do Winograd's
-    // transformations of them: pieces may have twice the bytes.
+    // Large weights come from memory anew for every micro-batch, and their gradient goes there; so do Winograd's
+    // transformations of them: micro-batches may have twice the bytes.
     const bool large = weights_.count > cpu::kLargeWeights;
     const size_t bytes = (node->in_size() + rows_.size()) * sizeof(float);
-    piece_ = cpu::piece_of(node->batch, large ? bytes / 2 : bytes, cpu::least_pieces(node->threads, weights_.count));
-    shape_.piece = piece_;
+    micro_batch_ = cpu::micro_batch_of(node->batch, large ? bytes / 2 : bytes,
+                                       cpu::least_micro_batches(node->threads, weights_.count));
+    shape_.micro_batch = micro_batch_;
     if (batch_normalize_) {
       batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, rows_, node->batch, host::traits().batchnorm.rolling_rate);
     } else {
@@ -72,10 +73,10 @@ class ConvolutionalKernel final : public cpu::Kernel {
       return;
     }
     training_ = std::make_unique<cpu::TrainingConvolution>(shape_);
-    const int pieces = node->batch / piece_;
+    const int micro_batches = node->batch / micro_batch_;
     // As many groups as there are threads at least, where that many are not there anyway.
     const int wanted = std::max(large ? kGroupsOfLarge : kGroups, node->threads);
-    sums_ = std::min(pieces, wanted);
+    sums_ = std::min(micro_batches, wanted);
   }
 
   graph::Role role(const cpu::Node&) const override {
@@ -90,16 +91,16 @@ class ConvolutionalKernel final : public cpu::Kernel {
   }
 
   void forward(cpu::Node& node, graph::Pass& pass) override {
-    const cpu::ScratchFrame frame(&cpu::thread_scratch());
+    const cpu::WorkspaceFrame frame(&cpu::thread_workspace());
     float* x = batch_normalize_ ? node.saved : node.output;
     if (wide_) {
       float* inputs = read_inputs(node, pass);
       wide_->forward(weights_.value, inputs, x);
-      cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch&) { measure(range, x); });
+      cpu::for_ranges(node.batch, micro_batch_, [&](const graph::Range& range, cpu::Workspace&) { measure(range, x); });
     } else {
-      training_->prepare_forward(weights_.value, &cpu::thread_scratch());
-      cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
-        training_->forward(node.read(0, pass, range, &scratch), x + range.offset(rows_.size()), &scratch);
+      training_->prepare_forward(weights_.value, &cpu::thread_workspace());
+      cpu::for_ranges(node.batch, micro_batch_, [&](const graph::Range& range, cpu::Workspace& workspace) {
+        training_->forward(node.read(0, pass, range, &workspace), x + range.offset(rows_.size()), &workspace);
         measure(range, x);
       });
     }
@@ -107,15 +108,15 @@ class ConvolutionalKernel final : public cpu::Kernel {
   }
 
   void compute(const cpu::Node& node, const graph::Pass&, const graph::Range& range, float* output,
-               cpu::Scratch*) override {
+               cpu::Workspace*) override {
     batchnorm_->apply(kept(node, range), range.count, activation_, output);
   }
 
   void backward_epilogue(cpu::Node& node, const graph::Pass&, const graph::Range& range,
-                         cpu::Scratch* scratch) override {
+                         cpu::Workspace* workspace) override {
     float* delta = node.delta + range.offset(rows_.size());
     if (batchnorm_) {
-      batchnorm_->gradient_sums(kept(node, range), range, activation_, delta, rows_.size(), scratch);
+      batchnorm_->gradient_sums(kept(node, range), range, activation_, delta, rows_.size(), workspace);
     } else {
       if (activation_ != math::Activation::kLinear) {
         cpu::row_activation_gradient(node.output + range.offset(rows_.size()),
@@ -131,17 +132,18 @@ class ConvolutionalKernel final : public cpu::Kernel {
     } else {
       finish_bias_gradient(node.batch);
     }
-    const cpu::ScratchFrame frame(&cpu::thread_scratch());
+    const cpu::WorkspaceFrame frame(&cpu::thread_workspace());
     if (wide_) return backward_wide(node, pass);
-    if (node.sources[0].needs_gradient) training_->prepare_backward(weights_.value, &cpu::thread_scratch());
-    const int pieces = node.batch / piece_;
+    if (node.sources[0].needs_gradient) training_->prepare_backward(weights_.value, &cpu::thread_workspace());
+    const int micro_batches = node.batch / micro_batch_;
     const size_t size = training_->gradient_size();
-    cpu::for_tasks(sums_, [&](int sum, cpu::Scratch& scratch) {
-      const int first = sum * pieces / sums_, end = (sum + 1) * pieces / sums_;
+    cpu::for_tasks(sums_, [&](int sum, cpu::Workspace& workspace) {
+      const int first = sum * micro_batches / sums_, end = (sum + 1) * micro_batches / sums_;
       float* total = node.workspace + static_cast<size_t>(sum) * size;
-      for (int piece = first; piece < end; ++piece) {
-        const cpu::ScratchFrame frame(&scratch);
-        backward_piece(node, pass, {piece * piece_, piece_}, total, piece == first, &scratch);
+      for (int micro_batch = first; micro_batch < end; ++micro_batch) {
+        const cpu::WorkspaceFrame frame(&workspace);
+        backward_micro_batch(node, pass, {micro_batch * micro_batch_, micro_batch_}, total, micro_batch == first,
+                             &workspace);
       }
     });
     training_->add_gradients(node.workspace, sums_, weights_.update);
@@ -149,7 +151,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
 
   void prepare_inference(cpu::Node& node) override {
     if (!inference_) {
-      shape_.piece = node.inference_piece;
+      shape_.micro_batch = node.inference_micro_batch;
       inference_ = std::make_unique<cpu::InferenceConvolution>(shape_, activation_ == math::Activation::kRelu);
     }
     if (!batchnorm_) return inference_->set_weights(weights_.value, nullptr, bias_.value);
@@ -158,8 +160,8 @@ class ConvolutionalKernel final : public cpu::Kernel {
   }
 
   void infer(const cpu::Node&, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Scratch* scratch) override {
-    inference_->forward(inputs[0].data, output, scratch);
+             cpu::Workspace* workspace) override {
+    inference_->forward(inputs[0].data, output, workspace);
     if (activation_ == math::Activation::kLinear || activation_ == math::Activation::kRelu) return;
     cpu::row_activation(output, static_cast<size_t>(images) * rows_.size(), activation_);
   }
@@ -180,18 +182,18 @@ class ConvolutionalKernel final : public cpu::Kernel {
   }
 
   // The gradient of what the convolution left.
-  const float* gradient(const cpu::Node& node, const graph::Range& range, cpu::Scratch* scratch) const {
+  const float* gradient(const cpu::Node& node, const graph::Range& range, cpu::Workspace* workspace) const {
     const float* delta = node.delta + range.offset(rows_.size());
     if (!batchnorm_) return delta;
-    float* normalised = scratch->take(static_cast<size_t>(range.count) * rows_.size());
+    float* normalised = workspace->take(static_cast<size_t>(range.count) * rows_.size());
     batchnorm_->gradient(kept(node, range), {delta, rows_.size()}, range.count, {normalised, rows_.size(), false});
     return normalised;
   }
 
   float* read_inputs(const cpu::Node& node, const graph::Pass& pass) const {
-    float* inputs = cpu::thread_scratch().take(wide_->inputs_size());
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& range, cpu::Scratch& scratch) {
-      wide_->read_inputs(node.read(0, pass, range, &scratch), range, inputs);
+    float* inputs = cpu::thread_workspace().take(wide_->inputs_size());
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& range, cpu::Workspace& workspace) {
+      wide_->read_inputs(node.read(0, pass, range, &workspace), range, inputs);
     });
     return inputs;
   }
@@ -199,34 +201,34 @@ class ConvolutionalKernel final : public cpu::Kernel {
   void backward_wide(cpu::Node& node, graph::Pass& pass) {
     const bool wanted = node.sources[0].needs_gradient;
     float* inputs = read_inputs(node, pass);
-    float* tiles = cpu::thread_scratch().take(wide_->tiles_size());
-    float* data = wanted ? cpu::thread_scratch().take(wide_->data_size()) : nullptr;
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& range, cpu::Scratch& scratch) {
-      const float* dx = gradient(node, range, &scratch);
+    float* tiles = cpu::thread_workspace().take(wide_->tiles_size());
+    float* data = wanted ? cpu::thread_workspace().take(wide_->data_size()) : nullptr;
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& range, cpu::Workspace& workspace) {
+      const float* dx = gradient(node, range, &workspace);
       wide_->read_gradients_for_weights(dx, range, tiles);
       if (wanted) wide_->read_gradients_for_data(dx, range, data);
     });
     wide_->backward_weights(inputs, tiles, weights_.update);
     if (!wanted) return;
     const size_t size = node.in_size();
-    float* in_gradient = cpu::thread_scratch().take(static_cast<size_t>(node.batch) * size);
+    float* in_gradient = cpu::thread_workspace().take(static_cast<size_t>(node.batch) * size);
     wide_->backward_data(weights_.value, data, in_gradient);
-    cpu::for_ranges(node.batch, piece_, [&](const graph::Range& range, cpu::Scratch& scratch) {
-      node.accumulate(0, pass, range, in_gradient + range.offset(size), &scratch);
+    cpu::for_ranges(node.batch, micro_batch_, [&](const graph::Range& range, cpu::Workspace& workspace) {
+      node.accumulate(0, pass, range, in_gradient + range.offset(size), &workspace);
     });
   }
 
-  void backward_piece(cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* total, bool first,
-                      cpu::Scratch* scratch) {
-    const float* dx = gradient(node, range, scratch);
+  void backward_micro_batch(cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* total,
+                            bool first, cpu::Workspace* workspace) {
+    const float* dx = gradient(node, range, workspace);
     {
-      const cpu::ScratchFrame frame(scratch);
-      training_->backward_weights(node.read(0, pass, range, scratch), dx, !first, total, scratch);
+      const cpu::WorkspaceFrame frame(workspace);
+      training_->backward_weights(node.read(0, pass, range, workspace), dx, !first, total, workspace);
     }
     if (!node.sources[0].needs_gradient) return;
-    float* target = node.gradient_target(0, range, scratch);
-    training_->backward_data(dx, target, scratch);
-    node.accumulate(0, pass, range, target, scratch);
+    float* target = node.gradient_target(0, range, workspace);
+    training_->backward_data(dx, target, workspace);
+    node.accumulate(0, pass, range, target, workspace);
   }
 
   void add_bias(int images, float* x) const {
@@ -266,7 +268,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
   int size_, stride_, padding_, groups_;
   bool batch_normalize_, blocks_groups_;
   cpu::ConvolutionShape shape_;
-  int piece_ = 1;
+  int micro_batch_ = 1;
   int sums_ = 1;  // groups of images whose gradients are summed apart
   cpu::Rows rows_;
   host::Block weights_, bias_;

@@ -58,8 +58,8 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   void forward(gpu::Node& node, const gpu::Pass& pass) override {
     if (!batch_normalize_) return plain_forward(node);
-    if (!convolution_->forward_measured(node.input(), node.weights.copy, node.saved,
-                                        batchnorm_.measurement(node, pass))) {
+    if (!convolution_->forward_with_statistics(node.input(), node.weights.copy, node.saved,
+                                               batchnorm_.measurement(node, pass))) {
       convolution_->forward(node.input(), node.weights.copy, node.saved);
       batchnorm_.measure(node, pass, node.saved);
     }
@@ -84,9 +84,9 @@ class ConvolutionalKernel final : public gpu::Kernel {
     }
     if (node.input_delta() != nullptr) backward_data(node);
   }
-  bool gradient_measurement(gpu::Node& node, gpu::GradientMeasurement* measurement) const override {
+  bool gradient_statistics(gpu::Node& node, gpu::GradientStatistics* measurement) const override {
     if (!batch_normalize_ || sums_) return false;
-    *measurement = batchnorm_.gradient_measurement(node, node.saved, activation_);
+    *measurement = batchnorm_.gradient_statistics(node, node.saved, activation_);
     return true;
   }
 
@@ -133,9 +133,9 @@ class ConvolutionalKernel final : public gpu::Kernel {
   // Where nobody else gives to the source's delta, the sums of its gradient are made on the way.
   void backward_data(gpu::Node& node) const {
     const graph::Edge& source = node.sources[0];
-    gpu::GradientMeasurement measurement{};
-    if (source.only && gpu::node_of(source)->kernel->gradient_measurement(*gpu::node_of(source), &measurement) &&
-        convolution_->backward_data_measured(node.weights.copy, node.delta, node.input_delta(), measurement)) {
+    gpu::GradientStatistics measurement{};
+    if (source.only && gpu::node_of(source)->kernel->gradient_statistics(*gpu::node_of(source), &measurement) &&
+        convolution_->backward_data_with_statistics(node.weights.copy, node.delta, node.input_delta(), measurement)) {
       gpu::node_of(source)->measured = true;
       return;
     }

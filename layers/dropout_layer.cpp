@@ -27,7 +27,7 @@ class DropoutKernel final : public cpu::Kernel {
   void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
     const cpu::Rows rows(node.config->out, node.layout);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       CounterRandom random(pass.seed, Stream::kDropout, static_cast<uint64_t>(pass.first_position + image.first),
                            static_cast<uint64_t>(node.index));
       const size_t first = image.offset(node.out_size());
@@ -51,7 +51,7 @@ class DropoutKernel final : public cpu::Kernel {
   }
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Scratch*) override {
+             cpu::Workspace*) override {
     std::memcpy(output, inputs[0].data, static_cast<size_t>(images) * node.out_size() * sizeof(float));
   }
 

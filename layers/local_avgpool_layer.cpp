@@ -28,13 +28,13 @@ class LocalAvgpoolKernel final : public cpu::Kernel {
 
   void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       pool(input + image.offset(rows_.size()), node.output + image.offset(node.out_size()));
     });
   }
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Scratch*) override {
+             cpu::Workspace*) override {
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       pool(inputs[0].data + i * rows_.size(), output + i * node.out_size());
     }
@@ -44,7 +44,7 @@ class LocalAvgpoolKernel final : public cpu::Kernel {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     const auto block = static_cast<size_t>(rows_.block);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       const float* delta = node.delta + image.offset(node.out_size());
       float* to = input_delta + image.offset(rows_.size());
       each_window([&](size_t out, size_t first, float share, int height, int width) {

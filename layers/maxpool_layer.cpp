@@ -30,7 +30,7 @@ class MaxpoolKernel final : public cpu::Kernel {
 
   void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       const size_t first = image.offset(node.out_size());
       for (int row = 0; row < rows_.count(); ++row) {
         const size_t start = first + static_cast<size_t>(row) * length_;
@@ -40,9 +40,9 @@ class MaxpoolKernel final : public cpu::Kernel {
   }
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Scratch* scratch) override {
-    const cpu::ScratchFrame frame(scratch);
-    int* best = reinterpret_cast<int*>(scratch->take(length_));
+             cpu::Workspace* workspace) override {
+    const cpu::WorkspaceFrame frame(workspace);
+    int* best = reinterpret_cast<int*>(workspace->take(length_));
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       for (int row = 0; row < rows_.count(); ++row) {
         pool(inputs[0].data + i * rows_.size() + rows_.offset(row),
@@ -54,7 +54,7 @@ class MaxpoolKernel final : public cpu::Kernel {
   void backward(cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       for (int row = 0; row < rows_.count(); ++row) {
         const size_t first = image.offset(node.out_size()) + static_cast<size_t>(row) * length_;
         float* to = input_delta + image.offset(rows_.size()) + rows_.offset(row);

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "cpu/kernel.h"
 #include "cpu/loops/channels.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 #include "host/host.h"
 
 namespace dng::layers {
@@ -61,17 +61,17 @@ class RouteKernel final : public cpu::Kernel {
   void forward(cpu::Node&, graph::Pass&) override {}
 
   void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
-               cpu::Scratch* scratch) override {
-    const cpu::ScratchFrame frame(scratch);
+               cpu::Workspace* workspace) override {
+    const cpu::WorkspaceFrame frame(workspace);
     std::vector<cpu::View> inputs(node.sources.size());
     for (size_t slot = 0; slot < inputs.size(); ++slot) {
-      if (!node.sources[slot].in_place) inputs[slot] = node.view(slot, pass, range, scratch);
+      if (!node.sources[slot].in_place) inputs[slot] = node.view(slot, pass, range, workspace);
     }
     join(node, range.count, inputs.data(), output, node.stride);
   }
 
   void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
-                         cpu::Scratch* scratch) override {
+                         cpu::Workspace* workspace) override {
     each_part(node, [&](size_t slot, int first, int channels, const cpu::Rows& rows) {
       const graph::Edge& source = node.sources[slot];
       if (!source.needs_gradient || source.shared) return;
@@ -83,13 +83,13 @@ class RouteKernel final : public cpu::Kernel {
             {to, rows, group_ * channels}, channels, !source.first);
       }
     });
-    node.run_source_epilogues(pass, range, scratch);
+    node.run_source_epilogues(pass, range, workspace);
   }
 
   void backward(cpu::Node&, graph::Pass&) override {}
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t stride,
-             cpu::Scratch*) override {
+             cpu::Workspace*) override {
     join(node, images, inputs, output, stride);
   }
 

@@ -6,7 +6,7 @@
 #include "cpu/kernel.h"
 #include "cpu/loops/row_math.h"
 #include "cpu/parallel.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 #include "host/host.h"
 #include "layers/layer_options.h"
 
@@ -66,31 +66,31 @@ class ShortcutKernel final : public cpu::Kernel {
   void forward(cpu::Node&, graph::Pass&) override {}
 
   void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
-               cpu::Scratch* scratch) override {
+               cpu::Workspace* workspace) override {
     const size_t size = node.out_size();
     for (int i = 0; i < range.count; ++i) {
-      const cpu::ScratchFrame frame(scratch);
+      const cpu::WorkspaceFrame frame(workspace);
       const graph::Range image{range.first + i, 1};
       float* sum = output + static_cast<size_t>(i) * size;
-      node.read_into(0, pass, image, sum, scratch);
-      cpu::row_add(sum, node.read(1, pass, image, scratch), size, activation_, sum);
+      node.read_into(0, pass, image, sum, workspace);
+      cpu::row_add(sum, node.read(1, pass, image, workspace), size, activation_, sum);
     }
   }
 
   void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
-                         cpu::Scratch* scratch) override {
+                         cpu::Workspace* workspace) override {
     const size_t first = range.offset(node.stride);
     if (activation_ != math::Activation::kLinear) {
       cpu::row_activation_gradient(node.output + first, static_cast<size_t>(range.count) * node.out_size(), activation_,
                                    node.delta + first);
     }
-    node.pass_through(pass, range, scratch);
+    node.pass_through(pass, range, workspace);
   }
 
   void backward(cpu::Node&, graph::Pass&) override {}
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Scratch*) override {
+             cpu::Workspace*) override {
     cpu::row_add(inputs[0].data, inputs[1].data, static_cast<size_t>(images) * node.out_size(), activation_, output);
   }
 
@@ -118,7 +118,7 @@ class StridedShortcutKernel final : public cpu::Kernel {
 
   void forward(cpu::Node& node, graph::Pass& pass) override {
     const float *input = node.input(pass), *from = node.source(1)->output;
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       add(node, input + image.offset(out_.size()), from + image.offset(from_.size()),
           node.output + image.offset(out_.size()));
     });
@@ -126,7 +126,7 @@ class StridedShortcutKernel final : public cpu::Kernel {
 
   void backward(cpu::Node& node, graph::Pass&) override {
     float *input = node.input_delta(), *from = node.sources[1].needs_gradient ? node.source(1)->delta : nullptr;
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       const size_t first = image.offset(out_.size());
       float* delta = node.delta + first;
       cpu::row_activation_gradient(node.output + first, out_.size(), activation_, delta);
@@ -138,7 +138,7 @@ class StridedShortcutKernel final : public cpu::Kernel {
   }
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Scratch*) override {
+             cpu::Workspace*) override {
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       add(node, inputs[0].data + i * out_.size(), inputs[1].data + i * from_.size(), output + i * out_.size());
     }

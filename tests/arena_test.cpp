@@ -1,4 +1,4 @@
-// Where buffers are placed, the threads' scratch memory, work in pieces, and what a network takes in all.
+// Where buffers are placed, the threads' workspace memory, work in pieces, and what a network takes in all.
 #include "cpu/arena.h"
 #include "graph/buffers.h"
 
@@ -13,7 +13,7 @@
 
 #include "base/random.h"
 #include "cpu/parallel.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 #include "tests/sample_networks.h"
 
 namespace dng::test {
@@ -133,12 +133,12 @@ TEST(ArenaTest, TooMuchMemoryIsAnErrorThatSaysHowMuch) {
   expect_error([&] { arena.allocate(size_t{1} << 58); }, {"GiB", "batch="});
 }
 
-TEST(ScratchTest, EveryPieceIsAlignedAndOnItsOwn) {
-  cpu::Scratch scratch;
+TEST(WorkspaceTest, EveryPieceIsAlignedAndOnItsOwn) {
+  cpu::Workspace workspace;
   std::vector<std::pair<float*, size_t>> taken;
   for (const size_t count : {size_t{0}, size_t{1}, size_t{15}, size_t{16}, size_t{17}, size_t{1000}, size_t{300000},
                              size_t{5}, size_t{2000000}, size_t{1}}) {
-    float* memory = scratch.take(count);
+    float* memory = workspace.take(count);
     ASSERT_NE(memory, nullptr);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % 64, 0U) << count;
     std::fill_n(memory, count, static_cast<float>(taken.size()));
@@ -151,41 +151,41 @@ TEST(ScratchTest, EveryPieceIsAlignedAndOnItsOwn) {
   }
 }
 
-TEST(ScratchTest, WhatIsGivenBackComesAgain) {
-  cpu::Scratch scratch;
-  scratch.take(100);
-  const cpu::Scratch::Mark mark = scratch.mark();
+TEST(WorkspaceTest, WhatIsGivenBackComesAgain) {
+  cpu::Workspace workspace;
+  workspace.take(100);
+  const cpu::Workspace::Mark mark = workspace.mark();
   std::vector<float*> first, second;
   for (const size_t count : {size_t{10}, size_t{200000}, size_t{200000}, size_t{3000000}})
-    first.push_back(scratch.take(count));
-  scratch.release(mark);
+    first.push_back(workspace.take(count));
+  workspace.release(mark);
   for (const size_t count : {size_t{10}, size_t{200000}, size_t{200000}, size_t{3000000}})
-    second.push_back(scratch.take(count));
+    second.push_back(workspace.take(count));
   EXPECT_EQ(first, second) << "the same addresses, block after block";
 }
 
-TEST(ScratchTest, FramesNest) {
-  cpu::Scratch scratch;
-  float* outer = scratch.take(8);
+TEST(WorkspaceTest, FramesNest) {
+  cpu::Workspace workspace;
+  float* outer = workspace.take(8);
   *outer = 7;
   float* inner = nullptr;
   {
-    const cpu::ScratchFrame frame(&scratch);
-    inner = scratch.take(64);
+    const cpu::WorkspaceFrame frame(&workspace);
+    inner = workspace.take(64);
     {
-      const cpu::ScratchFrame deeper(&scratch);
-      EXPECT_NE(scratch.take(64), inner);
+      const cpu::WorkspaceFrame deeper(&workspace);
+      EXPECT_NE(workspace.take(64), inner);
     }
-    EXPECT_EQ(scratch.take(16), inner + 64);
+    EXPECT_EQ(workspace.take(16), inner + 64);
   }
-  EXPECT_EQ(scratch.take(64), inner);
+  EXPECT_EQ(workspace.take(64), inner);
   EXPECT_EQ(*outer, 7);
 }
 
 TEST(ParallelTest, EveryTaskRunsOnce) {
   for (const int count : {0, 1, 2, 7, 100}) {
     std::vector<std::atomic<int>> runs(static_cast<size_t>(count));
-    cpu::for_tasks(count, [&](int i, cpu::Scratch&) { ++runs[static_cast<size_t>(i)]; });
+    cpu::for_tasks(count, [&](int i, cpu::Workspace&) { ++runs[static_cast<size_t>(i)]; });
     for (const auto& times : runs) EXPECT_EQ(times, 1);
   }
 }
@@ -194,7 +194,7 @@ TEST(ParallelTest, EveryImageIsInOneRange) {
   for (const int count : {0, 1, 5, 16, 17}) {
     for (const int piece : {1, 2, 4, 16, 20}) {
       std::vector<std::atomic<int>> runs(static_cast<size_t>(count));
-      cpu::for_ranges(count, piece, [&](const graph::Range& range, cpu::Scratch&) {
+      cpu::for_ranges(count, piece, [&](const graph::Range& range, cpu::Workspace&) {
         EXPECT_EQ(range.first % piece, 0);
         EXPECT_GE(range.count, 1);
         EXPECT_LE(range.count, piece);
@@ -207,7 +207,7 @@ TEST(ParallelTest, EveryImageIsInOneRange) {
 
 TEST(ParallelTest, WhatATaskThrowsComesOut) {
   const auto throws = [](int which) {
-    cpu::for_tasks(20, [&](int i, cpu::Scratch&) {
+    cpu::for_tasks(20, [&](int i, cpu::Workspace&) {
       if (i == which || which < 0) throw std::out_of_range("task " + std::to_string(i));
     });
   };
@@ -221,21 +221,21 @@ TEST(ParallelTest, WhatATaskThrowsComesOut) {
   }
   EXPECT_THROW(throws(-1), std::out_of_range);
   EXPECT_NO_THROW(throws(20));
-  expect_error([] { cpu::for_ranges(8, 2, [](const graph::Range&, cpu::Scratch&) { fail("a range fails"); }); },
+  expect_error([] { cpu::for_ranges(8, 2, [](const graph::Range&, cpu::Workspace&) { fail("a range fails"); }); },
                {"a range fails"});
 }
 
-TEST(ParallelTest, ATaskThatThrowsGivesItsScratchBack) {
+TEST(ParallelTest, ATaskThatThrowsGivesItsWorkspaceBack) {
   const auto place_of = [] {
-    const cpu::ScratchFrame frame(&cpu::thread_scratch());
-    return cpu::thread_scratch().take(16);
+    const cpu::WorkspaceFrame frame(&cpu::thread_workspace());
+    return cpu::thread_workspace().take(16);
   };
   const int before = omp_get_max_threads();
   omp_set_num_threads(1);
   const float* first = place_of();
   EXPECT_THROW(cpu::for_tasks(3,
-                              [](int, cpu::Scratch& scratch) {
-                                scratch.take(1000);
+                              [](int, cpu::Workspace& workspace) {
+                                workspace.take(1000);
                                 throw std::runtime_error("no");
                               }),
                std::runtime_error);
@@ -247,7 +247,7 @@ TEST(PieceTest, APieceDividesTheBatchAndLeavesEnoughOfThem) {
   for (int batch = 1; batch <= 130; ++batch) {
     for (const size_t bytes : {size_t{1}, size_t{5000}, size_t{300000}, size_t{1} << 20, size_t{1} << 30}) {
       for (const int least : {1, 2, 4, 8}) {
-        const int piece = cpu::piece_of(batch, bytes, least);
+        const int piece = cpu::micro_batch_of(batch, bytes, least);
         ASSERT_GE(piece, 1);
         ASSERT_EQ(batch % piece, 0) << batch;
         if (piece > 1) {
@@ -257,11 +257,11 @@ TEST(PieceTest, APieceDividesTheBatchAndLeavesEnoughOfThem) {
       }
     }
   }
-  EXPECT_EQ(cpu::piece_of(128, 1, 4), 32);
-  EXPECT_EQ(cpu::piece_of(128, 1, 2), 64);
-  EXPECT_EQ(cpu::piece_of(127, 1, 4), 1);
-  EXPECT_EQ(cpu::piece_of(3, 1, 4), 1);
-  EXPECT_EQ(cpu::piece_of(128, size_t{1} << 30, 4), 1);
+  EXPECT_EQ(cpu::micro_batch_of(128, 1, 4), 32);
+  EXPECT_EQ(cpu::micro_batch_of(128, 1, 2), 64);
+  EXPECT_EQ(cpu::micro_batch_of(127, 1, 4), 1);
+  EXPECT_EQ(cpu::micro_batch_of(3, 1, 4), 1);
+  EXPECT_EQ(cpu::micro_batch_of(128, size_t{1} << 30, 4), 1);
 }
 
 // --- what a network takes --------------------------------------------------------------------------------------------

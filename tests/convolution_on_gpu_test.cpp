@@ -1,12 +1,12 @@
-// gpu/narrow_convolution.h against loops in double over the same rounded numbers, on the emulated GPU and the device.
-// Every shape here is one for it: so each of its ways has to be taken.
+// gpu/small_channel_convolution.h against loops in double over the same rounded numbers, on the emulated GPU and the
+// device. Every shape here is one for it: so each of its ways has to be taken.
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <functional>
 #include <random>
 
-#include "gpu/measurement.h"
+#include "gpu/batch_statistics.h"
 #include "tests/gpu_devices.h"
 
 namespace dng::test {
@@ -108,20 +108,20 @@ void measure(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolu
   std::vector<float> at_first(kAll * channels, 1.5f);  // scales, and rolling means that are far off
   gpu->copy_in(memory.data(), at_first.data(), at_first.size() * sizeof(float));
   gpu->finish();
-  const gpu::Measurement into = {array(kMean),
-                                 array(kVariance),
-                                 array(kFactor),
-                                 array(kScale),
-                                 array(kRollingMean),
-                                 array(kRollingVariance),
-                                 step.as<gpu::StepInput>(),
-                                 host::traits().batchnorm,
-                                 0.01f,
-                                 static_cast<double>(count),
-                                 partial.as<float>(),
-                                 counters.as<unsigned>()};
+  const gpu::BatchStatistics into = {array(kMean),
+                                     array(kVariance),
+                                     array(kFactor),
+                                     array(kScale),
+                                     array(kRollingMean),
+                                     array(kRollingVariance),
+                                     step.as<gpu::StepInput>(),
+                                     host::traits().batchnorm,
+                                     0.01f,
+                                     static_cast<double>(count),
+                                     partial.as<float>(),
+                                     counters.as<unsigned>()};
   const Tensor found(gpu, y.size(), 12);
-  ASSERT_TRUE(convolution->forward_measured(x.data(), w.data(), found.data(), into));
+  ASSERT_TRUE(convolution->forward_with_statistics(x.data(), w.data(), found.data(), into));
   expect_close(found, y, 10);
   std::vector<float> all(kAll * channels);
   gpu->copy_out(all.data(), memory.data(), all.size() * sizeof(float));
@@ -164,23 +164,23 @@ void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution
   const Tensor x(gpu, dx.size(), 13), found(gpu, dx.size(), 14);
   const auto count = static_cast<double>(dx.size() / channels);
   const host::BatchNormRules rules = host::traits().batchnorm;
-  const gpu::GradientMeasurement into = {x.data(),
-                                         array(kMean),
-                                         array(kFactor),
-                                         array(kBias),
-                                         math::Activation::kRelu,
-                                         array(kScale),
-                                         array(kVariance),
-                                         array(kScaleGradient),
-                                         array(kBiasGradient),
-                                         array(kDirect),
-                                         array(kSlope),
-                                         array(kConstant),
-                                         rules,
-                                         count,
-                                         partial.as<float>(),
-                                         counters.as<unsigned>()};
-  ASSERT_TRUE(convolution->backward_data_measured(w.data(), dy.data(), found.data(), into));
+  const gpu::GradientStatistics into = {x.data(),
+                                        array(kMean),
+                                        array(kFactor),
+                                        array(kBias),
+                                        math::Activation::kRelu,
+                                        array(kScale),
+                                        array(kVariance),
+                                        array(kScaleGradient),
+                                        array(kBiasGradient),
+                                        array(kDirect),
+                                        array(kSlope),
+                                        array(kConstant),
+                                        rules,
+                                        count,
+                                        partial.as<float>(),
+                                        counters.as<unsigned>()};
+  ASSERT_TRUE(convolution->backward_data_with_statistics(w.data(), dy.data(), found.data(), into));
   expect_close(found, dx, 10);
   gpu->copy_out(all.data(), memory.data(), all.size() * sizeof(float));
   for (size_t c = 0; c < channels; ++c) {

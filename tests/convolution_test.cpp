@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 #include "base/instructions.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 #include "reference_convolution.h"
 
 namespace dng::test {
@@ -25,8 +25,8 @@ bool same_bits(const Floats& a, const Floats& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-// What a convolution writes, from scratch memory that holds no numbers, over such memory; not all of a gradient's need
-// be.
+// What a convolution writes, from workspace memory that holds no numbers, over such memory; not all of a gradient's
+// need be.
 struct Results {
   Floats out, in_gradient, weights_gradient;
   bool operator==(const Results& other) const {
@@ -43,20 +43,20 @@ struct Ready {
     convolution.prepare_backward(weights.data(), &memory);
   }
   cpu::TrainingConvolution convolution;
-  cpu::Scratch memory;
+  cpu::Workspace memory;
 };
 
 Results run(const Example& example, const cpu::TrainingConvolution& convolution) {
-  cpu::Scratch scratch;
-  spoil(&scratch);
+  cpu::Workspace workspace;
+  spoil(&workspace);
   Results results;
   results.out.assign(example.stored_gradient.size(), kNan);
   results.in_gradient.assign(example.stored_in.size(), kNan);
   results.weights_gradient.assign(convolution.gradient_size(), kNan);
-  convolution.forward(example.stored_in.data(), results.out.data(), &scratch);
-  convolution.backward_data(example.stored_gradient.data(), results.in_gradient.data(), &scratch);
+  convolution.forward(example.stored_in.data(), results.out.data(), &workspace);
+  convolution.backward_data(example.stored_gradient.data(), results.in_gradient.data(), &workspace);
   convolution.backward_weights(example.stored_in.data(), example.stored_gradient.data(), false,
-                               results.weights_gradient.data(), &scratch);
+                               results.weights_gradient.data(), &workspace);
   return results;
 }
 
@@ -69,8 +69,8 @@ Errors errors_of(const cpu::ConvolutionShape& shape) {
   ready.convolution.add_gradients(results.weights_gradient.data(), 1, gradient.data());
   std::vector<double> expected = example.backward_weights();
   for (double& value : expected) value += 1;
-  return {error_of(results.out, shape.out, shape.out_layout, shape.piece, example.forward()),
-          error_of(results.in_gradient, shape.in, shape.in_layout, shape.piece, example.backward_data()),
+  return {error_of(results.out, shape.out, shape.out_layout, shape.micro_batch, example.forward()),
+          error_of(results.in_gradient, shape.in, shape.in_layout, shape.micro_batch, example.backward_data()),
           error_of(gradient, expected)};
 }
 
@@ -80,18 +80,18 @@ double inference_error(const cpu::ConvolutionShape& shape, bool relu, bool facto
   const Floats factor = random_floats(filters, 4), shift = random_floats(filters, 5);
   cpu::InferenceConvolution convolution(shape, relu);
   convolution.set_weights(example.weights.data(), factors ? factor.data() : nullptr, shift.data());
-  cpu::Scratch scratch;
-  spoil(&scratch);
+  cpu::Workspace workspace;
+  spoil(&workspace);
   Floats out(example.stored_gradient.size(), kNan);
-  convolution.forward(example.stored_in.data(), out.data(), &scratch);
+  convolution.forward(example.stored_in.data(), out.data(), &workspace);
   std::vector<double> expected = example.forward();
-  each_number(shape.out, shape.piece, [&](int b, int c, int y, int x) {
+  each_number(shape.out, shape.micro_batch, [&](int b, int c, int y, int x) {
     double& value = expected[index_of(shape.out, cpu::Layout::kPlain, b, c, y, x)];
     if (factors) value *= factor[static_cast<size_t>(c)];
     value += shift[static_cast<size_t>(c)];
     if (relu) value = std::max(value, 0.0);
   });
-  return error_of(out, shape.out, shape.out_layout, shape.piece, expected);
+  return error_of(out, shape.out, shape.out_layout, shape.micro_batch, expected);
 }
 
 const std::vector<std::pair<cpu::Layout, cpu::Layout>> kLayouts = {{cpu::Layout::kPlain, cpu::Layout::kPlain},
@@ -211,7 +211,7 @@ TEST(TrainingConvolutionTest, NewWeightsTakeEffect) {
     Ready training(shape, weights);
     cpu::InferenceConvolution inference(shape, false);
     const Floats shift(24, 0.0f);
-    cpu::Scratch scratch;
+    cpu::Workspace workspace;
     for (const Floats* now : {static_cast<const Floats*>(&weights), &example.weights}) {
       training.set(*now);
       inference.set_weights(now->data(), nullptr, shift.data());
@@ -219,7 +219,7 @@ TEST(TrainingConvolutionTest, NewWeightsTakeEffect) {
     EXPECT_LE(error_of(run(example, training.convolution).out, shape.out, shape.out_layout, 1, example.forward()),
               bound);
     Floats out(example.stored_gradient.size(), kNan);
-    inference.forward(example.stored_in.data(), out.data(), &scratch);
+    inference.forward(example.stored_in.data(), out.data(), &workspace);
     EXPECT_LE(error_of(out, shape.out, shape.out_layout, 1, example.forward()), bound);
   }
 }
@@ -307,12 +307,12 @@ TEST(TrainingConvolutionTest, GradientsOfWeightsAddUp) {
     shape.direct_only = direct;
     const Example example(shape);
     cpu::TrainingConvolution convolution(shape);
-    cpu::Scratch scratch;
+    cpu::Workspace workspace;
     const size_t size = convolution.gradient_size();
     Floats sums(2 * size, kNan), gradient(example.weight_count, 0.0f);
     for (const auto& [at, add] : {std::pair<size_t, bool>{0, false}, {0, true}, {size, false}}) {
       convolution.backward_weights(example.stored_in.data(), example.stored_gradient.data(), add, sums.data() + at,
-                                   &scratch);
+                                   &workspace);
     }
     convolution.add_gradients(sums.data(), 2, gradient.data());
     std::vector<double> expected = example.backward_weights();
@@ -321,7 +321,7 @@ TEST(TrainingConvolutionTest, GradientsOfWeightsAddUp) {
   }
 }
 
-// Threads share primitives and weights, not scratch memory.
+// Threads share primitives and weights, not workspace memory.
 TEST(ConvolutionThreadsTest, ManyAtOnceGiveTheSameBits) {
   constexpr int kThreads = 4, kRounds = 8;
   std::vector<cpu::ConvolutionShape> list = {shape_of(4, {3, 9, 9}, 16, 3, 1, 1), shape_of(2, {32, 8, 8}, 32, 3, 1, 1),
@@ -339,10 +339,10 @@ TEST(ConvolutionThreadsTest, ManyAtOnceGiveTheSameBits) {
     const Floats shift = random_floats(static_cast<size_t>(shape.out.channels), 6);
     inference.set_weights(example.weights.data(), nullptr, shift.data());
     const auto infer = [&] {
-      cpu::Scratch scratch;
-      spoil(&scratch);
+      cpu::Workspace workspace;
+      spoil(&workspace);
       Floats out(example.stored_gradient.size(), kNan);
-      inference.forward(example.stored_in.data(), out.data(), &scratch);
+      inference.forward(example.stored_in.data(), out.data(), &workspace);
       return out;
     };
     const Results expected = run(example, training);

@@ -14,20 +14,20 @@
 #include <memory>
 
 #include "base/file.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 #include "tests/twin_networks.h"
 
 namespace dng::test {
 namespace {
 
-// Scratch memory holds anything: here the worst, in every thread.
-void spoil_scratch() {
+// Workspace memory holds anything: here the worst, in every thread.
+void spoil_workspaces() {
 #pragma omp parallel
   {
-    const cpu::ScratchFrame frame(&cpu::thread_scratch());
+    const cpu::WorkspaceFrame frame(&cpu::thread_workspace());
     constexpr size_t kCount = 4096;
     for (int i = 0; i < 512; ++i) {
-      std::fill_n(cpu::thread_scratch().take(kCount), kCount, std::numeric_limits<float>::quiet_NaN());
+      std::fill_n(cpu::thread_workspace().take(kCount), kCount, std::numeric_limits<float>::quiet_NaN());
     }
   }
 }
@@ -61,7 +61,7 @@ TEST_P(FusedNetworkTest, GradientsAndStatisticsOfAStep) {
   const Sample& sample = GetParam();
   Twins twins(sample.text());
   const RandomBatch batch(twins.fast.config(), 1);
-  spoil_scratch();
+  spoil_workspaces();
   spoil_memory(&twins.fast);
   const double found = train_once(batch, 0, &twins.fast), expected = train_once(batch, 0, &twins.plain);
   EXPECT_NEAR(found, expected, kOutput * std::fabs(expected));
@@ -90,13 +90,13 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
     // Padding is read, and must not matter.
     const auto from = static_cast<std::ptrdiff_t>(static_cast<size_t>(count) * twins.fast.config().input.size());
     std::fill(batch.images.begin() + from, batch.images.end(), 1000.0f);
-    spoil_scratch();
+    spoil_workspaces();
     const std::vector<float> found = evaluated(batch, count, &twins.fast);
     const std::vector<float> expected = evaluated(batch, count, &twins.plain);
     const double error = error_between(found.data(), expected.data(), static_cast<int64_t>(expected.size()));
     EXPECT_LE(error, kOutput);
     worst = std::max(worst, error);
-    spoil_scratch();
+    spoil_workspaces();
     EXPECT_EQ(evaluated(batch, count, &lean), found) << "without memory for training";
   }
   RecordProperty("error", format("%.2e", worst));
@@ -120,12 +120,13 @@ TEST(LargeImagesTest, EvaluationsInParts) {
                              convolution(16, 3, 2, "linear", true) + convolution(16, 3, 1, "relu", true) +
                              shortcut(-2) + route("-1,-3") + convolution(24, 3, 2, "relu", true) + head() + kSoftmax;
   network::Network parts(config_of(net_text(16, input) + layers)), one(config_of(net_text(1, input) + layers));
-  ASSERT_LT(parts.node(2).inference_piece, parts.node(3).inference_piece) << "a layer is read across the border";
+  ASSERT_LT(parts.node(2).inference_micro_batch, parts.node(3).inference_micro_batch)
+      << "a layer is read across the border";
   start_from(1, &parts);
   const RandomBatch batch(parts.config(), 1);
   train_once(batch, 0, &parts);
   copy_numbers(parts, &one);
-  spoil_scratch();
+  spoil_workspaces();
   const std::vector<float> found = evaluated(batch, 16, &parts);
   RandomBatch alone(one.config(), 1);
   for (size_t image = 0; image < 16; ++image) {
@@ -331,7 +332,7 @@ TEST_P(RandomNetworkTest, TwoStepsAreThePlainOnes) {
   double worst = 0;
   for (int step = 0; step < 2; ++step) {
     const RandomBatch batch(twins.fast.config(), static_cast<uint64_t>(step));
-    spoil_scratch();
+    spoil_workspaces();
     spoil_memory(&twins.fast);
     fast.begin();
     plain.begin();
@@ -345,7 +346,7 @@ TEST_P(RandomNetworkTest, TwoStepsAreThePlainOnes) {
           << "step " << step << ", " << gradient.where;
     }
     ASSERT_LE(twins.statistics().error, 10 * kStatistics) << "step " << step << ", " << twins.statistics().where;
-    spoil_scratch();
+    spoil_workspaces();
     const std::vector<float> outputs = evaluated(batch, sample.batch - 1, &twins.fast);
     const std::vector<float> wanted = evaluated(batch, sample.batch - 1, &twins.plain);
     ASSERT_LE(error_between(outputs.data(), wanted.data(), static_cast<int64_t>(wanted.size())), 10 * kOutput)

@@ -508,7 +508,7 @@ class EmptyKernel final : public cpu::Kernel {
  public:
   void forward(cpu::Node&, graph::Pass&) override {}
   void backward(cpu::Node&, graph::Pass&) override {}
-  void infer(const cpu::Node&, int, const cpu::View*, float*, size_t, cpu::Scratch*) override {}
+  void infer(const cpu::Node&, int, const cpu::View*, float*, size_t, cpu::Workspace*) override {}
 };
 
 TEST(Registry, MissingKernelsNameLayerDeviceAndWhatThereIs) {

@@ -17,7 +17,7 @@ constexpr float kMeaningless = 5.0f;
 template <class Visit>
 void each_product(const cpu::ConvolutionShape& s, const Visit& visit) {
   const int in = s.in.channels / s.groups, out = s.out.channels / s.groups;
-  each_number(s.out, s.piece, [&](int b, int f, int oy, int ox) {
+  each_number(s.out, s.micro_batch, [&](int b, int f, int oy, int ox) {
     const size_t to = index_of(s.out, cpu::Layout::kPlain, b, f, oy, ox);
     for (int c = 0; c < in; ++c) {
       for (int ky = 0; ky < s.size; ++ky) {
@@ -78,13 +78,13 @@ double error_of(const Floats& found, const std::vector<double>& expected) {
 double Errors::largest() const { return std::max({forward, data, weights}); }
 
 Example::Example(const cpu::ConvolutionShape& s) : shape(s) {
-  const auto piece = static_cast<size_t>(s.piece);
+  const auto piece = static_cast<size_t>(s.micro_batch);
   weight_count = static_cast<size_t>(s.out.channels * (s.in.channels / s.groups) * s.size * s.size);
   in = random_floats(piece * s.in.size(), 1);
   out_gradient = random_floats(piece * s.out.size(), 2);
   weights = random_floats(weight_count, 3);
-  stored_in = in_layout(in, s.in, s.in_layout, s.piece);
-  stored_gradient = in_layout(out_gradient, s.out, s.out_layout, s.piece);
+  stored_in = in_layout(in, s.in, s.in_layout, s.micro_batch);
+  stored_gradient = in_layout(out_gradient, s.out, s.out_layout, s.micro_batch);
 }
 
 std::vector<double> Example::forward() const {
@@ -104,15 +104,15 @@ std::vector<double> Example::backward_weights() const {
   return gradient;
 }
 
-void spoil(cpu::Scratch* scratch) {
-  const cpu::ScratchFrame frame(scratch);
+void spoil(cpu::Workspace* workspace) {
+  const cpu::WorkspaceFrame frame(workspace);
   constexpr size_t kCount = 4096;
-  for (int i = 0; i < 64; ++i) std::fill_n(scratch->take(kCount), kCount, kNan);
+  for (int i = 0; i < 64; ++i) std::fill_n(workspace->take(kCount), kCount, kNan);
 }
 
 cpu::ConvolutionShape shape_of(int piece, const data::Geometry& in, int filters, int size, int stride, int padding) {
   cpu::ConvolutionShape shape;
-  shape.piece = piece;
+  shape.micro_batch = piece;
   shape.in = in;
   shape.out = {filters, (in.height + 2 * padding - size) / stride + 1, (in.width + 2 * padding - size) / stride + 1};
   shape.size = size;
@@ -123,9 +123,9 @@ cpu::ConvolutionShape shape_of(int piece, const data::Geometry& in, int filters,
 
 std::string text_of(const cpu::ConvolutionShape& s) {
   const auto letter = [](cpu::Layout layout) { return layout == cpu::Layout::kBlocked ? 'b' : 'p'; };
-  return format("%d x %dx%dx%d (%c) -> %d (%c), size %d, stride %d, padding %d, groups %d", s.piece, s.in.channels,
-                s.in.height, s.in.width, letter(s.in_layout), s.out.channels, letter(s.out_layout), s.size, s.stride,
-                s.padding, s.groups);
+  return format("%d x %dx%dx%d (%c) -> %d (%c), size %d, stride %d, padding %d, groups %d", s.micro_batch,
+                s.in.channels, s.in.height, s.in.width, letter(s.in_layout), s.out.channels, letter(s.out_layout),
+                s.size, s.stride, s.padding, s.groups);
 }
 
 }  // namespace dng::test

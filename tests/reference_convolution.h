@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "cpu/convolution/convolution_shape.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 
 namespace dng::test {
 
@@ -74,7 +74,7 @@ struct Example {
 };
 
 // No numbers in the memory that will be taken next.
-void spoil(cpu::Scratch* scratch);
+void spoil(cpu::Workspace* workspace);
 
 cpu::ConvolutionShape shape_of(int piece, const data::Geometry& in, int filters, int size, int stride, int padding);
 std::string text_of(const cpu::ConvolutionShape& s);

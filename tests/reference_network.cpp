@@ -270,7 +270,7 @@ double ReferenceNetwork::cost(const graph::LayerConfig& layer, const ReferenceBa
   const std::vector<double>& z = input(layer, 0, batch);
   const int classes = config_.classes();
   const size_t n = static_cast<size_t>(classes);
-  std::vector<double> log_f(n), gradient(n), scratch(3 * n);
+  std::vector<double> log_f(n), gradient(n), workspace(3 * n);
   std::vector<unsigned char> rank(n);
   double sum = 0;
   for (size_t b = 0; b < static_cast<size_t>(config_.mini_batch); ++b) {
@@ -286,7 +286,7 @@ double ReferenceNetwork::cost(const graph::LayerConfig& layer, const ReferenceBa
                                           gradient.data());
       for (const unsigned char r : rank) note(r);
     } else if (section == "distill") {
-      sum += layers::distillation(row, o.real("lambda"), o.real("temperature"), scratch.data(), gradient.data());
+      sum += layers::distillation(row, o.real("lambda"), o.real("temperature"), workspace.data(), gradient.data());
     } else if (section == "label_smoothing") {
       sum += layers::label_smoothing(row, o.real("epsilon"), gradient.data());
     } else if (section == "confidence_penalty") {

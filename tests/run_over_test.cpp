@@ -96,8 +96,8 @@ std::vector<Seen> piece_by_piece(const std::vector<network::Network*>& networks,
 TEST(RunOver, GivesWhatWholeBatchesGive) {
   const MemorySet set = images();
   const auto network = residual(1);
-  ASSERT_GT(network->piece(), 0);
-  ASSERT_LT(network->piece(), kBatch);
+  ASSERT_GT(network->micro_batch(), 0);
+  ASSERT_LT(network->micro_batch(), kBatch);
   const Seen wanted = batch_by_batch(network.get(), set);
   ASSERT_EQ(wanted.logits.size(), static_cast<size_t>(kImages * 7));
   ASSERT_EQ(wanted.watched.size(), static_cast<size_t>(kImages) * network->watched_size());
@@ -109,7 +109,7 @@ TEST(RunOver, GivesWhatWholeBatchesGive) {
 TEST(RunOver, NetworksWithOtherPiecesSeeTheSameImages) {
   const MemorySet set = images();
   const auto first = residual(1), second = wide(), third = residual(2);
-  ASSERT_NE(first->piece(), second->piece());
+  ASSERT_NE(first->micro_batch(), second->micro_batch());
   const std::vector<network::Network*> networks = {first.get(), second.get(), third.get()};
   const std::vector<Seen> found = piece_by_piece(networks, set, 3);
   for (size_t n = 0; n < networks.size(); ++n) EXPECT_EQ(found[n], batch_by_batch(networks[n], set)) << n;
@@ -119,7 +119,7 @@ TEST(RunOver, NetworksWithOtherPiecesSeeTheSameImages) {
 TEST(RunOver, ANetworkThatNeedsWholeBatchesGoesBesideOneInPieces) {
   const MemorySet set = images();
   const auto first = residual(1), second = partly_on_the_host();
-  ASSERT_EQ(second->piece(), 0);
+  ASSERT_EQ(second->micro_batch(), 0);
   for (const std::vector<network::Network*>& networks :
        {std::vector<network::Network*>{first.get(), second.get()}, {second.get(), first.get()}, {second.get()}}) {
     const std::vector<Seen> found = piece_by_piece(networks, set, 2);

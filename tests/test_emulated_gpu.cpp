@@ -7,17 +7,17 @@
 #include <utility>
 #include <vector>
 
-#include "gpu/narrow_convolution.h"
 #include "gpu/operations.cu"
 #include "gpu/plain_convolution.h"
+#include "gpu/small_channel_convolution.h"
 #include "kernel_sources.h"
 
 namespace dng::test {
 namespace {
 
-class EmulatedRecording final : public gpu::Recording {
+class EmulatedGraph final : public gpu::CapturedGraph {
  public:
-  explicit EmulatedRecording(emulated::Recorded work) : work_(std::move(work)) {}
+  explicit EmulatedGraph(emulated::Recorded work) : work_(std::move(work)) {}
   void run() override {
     for (const auto& item : work_) item();
   }
@@ -40,7 +40,8 @@ class EmulatedGpu final : public gpu::Gpu {
     return emulated::make_kernel(layer);
   }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
-    std::unique_ptr<gpu::Convolution> narrow = emulated::NarrowConvolution::make(this, shape, trains, workspace_.get());
+    std::unique_ptr<gpu::Convolution> narrow =
+        emulated::SmallChannelConvolution::make(this, shape, trains, workspace_.get());
     if (narrow != nullptr) return narrow;
     return std::make_unique<emulated::PlainConvolution>(this, shape);
   }
@@ -81,11 +82,11 @@ class EmulatedGpu final : public gpu::Gpu {
   double seconds_between(size_t first, size_t second) override {
     return std::chrono::duration<double>(marks_.at(second) - marks_.at(first)).count();
   }
-  void start_recording() override { recorded_ = std::make_unique<emulated::Recorded>(); }
-  std::unique_ptr<gpu::Recording> stop_recording(std::string* why) override {
+  void begin_capture() override { recorded_ = std::make_unique<emulated::Recorded>(); }
+  std::unique_ptr<gpu::CapturedGraph> end_capture(std::string* why) override {
     const std::unique_ptr<emulated::Recorded> recorded = std::move(recorded_);
     *why = "it was told not to";
-    return records_ ? std::make_unique<EmulatedRecording>(std::move(*recorded)) : nullptr;
+    return records_ ? std::make_unique<EmulatedGraph>(std::move(*recorded)) : nullptr;
   }
   void* stream() override { return recorded_.get(); }
   int processors() const override { return 4; }

@@ -21,11 +21,11 @@ struct Results {
 // Images come in ranges of `piece`; the update had ones.
 Results run(const Example& example, int piece) {
   const cpu::ConvolutionShape& shape = example.shape;
-  const cpu::WideConvolution wide(shape, shape.piece);
+  const cpu::WideConvolution wide(shape, shape.micro_batch);
   Floats inputs(wide.inputs_size(), kNan), data(wide.data_size(), kNan), tiles(wide.tiles_size(), kNan);
   const size_t in = cpu::floats_of(shape.in, shape.in_layout), out = cpu::floats_of(shape.out, shape.out_layout);
-  for (int first = 0; first < shape.piece; first += piece) {
-    const graph::Range range{first, std::min(piece, shape.piece - first)};
+  for (int first = 0; first < shape.micro_batch; first += piece) {
+    const graph::Range range{first, std::min(piece, shape.micro_batch - first)};
     wide.read_inputs(example.stored_in.data() + range.offset(in), range, inputs.data());
     wide.read_gradients_for_data(example.stored_gradient.data() + range.offset(out), range, data.data());
     wide.read_gradients_for_weights(example.stored_gradient.data() + range.offset(out), range, tiles.data());

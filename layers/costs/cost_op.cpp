@@ -18,9 +18,9 @@ class CostKernel final : public cpu::Kernel {
   void forward(cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
     losses_.assign(static_cast<size_t>(node.batch), 0.0);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Scratch& scratch) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace& workspace) {
       const size_t row = image.offset(static_cast<size_t>(classes_));
-      double* z = reinterpret_cast<double*>(scratch.take(10 * static_cast<size_t>(classes_)));
+      double* z = reinterpret_cast<double*>(workspace.take(10 * static_cast<size_t>(classes_)));
       double* log_f = z + classes_;
       double* f = log_f + classes_;
       double* teacher = f + classes_;
@@ -52,7 +52,7 @@ class CostKernel final : public cpu::Kernel {
   }
 
   // Network runs forward instead, once all logits are there.
-  void infer(const cpu::Node&, int, const cpu::View*, float*, size_t, cpu::Scratch*) override {}
+  void infer(const cpu::Node&, int, const cpu::View*, float*, size_t, cpu::Workspace*) override {}
 
   std::string describe() const override { return cost_->describe(); }
 

@@ -15,9 +15,9 @@ class DistillCost final : public math::Cost {
   double evaluate(const math::CostRow<double>& row, double, double* gradient) override {
     if (row.teacher == nullptr) fail("[distill]: there are no teacher probabilities for this batch");
     // Samples are evaluated by several threads at once.
-    static thread_local std::vector<double> scratch;
-    scratch.resize(3 * static_cast<size_t>(row.classes));
-    return formula_(row, 0, {scratch.data(), nullptr}, gradient, math::OneLane());
+    static thread_local std::vector<double> workspace;
+    workspace.resize(3 * static_cast<size_t>(row.classes));
+    return formula_(row, 0, {workspace.data(), nullptr}, gradient, math::OneLane());
   }
 
   std::string describe() const override {

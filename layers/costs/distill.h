@@ -20,18 +20,18 @@ namespace dng::layers {
 // Distillation: L = (1 - lambda) CE(y, f) + lambda T^2 KL[t_T || f_T], with f_T = softmax(z / T) and t_T the teacher's
 // probabilities raised to 1/T and normalised. KL's derivative in z / T is f_T - t_T, hence
 //   dL/dz_j = (1 - lambda) (f_j - y_j) + lambda T (f_T,j - t_T,j).
-// A class to which the teacher gives nothing adds 0 log 0 = 0. `scratch` is 3 C numbers.
+// A class to which the teacher gives nothing adds 0 log 0 = 0. `workspace` is 3 C numbers.
 template <class Real, class Lanes = math::OneLane>
-DNG_HOST_DEVICE Real distillation(const math::CostRow<Real>& row, Real lambda, Real temperature, Real* scratch,
+DNG_HOST_DEVICE Real distillation(const math::CostRow<Real>& row, Real lambda, Real temperature, Real* workspace,
                                   Real* gradient, const Lanes& lanes = {}) {
   const int n = row.classes;
   const Real* log_f = row.log_f;
   const Real* f = row.f;
   const Real* t = row.teacher;
   if (temperature != Real(1)) {
-    Real* soft = scratch;
-    Real* log_soft = scratch + n;
-    Real* target = scratch + 2 * n;
+    Real* soft = workspace;
+    Real* log_soft = workspace + n;
+    Real* target = workspace + 2 * n;
     for (int j = lanes.first(); j < n; j += lanes.step()) target[j] = row.z[j] / temperature;
     lanes.sync();
     math::log_softmax(n, target, log_soft, soft, lanes);

@@ -51,7 +51,7 @@ DNG_HOST_DEVICE int arg_max(int n, const Real* z, const Lanes& lanes = {}) {
 // With the index set held constant, c_a1 = 1, c_a2..ak = -1/(k-1), other c = 0, and g = sum_i c_i f_i, the derivative
 // of the bracket is sum_i c_i f_i ([i = j] - f_j) = f_j (c_j - g), so
 //   dL/dz_j = eta (f_j - y_j) + (1 - eta) f_j (c_j - g).
-// a1 is the largest logit, or the label where primary_is_label; `rank` is scratch of C bytes.
+// a1 is the largest logit, or the label where primary_is_label; `rank` is workspace of C bytes.
 template <class Real, class Lanes = math::OneLane>
 DNG_HOST_DEVICE Real top_score_difference(const math::CostRow<Real>& row, Real eta, int k, bool primary_is_label,
                                           unsigned char* rank, Real* gradient, const Lanes& lanes = {}) {

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 
 namespace dng::cpu {
 

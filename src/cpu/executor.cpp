@@ -14,7 +14,7 @@ namespace dng::cpu {
 namespace {
 
 void clear_delta(const Node& node) {
-  for_ranges(node.batch, 1, [&](const graph::Range& image, Scratch&) {
+  for_ranges(node.batch, 1, [&](const graph::Range& image, Workspace&) {
     std::fill_n(node.delta + image.offset(node.stride), node.out_size(), 0.0f);
   });
 }
@@ -103,7 +103,7 @@ void Executor::make_memory(const ExecutorSettings& settings) {
   if (!settings.reference) choose_layouts(nodes_);
   inference_ = plan_inference(nodes_, batch_, thread_limit());
   for (const auto& node : nodes_) {
-    node->inference_piece = node->index < inference_.parted ? inference_.part : inference_.piece;
+    node->inference_micro_batch = node->index < inference_.parted ? inference_.part : inference_.micro_batch;
     if (!node->bypassed) node->kernel->prepare(node.get());
     if (!runs_on_host(*node)) continue;
     node->output = host_->output(node->index);
@@ -156,8 +156,8 @@ void Executor::train_forward(graph::Pass* pass) {
     const Stopwatch watch(&times_[static_cast<size_t>(node->index)].forward);
     node->kernel->forward(*node, *pass);
     if (node->storage == graph::Storage::kStored && node->kernel->role(*node).lazy) {
-      for_ranges(node->batch, 1, [&](const graph::Range& range, Scratch& scratch) {
-        node->kernel->compute(*node, *pass, range, node->output + range.offset(node->stride), &scratch);
+      for_ranges(node->batch, 1, [&](const graph::Range& range, Workspace& workspace) {
+        node->kernel->compute(*node, *pass, range, node->output + range.offset(node->stride), &workspace);
       });
     }
     for (const auto& other : nodes_) other->ready = other->ready || other->reader == node.get();
@@ -176,17 +176,17 @@ void Executor::backward(graph::Pass* pass) {
       }
     }
     if (!node.epilogue_by_reader) {
-      for_ranges(node.batch, 1, [&](const graph::Range& range, Scratch& scratch) {
-        node.kernel->backward_epilogue(node, *pass, range, &scratch);
+      for_ranges(node.batch, 1, [&](const graph::Range& range, Workspace& workspace) {
+        node.kernel->backward_epilogue(node, *pass, range, &workspace);
       });
     }
     if (!role.passes_through) node.kernel->backward(node, *pass);
   }
 }
 
-int Executor::piece() const {
+int Executor::micro_batch() const {
   const bool whole_batches = any_host_ || nodes_.back()->sources[0].node == nullptr;
-  return whole_batches ? 0 : inference_.piece;
+  return whole_batches ? 0 : inference_.micro_batch;
 }
 
 size_t Executor::watched_size() const { return watched_node_ == nullptr ? 0 : watched_node_->config->out.size(); }
@@ -208,10 +208,10 @@ void Executor::infer(graph::Pass* pass) {
     infer_whole_layers(pass);
   } else if (last.sources[0].node != nullptr) {
     float* logits = last.source()->output;
-    for_ranges(pass->count, inference_.piece, [&](const graph::Range& range, Scratch& scratch) {
+    for_ranges(pass->count, inference_.micro_batch, [&](const graph::Range& range, Workspace& workspace) {
       const Outputs to{logits + range.offset(static_cast<size_t>(classes_)),
                        own_watched_.data() + range.offset(watched_size())};
-      infer_piece(pass->input + range.offset(input_.size()), to, &scratch);
+      infer_micro_batch(pass->input + range.offset(input_.size()), to, &workspace);
     });
   }
   last.kernel->forward(last, *pass);
@@ -232,37 +232,38 @@ void Executor::infer_whole_layers(graph::Pass* pass) {
       watch({0, batch_});
       continue;
     }
-    for_ranges(batch_, node->inference_piece, [&](const graph::Range& range, Scratch& scratch) {
+    for_ranges(batch_, node->inference_micro_batch, [&](const graph::Range& range, Workspace& workspace) {
       std::vector<View> inputs;
       for (const graph::Edge& source : node->sources) {
         const size_t its_size = source.node == nullptr ? node->in.size() : node_of(source)->out_size();
         const float* from = source.node == nullptr ? pass->input : node_of(source)->output;
         inputs.push_back({from + range.offset(its_size), its_size});
       }
-      node->kernel->infer(*node, range.count, inputs.data(), node->output + range.offset(size), size, &scratch);
+      node->kernel->infer(*node, range.count, inputs.data(), node->output + range.offset(size), size, &workspace);
       watch(range);
     });
   }
 }
 
-void Executor::infer_piece(const float* images, const Outputs& to) const {
+void Executor::infer_micro_batch(const float* images, const Outputs& to) const {
   const OneThread alone;
-  const ScratchFrame frame(&thread_scratch());
-  infer_piece(images, to, &thread_scratch());
+  const WorkspaceFrame frame(&thread_workspace());
+  infer_micro_batch(images, to, &thread_workspace());
 }
 
 // A few images go through all layers while they are in the cache.
-void Executor::infer_piece(const float* images, const Outputs& to, Scratch* scratch) const {
-  float* memory = scratch->take(inference_.total);
-  for (int at = 0; at < inference_.piece; at += inference_.part) {
-    infer_layers(0, inference_.parted, images, {at, inference_.part}, to, memory, scratch);
+void Executor::infer_micro_batch(const float* images, const Outputs& to, Workspace* workspace) const {
+  float* memory = workspace->take(inference_.total);
+  for (int at = 0; at < inference_.micro_batch; at += inference_.part) {
+    infer_layers(0, inference_.parted, images, {at, inference_.part}, to, memory, workspace);
   }
-  infer_layers(inference_.parted, static_cast<int>(nodes_.size()), images, {0, inference_.piece}, to, memory, scratch);
+  infer_layers(inference_.parted, static_cast<int>(nodes_.size()), images, {0, inference_.micro_batch}, to, memory,
+               workspace);
 }
 
-// `part` of a piece through some layers.
+// `part` of a micro-batch through some layers.
 void Executor::infer_layers(int first, int end, const float* images, const graph::Range& part, const Outputs& to,
-                            float* memory, Scratch* scratch) const {
+                            float* memory, Workspace* workspace) const {
   const Node* logits = nodes_.back()->source();
   const auto place = [&](size_t i) {
     const size_t image = inference_.whole[i] ? static_cast<size_t>(part.first) : 0;
@@ -283,16 +284,16 @@ void Executor::infer_layers(int first, int end, const float* images, const graph
     }
     const auto i = static_cast<size_t>(n);
     float* output = node.get() == logits ? to.logits + part.offset(node->out_size()) : place(i);
-    const ScratchFrame frame(scratch);
-    node->kernel->infer(*node, part.count, inputs.data(), output, inference_.stride[i], scratch);
+    const WorkspaceFrame frame(workspace);
+    node->kernel->infer(*node, part.count, inputs.data(), output, inference_.stride[i], workspace);
     if (node->watched) {
       copy_plain(*node, part.count, output, inference_.stride[i], to.watched + part.offset(watched_size()));
     }
   }
 }
 
-void Executor::finish_pieces(const float* logits, const float* watched, graph::Pass* pass) {
-  // The other threads are at the next pieces.
+void Executor::finish_micro_batches(const float* logits, const float* watched, graph::Pass* pass) {
+  // The other threads are at the next micro-batches.
   const OneThread alone;
   Node& last = *nodes_.back();
   std::copy_n(logits, static_cast<size_t>(pass->count) * static_cast<size_t>(classes_), last.source()->output);

@@ -44,11 +44,11 @@ class Executor final : public graph::Executor {
     prepared_ = false;
   }
 
-  // Evaluation in pieces; network/network.h has what they are for.
-  int piece() const;
+  // Evaluation in micro-batches; network/network.h has what they are for.
+  int micro_batch() const;
   void prepare_inference();
-  void infer_piece(const float* images, const Outputs& to) const;
-  void finish_pieces(const float* logits, const float* watched, graph::Pass* pass);
+  void infer_micro_batch(const float* images, const Outputs& to) const;
+  void finish_micro_batches(const float* logits, const float* watched, graph::Pass* pass);
   const float* watched() const { return watched_; }
   size_t watched_size() const;
 
@@ -64,9 +64,9 @@ class Executor final : public graph::Executor {
   void train_forward(graph::Pass* pass);
   void infer(graph::Pass* pass);
   void infer_whole_layers(graph::Pass* pass);
-  void infer_piece(const float* images, const Outputs& to, Scratch* scratch) const;
+  void infer_micro_batch(const float* images, const Outputs& to, Workspace* workspace) const;
   void infer_layers(int first, int end, const float* images, const graph::Range& part, const Outputs& to, float* memory,
-                    Scratch* scratch) const;
+                    Workspace* workspace) const;
 
   host::Network* host_;
   data::Geometry input_;

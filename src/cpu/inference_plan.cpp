@@ -11,11 +11,11 @@ namespace {
 
 // Measured: 16 images keep a layer of a CIFAR network in the cache; of larger images fewer, but so many at least: with
 // large weights 8 are faster, of which the last layers of a network for large images have enough tiles for Winograd.
-constexpr int kMostImages = 16;
+constexpr int kMaxImages = 16;
 constexpr size_t kBytes = size_t{4} << 20;
-constexpr int kLeastImages = 4, kLeastImagesForLargeWeights = 8;
+constexpr int kMinImages = 4, kMinImagesForLargeWeights = 8;
 // Through the layers that so many images do not fit into, they go in parts of two and more: measured.
-constexpr int kLeastOfAPart = 2;
+constexpr int kMinOfAPart = 2;
 
 int64_t largest_weights(const Nodes& nodes) {
   int64_t largest = 0;
@@ -29,17 +29,17 @@ int64_t largest_weights(const Nodes& nodes) {
 int images_that_fit(size_t floats) { return static_cast<int>(kBytes / (floats * sizeof(float))); }
 
 void choose_parts(const Nodes& nodes, const std::vector<graph::Node*>& holders, size_t largest, InferencePlan* plan) {
-  plan->part = plan->piece;
+  plan->part = plan->micro_batch;
   plan->whole.assign(nodes.size(), false);
   const auto holder = [&](const Node& node) {
     return static_cast<size_t>(holders[static_cast<size_t>(node.index)]->index);
   };
   for (const auto& node : nodes) {
-    const bool fits = images_that_fit(node->in_size() + node->out_size()) >= plan->piece;
+    const bool fits = images_that_fit(node->in_size() + node->out_size()) >= plan->micro_batch;
     if (!node->bypassed && !fits) plan->parted = node->index + 1;
   }
   if (plan->parted > 0) {
-    const int fit = std::max(kLeastOfAPart, images_that_fit(largest));
+    const int fit = std::max(kMinOfAPart, images_that_fit(largest));
     while (plan->part > fit && plan->part % 2 == 0) plan->part /= 2;
   }
   for (const auto& node : nodes) {
@@ -61,10 +61,12 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
     if (!node->bypassed) largest = std::max(largest, node->in_size() + node->out_size());
   }
   const int64_t weights = largest_weights(nodes);
-  const int least = weights > kLargeWeights ? kLeastImagesForLargeWeights : kLeastImages;
-  for (int piece = 1; piece <= std::min(batch / least_pieces(threads, weights), kMostImages); ++piece) {
-    if (batch % piece == 0 && (static_cast<size_t>(piece) * largest * sizeof(float) <= kBytes || piece <= least)) {
-      plan.piece = piece;
+  const int least = weights > kLargeWeights ? kMinImagesForLargeWeights : kMinImages;
+  for (int micro_batch = 1; micro_batch <= std::min(batch / least_micro_batches(threads, weights), kMaxImages);
+       ++micro_batch) {
+    if (batch % micro_batch == 0 &&
+        (static_cast<size_t>(micro_batch) * largest * sizeof(float) <= kBytes || micro_batch <= least)) {
+      plan.micro_batch = micro_batch;
     }
   }
   const std::vector<graph::Node*> holders = graph::holders_of(graph::graph_of(nodes));
@@ -76,7 +78,7 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
     plan.stride.push_back(static_cast<const Node*>(holders[i])->out_size());
     if (node->bypassed) continue;
     if (h == i) {
-      buffers[i].size = node->out_size() * static_cast<size_t>(plan.whole[i] ? plan.piece : plan.part);
+      buffers[i].size = node->out_size() * static_cast<size_t>(plan.whole[i] ? plan.micro_batch : plan.part);
       if (buffers[i].birth == 0) buffers[i].birth = node->index;
     } else {
       buffers[h].birth = buffers[h].birth == 0 ? node->index : std::min(buffers[h].birth, node->index);

@@ -11,9 +11,9 @@ graph::Role Kernel::training_role(const graph::Node& node) const {
   return made;
 }
 
-void Kernel::compute(const Node&, const graph::Pass&, const graph::Range&, float*, Scratch*) {}
+void Kernel::compute(const Node&, const graph::Pass&, const graph::Range&, float*, Workspace*) {}
 
-void Kernel::backward_epilogue(Node&, const graph::Pass&, const graph::Range&, Scratch*) {}
+void Kernel::backward_epilogue(Node&, const graph::Pass&, const graph::Range&, Workspace*) {}
 
 void HostKernel::forward(Node& node, graph::Pass& pass) {
   node.host->forward(node.index, node.input(pass), pass.training, pass.steps);
@@ -23,7 +23,7 @@ void HostKernel::backward(Node& node, graph::Pass& pass) {
   node.host->backward(node.index, node.input(pass), node.input_delta(), node.sources[0].first);
 }
 
-void HostKernel::infer(const Node&, int, const View*, float*, size_t, Scratch*) {
+void HostKernel::infer(const Node&, int, const View*, float*, size_t, Workspace*) {
   fail("the host's code runs whole batches only; this is a mistake of this program, please report it");
 }
 

@@ -36,21 +36,21 @@ class Kernel : public graph::Kernel {
   virtual void forward(Node& node, graph::Pass& pass) = 0;
   // Lazy kernels: a range of the output, one image right behind the other. Called from several threads at once.
   virtual void compute(const Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
-                       Scratch* scratch);
+                       Workspace* workspace);
   // The backward epilogue: the first step backward on a range of node.delta, which is complete now. Called from several
   // threads at once.
-  virtual void backward_epilogue(Node& node, const graph::Pass& pass, const graph::Range& range, Scratch* scratch);
+  virtual void backward_epilogue(Node& node, const graph::Pass& pass, const graph::Range& range, Workspace* workspace);
   // Reads node.delta, ADDS to the delta of the sources and to the updates of the parameters. May destroy node.delta.
   virtual void backward(Node& node, graph::Pass& pass) = 0;
 
   // Evaluation: prepare_inference before a batch, from one thread, whenever weights may have changed; then infer gives
   // the output of some images (`stride` floats from one to the next) from the same images of the sources, from several
-  // threads at once. They are node.inference_piece images. Where strides are not the size of an image, the kernel takes
-  // strides.
+  // threads at once. They are node.inference_micro_batch images. Where strides are not the size of an image, the kernel
+  // takes strides.
   virtual bool can_infer() const { return true; }
   virtual void prepare_inference(Node&) {}
   virtual void infer(const Node& node, int images, const View* inputs, float* output, size_t stride,
-                     Scratch* scratch) = 0;
+                     Workspace* workspace) = 0;
 };
 
 // The host's own code for a layer: the whole batch at once, plain layout.
@@ -59,7 +59,7 @@ class HostKernel final : public Kernel {
   void forward(Node& node, graph::Pass& pass) override;
   void backward(Node& node, graph::Pass& pass) override;
   bool can_infer() const override { return false; }
-  void infer(const Node&, int, const View*, float*, size_t, Scratch*) override;
+  void infer(const Node&, int, const View*, float*, size_t, Workspace*) override;
 };
 
 // The kernel that the op has for the device, or the host's own code on the CPU. Throws Error naming the layer, the

@@ -20,7 +20,7 @@ class Network;
 namespace dng::cpu {
 
 class Kernel;
-class Scratch;
+class Workspace;
 struct Node;
 
 // Some images of a tensor; `stride` floats from one to the next.
@@ -39,7 +39,7 @@ struct Node final : graph::Node {
   host::Network* host = nullptr;
   bool reference = false;  // no approximation that is faster
   int threads = 1;
-  int inference_piece = 1;
+  int inference_micro_batch = 1;
   size_t stride = 0;  // of output and delta; more than out_size() where they lie in another node's
   float* output = nullptr;
   float* delta = nullptr;      // negative gradient of the summed cost in the output
@@ -67,15 +67,16 @@ struct Node final : graph::Node {
 
   // For kernels that work range by range, from any thread.
   // The range of a source's output. read: one image right behind the other.
-  View view(size_t slot, const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const;
-  const float* read(size_t slot, const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const;
+  View view(size_t slot, const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const;
+  const float* read(size_t slot, const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const;
   // The same, into memory of the caller's.
-  void read_into(size_t slot, const graph::Pass& pass, const graph::Range& range, float* to, Scratch* scratch) const;
+  void read_into(size_t slot, const graph::Pass& pass, const graph::Range& range, float* to,
+                 Workspace* workspace) const;
   // Where to put the gradient of a range of a source; and then: accumulates it in the source's delta, and runs the
   // source's backward epilogue where it is complete.
-  float* gradient_target(size_t slot, const graph::Range& range, Scratch* scratch) const;
+  float* gradient_target(size_t slot, const graph::Range& range, Workspace* workspace) const;
   void accumulate(size_t slot, const graph::Pass& pass, const graph::Range& range, const float* gradient,
-                  Scratch* scratch) const;
+                  Workspace* workspace) const;
   // The same for kernels that add and mind strides themselves: where the range of the source's delta is; and then.
   struct Place {
     float* data = nullptr;
@@ -83,11 +84,11 @@ struct Node final : graph::Node {
     bool add = false;  // else overwrite
   };
   Place gradient_place(size_t slot, const graph::Range& range) const;
-  void accumulated(size_t slot, const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const;
+  void accumulated(size_t slot, const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const;
   // Accumulates the node's own delta in those of all sources and runs their backward epilogues; the second alone. For
   // Role::passes_through.
-  void pass_through(const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const;
-  void run_source_epilogues(const graph::Pass& pass, const graph::Range& range, Scratch* scratch) const;
+  void pass_through(const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const;
+  void run_source_epilogues(const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const;
 };
 
 }  // namespace dng::cpu

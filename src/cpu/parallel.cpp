@@ -5,9 +5,9 @@
 namespace dng::cpu {
 namespace {
 
-// Measured: pieces beyond the cache's size make a direct convolution on 16 channels a fifth slower, smaller ones make
-// Winograd's transformation of the weights dear.
-constexpr size_t kPieceBytes = size_t{2} << 20;
+// Measured: micro-batches beyond the cache's size make a direct convolution on 16 channels a fifth slower, smaller ones
+// make Winograd's transformation of the weights dear.
+constexpr size_t kMicroBatchBytes = size_t{2} << 20;
 
 // Loops are watched for so long before a judgement, and a thread is let off for so long at first and at most.
 constexpr double kWatchSeconds = 0.1, kFirstRest = 1, kLongestRest = 10;
@@ -40,9 +40,9 @@ void work_with(int threads, Watch* w) {
 
 }  // namespace
 
-Scratch& thread_scratch() {
-  static thread_local Scratch scratch;
-  return scratch;
+Workspace& thread_workspace() {
+  static thread_local Workspace workspace;
+  return workspace;
 }
 
 int thread_limit() { return watch().asked_for; }
@@ -76,10 +76,10 @@ void Crew::report(int threads, double wall_seconds, double processor_seconds) {
   }
 }
 
-int piece_of(int batch, size_t bytes, int least_pieces) {
+int micro_batch_of(int batch, size_t bytes, int least_micro_batches) {
   int best = 1;
-  for (int piece = 1; piece <= batch / least_pieces; ++piece) {
-    if (batch % piece == 0 && static_cast<size_t>(piece) * bytes <= kPieceBytes) best = piece;
+  for (int micro_batch = 1; micro_batch <= batch / least_micro_batches; ++micro_batch) {
+    if (batch % micro_batch == 0 && static_cast<size_t>(micro_batch) * bytes <= kMicroBatchBytes) best = micro_batch;
   }
   return best;
 }

@@ -1,7 +1,7 @@
-// Work on the batch cut into pieces, which the threads take one after the other. A piece is a few images, so that what
-// one step writes is still in the cache when the next one reads it. What pieces there are depends on the shapes alone
-// (for more than four threads, and for large weights, also on the number of threads asked for), and sums over pieces
-// are added in their order, so that results do not depend on who did what.
+// Work on the batch cut into micro-batches, which the threads take one after the other. A micro-batch is a few images,
+// so that what one step writes is still in the cache when the next one reads it. What micro-batches there are depends
+// on the shapes alone (for more than four threads, and for large weights, also on the number of threads asked for), and
+// sums over micro-batches are added in their order, so that results do not depend on who did what.
 //
 // That makes it possible to go on with fewer threads where another program holds one of them up: all wait for it at the
 // end of every loop, and two threads on one and a half cores can be slower than one.
@@ -14,12 +14,12 @@
 #include <cstdint>
 #include <exception>
 
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 #include "graph/pass.h"
 
 namespace dng::cpu {
 
-Scratch& thread_scratch();
+Workspace& thread_workspace();
 
 // How many threads were asked for (omp_set_num_threads); fewer may be at work.
 int thread_limit();
@@ -48,7 +48,7 @@ class Crew {
   static void report(int threads, double wall_seconds, double processor_seconds);
 };
 
-// Calls task(i, scratch) for every i below count. Throws what one of the tasks threw.
+// Calls task(i, workspace) for every i below count. Throws what one of the tasks threw.
 template <class Task>
 void for_tasks(int count, const Task& task) {
   using Clock = std::chrono::steady_clock;
@@ -63,8 +63,8 @@ void for_tasks(int count, const Task& task) {
 #pragma omp for schedule(dynamic, 1) nowait
     for (int i = 0; i < count; ++i) {
       try {
-        const ScratchFrame frame(&thread_scratch());
-        task(i, thread_scratch());
+        const WorkspaceFrame frame(&thread_workspace());
+        task(i, thread_workspace());
       } catch (...) {
 #pragma omp critical(dng_for_tasks)
         thrown = std::current_exception();
@@ -76,20 +76,22 @@ void for_tasks(int count, const Task& task) {
   if (threads > 1) Crew::report(threads, std::chrono::duration<double>(Clock::now() - begin).count(), processor);
 }
 
-// Calls task(range, scratch) for the images 0 to count - 1 in ranges of `piece`; the last may be shorter.
+// Calls task(range, workspace) for the images 0 to count - 1 in ranges of `micro_batch`; the last may be shorter.
 template <class Task>
-void for_ranges(int count, int piece, const Task& task) {
-  for_tasks((count + piece - 1) / piece, [&](int i, Scratch& scratch) {
-    task(graph::Range{i * piece, std::min(piece, count - i * piece)}, scratch);
+void for_ranges(int count, int micro_batch, const Task& task) {
+  for_tasks((count + micro_batch - 1) / micro_batch, [&](int i, Workspace& workspace) {
+    task(graph::Range{i * micro_batch, std::min(micro_batch, count - i * micro_batch)}, workspace);
   });
 }
 
-// The largest divisor of batch for which `bytes` per image stay within what a piece is given, and that leaves so many
-// pieces at least where the batch has so many images.
-int piece_of(int batch, size_t bytes, int least_pieces);
-// Weights of more numbers come from memory anew for every piece.
+// The largest divisor of batch for which `bytes` per image stay within what a micro-batch is given, and that leaves so
+// many micro-batches at least where the batch has so many images.
+int micro_batch_of(int batch, size_t bytes, int least_micro_batches);
+// Weights of more numbers come from memory anew for every micro-batch.
 constexpr int64_t kLargeWeights = int64_t{1} << 18;
-// Work for every thread, and the same pieces for up to four; for up to two where the layer's weights are large.
-inline int least_pieces(int threads, int64_t weights = 0) { return std::max(weights > kLargeWeights ? 2 : 4, threads); }
+// Work for every thread, and the same micro-batches for up to four; for up to two where the layer's weights are large.
+inline int least_micro_batches(int threads, int64_t weights = 0) {
+  return std::max(weights > kLargeWeights ? 2 : 4, threads);
+}
 
 }  // namespace dng::cpu

@@ -148,8 +148,8 @@ void augment_part(const Part& part, const Augmentation& augmentation, const Geom
 
 void augment_for_training(const Image& original, const Augmentation& augmentation, const Geometry& geometry,
                           CounterRandom* random, float* out) {
-  Image scratch;
-  const Image& image = with_channels(original, geometry.channels, &scratch);
+  Image buffers;
+  const Image& image = with_channels(original, geometry.channels, &buffers);
   if (augmentation.own) {
     augment_own_way(image, augmentation, geometry, random, out);
   } else {

@@ -71,12 +71,12 @@ struct BatchRing::State {
   std::vector<std::thread> threads;
 
   void work();
-  void make(Slot* slot, int first, int last, Scratch* scratch);
+  void make(Slot* slot, int first, int last, DecodeBuffers* buffers);
   void end();
 };
 
 void BatchRing::State::work() {
-  Scratch scratch;
+  DecodeBuffers buffers;
   std::unique_lock<std::mutex> lock(mutex);
   for (;;) {
     room.wait(lock, [&] { return stop || making == batches || making < taken + kDepth; });
@@ -105,16 +105,16 @@ void BatchRing::State::work() {
       handed_out = 0;
     }
     lock.unlock();
-    make(slot, first, last, &scratch);
+    make(slot, first, last, &buffers);
     lock.lock();
   }
 }
 
-void BatchRing::State::make(Slot* slot, int first, int last, Scratch* scratch) {
+void BatchRing::State::make(Slot* slot, int first, int last, DecodeBuffers* buffers) {
   std::exception_ptr error;
   int i = first;
   try {
-    for (; i < last && !stop; ++i) fill(&slot->batch, i, scratch);
+    for (; i < last && !stop; ++i) fill(&slot->batch, i, buffers);
     if (finish && !stop) {
       i = first;
       finish(&slot->batch, first);

@@ -10,7 +10,7 @@
 namespace dng::data {
 
 // A worker's own memory, so that it is not taken anew for every sample.
-struct Scratch {
+struct DecodeBuffers {
   Image image;
   Part part;
 };
@@ -20,7 +20,7 @@ class BatchRing {
   // Called once a batch, in order, one call at a time: sets position, count, samples, and the sizes of the rest.
   using Begin = std::function<void(int64_t number, Batch* batch)>;
   // Called for every sample of a batch, on any worker, several at once: fills images and labels of sample `i`.
-  using Fill = std::function<void(Batch* batch, int i, Scratch* scratch)>;
+  using Fill = std::function<void(Batch* batch, int i, DecodeBuffers* buffers)>;
 
   // Called on the worker that made samples first, first + 1, ... for one turn, if they could be made.
   using Finish = std::function<void(Batch* batch, int first)>;

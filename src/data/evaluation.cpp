@@ -74,8 +74,8 @@ void resize_and_crop(const Image& image, const Augmentation& augmentation, const
 
 void prepare_for_evaluation(const Image& original, const Augmentation& augmentation, const Geometry& geometry,
                             float* out) {
-  Image scratch;
-  const Image& image = with_channels(original, geometry.channels, &scratch);
+  Image buffers;
+  const Image& image = with_channels(original, geometry.channels, &buffers);
   if (image.shape.height == geometry.height && image.shape.width == geometry.width) {
     copy_window(image, Window(), PixelTable(augmentation, geometry.channels), geometry, out);
   } else if (augmentation.valid_resize > 0) {

@@ -14,7 +14,7 @@ namespace {
 // So many columns on both sides keep the rectangle away from there, at any sampling that JPEG has.
 constexpr int kMargin = 8;
 // Larger ones are left to OpenCV, which has limits and words for them.
-constexpr int64_t kMostPixels = int64_t{1} << 26;
+constexpr int64_t kMaxPixels = int64_t{1} << 26;
 
 // libjpeg leaves its function by exit() unless its handler does not return. An exception must not pass its C frames.
 struct Errors {
@@ -35,7 +35,7 @@ bool read_header(jpeg_decompress_struct* info, const std::string& bytes, Errors*
   jpeg_mem_src(info, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   if (jpeg_read_header(info, TRUE) != JPEG_HEADER_OK) return false;
   if (info->num_components != 1 && info->num_components != 3) return false;  // CMYK
-  return int64_t{1} * info->image_width * info->image_height <= kMostPixels;
+  return int64_t{1} * info->image_width * info->image_height <= kMaxPixels;
 }
 
 // Sets the columns that will be decoded.

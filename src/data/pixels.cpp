@@ -68,17 +68,17 @@ PixelTable::PixelTable(const Augmentation& augmentation, int channels) {
   for (int c = 0; c < channels; ++c) normalise_range(augmentation, c, plain.data(), 256, values_.data() + 256 * c);
 }
 
-const Image& with_channels(const Image& image, int channels, Image* scratch) {
+const Image& with_channels(const Image& image, int channels, Image* buffers) {
   if (image.shape.channels == channels) return image;
   if (image.shape.channels == 3 && channels == 1) {
-    to_grey(image, scratch);
+    to_grey(image, buffers);
   } else if (image.shape.channels == 1 && channels == 3) {
-    repeat_plane(image, channels, scratch);
+    repeat_plane(image, channels, buffers);
   } else {
     fail("image has %d channels, the network %d; allowed: the same number, 3 to 1 (grey) or 1 to 3; correct 'channels'",
          image.shape.channels, channels);
   }
-  return *scratch;
+  return *buffers;
 }
 
 void cut_part(const Image& image, const Rectangle& rectangle, Part* part) {

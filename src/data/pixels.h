@@ -23,8 +23,8 @@ class PixelTable {
   std::vector<float> values_;
 };
 
-// The image with the network's number of channels: itself, or `scratch` with 3 channels turned to grey or 1 repeated.
-const Image& with_channels(const Image& image, int channels, Image* scratch);
+// The image with the network's number of channels: itself, or `buffers` with 3 channels turned to grey or 1 repeated.
+const Image& with_channels(const Image& image, int channels, Image* buffers);
 
 // The rectangle of an image of 1 (grey) or 3 channels.
 void cut_part(const Image& image, const Rectangle& rectangle, Part* part);

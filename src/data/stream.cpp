@@ -30,13 +30,13 @@ void resize_batch(int count, const Geometry& geometry, Batch* batch) {
 
 // Errors about an image's shape do not know whose it is; `prepare` gets told here.
 template <typename Prepare>
-void fill_sample(const Dataset& data, const Geometry& geometry, Batch* batch, int i, Image* scratch,
+void fill_sample(const Dataset& data, const Geometry& geometry, Batch* batch, int i, Image* buffers,
                  const Prepare& prepare) {
   const auto index = static_cast<size_t>(i);
   const int64_t sample = batch->samples[index];
-  data.decode(sample, scratch);
+  data.decode(sample, buffers);
   try {
-    prepare(*scratch, batch->images.data() + index * geometry.size());
+    prepare(*buffers, batch->images.data() + index * geometry.size());
   } catch (const Error& error) {
     fail("%s: %s", data.sample_name(sample).c_str(), error.what());
   }
@@ -69,7 +69,7 @@ struct TrainingStream::State {
   std::unique_ptr<BatchRing> ring;  // last: its threads use what stands above
 
   void begin(int64_t position, int count, Batch* batch);
-  void fill(Batch* batch, int i, Scratch* scratch) const;
+  void fill(Batch* batch, int i, DecodeBuffers* buffers) const;
 };
 
 void TrainingStream::State::begin(int64_t position, int count, Batch* batch) {
@@ -78,19 +78,19 @@ void TrainingStream::State::begin(int64_t position, int count, Batch* batch) {
   order.fill(position, count, batch->samples.data());
 }
 
-void TrainingStream::State::fill(Batch* batch, int i, Scratch* scratch) const {
+void TrainingStream::State::fill(Batch* batch, int i, DecodeBuffers* buffers) const {
   const auto sample = static_cast<uint64_t>(batch->samples[static_cast<size_t>(i)]);
   const auto its_epoch = static_cast<uint64_t>((batch->position + i) / size);
   CounterRandom random(seed, Stream::kAugment, its_epoch, sample);
   if (takes_a_part(augmentation, geometry)) {
     const auto index = static_cast<size_t>(i);
     data.decode_part(
-        batch->samples[index], [&](const Geometry& shape) { return draw_rectangle(shape, &random); }, &scratch->part);
-    augment_part(scratch->part, augmentation, geometry, &random, batch->images.data() + index * geometry.size());
+        batch->samples[index], [&](const Geometry& shape) { return draw_rectangle(shape, &random); }, &buffers->part);
+    augment_part(buffers->part, augmentation, geometry, &random, batch->images.data() + index * geometry.size());
     batch->labels[index] = data.label(batch->samples[index]);
     return;
   }
-  fill_sample(data, geometry, batch, i, &scratch->image, [&](const Image& image, float* out) {
+  fill_sample(data, geometry, batch, i, &buffers->image, [&](const Image& image, float* out) {
     augment_for_training(image, augmentation, geometry, &random, out);
   });
 }
@@ -114,7 +114,7 @@ TrainingStream::TrainingStream(const Dataset& data, const Augmentation& augmenta
   state->ring = std::make_unique<BatchRing>(
       batches, threads, samples_per_turn(batch, threads),
       [=](int64_t number, Batch* into) { state->begin(first + number * batch, batch, into); },
-      [=](Batch* into, int i, Scratch* scratch) { state->fill(into, i, scratch); });
+      [=](Batch* into, int i, DecodeBuffers* buffers) { state->fill(into, i, buffers); });
 }
 
 TrainingStream::~TrainingStream() = default;
@@ -149,8 +149,8 @@ EvaluationStream::EvaluationStream(const Dataset& data, const Augmentation& augm
         into->results.resize(room * results);
         for (int i = 0; i < into->count; ++i) into->samples[static_cast<size_t>(i)] = into->position + i;
       },
-      [&data, augmentation, geometry](Batch* into, int i, Scratch* scratch) {
-        fill_sample(data, geometry, into, i, &scratch->image, [&](const Image& image, float* out) {
+      [&data, augmentation, geometry](Batch* into, int i, DecodeBuffers* buffers) {
+        fill_sample(data, geometry, into, i, &buffers->image, [&](const Image& image, float* out) {
           prepare_for_evaluation(image, augmentation, geometry, out);
         });
       },

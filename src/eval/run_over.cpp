@@ -10,18 +10,18 @@
 namespace dng::eval {
 namespace {
 
-// The networks that evaluate in pieces, and where in Batch::results each has its outputs: first the logits of all
-// images, then what is watched of all images, network by network.
+// The networks that evaluate in micro-batches, and where in Batch::results each has its outputs: first the logits of
+// all images, then what is watched of all images, network by network.
 class Pieces {
  public:
   explicit Pieces(const std::vector<network::Network*>& networks) {
     for (network::Network* network : networks) {
-      if (network->piece() == 0) continue;
+      if (network->micro_batch() == 0) continue;
       network->prepare_inference();
       parts_.push_back({network, size_});
       size_ += static_cast<size_t>(network->classes()) + network->watched_size();
-      // Divides the batch, as every network's pieces do.
-      images_ = std::lcm(images_, network->piece());
+      // Divides the batch, as every network's micro-batches do.
+      images_ = std::lcm(images_, network->micro_batch());
     }
   }
 
@@ -35,7 +35,7 @@ class Pieces {
     for (const Part& part : parts_) {
       if (part.network != network) continue;
       const Place from = place(part, 0);
-      part.network->finish_pieces(batch.results.data() + from.logits, batch.results.data() + from.watched, pass);
+      part.network->finish_micro_batches(batch.results.data() + from.logits, batch.results.data() + from.watched, pass);
       return true;
     }
     return false;
@@ -62,10 +62,10 @@ class Pieces {
     float* results = batch->results.data();
     for (const Part& part : parts_) {
       const size_t image = part.network->config().input.size();
-      for (int i = first; i < std::min(first + images_, batch->count); i += part.network->piece()) {
+      for (int i = first; i < std::min(first + images_, batch->count); i += part.network->micro_batch()) {
         const Place to = place(part, i);
-        part.network->infer_piece(batch->images.data() + static_cast<size_t>(i) * image,
-                                  {results + to.logits, results + to.watched});
+        part.network->infer_micro_batch(batch->images.data() + static_cast<size_t>(i) * image,
+                                        {results + to.logits, results + to.watched});
       }
     }
   }
@@ -81,8 +81,9 @@ void run_over(const std::vector<network::Network*>& networks, const data::Datase
               const std::string& label, const BatchSink& sink) {
   const network::Network& first = *networks.front();
   const graph::NetworkConfig& config = first.config();
-  const Pieces pieces(networks);
-  data::EvaluationStream stream(data, config.augmentation(), config.input, first.batch(), threads, pieces.work());
+  const Pieces micro_batches(networks);
+  data::EvaluationStream stream(data, config.augmentation(), config.input, first.batch(), threads,
+                                micro_batches.work());
   Progress progress(label, data.size(), "images");
   int64_t images = 0;
   while (const data::Batch* batch = stream.next()) {
@@ -90,7 +91,7 @@ void run_over(const std::vector<network::Network*>& networks, const data::Datase
     pass.count = batch->count;
     pass.input = batch->images.data();
     for (network::Network* network : networks) {
-      if (!pieces.finish(network, *batch, &pass)) network->forward(&pass);
+      if (!micro_batches.finish(network, *batch, &pass)) network->forward(&pass);
     }
     sink(*batch, pass);
     images += batch->count;

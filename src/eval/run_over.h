@@ -14,7 +14,7 @@ namespace dng::eval {
 using BatchSink = std::function<void(const data::Batch&, const graph::Pass&)>;
 
 // The networks have the same input and batch. `threads` threads make images and go through the networks with them at
-// once; where a network takes whole batches alone (Network::piece), they make them ahead of it. `label` heads the
+// once; where a network takes whole batches alone (Network::micro-batch), they make them ahead of it. `label` heads the
 // progress line. Throws Interrupted after Ctrl-C.
 void run_over(const std::vector<network::Network*>& networks, const data::Dataset& data, int threads,
               const std::string& label, const BatchSink& sink);

@@ -6,11 +6,11 @@
 // way), which costs no second pass and loses no digits.
 #pragma once
 
+#include "gpu/batch_statistics.h"
 #include "gpu/columns.h"
 #include "gpu/dispatch.h"
 #include "gpu/elementwise.h"
 #include "gpu/kernel.h"
-#include "gpu/measurement.h"
 
 namespace dng::DNG_GPU {
 
@@ -27,10 +27,10 @@ struct NormConstants {
 };
 
 template <class T, int V>
-struct MeasureBody {
+struct StatisticsBody {
   const T* x;
   int channels;
-  gpu::Measurement into;
+  gpu::BatchStatistics into;
 
   struct Column {
     float pivot[V];
@@ -100,7 +100,7 @@ enum class Slope {
 
 template <class T, int V>
 struct GradientSumsBody {
-  gpu::GradientMeasurement into;
+  gpu::GradientStatistics into;
   const T* y;  // kFromOutput
   T* delta;
   bool keep;  // writes d where delta was
@@ -254,7 +254,7 @@ class BatchNorm {
     return NormConstants::kCount * static_cast<size_t>(node.out().channels);
   }
 
-  gpu::Measurement measurement(gpu::Node& node, const gpu::Pass& pass) const {
+  gpu::BatchStatistics measurement(gpu::Node& node, const gpu::Pass& pass) const {
     const NormConstants c(node.constants, channels_);
     return {c.mean,          c.variance,
             c.factor,        node.scale.value,
@@ -264,12 +264,12 @@ class BatchNorm {
             node.partial,    node.counters};
   }
   void measure(gpu::Node& node, const gpu::Pass& pass, const void* x) const {
-    const gpu::Measurement into = measurement(node, pass);
+    const gpu::BatchStatistics into = measurement(node, pass);
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
       sum_columns<V>(*node.gpu, node.rows(), channels_, node.partial, node.counters,
-                     MeasureBody<T, V>{static_cast<const T*>(x), channels_, into});
+                     StatisticsBody<T, V>{static_cast<const T*>(x), channels_, into});
     });
   }
 
@@ -279,7 +279,7 @@ class BatchNorm {
   }
 
   // What gradient_sums needs, where there is no addend.
-  gpu::GradientMeasurement gradient_measurement(gpu::Node& node, const void* x, math::Activation activation) const {
+  gpu::GradientStatistics gradient_statistics(gpu::Node& node, const void* x, math::Activation activation) const {
     const NormConstants c(node.constants, channels_);
     return {x,
             c.mean,
@@ -302,7 +302,7 @@ class BatchNorm {
   void gradient_sums(gpu::Node& node, const void* x, math::Activation activation, bool has_addend, void* addend_delta,
                      bool addend_adds) const {
     const Slope from = slope_of_sums(activation, has_addend);
-    const gpu::GradientMeasurement into = gradient_measurement(node, x, activation);
+    const gpu::GradientStatistics into = gradient_statistics(node, x, activation);
     gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;

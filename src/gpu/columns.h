@@ -12,7 +12,7 @@
 namespace dng::DNG_GPU {
 
 // Numbers that blocks leave for the last of them: 2 for each channel and each share of the rows.
-constexpr size_t kMostPartial = size_t{1} << 17;
+constexpr size_t kMaxPartial = size_t{1} << 17;
 
 // What another block has written: past the caches of this processor.
 DNG_DEVICE inline gpu::Pack<float, 2> fresh_pair(const float* at) {
@@ -140,21 +140,21 @@ struct ColumnSums {
   }
 };
 
-// `partial` has room for kMostPartial numbers, or two for each channel where that is more; `counters` one for each
+// `partial` has room for kMaxPartial numbers, or two for each channel where that is more; `counters` one for each
 // channel, all zero.
 template <int V, class Body>
 void sum_columns(gpu::Gpu& gpu, size_t rows, int channels, float* partial, unsigned* counters, const Body& body) {
   gpu::require_countable(rows);
   // Rows that a thread takes at least, and columns that are side by side at most: whole sectors of memory are enough.
   constexpr size_t kRows = 2;
-  constexpr int kMostColumns = V == 1 ? 32 : 4;
+  constexpr int kMaxColumns = V == 1 ? 32 : 4;
   int columns = 1;
-  while (columns < kMostColumns && columns * V < channels) columns *= 2;
+  while (columns < kMaxColumns && columns * V < channels) columns *= 2;
   const int across = (channels + columns * V - 1) / (columns * V);
   const auto height = static_cast<size_t>(kThreads / columns);
   const size_t useful = std::max<size_t>(1, rows / (height * kRows));
   const size_t filling = std::max<size_t>(1, static_cast<size_t>(gpu.processors()) / static_cast<size_t>(across));
-  const size_t fitting = std::max<size_t>(1, kMostPartial / (2 * static_cast<size_t>(channels)));
+  const size_t fitting = std::max<size_t>(1, kMaxPartial / (2 * static_cast<size_t>(channels)));
   const auto shares = static_cast<int>(std::min({useful, filling, fitting, size_t{512}}));
   blocks(gpu, across, shares,
          ColumnSums<V, Body>{body, static_cast<uint32_t>(rows), channels, columns, partial, counters});

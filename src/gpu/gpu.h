@@ -17,14 +17,14 @@
 namespace dng::gpu {
 
 class Kernel;
-struct GradientMeasurement;
-struct Measurement;
+struct GradientStatistics;
+struct BatchStatistics;
 struct Operations;
 
 // Recorded work, to run again and again.
-class Recording {
+class CapturedGraph {
  public:
-  virtual ~Recording() = default;
+  virtual ~CapturedGraph() = default;
   virtual void run() = 0;
 };
 
@@ -46,8 +46,10 @@ class Convolution {
   virtual ~Convolution() = default;
   // All tensors, weights and their gradient are of activation_type(precision).
   virtual void forward(const void* x, const void* weights, void* y) = 0;
-  // The same, and y's mean and variance (gpu/measurement.h). False: cannot, and nothing was done.
-  virtual bool forward_measured(const void*, const void* /*weights*/, void* /*y*/, const Measurement&) { return false; }
+  // The same, and y's mean and variance (gpu/batch_statistics.h). False: cannot, and nothing was done.
+  virtual bool forward_with_statistics(const void*, const void* /*weights*/, void* /*y*/, const BatchStatistics&) {
+    return false;
+  }
   // y = f(convolution + bias [+ addend]) in one go, f being relu or nothing; bias is [outputs], of the same type,
   // addend may be null. False: cannot, and nothing was done.
   virtual bool forward_fused(const void*, const void* /*weights*/, const void* /*bias*/, const void* /*addend*/,
@@ -56,9 +58,9 @@ class Convolution {
   }
   // dx = or, where `add`, += the gradient in x.
   virtual void backward_data(const void* weights, const void* dy, void* dx, bool add) = 0;
-  // dx = the gradient in x, and its sums (gpu/measurement.h). False: cannot, and nothing was done.
-  virtual bool backward_data_measured(const void* /*weights*/, const void* /*dy*/, void* /*dx*/,
-                                      const GradientMeasurement&) {
+  // dx = the gradient in x, and its sums (gpu/batch_statistics.h). False: cannot, and nothing was done.
+  virtual bool backward_data_with_statistics(const void* /*weights*/, const void* /*dy*/, void* /*dx*/,
+                                             const GradientStatistics&) {
     return false;
   }
   virtual void backward_weights(const void* x, const void* dy, void* dweights, bool add) = 0;
@@ -117,10 +119,10 @@ class Gpu {
   virtual void wait_for(size_t mark) = 0;
   virtual double seconds_between(size_t first, size_t second) = 0;
 
-  // Records what is queued from start_recording on instead of running it. Every start needs its stop, also after an
+  // Records what is queued from begin_capture on instead of running it. Every start needs its stop, also after an
   // error. Null, and why, where the work cannot be recorded; none of it has run then.
-  virtual void start_recording() = 0;
-  virtual std::unique_ptr<Recording> stop_recording(std::string* why) = 0;
+  virtual void begin_capture() = 0;
+  virtual std::unique_ptr<CapturedGraph> end_capture(std::string* why) = 0;
 
   // For the launcher (gpu/launch.h): the CUDA stream, or the emulated GPU's recording.
   virtual void* stream() = 0;

@@ -100,7 +100,7 @@ class Kernel : public graph::Kernel {
 
   // What it sums over its delta before anything else, for the one who writes that delta; false: nothing, or not from
   // its delta alone.
-  virtual bool gradient_measurement(Node&, GradientMeasurement*) const { return false; }
+  virtual bool gradient_statistics(Node&, GradientStatistics*) const { return false; }
 
   virtual Needs needs(const Node&) const { return {}; }
   // Once, when all memory is there.

@@ -9,7 +9,7 @@
 //                                 step that threads do on their own is a block.each_thread([&](int thread) {...});
 //                                 what one of them wrote to `shared` the others may read after a block.barrier().
 //   blocks_with(gpu, x, y, bytes, body)
-//                                 the same with so many bytes for `shared`, a char*; kMostShared at most. A step of
+//                                 the same with so many bytes for `shared`, a char*; kMaxShared at most. A step of
 //                                 whole warps is a block.each_warp([&](int warp) {...}) (gpu/tile.h).
 //   samples(gpu, n, body)         body(i, lanes) for every i below n, with a warp each (layers/costs/)
 #pragma once
@@ -38,7 +38,7 @@ namespace dng::DNG_GPU {
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
 // Of shared memory, for a block: what every GPU from compute capability 8.0 on has.
-constexpr size_t kMostShared = size_t{99} << 10;
+constexpr size_t kMaxShared = size_t{99} << 10;
 
 #if defined(__CUDACC__)
 

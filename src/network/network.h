@@ -65,17 +65,17 @@ class Network {
   void forward(graph::Pass* pass) { executor_->forward(pass); }
   void backward(graph::Pass* pass) { executor_->backward(pass); }
 
-  // Evaluation in pieces, several at once on threads of the caller's, which so never wait for each other at the end of
-  // a batch. Only where piece() > 0: it is 0 on a GPU and where layers run on the host's code, which take whole
-  // batches.
-  int piece() const { return cpu_ ? cpu_->piece() : 0; }  // images of one, a divisor of batch()
-  // To be called whenever parameters have changed, before the pieces.
+  // Evaluation in micro-batches, several at once on threads of the caller's, which so never wait for each other at the
+  // end of a batch. Only where micro_batch() > 0: it is 0 on a GPU and where layers run on the host's code, which take
+  // whole batches.
+  int micro_batch() const { return cpu_ ? cpu_->micro_batch() : 0; }  // images of one, a divisor of batch()
+  // To be called whenever parameters have changed, before the micro-batches.
   void prepare_inference() { cpu_->prepare_inference(); }
-  // The images [piece()][channels][height][width] through all layers but the last, on the calling thread.
-  void infer_piece(const float* images, const cpu::Outputs& to) const { cpu_->infer_piece(images, to); }
-  // The rest of an evaluation's forward(), from what the pieces of a whole batch left; watched() stays there.
-  void finish_pieces(const float* logits, const float* watched, graph::Pass* pass) {
-    cpu_->finish_pieces(logits, watched, pass);
+  // The images [micro_batch()][channels][height][width] through all layers but the last, on the calling thread.
+  void infer_micro_batch(const float* images, const cpu::Outputs& to) const { cpu_->infer_micro_batch(images, to); }
+  // The rest of an evaluation's forward(), from what the micro-batches of a whole batch left; watched() stays there.
+  void finish_micro_batches(const float* logits, const float* watched, graph::Pass* pass) {
+    cpu_->finish_micro_batches(logits, watched, pass);
   }
 
   // [batch][classes], after forward.

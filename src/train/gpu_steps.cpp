@@ -230,7 +230,7 @@ class GpuSteps final : public Steps {
 
   void play(bool last) {
     if (s_.profiles_layers) return play_with_marks(last);
-    std::unique_ptr<gpu::Recording>& recording = recordings_[last ? 1 : 0];
+    std::unique_ptr<gpu::CapturedGraph>& recording = recordings_[last ? 1 : 0];
     if (recording == nullptr && records_ && warm_[last ? 1 : 0]) recording = record(last);
     if (recording == nullptr) {
       queue(last);
@@ -243,15 +243,15 @@ class GpuSteps final : public Steps {
   }
 
   // Null where it cannot be done. A real error comes again when the work runs.
-  std::unique_ptr<gpu::Recording> record(bool last) {
+  std::unique_ptr<gpu::CapturedGraph> record(bool last) {
     std::string why, error;
-    gpu_->start_recording();
+    gpu_->begin_capture();
     try {
       queue(last);
     } catch (const Error& e) {
       error = e.what();
     }
-    std::unique_ptr<gpu::Recording> recording = gpu_->stop_recording(&why);
+    std::unique_ptr<gpu::CapturedGraph> recording = gpu_->end_capture(&why);
     if (error.empty() && recording != nullptr) return recording;
     records_ = false;
     std::printf("%s cannot record an update (%s): kernel by kernel from here on, slower\n", gpu_->name().c_str(),
@@ -319,7 +319,7 @@ class GpuSteps final : public Steps {
   std::unique_ptr<data::TrainingStream> stream_;
   size_t staged_ = 0, targets_staged_ = 0;
   bool warm_[2] = {}, records_ = true;
-  std::unique_ptr<gpu::Recording> recordings_[2];
+  std::unique_ptr<gpu::CapturedGraph> recordings_[2];
 };
 
 }  // namespace

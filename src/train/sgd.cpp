@@ -50,7 +50,7 @@ void Sgd::step(double rate, int batch) {
     const graph::Parameter& p = (*parameters_)[k];
     for (int64_t first = 0; !p.frozen && first < p.count; first += kSlice) slices.push_back({k, first});
   }
-  cpu::for_tasks(static_cast<int>(slices.size()), [&](int i, cpu::Scratch&) {
+  cpu::for_tasks(static_cast<int>(slices.size()), [&](int i, cpu::Workspace&) {
     const Slice& slice = slices[static_cast<size_t>(i)];
     const graph::Parameter& p = (*parameters_)[slice.parameter];
     const int64_t count = std::min(kSlice, p.count - slice.first);

@@ -8,7 +8,7 @@
 #include "cpu/convolution/dnnl_api.h"
 #include "cpu/loops/row_math.h"
 #include "cpu/parallel.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 
 namespace dng::cpu {
 namespace {
@@ -19,27 +19,27 @@ using dnnl::memory;
 constexpr auto kType = memory::data_type::f32;
 constexpr auto kDirect = algorithm::convolution_direct;
 
-memory::desc any_layout(const data::Geometry& shape, int piece, Layout layout) {
-  return {{piece, Rows(shape, layout).channels, shape.height, shape.width}, kType, memory::format_tag::any};
+memory::desc any_layout(const data::Geometry& shape, int micro_batch, Layout layout) {
+  return {{micro_batch, Rows(shape, layout).channels, shape.height, shape.width}, kType, memory::format_tag::any};
 }
 
-// Weights are transformed once for all pieces, but take four times the memory when they are read. Measured from 16 to
-// 512 channels and from 2 tiles on: twice as fast as oneDNN's kernels, its own Winograd included, with a tile for every
-// 32 channels, with AVX-512 for every 16.
+// Weights are transformed once for all micro-batches, but take four times the memory when they are read. Measured from
+// 16 to 512 channels and from 2 tiles on: twice as fast as oneDNN's kernels, its own Winograd included, with a tile for
+// every 32 channels, with AVX-512 for every 16.
 bool winograd_pays(const ConvolutionShape& shape) {
   const int channels_of_a_tile = instructions() == Instructions::kAvx512 ? 16 : 32;
-  return winograd_fits(shape) && channels_of_a_tile * shape.piece * winograd_tiles(shape.out) >=
+  return winograd_fits(shape) && channels_of_a_tile * shape.micro_batch * winograd_tiles(shape.out) >=
                                      std::min(shape.stored_in(), shape.stored_out());
 }
 
-// Input and output of a piece, in our layouts or in those that a primitive likes best.
+// Input and output of a micro-batch, in our layouts or in those that a primitive likes best.
 struct Ends {
   memory::desc in, out;
 };
 
-// The weights as Winograd wants them, in memory of the scratch.
-const float* transformed(const WinogradConvolution& convolution, const float* weights, Scratch* scratch) {
-  float* points = scratch->take(convolution.points_size());
+// The weights as Winograd wants them, in memory of the workspace.
+const float* transformed(const WinogradConvolution& convolution, const float* weights, Workspace* workspace) {
+  float* points = workspace->take(convolution.points_size());
   convolution.transform(weights, points);
   return points;
 }
@@ -47,7 +47,7 @@ const float* transformed(const WinogradConvolution& convolution, const float* we
 // The numbers of all, in order, into the first of `count` vectors.
 void add_to_first(float* vectors, int count, size_t size) {
   constexpr size_t kSlice = 4096;
-  for_tasks(static_cast<int>((size + kSlice - 1) / kSlice), [&](int i, Scratch&) {
+  for_tasks(static_cast<int>((size + kSlice - 1) / kSlice), [&](int i, Workspace&) {
     const size_t first = static_cast<size_t>(i) * kSlice, length = std::min(kSlice, size - first);
     for (int v = 1; v < count; ++v) {
       row_accumulate(vectors + static_cast<size_t>(v) * size + first, length, vectors + first);
@@ -61,16 +61,16 @@ bool is_reference(const std::string& implementation) { return implementation.rfi
 // its own.
 template <class Make>
 auto choose(const ConvolutionShape& shape, const Make& make) {
-  const Ends ours{activation_desc(shape.in, shape.piece, shape.in_layout),
-                  activation_desc(shape.out, shape.piece, shape.out_layout)};
+  const Ends ours{activation_desc(shape.in, shape.micro_batch, shape.in_layout),
+                  activation_desc(shape.out, shape.micro_batch, shape.out_layout)};
   try {
     auto made = make(ours);
     if (!is_reference(made.impl_info_str())) return made;
   } catch (const dnnl::error& error) {
     if (error.status != dnnl_unimplemented) throw;
   }
-  return make(
-      Ends{any_layout(shape.in, shape.piece, shape.in_layout), any_layout(shape.out, shape.piece, shape.out_layout)});
+  return make(Ends{any_layout(shape.in, shape.micro_batch, shape.in_layout),
+                   any_layout(shape.out, shape.micro_batch, shape.out_layout)});
 }
 
 }  // namespace
@@ -104,7 +104,7 @@ float* ConvolutionWeights::pad(const float* weights, const float* factor) {
 void ConvolutionWeights::add(const float* padded, float* weights) const {
   const size_t to = static_cast<size_t>(channels_ / groups_) * window_;
   const size_t from = static_cast<size_t>(stored_channels_ / groups_) * window_;
-  for_tasks(filters_, [&](int f, Scratch&) {
+  for_tasks(filters_, [&](int f, Workspace&) {
     const auto filter = static_cast<size_t>(f);
     row_accumulate(padded + filter * from, to, weights + filter * to);
   });
@@ -114,7 +114,7 @@ TrainingConvolution::TrainingConvolution(const ConvolutionShape& shape) : weight
   if (winograd_pays(shape)) {
     winograd_ = std::make_unique<Winograd>();
     winograd_->forward = {winograd_shape(shape), false};
-    winograd_->data = {turned_winograd_shape(shape), true};
+    winograd_->data = {rotated_winograd_shape(shape), true};
     winograd_->weights = WinogradGradient(winograd_shape(shape));
     winograd_->gradient.resize(weights_.size());
     return;
@@ -145,8 +145,8 @@ void TrainingConvolution::make_primitives(const ConvolutionShape& shape) {
   data_ = dnnl::convolution_backward_data(data_desc_);
   weights_gradient_ = dnnl::convolution_backward_weights(weights_desc_);
 
-  const memory::desc ours_in = activation_desc(shape.in, shape.piece, shape.in_layout);
-  const memory::desc ours_out = activation_desc(shape.out, shape.piece, shape.out_layout);
+  const memory::desc ours_in = activation_desc(shape.in, shape.micro_batch, shape.in_layout);
+  const memory::desc ours_out = activation_desc(shape.out, shape.micro_batch, shape.out_layout);
   forward_in_ = {ours_in, forward_desc_.src_desc()};
   forward_out_ = {forward_desc_.dst_desc(), ours_out};
   data_out_ = {ours_out, data_desc_.diff_dst_desc()};
@@ -155,52 +155,52 @@ void TrainingConvolution::make_primitives(const ConvolutionShape& shape) {
   weights_out_ = {ours_out, weights_desc_.diff_dst_desc()};
 }
 
-void TrainingConvolution::prepare_forward(const float* weights, Scratch* scratch) {
+void TrainingConvolution::prepare_forward(const float* weights, Workspace* workspace) {
   float* padded = weights_.pad(weights, nullptr);
-  forward_ready_ = winograd_ ? transformed(winograd_->forward, padded, scratch) : forward_weights_.run(padded);
+  forward_ready_ = winograd_ ? transformed(winograd_->forward, padded, workspace) : forward_weights_.run(padded);
 }
 
-void TrainingConvolution::prepare_backward(const float* weights, Scratch* scratch) {
+void TrainingConvolution::prepare_backward(const float* weights, Workspace* workspace) {
   float* padded = weights_.pad(weights, nullptr);
-  data_ready_ = winograd_ ? transformed(winograd_->data, padded, scratch) : data_weights_.run(padded);
+  data_ready_ = winograd_ ? transformed(winograd_->data, padded, workspace) : data_weights_.run(padded);
 }
 
-void TrainingConvolution::forward(const float* in, float* out, Scratch* scratch) const {
-  if (winograd_) return winograd_->forward.run(in, forward_ready_, nullptr, false, out, scratch);
-  const ScratchFrame frame(scratch);
-  const float* source = forward_in_.run(in, scratch);
-  float* target = forward_out_.target(out, scratch);
+void TrainingConvolution::forward(const float* in, float* out, Workspace* workspace) const {
+  if (winograd_) return winograd_->forward.run(in, forward_ready_, nullptr, false, out, workspace);
+  const WorkspaceFrame frame(workspace);
+  const float* source = forward_in_.run(in, workspace);
+  float* target = forward_out_.target(out, workspace);
   run(forward_, forward_desc_.scratchpad_desc(),
       {{DNNL_ARG_SRC, dnnl_memory(forward_desc_.src_desc(), source)},
        {DNNL_ARG_WEIGHTS, dnnl_memory(forward_desc_.weights_desc(), forward_ready_)},
        {DNNL_ARG_DST, dnnl_memory(forward_desc_.dst_desc(), target)}},
-      scratch);
-  forward_out_.finish(target, out, scratch);
+      workspace);
+  forward_out_.finish(target, out, workspace);
 }
 
-void TrainingConvolution::backward_data(const float* out_gradient, float* in_gradient, Scratch* scratch) const {
-  if (winograd_) return winograd_->data.run(out_gradient, data_ready_, nullptr, false, in_gradient, scratch);
-  const ScratchFrame frame(scratch);
-  const float* source = data_out_.run(out_gradient, scratch);
-  float* target = data_in_.target(in_gradient, scratch);
+void TrainingConvolution::backward_data(const float* out_gradient, float* in_gradient, Workspace* workspace) const {
+  if (winograd_) return winograd_->data.run(out_gradient, data_ready_, nullptr, false, in_gradient, workspace);
+  const WorkspaceFrame frame(workspace);
+  const float* source = data_out_.run(out_gradient, workspace);
+  float* target = data_in_.target(in_gradient, workspace);
   run(data_, data_desc_.scratchpad_desc(),
       {{DNNL_ARG_DIFF_DST, dnnl_memory(data_desc_.diff_dst_desc(), source)},
        {DNNL_ARG_WEIGHTS, dnnl_memory(data_desc_.weights_desc(), data_ready_)},
        {DNNL_ARG_DIFF_SRC, dnnl_memory(data_desc_.diff_src_desc(), target)}},
-      scratch);
-  data_in_.finish(target, in_gradient, scratch);
+      workspace);
+  data_in_.finish(target, in_gradient, workspace);
 }
 
 void TrainingConvolution::backward_weights(const float* in, const float* out_gradient, bool add, float* gradient,
-                                           Scratch* scratch) const {
-  if (winograd_) return winograd_->weights.run(in, out_gradient, add, gradient, scratch);
-  const ScratchFrame frame(scratch);
-  float* target = add ? scratch->take(gradient_size()) : gradient;
+                                           Workspace* workspace) const {
+  if (winograd_) return winograd_->weights.run(in, out_gradient, add, gradient, workspace);
+  const WorkspaceFrame frame(workspace);
+  float* target = add ? workspace->take(gradient_size()) : gradient;
   run(weights_gradient_, weights_desc_.scratchpad_desc(),
-      {{DNNL_ARG_SRC, dnnl_memory(weights_desc_.src_desc(), weights_in_.run(in, scratch))},
-       {DNNL_ARG_DIFF_DST, dnnl_memory(weights_desc_.diff_dst_desc(), weights_out_.run(out_gradient, scratch))},
+      {{DNNL_ARG_SRC, dnnl_memory(weights_desc_.src_desc(), weights_in_.run(in, workspace))},
+       {DNNL_ARG_DIFF_DST, dnnl_memory(weights_desc_.diff_dst_desc(), weights_out_.run(out_gradient, workspace))},
        {DNNL_ARG_DIFF_WEIGHTS, dnnl_memory(weights_desc_.diff_weights_desc(), target)}},
-      scratch);
+      workspace);
   if (add) row_accumulate(target, gradient_size(), gradient);
 }
 
@@ -244,8 +244,8 @@ void InferenceConvolution::make_primitives(const ConvolutionShape& shape, bool r
                                                ends.in, weights, bias, ends.out, strides, padding, padding);
   });
   forward_ = dnnl::convolution_forward(desc_);
-  in_ = {activation_desc(shape.in, shape.piece, shape.in_layout), desc_.src_desc()};
-  out_ = {desc_.dst_desc(), activation_desc(shape.out, shape.piece, shape.out_layout)};
+  in_ = {activation_desc(shape.in, shape.micro_batch, shape.in_layout), desc_.src_desc()};
+  out_ = {desc_.dst_desc(), activation_desc(shape.out, shape.micro_batch, shape.out_layout)};
 }
 
 void InferenceConvolution::set_weights(const float* weights, const float* factor, const float* shift) {
@@ -259,18 +259,18 @@ void InferenceConvolution::set_weights(const float* weights, const float* factor
   std::copy(shift, shift + filters_, bias_.begin());
 }
 
-void InferenceConvolution::forward(const float* in, float* out, Scratch* scratch) const {
-  if (winograd_) return winograd_->run(in, ready_, bias_.data(), relu_, out, scratch);
-  const ScratchFrame frame(scratch);
-  const float* source = in_.run(in, scratch);
-  float* target = out_.target(out, scratch);
+void InferenceConvolution::forward(const float* in, float* out, Workspace* workspace) const {
+  if (winograd_) return winograd_->run(in, ready_, bias_.data(), relu_, out, workspace);
+  const WorkspaceFrame frame(workspace);
+  const float* source = in_.run(in, workspace);
+  float* target = out_.target(out, workspace);
   run(forward_, desc_.scratchpad_desc(),
       {{DNNL_ARG_SRC, dnnl_memory(desc_.src_desc(), source)},
        {DNNL_ARG_WEIGHTS, dnnl_memory(desc_.weights_desc(), ready_)},
        {DNNL_ARG_BIAS, dnnl_memory(desc_.bias_desc(), bias_.data())},
        {DNNL_ARG_DST, dnnl_memory(desc_.dst_desc(), target)}},
-      scratch);
-  out_.finish(target, out, scratch);
+      workspace);
+  out_.finish(target, out, workspace);
 }
 
 }  // namespace dng::cpu

@@ -1,7 +1,7 @@
-// A convolution on a piece of the batch at a time, on one thread; any number of threads may run it at once. Directly by
-// oneDNN, or by Winograd's F(4x4, 3x3) (cpu/convolution/winograd.h), which takes fewer products and has a larger
-// rounding error (tested: below 1e-4 of the largest number of the tensor). Which of them follows from the shape and the
-// instructions alone, by what was measured; never from a clock, because then two runs could differ.
+// A convolution on a micro-batch of the batch at a time, on one thread; any number of threads may run it at once.
+// Directly by oneDNN, or by Winograd's F(4x4, 3x3) (cpu/convolution/winograd.h), which takes fewer products and has a
+// larger rounding error (tested: below 1e-4 of the largest number of the tensor). Which of them follows from the shape
+// and the instructions alone, by what was measured; never from a clock, because then two runs could differ.
 #pragma once
 
 #include <dnnl.hpp>
@@ -15,7 +15,7 @@
 
 namespace dng::cpu {
 
-class Scratch;
+class Workspace;
 
 // Blocked tensors must lie at multiples of 64 bytes: oneDNN may write them past the cache.
 
@@ -45,14 +45,15 @@ class TrainingConvolution {
   explicit TrainingConvolution(const ConvolutionShape& shape);
 
   // Before all forward and before all backward_data of a batch, from one thread, for all: the weights in Darknet's
-  // layout. What is taken of `scratch` has to stay until the last of them.
-  void prepare_forward(const float* weights, Scratch* scratch);
-  void prepare_backward(const float* weights, Scratch* scratch);
+  // layout. What is taken of `workspace` has to stay until the last of them.
+  void prepare_forward(const float* weights, Workspace* workspace);
+  void prepare_backward(const float* weights, Workspace* workspace);
 
-  void forward(const float* in, float* out, Scratch* scratch) const;
-  void backward_data(const float* out_gradient, float* in_gradient, Scratch* scratch) const;
+  void forward(const float* in, float* out, Workspace* workspace) const;
+  void backward_data(const float* out_gradient, float* in_gradient, Workspace* workspace) const;
   // Overwrites gradient[gradient_size()], or adds to it; its layout is the algorithm's own.
-  void backward_weights(const float* in, const float* out_gradient, bool add, float* gradient, Scratch* scratch) const;
+  void backward_weights(const float* in, const float* out_gradient, bool add, float* gradient,
+                        Workspace* workspace) const;
   size_t gradient_size() const;
   // Adds `count` such gradients, one after the other, in their order to one in Darknet's layout, with all threads. What
   // they are is lost.
@@ -73,7 +74,7 @@ class TrainingConvolution {
   dnnl::convolution_forward forward_;
   dnnl::convolution_backward_data data_;
   dnnl::convolution_backward_weights weights_gradient_;
-  PieceReorder forward_in_, forward_out_, data_out_, data_in_, weights_in_, weights_out_;
+  MicroBatchReorder forward_in_, forward_out_, data_out_, data_in_, weights_in_, weights_out_;
   Reorder forward_weights_, data_weights_, gradient_;
   const float* forward_ready_ = nullptr;
   const float* data_ready_ = nullptr;
@@ -85,7 +86,7 @@ class InferenceConvolution {
   InferenceConvolution(const ConvolutionShape& shape, bool relu);
   // Before a batch, from one thread: weights times factor[filter] (null: 1), and shift[filter].
   void set_weights(const float* weights, const float* factor, const float* shift);
-  void forward(const float* in, float* out, Scratch* scratch) const;
+  void forward(const float* in, float* out, Workspace* workspace) const;
 
  private:
   void make_primitives(const ConvolutionShape& shape, bool relu);
@@ -97,7 +98,7 @@ class InferenceConvolution {
   std::vector<float> points_;
   dnnl::convolution_forward::primitive_desc desc_;
   dnnl::convolution_forward forward_;
-  PieceReorder in_, out_;
+  MicroBatchReorder in_, out_;
   Reorder ready_weights_;
   const float* ready_ = nullptr;
 };

@@ -16,14 +16,14 @@ bool winograd_fits(const ConvolutionShape& shape) {
 
 WinogradShape winograd_shape(const ConvolutionShape& shape) {
   WinogradShape s;
-  s.piece = shape.piece;
+  s.micro_batch = shape.micro_batch;
   s.in = {shape.stored_in(), shape.in.height, shape.in.width};
   s.out = {shape.stored_out(), shape.out.height, shape.out.width};
   s.padding = shape.padding;
   return s;
 }
 
-WinogradShape turned_winograd_shape(const ConvolutionShape& shape) {
+WinogradShape rotated_winograd_shape(const ConvolutionShape& shape) {
   WinogradShape s = winograd_shape(shape);
   std::swap(s.in, s.out);
   s.padding = shape.size - 1 - shape.padding;

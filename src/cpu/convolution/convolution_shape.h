@@ -1,4 +1,4 @@
-// The shape of a convolution on a piece of the batch, and what it means for Winograd's way
+// The shape of a convolution on a micro-batch of the batch, and what it means for Winograd's way
 // (cpu/convolution/winograd.h).
 #pragma once
 
@@ -9,7 +9,7 @@
 namespace dng::cpu {
 
 struct ConvolutionShape {
-  int piece = 1;  // images at a time
+  int micro_batch = 1;  // images at a time
   data::Geometry in, out;
   Layout in_layout = Layout::kPlain, out_layout = Layout::kPlain;
   int size = 1, stride = 1, padding = 0, groups = 1;
@@ -26,6 +26,6 @@ bool winograd_fits(const ConvolutionShape& shape);
 // The way there, or the way back, where in and out are the gradients of the output and of the input; channels as
 // stored.
 WinogradShape winograd_shape(const ConvolutionShape& shape);
-WinogradShape turned_winograd_shape(const ConvolutionShape& shape);
+WinogradShape rotated_winograd_shape(const ConvolutionShape& shape);
 
 }  // namespace dng::cpu

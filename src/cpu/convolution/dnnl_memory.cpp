@@ -1,6 +1,6 @@
 #include "cpu/convolution/dnnl_memory.h"
 
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 
 namespace dng::cpu {
 
@@ -32,10 +32,10 @@ dnnl::primitive_attr shareable() {
 }
 
 void run(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
-         std::unordered_map<int, dnnl::memory> arguments, Scratch* scratch) {
-  const ScratchFrame frame(scratch);
+         std::unordered_map<int, dnnl::memory> arguments, Workspace* workspace) {
+  const WorkspaceFrame frame(workspace);
   if (scratchpad.get_size() > 0) {
-    float* memory = scratch->take((scratchpad.get_size() + sizeof(float) - 1) / sizeof(float));
+    float* memory = workspace->take((scratchpad.get_size() + sizeof(float) - 1) / sizeof(float));
     arguments.emplace(DNNL_ARG_SCRATCHPAD, dnnl_memory(scratchpad, memory));
   }
   primitive.execute(dnnl_stream(), arguments);
@@ -57,31 +57,31 @@ float* Reorder::run(float* from) {
   return buffer_.data();
 }
 
-PieceReorder::PieceReorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to)
+MicroBatchReorder::MicroBatchReorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to)
     : needed_(from != to), from_(from), to_(to) {
   if (!needed_) return;
   desc_ = dnnl::reorder::primitive_desc(dnnl_engine(), from_, dnnl_engine(), to_, shareable());
   reorder_ = dnnl::reorder(desc_);
 }
 
-void PieceReorder::run(const float* from, float* to, Scratch* scratch) const {
+void MicroBatchReorder::run(const float* from, float* to, Workspace* workspace) const {
   cpu::run(reorder_, desc_.scratchpad_desc(),
-           {{DNNL_ARG_FROM, dnnl_memory(from_, from)}, {DNNL_ARG_TO, dnnl_memory(to_, to)}}, scratch);
+           {{DNNL_ARG_FROM, dnnl_memory(from_, from)}, {DNNL_ARG_TO, dnnl_memory(to_, to)}}, workspace);
 }
 
-const float* PieceReorder::run(const float* from, Scratch* scratch) const {
+const float* MicroBatchReorder::run(const float* from, Workspace* workspace) const {
   if (!needed_) return from;
-  float* to = scratch->take(to_.get_size() / sizeof(float));
-  run(from, to, scratch);
+  float* to = workspace->take(to_.get_size() / sizeof(float));
+  run(from, to, workspace);
   return to;
 }
 
-float* PieceReorder::target(float* to, Scratch* scratch) const {
-  return needed_ ? scratch->take(from_.get_size() / sizeof(float)) : to;
+float* MicroBatchReorder::target(float* to, Workspace* workspace) const {
+  return needed_ ? workspace->take(from_.get_size() / sizeof(float)) : to;
 }
 
-void PieceReorder::finish(const float* target, float* to, Scratch* scratch) const {
-  if (needed_) run(target, to, scratch);
+void MicroBatchReorder::finish(const float* target, float* to, Workspace* workspace) const {
+  if (needed_) run(target, to, workspace);
 }
 
 }  // namespace dng::cpu

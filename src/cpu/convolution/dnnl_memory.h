@@ -9,7 +9,7 @@
 
 namespace dng::cpu {
 
-class Scratch;
+class Workspace;
 
 dnnl::engine& dnnl_engine();
 dnnl::stream& dnnl_stream();
@@ -24,7 +24,7 @@ dnnl::memory::desc activation_desc(const data::Geometry& shape, int batch, Layou
 // Scratchpads are the caller's, so that threads can share a primitive.
 dnnl::primitive_attr shareable();
 void run(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
-         std::unordered_map<int, dnnl::memory> arguments, Scratch* scratch);
+         std::unordered_map<int, dnnl::memory> arguments, Workspace* workspace);
 
 // Brings numbers from one layout to another, with all threads (so not to be made under OneThread); where both are the
 // same it passes the pointer on.
@@ -43,20 +43,20 @@ class Reorder {
 };
 
 // The same on one thread, and several at once.
-class PieceReorder {
+class MicroBatchReorder {
  public:
-  PieceReorder() = default;
+  MicroBatchReorder() = default;
   // To be made under OneThread (cpu/parallel.h).
-  PieceReorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
+  MicroBatchReorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
   bool needed() const { return needed_; }
-  // `from` itself, or memory of the scratch.
-  const float* run(const float* from, Scratch* scratch) const;
-  // Where a primitive should write: `to` itself, or memory of the scratch, to be brought over by finish.
-  float* target(float* to, Scratch* scratch) const;
-  void finish(const float* target, float* to, Scratch* scratch) const;
+  // `from` itself, or memory of the workspace.
+  const float* run(const float* from, Workspace* workspace) const;
+  // Where a primitive should write: `to` itself, or memory of the workspace, to be brought over by finish.
+  float* target(float* to, Workspace* workspace) const;
+  void finish(const float* target, float* to, Workspace* workspace) const;
 
  private:
-  void run(const float* from, float* to, Scratch* scratch) const;
+  void run(const float* from, float* to, Workspace* workspace) const;
   bool needed_ = false;
   dnnl::memory::desc from_, to_;
   dnnl::reorder::primitive_desc desc_;

@@ -5,7 +5,7 @@
 #include "cpu/convolution/winograd_math.h"
 #include "cpu/convolution/winograd_weights.h"
 #include "cpu/parallel.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 
 namespace dng::cpu {
 namespace {
@@ -13,7 +13,7 @@ namespace {
 // A slice of the weights, whose points take 300 KB: the second cache holds them.
 constexpr size_t kFilters = 32, kChannels = 64;
 // The points of so many tiles' products with a slice take as much.
-constexpr int kMostTiles = 64;
+constexpr int kMaxTiles = 64;
 
 size_t channels_of(const data::Geometry& image) { return static_cast<size_t>(image.channels); }
 size_t slices_of(size_t filters) { return (filters + kFilters - 1) / kFilters; }
@@ -44,12 +44,12 @@ void convolve(const WinogradShape& shape, const Transform& points_of_weights, co
   const WinogradTiles tiles(shape);
   const size_t depth = channels_of(shape.in), filters = channels_of(shape.out);
   const WinogradPoints ins{tiles.count(), shape.in.channels};
-  for_tasks(static_cast<int>(slices_of(filters)), [&](int slice, Scratch& scratch) {
+  for_tasks(static_cast<int>(slices_of(filters)), [&](int slice, Workspace& workspace) {
     const size_t first = static_cast<size_t>(slice) * kFilters, width = std::min(kFilters, filters - first);
     const WinogradPoints outs{tiles.count(), static_cast<int>(width)};
     const size_t weight_step = kChannels * width + kLanes;
-    float* products = scratch.take(outs.size());
-    float* points = scratch.take(kWinogradPoints * weight_step);
+    float* products = workspace.take(outs.size());
+    float* points = workspace.take(kWinogradPoints * weight_step);
     for (size_t c = 0; c < depth; c += kChannels) {
       const size_t channels = std::min(kChannels, depth - c);
       points_of_weights({filters, depth, first, width, c, channels}, weights, points, weight_step);
@@ -76,12 +76,12 @@ bool WideConvolution::pays(const ConvolutionShape& shape, int batch) {
   if (!winograd_fits(shape) || shape.in.channels % block != 0 || shape.out.channels % block != 0) return false;
   // Measured with 256 and 512 channels and 16 to 512 tiles; the products of more than 64 do not stay in the cache.
   const int channels = std::min(shape.in.channels, shape.out.channels), tiles = batch * winograd_tiles(shape.out);
-  return 32 * tiles >= channels && 4 * tiles <= channels && tiles <= kMostTiles;
+  return 32 * tiles >= channels && 4 * tiles <= channels && tiles <= kMaxTiles;
 }
 
 WideConvolution::WideConvolution(const ConvolutionShape& shape, int batch)
-    : there_(winograd_shape(shape)), back_(turned_winograd_shape(shape)) {
-  there_.piece = back_.piece = batch;
+    : there_(winograd_shape(shape)), back_(rotated_winograd_shape(shape)) {
+  there_.micro_batch = back_.micro_batch = batch;
 }
 
 size_t WideConvolution::size_of(const data::Geometry& image, const WinogradShape& shape) {
@@ -111,17 +111,17 @@ void WideConvolution::forward(const float* weights, const float* inputs, float* 
 }
 
 void WideConvolution::backward_data(const float* weights, const float* data, float* in_gradient) const {
-  convolve(back_, winograd_points_of_turned_weights, weights, data, in_gradient);
+  convolve(back_, winograd_points_of_rotated_weights, weights, data, in_gradient);
 }
 
 void WideConvolution::backward_weights(const float* inputs, const float* tiles, float* update) const {
   const size_t depth = channels_of(there_.in), filters = channels_of(there_.out);
   const int count = WinogradTiles(there_).count();
   const WinogradPoints ins{count, there_.in.channels}, outs{count, there_.out.channels};
-  for_tasks(static_cast<int>(slices_of(filters)), [&](int slice, Scratch& scratch) {
+  for_tasks(static_cast<int>(slices_of(filters)), [&](int slice, Workspace& workspace) {
     const size_t first = static_cast<size_t>(slice) * kFilters, width = std::min(kFilters, filters - first);
     const size_t step = kChannels * width + kLanes;
-    float* sums = scratch.take(kWinogradPoints * step);
+    float* sums = workspace.take(kWinogradPoints * step);
     for (size_t c = 0; c < depth; c += kChannels) {
       const size_t channels = std::min(kChannels, depth - c);
       for (size_t i = 0; i < kWinogradPoints; ++i) {

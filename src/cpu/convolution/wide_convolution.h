@@ -1,9 +1,9 @@
 // Training a convolution whose weights are larger than the batch's images: the last stage of a network for large
-// images, 512 filters at 7x7. Piece by piece, the weights would come from memory as Winograd's points for every piece,
-// four times as large as they are, and their gradients go there. Here the whole batch is brought to points first, which
-// stay in the caches; then every thread takes a slice of the weights, brings it to points in its own cache, and is done
-// with it. By Winograd's F(4x4, 3x3), see cpu/convolution/winograd_math.h. Results do not depend on the number of
-// threads.
+// images, 512 filters at 7x7. Micro-batch by micro-batch, the weights would come from memory as Winograd's points for
+// every micro-batch, four times as large as they are, and their gradients go there. Here the whole batch is brought to
+// points first, which stay in the caches; then every thread takes a slice of the weights, brings it to points in its
+// own cache, and is done with it. By Winograd's F(4x4, 3x3), see cpu/convolution/winograd_math.h. Results do not depend
+// on the number of threads.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace dng::cpu {
 
 class WideConvolution {
  public:
-  // Whether it is faster than a TrainingConvolution of pieces: follows from the shape and the instructions alone. The
-  // piece of the shape does not matter.
+  // Whether it is faster than a TrainingConvolution of micro-batches: follows from the shape and the instructions
+  // alone. The micro-batch of the shape does not matter.
   static bool pays(const ConvolutionShape& shape, int batch);
 
   WideConvolution(const ConvolutionShape& shape, int batch);

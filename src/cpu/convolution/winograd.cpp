@@ -6,14 +6,14 @@
 #include "cpu/convolution/winograd_weights.h"
 #include "cpu/layout.h"
 #include "cpu/parallel.h"
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 
 namespace dng::cpu {
 namespace {
 
 // Points of so many tiles lie in the second cache; the weights come from farther away for so many tiles at least.
 constexpr size_t kBytes = size_t{256} << 10;
-constexpr size_t kLeastTiles = 64;
+constexpr size_t kMinTiles = 64;
 
 size_t channels_of(const data::Geometry& shape) { return static_cast<size_t>(shape.channels); }
 
@@ -23,7 +23,7 @@ size_t weights_step(const WinogradShape& shape) { return channels_of(shape.in) *
 // Tiles to go through at a time: parts of the same size, more or less.
 int part_of(const WinogradShape& shape, int tiles) {
   const size_t bytes = kWinogradPoints * sizeof(float) * (channels_of(shape.in) + channels_of(shape.out));
-  const size_t wanted = std::max(kBytes / bytes, kLeastTiles), all = static_cast<size_t>(tiles);
+  const size_t wanted = std::max(kBytes / bytes, kMinTiles), all = static_cast<size_t>(tiles);
   const size_t parts = (all + wanted - 1) / wanted;
   return static_cast<int>((all + parts - 1) / parts);
 }
@@ -35,22 +35,22 @@ size_t WinogradConvolution::points_size() const { return kWinogradPoints * weigh
 void WinogradConvolution::transform(const float* weights, float* points) const {
   const size_t depth = channels_of(shape_.in), filters = channels_of(shape_.out);
   const auto panel = static_cast<size_t>(winograd_panel());
-  for_tasks(static_cast<int>((filters + panel - 1) / panel), [&](int task, Scratch&) {
+  for_tasks(static_cast<int>((filters + panel - 1) / panel), [&](int task, Workspace&) {
     const size_t first = static_cast<size_t>(task) * panel;
     const WinogradWeightsPart part{filters, depth, first, std::min(panel, filters - first), 0, depth};
-    const auto run = turned_ ? winograd_points_of_turned_weights : winograd_points_of_weights;
+    const auto run = rotated_ ? winograd_points_of_rotated_weights : winograd_points_of_weights;
     run(part, weights, points + first * depth, weights_step(shape_));
   });
 }
 
 void WinogradConvolution::run(const float* in, const float* points, const float* bias, bool relu, float* out,
-                              Scratch* scratch) const {
-  const ScratchFrame frame(scratch);
+                              Workspace* workspace) const {
+  const WorkspaceFrame frame(workspace);
   const WinogradTiles tiles(shape_);
   const int part = part_of(shape_, tiles.count());
   const WinogradPoints ins{part, shape_.in.channels}, outs{part, shape_.out.channels};
-  float* patches = scratch->take(ins.size());
-  float* products = scratch->take(outs.size());
+  float* patches = workspace->take(ins.size());
+  float* products = workspace->take(outs.size());
   for (int first = 0; first < tiles.count(); first += part) {
     const int count = std::min(part, tiles.count() - first);
     for (int t = 0; t < count; ++t) {
@@ -71,13 +71,14 @@ void WinogradConvolution::run(const float* in, const float* points, const float*
 
 size_t WinogradGradient::size() const { return kWinogradPoints * weights_step(shape_); }
 
-void WinogradGradient::run(const float* in, const float* out_gradient, bool add, float* sums, Scratch* scratch) const {
-  const ScratchFrame frame(scratch);
+void WinogradGradient::run(const float* in, const float* out_gradient, bool add, float* sums,
+                           Workspace* workspace) const {
+  const WorkspaceFrame frame(workspace);
   const WinogradTiles tiles(shape_);
   const int part = part_of(shape_, tiles.count());
   const WinogradPoints ins{part, shape_.in.channels}, outs{part, shape_.out.channels};
-  float* patches = scratch->take(ins.size());
-  float* gradients = scratch->take(outs.size());
+  float* patches = workspace->take(ins.size());
+  float* gradients = workspace->take(outs.size());
   for (int first = 0; first < tiles.count(); first += part) {
     const int count = std::min(part, tiles.count() - first);
     for (int t = 0; t < count; ++t) {
@@ -97,7 +98,7 @@ void WinogradGradient::run(const float* in, const float* out_gradient, bool add,
 void WinogradGradient::finish(const float* sums, int count, float* gradient) const {
   const size_t depth = channels_of(shape_.in), filters = channels_of(shape_.out);
   const auto block = static_cast<size_t>(block_channels());
-  for_tasks(static_cast<int>(depth / block), [&](int task, Scratch&) {
+  for_tasks(static_cast<int>(depth / block), [&](int task, Workspace&) {
     const size_t first = static_cast<size_t>(task) * block;
     const WinogradWeightsPart part{filters, depth, 0, filters, first, block};
     winograd_weights_of_points(part, sums + first * filters, weights_step(shape_), filters, count, size(), false,

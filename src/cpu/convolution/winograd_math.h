@@ -16,7 +16,7 @@ namespace dng::cpu {
 
 constexpr int kWinogradTile = 4;
 constexpr int kWinogradPoints = 36;
-constexpr int kMostWinogradPanel = 32;
+constexpr int kMaxWinogradPanel = 32;
 
 // Filters that a matrix product takes at once: two blocks.
 int winograd_panel();

@@ -12,7 +12,7 @@ namespace dng::cpu {
 
 // Images in blocks of channels (cpu/layout.h), padding 0 to 2 on all sides.
 struct WinogradShape {
-  int piece = 1;  // images
+  int micro_batch = 1;  // images
   data::Geometry in, out;
   int padding = 1;
 };
@@ -39,7 +39,7 @@ class WinogradTiles {
       : shape_(shape), across_(winograd_tiles_along(shape.out.width)), in_image_(winograd_tiles(shape.out)) {}
 
   int in_image() const { return in_image_; }
-  int count() const { return shape_.piece * in_image_; }
+  int count() const { return shape_.micro_batch * in_image_; }
   int image(int tile) const { return tile / in_image_; }
   WinogradPlace output(int tile) const {
     const int t = tile % in_image_;

@@ -12,7 +12,7 @@ constexpr size_t kNine = 9;
 constexpr size_t kChannels = 8;
 
 struct Nines {
-  float of[kChannels][kNine * kMostWinogradPanel];
+  float of[kChannels][kNine * kMaxWinogradPanel];
 };
 
 // Calls work(first filter, filters, first channel, channels) for the panels of a part, channels in small groups.
@@ -45,13 +45,13 @@ void winograd_points_of_weights(const WinogradWeightsPart& part, const float* we
   });
 }
 
-void winograd_points_of_turned_weights(const WinogradWeightsPart& part, const float* weights, float* points,
-                                       size_t step) {
+void winograd_points_of_rotated_weights(const WinogradWeightsPart& part, const float* weights, float* points,
+                                        size_t step) {
   const auto panel = static_cast<size_t>(winograd_panel());
   for_panels(part, [&](size_t n, size_t filters, size_t c, size_t channels) {
     for (size_t l = 0; l < channels; ++l) {
       const float* from = weights + kNine * ((part.first_channel + c + l) * part.filters + part.first_filter + n);
-      float nine[kNine * kMostWinogradPanel];
+      float nine[kNine * kMaxWinogradPanel];
       for (size_t f = 0; f < filters; ++f) {
         for (size_t i = 0; i < kNine; ++i) nine[i * panel + f] = from[kNine * f + kNine - 1 - i];
       }

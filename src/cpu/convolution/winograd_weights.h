@@ -16,8 +16,8 @@ struct WinogradWeightsPart {
 void winograd_points_of_weights(const WinogradWeightsPart& part, const float* weights, float* points, size_t step);
 // The same of the way back, whose filters are the channels of the way there and turned by half a turn: `part` means
 // filters and channels of the way back.
-void winograd_points_of_turned_weights(const WinogradWeightsPart& part, const float* weights, float* points,
-                                       size_t step);
+void winograd_points_of_rotated_weights(const WinogradWeightsPart& part, const float* weights, float* points,
+                                        size_t step);
 // gradient = (or +=, where `add`) that of a part of the weights, from the sum of `count` points[i * step + ...]:
 // [channel_count][row] each, whose first filter_count are of the part; sum_step floats from one to the next.
 void winograd_weights_of_points(const WinogradWeightsPart& part, const float* points, size_t step, size_t row,

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 #include "math/batchnorm_formulas.h"
 
 namespace dng::cpu {
@@ -115,7 +115,7 @@ void BatchNorm::apply(const View& x, int count, math::Activation activation, flo
 }
 
 void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Activation activation, float* delta,
-                              size_t delta_stride, Scratch* scratch) {
+                              size_t delta_stride, Workspace* workspace) {
   const bool from_input = activation == math::Activation::kLinear || activation == math::Activation::kRelu ||
                           activation == math::Activation::kLeaky;
   for (int i = 0; i < range.count; ++i) {
@@ -131,8 +131,8 @@ void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Ac
       if (from_input) {
         row_activation_gradient_sums(to, values, length, m, f, s, activation, sum, product);
       } else {
-        const ScratchFrame frame(scratch);
-        float* y = scratch->take(length);
+        const WorkspaceFrame frame(workspace);
+        float* y = workspace->take(length);
         row_affine(values, length, m, f, s, activation, y);
         row_activation_gradient(y, length, activation, to);
         row_gradient_sums(to, values, length, m, sum, product);

@@ -31,7 +31,7 @@ class BatchNorm {
   // Backward, in this order: gradient_sums over all ranges, finish_gradient, gradient.
   // delta: gradient in y on the way in, in f's argument on the way out.
   void gradient_sums(const View& x, const graph::Range& range, math::Activation activation, float* delta,
-                     size_t delta_stride, Scratch* scratch);
+                     size_t delta_stride, Workspace* workspace);
   // Adds to the updates of biases and scales.
   void finish_gradient();
   // The gradient in x, written to dx (which may be delta) or added to it.

@@ -15,7 +15,7 @@ namespace dng::cuda {
 namespace {
 
 // More than this an algorithm may not ask for.
-constexpr size_t kMostWorkspace = size_t{1} << 30;
+constexpr size_t kMaxWorkspace = size_t{1} << 30;
 // What the trials are given.
 constexpr size_t kTrialWorkspace = size_t{256} << 20;
 
@@ -179,7 +179,7 @@ class CudnnConvolution final : public gpu::Convolution {
             : cudnnGetConvolutionBackwardFilterWorkspaceSize(handle_, x_.value, y_.value, d, w_.value,
                                                              static_cast<cudnnConvolutionBwdFilterAlgo_t>(c->algorithm),
                                                              &c->workspace);
-    return status == CUDNN_STATUS_SUCCESS && c->workspace <= kMostWorkspace;
+    return status == CUDNN_STATUS_SUCCESS && c->workspace <= kMaxWorkspace;
   }
 
   // Whether the choice works, with sums as without. Sets its workspace: behind one algorithm stand several kernels, and
@@ -217,10 +217,10 @@ class CudnnConvolution final : public gpu::Convolution {
       return gpu_->seconds_between(kBegin, kEnd) / runs;
     };
     // Long runs need no repetition, short ones are over before the clock is sure of them.
-    constexpr int kTimes = 3, kMostRuns = 8;
+    constexpr int kTimes = 3, kMaxRuns = 8;
     constexpr double kEnough = 1e-3;
     double least = seconds_of_runs(1);
-    const int runs = std::max(1, std::min(kMostRuns, static_cast<int>(kEnough / std::max(least, 1e-9))));
+    const int runs = std::max(1, std::min(kMaxRuns, static_cast<int>(kEnough / std::max(least, 1e-9))));
     for (int time = 0; time < kTimes; ++time) least = std::min(least, seconds_of_runs(runs));
     return least;
   }
@@ -268,7 +268,7 @@ class CudnnConvolution final : public gpu::Convolution {
     for (const bool by_default : {false, true}) {
       for (int i = 0; i < count; ++i) {
         const Result& r = results[static_cast<size_t>(i)];
-        if (r.status != CUDNN_STATUS_SUCCESS || r.determinism != CUDNN_DETERMINISTIC || r.memory > kMostWorkspace)
+        if (r.status != CUDNN_STATUS_SUCCESS || r.determinism != CUDNN_DETERMINISTIC || r.memory > kMaxWorkspace)
           continue;
         cudnnMathType_t math = r.mathType;
         if (math_ == CUDNN_FMA_MATH) {

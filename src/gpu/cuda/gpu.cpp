@@ -52,18 +52,18 @@ std::string too_old(int number, const cudaDeviceProp& properties) {
                 properties.major, properties.minor, kLeastMajor);
 }
 
-class CudaRecording final : public gpu::Recording {
+class CudaGraph final : public gpu::CapturedGraph {
  public:
-  CudaRecording(cudaGraphExec_t executable, cudaStream_t stream, gpu::SharedWorkspace* workspace)
+  CudaGraph(cudaGraphExec_t executable, cudaStream_t stream, gpu::SharedWorkspace* workspace)
       : executable_(executable), stream_(stream), workspace_(workspace) {
     workspace_->hold();
   }
-  ~CudaRecording() override {
+  ~CudaGraph() override {
     cudaGraphExecDestroy(executable_);
     workspace_->let_go();
   }
-  CudaRecording(const CudaRecording&) = delete;
-  CudaRecording& operator=(const CudaRecording&) = delete;
+  CudaGraph(const CudaGraph&) = delete;
+  CudaGraph& operator=(const CudaGraph&) = delete;
   void run() override { check(cudaGraphLaunch(executable_, stream_)); }
 
  private:
@@ -108,7 +108,7 @@ class CudaGpu final : public gpu::Gpu {
 
   std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) override { return kernels_(layer); }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
-    std::unique_ptr<gpu::Convolution> narrow = make_narrow_convolution(this, shape, trains, workspace_.get());
+    std::unique_ptr<gpu::Convolution> narrow = make_small_channel_convolution(this, shape, trains, workspace_.get());
     if (narrow != nullptr) return narrow;
     return make_cudnn_convolution(this, cudnn_, workspace_.get(), choices_.get(), shape, trains);
   }
@@ -173,8 +173,8 @@ class CudaGpu final : public gpu::Gpu {
     return static_cast<double>(milliseconds) / 1000;
   }
 
-  void start_recording() override { check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal)); }
-  std::unique_ptr<gpu::Recording> stop_recording(std::string* why) override {
+  void begin_capture() override { check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal)); }
+  std::unique_ptr<gpu::CapturedGraph> end_capture(std::string* why) override {
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t executable = nullptr;
     cudaError_t error = cudaStreamEndCapture(stream_, &graph);
@@ -183,7 +183,7 @@ class CudaGpu final : public gpu::Gpu {
       cudaGraphDestroy(graph);
     }
     if (error == cudaSuccess && executable != nullptr) {
-      return std::make_unique<CudaRecording>(executable, stream_, workspace_.get());
+      return std::make_unique<CudaGraph>(executable, stream_, workspace_.get());
     }
     cudaGetLastError();  // forgets it
     *why = cudaGetErrorString(error);

@@ -1,7 +1,7 @@
 #include "gpu/cuda/convolution.h"
-#include "gpu/narrow_convolution.h"
 #include "gpu/operations.cu"
 #include "gpu/plain_convolution.h"
+#include "gpu/small_channel_convolution.h"
 
 namespace dng::cuda {
 namespace {
@@ -19,9 +19,9 @@ int architecture_of_kernels() {
   return attributes.ptxVersion;
 }
 
-std::unique_ptr<gpu::Convolution> make_narrow_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
-                                                          bool trains, gpu::SharedWorkspace* workspace) {
-  return NarrowConvolution::make(gpu, shape, trains, workspace);
+std::unique_ptr<gpu::Convolution> make_small_channel_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
+                                                                 bool trains, gpu::SharedWorkspace* workspace) {
+  return SmallChannelConvolution::make(gpu, shape, trains, workspace);
 }
 
 std::unique_ptr<gpu::Convolution> make_plain_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape) {

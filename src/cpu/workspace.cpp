@@ -1,4 +1,4 @@
-#include "cpu/scratch.h"
+#include "cpu/workspace.h"
 
 #include <sys/mman.h>
 
@@ -22,7 +22,7 @@ Memory allocate_large(size_t floats) {
   return memory;
 }
 
-float* Scratch::take(size_t count) {
+float* Workspace::take(size_t count) {
   count = (std::max<size_t>(count, 1) + kFloatsPerLine - 1) / kFloatsPerLine * kFloatsPerLine;
   while (block_ < blocks_.size() && blocks_[block_].size - used_ < count) {
     ++block_;

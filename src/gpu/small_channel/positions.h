@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "gpu/narrow/pixels.h"
+#include "gpu/small_channel/pixels.h"
 
 namespace dng::DNG_GPU {
 
@@ -21,7 +21,7 @@ struct PositionClass {
   int first_row = 0, first_column = 0;  // written: first + out_step * position
   int rows = 0, columns = 1;            // positions
   int taps = 0;
-  Tap list[kMostTaps] = {};
+  Tap list[kMaxTaps] = {};
   int down = 0, across = 0;              // the least of the taps
   int down_range = 0, across_range = 0;  // the largest less the least
   gpu::Divider by_columns;
@@ -31,7 +31,7 @@ struct PositionClass {
 };
 
 struct Gather {
-  static constexpr size_t kForMeasurement = size_t{7} << 10;  // bytes of shared memory that are left for one
+  static constexpr size_t kForStatistics = size_t{7} << 10;  // bytes of shared memory that are left for one
   int out_height, out_width, out_channels;
   int outputs, all_taps, inputs;  // of the weights: [outputs][all_taps][inputs]
   int in_step = 1, out_step = 1;
@@ -39,7 +39,7 @@ struct Gather {
   int tile_rows = 1;                          // rows of positions for a block
   int sides = 1;                              // blocks that share the channels written
   int read_padded = 16, written_padded = 16;  // the channels read; those that a block writes
-  PositionClass list[kMostStride * kMostStride] = {};
+  PositionClass list[kMaxStride * kMaxStride] = {};
 
   DNG_HOST_DEVICE int tiles_down() const { return (list[0].rows + tile_rows - 1) / tile_rows; }
   int blocks_across() const { return classes * tiles_down() * sides; }
@@ -55,7 +55,7 @@ struct Gather {
       const PositionClass& c = list[i];
       most = std::max(most, region_pixels(c) * (read_padded + kApart) + weight_numbers(c, transposed));
     }
-    return static_cast<size_t>(most) * sizeof(gpu::BFloat16) + 2 * kMostPositions * sizeof(int);
+    return static_cast<size_t>(most) * sizeof(gpu::BFloat16) + 2 * kMaxPositions * sizeof(int);
   }
 
   // After the classes' taps are there. tile_rows is 0 where not even one fits.
@@ -78,10 +78,10 @@ struct Gather {
     }
     // As many rows as threads can prepare; fewer where processors would be without work, or they do not fit.
     constexpr int kFewPositions = 128;
-    tile_rows = std::min(list[0].rows, kMostPositions / list[0].columns);
+    tile_rows = std::min(list[0].rows, kMaxPositions / list[0].columns);
     const auto few_blocks = [&] { return s.batch * blocks_across() < 2 * processors; };
     while (tile_rows > 1 && few_blocks() && positions() > kFewPositions) tile_rows = (tile_rows + 1) / 2;
-    while (tile_rows > 0 && shared_bytes(transposed) + kForMeasurement > kMostShared) --tile_rows;
+    while (tile_rows > 0 && shared_bytes(transposed) + kForStatistics > kMaxShared) --tile_rows;
     for (int i = 0; i < classes; ++i) {
       PositionClass& c = list[i];
       c.region.height = in.height;

@@ -8,9 +8,9 @@ namespace dng::DNG_GPU {
 
 using Eight = gpu::Pack<gpu::BFloat16, kPackOfTile>;
 
-constexpr int kMostChannels = 64, kMostSize = 3, kMostTaps = kMostSize * kMostSize, kMostStride = 2;
+constexpr int kMaxChannels = 64, kMaxSize = 3, kMaxTaps = kMaxSize * kMaxSize, kMaxStride = 2;
 // Positions of a block at most: a thread prepares each.
-constexpr int kMostPositions = kThreads;
+constexpr int kMaxPositions = kThreads;
 // Rows of shared memory are longer by this: the eight that are read at once then lie in different banks.
 constexpr int kApart = 8;
 

@@ -7,24 +7,24 @@
 #include <algorithm>
 #include <memory>
 
-#include "gpu/narrow/gather.h"
-#include "gpu/narrow/weights.h"
 #include "gpu/shared_workspace.h"
+#include "gpu/small_channel/gather.h"
+#include "gpu/small_channel/weights.h"
 
 namespace dng::DNG_GPU {
 
-class NarrowConvolution final : public gpu::Convolution {
+class SmallChannelConvolution final : public gpu::Convolution {
  public:
   // Null where the shape is none for it, or there is no memory.
   static std::unique_ptr<gpu::Convolution> make(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape, bool trains,
                                                 gpu::SharedWorkspace* workspace) {
     if (shape.precision != gpu::Precision::kBf16 || shape.groups != 1 || shape.size_y != shape.size_x ||
-        (shape.size_y != 1 && shape.size_y != kMostSize) || shape.stride > kMostStride ||
-        shape.padding >= shape.size_y || std::max(shape.in.channels, shape.out.channels) > kMostChannels ||
-        std::max(shape.in.width, shape.out.width) > kMostPositions || shape.batch > kMostBlocksDown) {
+        (shape.size_y != 1 && shape.size_y != kMaxSize) || shape.stride > kMaxStride || shape.padding >= shape.size_y ||
+        std::max(shape.in.channels, shape.out.channels) > kMaxChannels ||
+        std::max(shape.in.width, shape.out.width) > kMaxPositions || shape.batch > kMaxBlocksDown) {
       return nullptr;
     }
-    std::unique_ptr<NarrowConvolution> made(new NarrowConvolution(gpu, shape, workspace));
+    std::unique_ptr<SmallChannelConvolution> made(new SmallChannelConvolution(gpu, shape, workspace));
     if (made->forward_.tile_rows < 1) return nullptr;
     if (!trains) return made;
     if (made->backward_.tile_rows < 1 || made->weights_.tile_rows < 1) return nullptr;
@@ -35,7 +35,8 @@ class NarrowConvolution final : public gpu::Convolution {
   }
 
   void forward(const void* x, const void* weights, void* y) override { forward_with(x, weights, y, Ending()); }
-  bool forward_measured(const void* x, const void* weights, void* y, const gpu::Measurement& measurement) override {
+  bool forward_with_statistics(const void* x, const void* weights, void* y,
+                               const gpu::BatchStatistics& measurement) override {
     if (!has_room(forward_)) return false;
     gather<Way::kForwardMeasured>(forward_, x, weights, y, Ending(), &measurement);
     return true;
@@ -54,8 +55,8 @@ class NarrowConvolution final : public gpu::Convolution {
     if (add) ending.addend = static_cast<const gpu::BFloat16*>(dx);
     gather<Way::kGradient>(backward_, dy, weights, dx, ending);
   }
-  bool backward_data_measured(const void* weights, const void* dy, void* dx,
-                              const gpu::GradientMeasurement& measurement) override {
+  bool backward_data_with_statistics(const void* weights, const void* dy, void* dx,
+                                     const gpu::GradientStatistics& measurement) override {
     if (!has_room(backward_)) return false;
     gather<Way::kGradientMeasured>(backward_, dy, weights, dx, Ending(), &measurement);
     return true;
@@ -64,14 +65,14 @@ class NarrowConvolution final : public gpu::Convolution {
     if (weights_.size == 1) {
       sum_weights<1>(x, dy, dweights, add);
     } else {
-      sum_weights<kMostTaps>(x, dy, dweights, add);
+      sum_weights<kMaxTaps>(x, dy, dweights, add);
     }
   }
 
  private:
-  static constexpr int kMostBlocksDown = 65535;
+  static constexpr int kMaxBlocksDown = 65535;
 
-  NarrowConvolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape, gpu::SharedWorkspace* workspace)
+  SmallChannelConvolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape, gpu::SharedWorkspace* workspace)
       : gpu_(gpu),
         batch_(shape.batch),
         forward_(forward_gather(shape, gpu->processors())),
@@ -87,16 +88,16 @@ class NarrowConvolution final : public gpu::Convolution {
   // For what the blocks of a measurement leave.
   bool has_room(const Gather& g) const {
     const size_t shares = static_cast<size_t>(batch_) * static_cast<size_t>(g.tiles_down() * g.classes);
-    return 2 * shares * static_cast<size_t>(g.out_channels) <= kMostPartial;
+    return 2 * shares * static_cast<size_t>(g.out_channels) <= kMaxPartial;
   }
   void forward_with(const void* x, const void* weights, void* y, const Ending& ending) const {
     gather<Way::kForward>(forward_, x, weights, y, ending);
   }
 
   struct Unmeasured {};
-  template <Way kWay, class Measurement = Unmeasured>
+  template <Way kWay, class BatchStatistics = Unmeasured>
   void gather(const Gather& g, const void* in, const void* weights, void* out, const Ending& ending,
-              const Measurement* measurement = nullptr) const {
+              const BatchStatistics* measurement = nullptr) const {
     const auto with_inner = [&](auto inner) {
       const auto launch = [&](auto side, auto beside) {
         using Body = GatherBody<decltype(inner)::value, decltype(side)::value, decltype(beside)::value, kWay>;

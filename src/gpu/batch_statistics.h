@@ -9,7 +9,7 @@
 namespace dng::gpu {
 
 // Mean and variance.
-struct Measurement {
+struct BatchStatistics {
   float *mean, *variance, *factor;  // of the batch, for each channel
   const float* scale;
   float *rolling_mean, *rolling_variance;
@@ -38,7 +38,7 @@ struct Measurement {
 };
 
 // The sums of d = f' * delta, and of d * (x - mean).
-struct GradientMeasurement {
+struct GradientStatistics {
   const void* x;  // what is normalised
   const float *mean, *factor, *bias;
   math::Activation activation;  // f, of (x - mean) * factor + bias

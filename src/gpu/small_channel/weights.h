@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "gpu/narrow/pixels.h"
+#include "gpu/small_channel/pixels.h"
 
 namespace dng::DNG_GPU {
 
@@ -36,11 +36,11 @@ struct WeightsPlan {
     region.height = s.in.height;
     region.width = s.in.width;
     region.channels = s.in.channels;
-    for (tile_rows = std::min(out_height, kMostPositions / out_width); tile_rows > 0; --tile_rows) {
-      tile_images = tile_rows < out_height ? 1 : std::min(batch, kMostPositions / (out_height * out_width));
+    for (tile_rows = std::min(out_height, kMaxPositions / out_width); tile_rows > 0; --tile_rows) {
+      tile_images = tile_rows < out_height ? 1 : std::min(batch, kMaxPositions / (out_height * out_width));
       region.shape((tile_rows - 1) * stride + size, (out_width - 1) * stride + size);
       positions = rounded_up(tile_images * tile_rows * out_width, kTile);
-      if (shared_bytes() <= kMostShared) break;
+      if (shared_bytes() <= kMaxShared) break;
     }
     if (tile_rows < 1) return;
     by_columns = gpu::Divider(out_width);
@@ -56,7 +56,7 @@ struct WeightsPlan {
   size_t shared_bytes() const {
     const int loaded = region_numbers() + positions * (kTile + kApart), sums = kWarps / 2 * job_numbers();
     return std::max(static_cast<size_t>(loaded) * sizeof(gpu::BFloat16), static_cast<size_t>(sums) * sizeof(float)) +
-           kMostPositions * sizeof(int);
+           kMaxPositions * sizeof(int);
   }
   size_t partial_bytes() const {
     return static_cast<size_t>(shares) * static_cast<size_t>(jobs * job_numbers()) * sizeof(float);
@@ -76,7 +76,7 @@ struct WeightsBody {
 
   DNG_DEVICE void operator()(const Block& block, char* shared) const {
     auto* pixels = reinterpret_cast<int*>(shared);
-    char* rest = shared + kMostPositions * sizeof(int);
+    char* rest = shared + kMaxPositions * sizeof(int);
     auto* region = reinterpret_cast<gpu::BFloat16*>(rest);
     gpu::BFloat16* delta = region + p.region_numbers();
     const int output = block.x() / p.input_tiles * kTile, input = block.x() % p.input_tiles * kTile;
@@ -109,7 +109,7 @@ struct WeightsBody {
           TileA a;
           load_a_transposed(&a, a_rows, 0);
           DNG_UNROLL for (int tap = 0; tap < kTaps; ++tap) {
-            constexpr int kSize = kTaps == 1 ? 1 : kMostSize;
+            constexpr int kSize = kTaps == 1 ? 1 : kMaxSize;
             TileB b;
             load_b_transposed(&b, b_rows, (tap / kSize * p.region.columns + tap % kSize) * kStride);
             multiply_add(&sums[warp].taps[tap], a, b);

@@ -3,10 +3,10 @@
 
 #include <type_traits>
 
+#include "gpu/batch_statistics.h"
 #include "gpu/columns.h"
 #include "gpu/elementwise.h"
-#include "gpu/measurement.h"
-#include "gpu/narrow/positions.h"
+#include "gpu/small_channel/positions.h"
 
 namespace dng::DNG_GPU {
 
@@ -16,12 +16,12 @@ enum class Way { kForward, kForwardMeasured, kGradient, kGradientMeasured };
 // The sums of batch norm, forward; `channel` is the first of a tile.
 class ForwardSums {
  public:
-  using Measurement = gpu::Measurement;
-  DNG_DEVICE void start(const Measurement& m, int channel, int channels) {
+  using BatchStatistics = gpu::BatchStatistics;
+  DNG_DEVICE void start(const BatchStatistics& m, int channel, int channels) {
     pivot_.start([&](int column) { return channel + column < channels ? m.rolling_mean[channel + column] : 0.0f; });
   }
   // `value` was stored for `column` + `which`, at `place` in the tensor.
-  DNG_DEVICE void add(const Measurement&, size_t, int column, int which, float value) {
+  DNG_DEVICE void add(const BatchStatistics&, size_t, int column, int which, float value) {
     const float distance = value - pivot_.get(column, which);
     totals_.add(column, which, distance, distance * distance);
   }
@@ -29,7 +29,7 @@ class ForwardSums {
   DNG_DEVICE void total(const Function& function) {
     totals_.total(function);
   }
-  DNG_DEVICE static void finish(const Measurement& m, int channel, double a, double b) {
+  DNG_DEVICE static void finish(const BatchStatistics& m, int channel, double a, double b) {
     m.finish(channel, static_cast<double>(m.rolling_mean[channel]), a, b);
   }
 
@@ -41,8 +41,8 @@ class ForwardSums {
 // The same of the gradient.
 class GradientSums {
  public:
-  using Measurement = gpu::GradientMeasurement;
-  DNG_DEVICE void start(const Measurement& m, int channel, int channels) {
+  using BatchStatistics = gpu::GradientStatistics;
+  DNG_DEVICE void start(const BatchStatistics& m, int channel, int channels) {
     const auto read = [&](const float* from) {
       return [=](int column) { return channel + column < channels ? from[channel + column] : 0.0f; };
     };
@@ -50,7 +50,7 @@ class GradientSums {
     factor_.start(read(m.factor));
     bias_.start(read(m.bias));
   }
-  DNG_DEVICE void add(const Measurement& m, size_t place, int column, int which, float value) {
+  DNG_DEVICE void add(const BatchStatistics& m, size_t place, int column, int which, float value) {
     const float centred = gpu::to_float(static_cast<const gpu::BFloat16*>(m.x)[place]) - mean_.get(column, which);
     if (m.activation != math::Activation::kLinear) {
       float output = centred * factor_.get(column, which) + bias_.get(column, which);
@@ -63,7 +63,7 @@ class GradientSums {
   DNG_DEVICE void total(const Function& function) {
     totals_.total(function);
   }
-  DNG_DEVICE static void finish(const Measurement& m, int channel, double a, double b) { m.finish(channel, a, b); }
+  DNG_DEVICE static void finish(const BatchStatistics& m, int channel, double a, double b) { m.finish(channel, a, b); }
 
  private:
   ColumnValues mean_, factor_, bias_;
@@ -83,7 +83,7 @@ struct GatherBody {
   static constexpr bool kTransposed = kWay == Way::kGradient || kWay == Way::kGradientMeasured;
   static constexpr bool kMeasures = kWay == Way::kForwardMeasured || kWay == Way::kGradientMeasured;
   using Sums = std::conditional_t<kTransposed, GradientSums, ForwardSums>;
-  typename Sums::Measurement measurement;
+  typename Sums::BatchStatistics measurement;
 
   static constexpr int kRead = kInner * kTile, kWritten = kSide * kBeside * kTile;
   static constexpr int kStride = kRead + kApart;
@@ -96,7 +96,7 @@ struct GatherBody {
     float sums[kWarps][2][kSide * kTile];
     int flag;
   };
-  static_assert(sizeof(Measured) <= Gather::kForMeasurement);
+  static_assert(sizeof(Measured) <= Gather::kForStatistics);
   static size_t shared_bytes(const Gather& g) {
     return g.shared_bytes(kTransposed) + (kMeasures ? sizeof(Measured) : 0);
   }
@@ -110,8 +110,8 @@ struct GatherBody {
     const int left = c.rows > first ? c.rows - first : 0, rows = left < g.tile_rows ? left : g.tile_rows;
     const int count = rows * c.columns;
     auto* read_at = reinterpret_cast<int*>(shared);
-    int* written_at = read_at + kMostPositions;
-    auto* measured = reinterpret_cast<Measured*>(written_at + kMostPositions);
+    int* written_at = read_at + kMaxPositions;
+    auto* measured = reinterpret_cast<Measured*>(written_at + kMaxPositions);
     auto* filter =
         reinterpret_cast<gpu::BFloat16*>(reinterpret_cast<char*>(measured) + (kMeasures ? sizeof(Measured) : 0));
     gpu::BFloat16* region = filter + c.taps * kOutputs * kWeightStride;
@@ -168,8 +168,8 @@ struct GatherBody {
             }
           }
         };
-        if (c.taps == kMostTaps) {
-          DNG_UNROLL for (int t = 0; t < kMostTaps; ++t) under_tap(t);
+        if (c.taps == kMaxTaps) {
+          DNG_UNROLL for (int t = 0; t < kMaxTaps; ++t) under_tap(t);
         } else {
           for (int t = 0; t < c.taps; ++t) under_tap(t);
         }
@@ -203,7 +203,7 @@ struct GatherBody {
         }
       }
     });
-    if constexpr (kMeasures) finish_measurement(block, side, rest, measured);
+    if constexpr (kMeasures) finish_statistics(block, side, rest, measured);
   }
 
  private:
@@ -223,7 +223,7 @@ struct GatherBody {
   }
 
   // All blocks of a side share its channels.
-  DNG_DEVICE void finish_measurement(const Block& block, int side, int tile, Measured* measured) const {
+  DNG_DEVICE void finish_statistics(const Block& block, int side, int tile, Measured* measured) const {
     const int tiles = g.tiles_down() * g.classes, share = block.y() * tiles + tile, shares = block.count_y() * tiles;
     block.barrier();
     block.each_thread([&](int thread) {

@@ -1,5 +1,5 @@
-// Memory of one thread for one task: taken piece by piece, given back all at once. The same addresses come back task
-// after task, so that they stay in the thread's cache.
+// Memory of one thread for one task: taken in parts, given back all at once. The same addresses come
+// back task after task, so that they stay in the thread's cache.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,7 @@ using Memory = std::unique_ptr<float, FreeMemory>;
 // Uninitialised, in large pages where the system gives them; null where there is not enough.
 Memory allocate_large(size_t floats);
 
-class Scratch {
+class Workspace {
  public:
   // Uninitialised, aligned to 64 bytes. Throws std::bad_alloc.
   float* take(size_t count);
@@ -42,16 +42,16 @@ class Scratch {
 };
 
 // Gives back what was taken in its lifetime.
-class ScratchFrame {
+class WorkspaceFrame {
  public:
-  explicit ScratchFrame(Scratch* scratch) : scratch_(scratch), mark_(scratch->mark()) {}
-  ~ScratchFrame() { scratch_->release(mark_); }
-  ScratchFrame(const ScratchFrame&) = delete;
-  ScratchFrame& operator=(const ScratchFrame&) = delete;
+  explicit WorkspaceFrame(Workspace* workspace) : workspace_(workspace), mark_(workspace->mark()) {}
+  ~WorkspaceFrame() { workspace_->release(mark_); }
+  WorkspaceFrame(const WorkspaceFrame&) = delete;
+  WorkspaceFrame& operator=(const WorkspaceFrame&) = delete;
 
  private:
-  Scratch* scratch_;
-  Scratch::Mark mark_;
+  Workspace* workspace_;
+  Workspace::Mark mark_;
 };
 
 }  // namespace dng::cpu
