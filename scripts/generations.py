@@ -8,7 +8,7 @@
     scripts/generations.py stock CFG      prints the cfg with which Darknet's own program evaluates the same weights
 
 The run's folder holds one complete cfg per generation, so every step can be repeated by hand; the first lines of each
-cfg say how. What is done is skipped and what was cut off goes on: the same command may be given again at any time.
+cfg say how. What is done is skipped and interrupted runs resume: the same command may be given again at any time.
 
 A file with [sweep] stands for several experiments: each has a folder of its own in the sweep's, one is run after the
 other, and a report that compares them comes last.

@@ -24,7 +24,7 @@ void HostKernel::backward(Node& node, graph::Pass& pass) {
 }
 
 void HostKernel::infer(const Node&, int, const View*, float*, size_t, Workspace*) {
-  fail("the host's code runs whole batches only; this is a mistake of this program, please report it");
+  fail("internal error: Darknet's kernels run whole batches only");
 }
 
 std::unique_ptr<Kernel> make_kernel(const graph::LayerConfig& config, graph::Device device) {

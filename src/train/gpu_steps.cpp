@@ -254,8 +254,8 @@ class GpuSteps final : public Steps {
     std::unique_ptr<gpu::CapturedGraph> recording = gpu_->end_capture(&why);
     if (error.empty() && recording != nullptr) return recording;
     records_ = false;
-    std::printf("%s cannot record an update (%s): kernel by kernel from here on, slower\n", gpu_->name().c_str(),
-                error.empty() ? why.c_str() : error.c_str());
+    std::printf("%s: CUDA graph capture failed (%s); launching kernels one by one, which is slower\n",
+                gpu_->name().c_str(), error.empty() ? why.c_str() : error.c_str());
     return nullptr;
   }
 
