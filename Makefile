@@ -23,7 +23,7 @@ SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 # What the build compiles: without nvcc not the host's code for CUDA, and one of the two hosts.
 TIDIED        = $(shell sed -n 's/^  "file": "\(.*\)",\{0,1\}$$/\1/p' $(BUILD)/compile_commands.json | grep -v '\.cu$$' | sort -u)
 
-.PHONY: all deps demo test-deps tests test test-debian bench gpu-check arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
+.PHONY: all deps demo test-deps tests test test-debian bench gpu-check odr arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
 
 # The program alone.
 all: configure
@@ -82,6 +82,12 @@ coverage:
 	gcovr --root . --filter src/ --filter layers/ --html-details build/coverage/html/index.html --txt build/coverage/lines.txt \
 	  build/coverage
 	@cat build/coverage/lines.txt
+
+# One definition of every type: the link looks at all files at once.
+odr:
+	@mkdir -p build; cmake --preset release -B build/odr $(GENERATOR) -DDNG_PRECOMPILE=OFF -DCMAKE_BUILD_TYPE=None \
+	  -DGENERATIONS_CUDA=OFF -DCMAKE_CXX_FLAGS="-O1 -flto=auto -Wodr -Werror=odr" > build/odr-configure.log
+	cmake --build build/odr -j $(JOBS) --target darknet
 
 # Cross-compiles for 64-bit ARM and tests under QEMU, where the cross compiler is.
 arm64:
