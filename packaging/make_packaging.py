@@ -100,7 +100,6 @@ def copyright_text():
     wordnet = read("data", "ilsvrc2012.license").split("\n\n", maxsplit=1)[1]
     holder = holder.removeprefix("Copyright (c) ")
     return f"""\
-Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: {NAME}
 
 Files: *
