@@ -1,4 +1,4 @@
-"""Training beside a process that never sleeps: threads that spin while they wait would starve each other."""
+"""Training beside a process that never sleeps: spinning threads would starve each other."""
 
 import statistics
 import subprocess
@@ -20,7 +20,7 @@ class Spinner:
 
 
 def measure(program, workload, threads, progress):
-    """images/s of training on one and on several threads, beside one busy process; they take turns."""
+    """images/s of training on one and on several threads, beside one busy process, interleaved."""
     def rate(count):
         with progress.showing("train"):
             return program.train(workload.data, workload.cfg, workload.batch, count)["images_per_second"]
@@ -29,7 +29,7 @@ def measure(program, workload, threads, progress):
         rates = progress.run(workload.name, {count: threads_text(count) for count in (1, threads)}, rate)
     medians = {count: statistics.median(list_of_rates) for count, list_of_rates in rates.items()}
     return {"network": workload.name, "threads": threads, "one": medians[1], "several": medians[threads],
-            "rounds": {str(count): list_of_rates for count, list_of_rates in rates.items()},
+            "repetitions": {str(count): list_of_rates for count, list_of_rates in rates.items()},
             "holds": medians[threads] >= medians[1]}
 
 

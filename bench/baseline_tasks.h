@@ -1,12 +1,12 @@
-// The primitives of the chain: for every distinct piece of work the ways in which oneDNN can do it, in blocked layouts
-// throughout (reorders are not counted). The fastest way counts: direct or, where it can be made, Winograd; a sum
-// inside the convolution or after it.
+// The primitives of the baseline: for every distinct shape the algorithms that oneDNN has, in blocked layouts
+// throughout (reorders are not counted). The fastest one counts: direct or, where it exists, Winograd; a sum fused into
+// the convolution or after it.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "bench/chain_work.h"
+#include "bench/baseline_work.h"
 #include "dnnl.hpp"
 
 namespace dng::bench {
@@ -18,7 +18,7 @@ const char* kind_name(Kind kind);
 struct Argument {
   int id;  // DNNL_ARG_...
   dnnl::memory::desc desc;
-  int buffer;  // arguments with the same number share memory; the id itself unless two ids mean one tensor
+  int buffer;  // arguments of the same buffer share memory; the id itself unless two ids are one tensor
 };
 
 struct Step {
@@ -38,7 +38,7 @@ struct Task {
   std::vector<Candidate> candidates;  // at least one
 };
 
-std::vector<Task> training_tasks(const ChainWork& work, int batch, const dnnl::engine& engine);
-std::vector<Task> inference_tasks(const ChainWork& work, int batch, const dnnl::engine& engine);
+std::vector<Task> training_tasks(const BaselineWork& work, int batch, const dnnl::engine& engine);
+std::vector<Task> inference_tasks(const BaselineWork& work, int batch, const dnnl::engine& engine);
 
 }  // namespace dng::bench

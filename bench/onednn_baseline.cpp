@@ -1,17 +1,22 @@
-// The limit that a network's training and inference are compared with: images per second of the chain of bare oneDNN
-// primitives that it needs, and nothing else. chain_work.h says what is counted. Prints one line of JSON; -v adds the
-// time of every algorithm for each shape, on stderr.
+// The primitive baseline: images per second of the bare oneDNN primitives that a network's training or inference needs,
+// and nothing else. baseline_work.h says what is counted. Prints JSON; -v adds the time of every algorithm for each
+// shape, on stderr.
 #include <omp.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
 #include <new>
 #include <thread>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include "base/text.h"
-#include "bench/chain_timer.h"
+#include "bench/baseline_tasks.h"
 #include "cli/arguments.h"
 #include "layers/registry.h"
 
@@ -20,8 +25,75 @@ namespace {
 
 const char* const kSynopsis = "CFG [-batch N] [-threads T] [-seconds S] [-mode train|infer] [-v]";
 
-// The candidates take turns, so that a short disturbance does not fall on one of them alone.
-constexpr int kTurns = 4;
+// Candidates are interleaved, so that a short disturbance does not fall on one of them alone.
+constexpr int kRepetitions = 4;
+constexpr int kMinExecutions = 3;
+constexpr size_t kPage = 4096;
+
+// 0.25 to 1.25: no denormals, no zeros, and valid variances. Multiplication by an odd constant scatters the values.
+void fill(float* values, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t mixed = static_cast<uint32_t>(i) * 2654435769u;
+    values[i] = 0.25f + static_cast<float>(mixed >> 8) / static_cast<float>(1 << 24);
+  }
+}
+
+// Times primitives. They share their buffers, which therefore stay in the caches where they fit; a network's do so
+// less.
+class Timer {
+ public:
+  Timer(const std::vector<Task>& tasks, const dnnl::engine& engine) : engine_(engine), stream_(engine) {
+    std::map<int, size_t> bytes;
+    for (const Task& task : tasks) {
+      for (const Candidate& candidate : task.candidates) {
+        for (const Step& step : candidate.steps) {
+          for (const Argument& argument : step.arguments) {
+            size_t& size = bytes[argument.buffer];
+            size = std::max(size, argument.desc.get_size());
+          }
+        }
+      }
+    }
+    for (const auto& [buffer, size] : bytes) {
+      const size_t rounded = std::max(kPage, (size + kPage - 1) / kPage * kPage);
+      void* memory = std::aligned_alloc(kPage, rounded);
+      if (memory == nullptr) throw std::bad_alloc();
+      fill(static_cast<float*>(memory), rounded / sizeof(float));
+      buffers_[buffer].reset(memory);
+    }
+  }
+
+  // Executes the candidate for about `seconds` and appends the time of each execution but the first, which warms up.
+  void measure(const Candidate& candidate, double seconds, std::vector<double>* times) {
+    std::vector<std::unordered_map<int, dnnl::memory>> arguments(candidate.steps.size());
+    for (size_t i = 0; i < arguments.size(); ++i) {
+      for (const Argument& argument : candidate.steps[i].arguments) {
+        void* buffer = buffers_.at(argument.buffer).get();
+        arguments[i].emplace(argument.id, dnnl::memory(argument.desc, engine_, buffer));
+      }
+    }
+    const auto run = [&] {
+      const double start = now_seconds();
+      for (size_t i = 0; i < arguments.size(); ++i) candidate.steps[i].primitive.execute(stream_, arguments[i]);
+      stream_.wait();
+      return now_seconds() - start;
+    };
+    run();
+    double sum = 0;
+    for (int i = 0; i < kMinExecutions || sum < seconds; ++i) {
+      times->push_back(run());
+      sum += times->back();
+    }
+  }
+
+ private:
+  struct Release {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+  std::map<int, std::unique_ptr<void, Release>> buffers_;
+};
 
 struct Seconds {
   double median = 0, best = 0;
@@ -39,11 +111,11 @@ std::vector<std::vector<Seconds>> measure(const std::vector<Task>& tasks, double
     times[i].resize(tasks[i].candidates.size());
     candidates += times[i].size();
   }
-  ChainTimer timer(tasks, engine);
-  for (int turn = 0; turn < kTurns; ++turn) {
+  Timer timer(tasks, engine);
+  for (int repetition = 0; repetition < kRepetitions; ++repetition) {
     for (size_t i = 0; i < tasks.size(); ++i) {
       for (size_t j = 0; j < times[i].size(); ++j) {
-        timer.measure(tasks[i].candidates[j], seconds / kTurns / static_cast<double>(candidates), &times[i][j]);
+        timer.measure(tasks[i].candidates[j], seconds / kRepetitions / static_cast<double>(candidates), &times[i][j]);
       }
     }
   }
@@ -78,13 +150,6 @@ void show(const std::vector<Task>& tasks, const std::vector<std::vector<Seconds>
   }
 }
 
-// Json writes a line for each member.
-std::string one_line(const Json& json) {
-  std::string text;
-  for (const std::string& line : split(json.dump(), '\n')) text += line + (ends_with(line, ",") ? " " : "");
-  return text;
-}
-
 std::string onednn_version() {
   const dnnl::version_t* version = dnnl::version();
   return format("%d.%d.%d", version->major, version->minor, version->patch);
@@ -92,7 +157,7 @@ std::string onednn_version() {
 
 int run(int argc, char** argv) {
   const cli::Arguments arguments(std::vector<std::string>(argv + 1, argv + argc), kSynopsis,
-                                 std::string("onednn_chain ") + kSynopsis);
+                                 std::string("onednn_baseline ") + kSynopsis);
   const std::string mode = arguments.text("-mode", "train");
   if (mode != "train" && mode != "infer") {
     fail_usage("-mode %s: allowed are train and infer; usage: %s", quoted(mode).c_str(), arguments.usage().c_str());
@@ -108,7 +173,7 @@ int run(int argc, char** argv) {
   const std::vector<Task> tasks = mode == "train" ? training_tasks(training_work(config), batch, engine)
                                                   : inference_tasks(inference_work(config), batch, engine);
   if (tasks.empty()) {
-    fail("%s: no [convolutional], [batchnorm] or [shortcut]: there is no chain to time", config.path.c_str());
+    fail("%s: no [convolutional], [batchnorm] or [shortcut]: there is no primitive to time", config.path.c_str());
   }
   const std::vector<std::vector<Seconds>> times = measure(tasks, seconds, engine);
   if (arguments.has("-v")) show(tasks, times);
@@ -131,12 +196,12 @@ int run(int argc, char** argv) {
       .set("best_images_per_second", Json::number(batch / all.best))
       .set("seconds", parts)
       .set("onednn", Json::text(onednn_version()));
-  std::printf("%s\n", one_line(json).c_str());
+  std::printf("%s\n", json.dump().c_str());
   return 0;
 }
 
 int fail_with(const char* text, int code) {
-  std::fprintf(stderr, "onednn_chain: %s\n", text);
+  std::fprintf(stderr, "onednn_baseline: %s\n", text);
   return code;
 }
 

@@ -1,4 +1,4 @@
-#include "bench/chain_tasks.h"
+#include "bench/baseline_tasks.h"
 
 #include <utility>
 
@@ -45,11 +45,12 @@ Candidate addition(const data::Geometry& shape, int batch, bool rectifies, const
 // The primitives of one convolution, by one algorithm.
 class ConvolutionMaker {
  public:
-  ConvolutionMaker(const Convolution& work, int batch, const dnnl::engine& engine, algorithm way, bool blocks)
+  ConvolutionMaker(const Convolution& work, int batch, const dnnl::engine& engine, algorithm convolution_algorithm,
+                   bool blocks)
       : work_(work),
         batch_(batch),
         engine_(engine),
-        way_(way),
+        algorithm_(convolution_algorithm),
         src_(blocks && !work.reads_input ? blocked(work.in, batch) : any_layout(dims(work.in, batch))),
         weights_(any_layout(weight_dims(work))),
         dst_(blocks ? blocked(work.out, batch) : any_layout(dims(work.out, batch))),
@@ -66,7 +67,7 @@ class ConvolutionMaker {
 
   Candidate backward_data() const {
     const auto pd = cpu::describe_backward<dnnl::convolution_backward_data>(
-        engine_, {}, forward_description(), way_, src_, weights_, dst_, strides_, padding_, padding_);
+        engine_, {}, forward_description(), algorithm_, src_, weights_, dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_data(pd),
               {argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -75,17 +76,17 @@ class ConvolutionMaker {
 
   Candidate backward_weights() const {
     const auto pd = cpu::describe_backward<dnnl::convolution_backward_weights>(
-        engine_, {}, forward_description(), way_, src_, weights_, dst_, strides_, padding_, padding_);
+        engine_, {}, forward_description(), algorithm_, src_, weights_, dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_weights(pd),
               {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()),
                argument(DNNL_ARG_DIFF_DST, pd.diff_dst_desc())}}}};
   }
 
-  // With what inference does on the way: the bias that batch norm leaves, the sum of a shortcut, ReLU.
+  // With what inference fuses: the bias that batch norm leaves, the sum of a shortcut, ReLU.
   Candidate inference() const { return inference_step(work_.adds, work_.rectifies); }
 
-  // The same, the sum in a step of its own.
+  // The same, the sum as a separate primitive.
   Candidate inference_then_sum() const {
     Candidate candidate = inference_step(false, false);
     const Candidate sum = addition(work_.out, batch_, work_.rectifies, engine_);
@@ -106,19 +107,19 @@ class ConvolutionMaker {
   }
 
   dnnl::convolution_forward::primitive_desc forward_description() const {
-    return cpu::describe<dnnl::convolution_forward>(engine_, {}, prop_kind::forward_training, way_, src_, weights_,
-                                                    dst_, strides_, padding_, padding_);
+    return cpu::describe<dnnl::convolution_forward>(engine_, {}, prop_kind::forward_training, algorithm_, src_,
+                                                    weights_, dst_, strides_, padding_, padding_);
   }
 
   Candidate inference_step(bool adds, bool rectifies) const {
-    dnnl::post_ops on_the_way;
-    if (adds) on_the_way.append_sum(1.0f);
-    if (rectifies) cpu::append_relu(&on_the_way);
+    dnnl::post_ops fused;
+    if (adds) fused.append_sum(1.0f);
+    if (rectifies) cpu::append_relu(&fused);
     dnnl::primitive_attr attributes;
-    attributes.set_post_ops(on_the_way);
-    const auto pd = cpu::describe<dnnl::convolution_forward>(engine_, attributes, prop_kind::forward_inference, way_,
-                                                             src_, weights_, any_layout({work_.out.channels}), dst_,
-                                                             strides_, padding_, padding_);
+    attributes.set_post_ops(fused);
+    const auto pd = cpu::describe<dnnl::convolution_forward>(
+        engine_, attributes, prop_kind::forward_inference, algorithm_, src_, weights_, any_layout({work_.out.channels}),
+        dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_forward(pd),
               {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -128,16 +129,16 @@ class ConvolutionMaker {
   const Convolution& work_;
   int batch_;
   const dnnl::engine& engine_;
-  algorithm way_;
+  algorithm algorithm_;
   memory::desc src_, weights_, dst_;
   memory::dims strides_, padding_;
 };
 
-// Appends what `make` makes of one convolution by each algorithm.
+// Appends the candidates that `make` builds of one convolution, one for each algorithm.
 void add_candidates(const Convolution& work, int batch, const dnnl::engine& engine,
                     Candidate (ConvolutionMaker::*make)() const, std::vector<Candidate>* candidates) {
-  const auto add = [&](algorithm way, bool blocks, const char* name) {
-    Candidate candidate = (ConvolutionMaker(work, batch, engine, way, blocks).*make)();
+  const auto add = [&](algorithm convolution_algorithm, bool blocks, const char* name) {
+    Candidate candidate = (ConvolutionMaker(work, batch, engine, convolution_algorithm, blocks).*make)();
     candidate.name = std::string(name) + " " + candidate.name;
     candidates->push_back(std::move(candidate));
   };
@@ -229,7 +230,7 @@ const char* kind_name(Kind kind) {
   return "";
 }
 
-std::vector<Task> training_tasks(const ChainWork& work, int batch, const dnnl::engine& engine) {
+std::vector<Task> training_tasks(const BaselineWork& work, int batch, const dnnl::engine& engine) {
   std::vector<Task> tasks;
   const auto add = [&](Kind kind, const Convolution& convolution, Candidate (ConvolutionMaker::*make)() const) {
     tasks.push_back({kind, convolution.text(), convolution.count, each_algorithm(convolution, batch, engine, make)});
@@ -251,7 +252,7 @@ std::vector<Task> training_tasks(const ChainWork& work, int batch, const dnnl::e
   return tasks;
 }
 
-std::vector<Task> inference_tasks(const ChainWork& work, int batch, const dnnl::engine& engine) {
+std::vector<Task> inference_tasks(const BaselineWork& work, int batch, const dnnl::engine& engine) {
   std::vector<Task> tasks;
   for (const Convolution& convolution : work.convolutions) {
     std::vector<Candidate> candidates = each_algorithm(convolution, batch, engine, &ConvolutionMaker::inference);
