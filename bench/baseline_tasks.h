@@ -11,10 +11,6 @@
 
 namespace dng::bench {
 
-enum class Kind { kForward, kBackwardData, kBackwardWeights, kBatchNorm, kAdd };
-constexpr int kKinds = 5;
-const char* kind_name(Kind kind);
-
 struct Argument {
   int id;  // DNNL_ARG_...
   dnnl::memory::desc desc;
@@ -32,7 +28,7 @@ struct Candidate {
 };
 
 struct Task {
-  Kind kind;
+  std::string kind;  // forward, backward_data, backward_weights, batch_norm, add
   std::string shape;
   int count;
   std::vector<Candidate> candidates;  // at least one

@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
-#include <new>
 #include <thread>
 #include <unordered_map>
 
@@ -57,7 +56,7 @@ class Timer {
     for (const auto& [buffer, size] : bytes) {
       const size_t rounded = std::max(kPage, (size + kPage - 1) / kPage * kPage);
       void* memory = std::aligned_alloc(kPage, rounded);
-      if (memory == nullptr) throw std::bad_alloc();
+      if (memory == nullptr) fail("%zu bytes are not available; use a smaller -batch", rounded);
       fill(static_cast<float*>(memory), rounded / sizeof(float));
       buffers_[buffer].reset(memory);
     }
@@ -95,16 +94,12 @@ class Timer {
   std::map<int, std::unique_ptr<void, Release>> buffers_;
 };
 
-struct Seconds {
-  double median = 0, best = 0;
-};
-
-Seconds summary(std::vector<double> times) {
+double median(std::vector<double> times) {
   std::sort(times.begin(), times.end());
-  return {times[times.size() / 2], times.front()};
+  return times[times.size() / 2];
 }
 
-std::vector<std::vector<Seconds>> measure(const std::vector<Task>& tasks, double seconds, const dnnl::engine& engine) {
+std::vector<std::vector<double>> measure(const std::vector<Task>& tasks, double seconds, const dnnl::engine& engine) {
   std::vector<std::vector<std::vector<double>>> times(tasks.size());
   size_t candidates = 0;
   for (size_t i = 0; i < tasks.size(); ++i) {
@@ -119,40 +114,21 @@ std::vector<std::vector<Seconds>> measure(const std::vector<Task>& tasks, double
       }
     }
   }
-  std::vector<std::vector<Seconds>> results(tasks.size());
+  std::vector<std::vector<double>> results(tasks.size());
   for (size_t i = 0; i < tasks.size(); ++i) {
-    for (const std::vector<double>& list : times[i]) results[i].push_back(summary(list));
+    for (const std::vector<double>& list : times[i]) results[i].push_back(median(list));
   }
   return results;
 }
 
-// The time of each kind of work, by the fastest candidate of each task.
-std::vector<Seconds> totals_of(const std::vector<Task>& tasks, const std::vector<std::vector<Seconds>>& times) {
-  std::vector<Seconds> totals(kKinds);
+void show(const std::vector<Task>& tasks, const std::vector<std::vector<double>>& times) {
   for (size_t i = 0; i < tasks.size(); ++i) {
-    const Seconds fastest = *std::min_element(times[i].begin(), times[i].end(),
-                                              [](const Seconds& a, const Seconds& b) { return a.median < b.median; });
-    Seconds& total = totals[static_cast<size_t>(tasks[i].kind)];
-    total.median += tasks[i].count * fastest.median;
-    total.best += tasks[i].count * fastest.best;
-  }
-  return totals;
-}
-
-void show(const std::vector<Task>& tasks, const std::vector<std::vector<Seconds>>& times) {
-  for (size_t i = 0; i < tasks.size(); ++i) {
-    std::fprintf(stderr, "%s, %d of %s:", kind_name(tasks[i].kind), tasks[i].count, tasks[i].shape.c_str());
+    std::fprintf(stderr, "%s, %d of %s:", tasks[i].kind.c_str(), tasks[i].count, tasks[i].shape.c_str());
     for (size_t j = 0; j < times[i].size(); ++j) {
-      std::fprintf(stderr, "%s %.3f ms %s", j > 0 ? ";" : "", 1e3 * times[i][j].median,
-                   tasks[i].candidates[j].name.c_str());
+      std::fprintf(stderr, "%s %.3f ms %s", j > 0 ? ";" : "", 1e3 * times[i][j], tasks[i].candidates[j].name.c_str());
     }
     std::fprintf(stderr, "\n");
   }
-}
-
-std::string onednn_version() {
-  const dnnl::version_t* version = dnnl::version();
-  return format("%d.%d.%d", version->major, version->minor, version->patch);
 }
 
 int run(int argc, char** argv) {
@@ -175,50 +151,35 @@ int run(int argc, char** argv) {
   if (tasks.empty()) {
     fail("%s: no [convolutional], [batchnorm] or [shortcut]: there is no primitive to time", config.path.c_str());
   }
-  const std::vector<std::vector<Seconds>> times = measure(tasks, seconds, engine);
+  const std::vector<std::vector<double>> times = measure(tasks, seconds, engine);
   if (arguments.has("-v")) show(tasks, times);
-  const std::vector<Seconds> totals = totals_of(tasks, times);
 
-  Seconds all;
-  Json parts = Json::object();
-  for (int kind = 0; kind < kKinds; ++kind) {
-    const Seconds& total = totals[static_cast<size_t>(kind)];
-    all.median += total.median;
-    all.best += total.best;
-    parts.set(kind_name(static_cast<Kind>(kind)), Json::number(total.median));
+  std::map<std::string, double> seconds_of;
+  double total = 0;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const double fastest = tasks[i].count * *std::min_element(times[i].begin(), times[i].end());
+    seconds_of[tasks[i].kind] += fastest;
+    total += fastest;
   }
+  Json parts = Json::object();
+  for (const auto& [kind, value] : seconds_of) parts.set(kind, Json::number(value));
   Json json = Json::object();
-  json.set("network", Json::text(config.path))
-      .set("mode", Json::text(mode))
-      .set("batch", Json::integer(batch))
-      .set("threads", Json::integer(threads))
-      .set("images_per_second", Json::number(batch / all.median))
-      .set("best_images_per_second", Json::number(batch / all.best))
-      .set("seconds", parts)
-      .set("onednn", Json::text(onednn_version()));
+  json.set("images_per_second", Json::number(batch / total)).set("seconds", parts);
   std::printf("%s\n", json.dump().c_str());
   return 0;
-}
-
-int fail_with(const char* text, int code) {
-  std::fprintf(stderr, "onednn_baseline: %s\n", text);
-  return code;
 }
 
 }  // namespace
 }  // namespace dng::bench
 
 int main(int argc, char** argv) {
-  using dng::bench::fail_with;
   try {
     return dng::bench::run(argc, argv);
   } catch (const dng::Error& error) {
-    return fail_with(error.what(), static_cast<int>(error.code()));
-  } catch (const dnnl::error& error) {
-    return fail_with(dng::format("oneDNN: %s", error.what()).c_str(), 1);
-  } catch (const std::bad_alloc&) {
-    return fail_with("out of memory; use a smaller -batch", 1);
+    std::fprintf(stderr, "onednn_baseline: %s\n", error.what());
+    return static_cast<int>(error.code());
   } catch (const std::exception& error) {
-    return fail_with(error.what(), 1);
+    std::fprintf(stderr, "onednn_baseline: %s\n", error.what());
+    return 1;
   }
 }
