@@ -41,6 +41,7 @@ from benchmark.roofline import CARDS, PRECISIONS, card_named
 from benchmark.shares import shares
 from benchmark.workload import LARGE, PAPER_CFGS, Workload, option, read
 from generations_driver.errors import Failure, OneLineParser, words_of
+from generations_driver.tables import counted
 
 QUICK_CFGS = PAPER_CFGS[:1]
 
@@ -126,7 +127,7 @@ def run(options, folder):
         return report
 
     references, card = choose_references(options), None
-    over = f"medians over {tables.repetitions_text(options.repetitions)}; ratio: program / reference"
+    over = f"medians over {counted(options.repetitions, 'repetition')}; ratio: program / reference"
     if options.gpu is None:
         show(f"load average {os.getloadavg()[0]:.2f}; images/s, {over}")
     else:
@@ -140,7 +141,7 @@ def run(options, folder):
     runner = Runner(program, references, other_work)
     report.update(rows=[], shares={}, failures=[])
     for workloads in networks:
-        settings = {(workload, count): workload.precision or tables.threads_text(count)
+        settings = {(workload, count): workload.precision or counted(count, "thread")
                     for workload in workloads for count in threads}
         rows, report["shares"][workloads[0].name] = measure(settings, options, runner, card)
         report["rows"] += rows

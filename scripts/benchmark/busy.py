@@ -4,7 +4,7 @@ import statistics
 import subprocess
 import sys
 
-from .tables import threads_text
+from generations_driver.tables import counted
 
 
 class Spinner:
@@ -26,7 +26,7 @@ def measure(program, workload, threads, progress):
             return program.train(workload.data, workload.cfg, workload.batch, count)["images_per_second"]
 
     with Spinner():
-        rates = progress.run(workload.name, {count: threads_text(count) for count in (1, threads)}, rate)
+        rates = progress.run(workload.name, {count: counted(count, "thread") for count in (1, threads)}, rate)
     medians = {count: statistics.median(list_of_rates) for count, list_of_rates in rates.items()}
     return {"network": workload.name, "threads": threads, "one": medians[1], "several": medians[threads],
             "repetitions": {str(count): list_of_rates for count, list_of_rates in rates.items()},

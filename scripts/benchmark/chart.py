@@ -1,6 +1,7 @@
 """The chart of one or several results: training images/s of the program and its references."""
 
 from generations_driver.figures.style import figure_of, save
+from generations_driver.tables import counted
 
 from .roofline import PRECISIONS
 from .tables import caption, rate
@@ -32,7 +33,7 @@ def rates_of(row):
 def title_of(report):
     """The caption without versions, with the number of threads."""
     machine = report["machine"].get("gpu") or f"{report['machine']['processor']}, {report['versions']['instructions']}"
-    settings = sorted({row.get("precision") or f"{row['threads']} threads" for row in training_rows(report)})
+    settings = sorted({row.get("precision") or counted(row["threads"], "thread") for row in training_rows(report)})
     return f"{machine}\n{', '.join(settings)}, {caption(report).split(',')[0]}"
 
 

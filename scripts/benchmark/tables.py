@@ -2,6 +2,8 @@
 
 import textwrap
 
+from generations_driver.tables import counted
+
 from .workload import WORK
 
 IDLE = 0.1  # cores
@@ -81,7 +83,7 @@ def caption(report):
               if versions.get(name, "no") != "no"]
     counts = [row.get("count") or len(row["repetitions"]["program"]) for row in report["rows"]]
     least, most = min(counts), max(counts)
-    parts.append(f"{least} to {repetitions_text(most)}" if least < most else repetitions_text(most))
+    parts.append(("" if least == most else f"{least} to ") + counted(most, "repetition"))
     return ", ".join(parts) + "." + (f" {report['note']}." if "note" in report else "")
 
 
@@ -98,14 +100,6 @@ def scaling_line(rows):
 def other_work_line(cores):
     text = f"other work on the machine: {cores['mean']:.2f} cores on average, {cores['max']:.2f} at most"
     return text + ("; the machine is not idle: measure again" if cores["mean"] > IDLE else "")
-
-
-def threads_text(threads):
-    return f"{threads} thread{'s' if threads > 1 else ''}"
-
-
-def repetitions_text(count):
-    return f"{count} repetition{'s' if count > 1 else ''}"
 
 
 def share_lines(where, columns):
