@@ -9,7 +9,7 @@ from .workload import WORK
 IDLE = 0.1  # cores
 MIN_SHARE = 0.001
 CPU_COLUMNS = (("network", 24), ("threads", 8), ("work", 9), ("images/s", 10), ("baseline", 10), ("ratio", 7),
-               ("PyTorch", 9), ("ratio", 7), ("frozen", 8), ("ratio", 7), ("peak MiB", 10), ("PyTorch's", 11))
+               ("PyTorch", 9), ("ratio", 7), ("frozen", 8), ("ratio", 7), ("peak MiB", 10), ("PyTorch MiB", 13))
 GPU_COLUMNS = (("network", 24), ("precision", 11), ("work", 9), ("images/s", 10), ("ms", 9), ("roofline ms", 13),
                ("x roofline", 12), ("eager", 9), ("ratio", 7), ("compile", 9), ("ratio", 7))
 
