@@ -25,21 +25,23 @@ evaluation reads its images from the host; small sets are repeated.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import tempfile
 import time
 
-from benchmark import busy, chart, gpu, tables
-from benchmark.machine import OtherWork, nvidia_smi, processor
+from benchmark import chart, tables
+from benchmark.machine import OtherWork, Spinner, nvidia_smi, processor
+from benchmark.network_shapes import Network
 from benchmark.program import Program
 from benchmark.progress import Progress
 from benchmark.references import PrimitiveBaseline, PyTorch
 from benchmark.repetitions import Runner, entries
-from benchmark.roofline import CARDS, PRECISIONS, card_named
+from benchmark.roofline import CARDS, PRECISIONS, Roofline, card_named, card_reported
 from benchmark.shares import shares
-from benchmark.workload import LARGE, PAPER_CFGS, Workload, option, read
+from benchmark.workload import LARGE, PAPER_CFGS, WORK, Workload, option, read
 from generations_driver.errors import Failure, OneLineParser, words_of
 from generations_driver.tables import counted
 
@@ -87,12 +89,14 @@ def measure(settings, options, runner, card):
     name = next(iter(settings))[0].name
     measured = progress.run(name, settings, lambda setting: runner.measure(*setting))
     for (workload, threads), repetitions in measured.items():
-        rows += entries(workload, threads, repetitions, gpu.rooflines(workload, card))
+        network = Network(workload.cfg) if card else None
+        rows += entries(workload, threads, repetitions, {
+            work: Roofline(network, work, workload.batch, workload.precision, card) for work in WORK if card})
     for row in rows:
         show(tables.text_row(row))
-    scaling = tables.scaling_line(rows)
-    for text in gpu.best_lines(rows) if options.gpu is not None else [scaling] if scaling else []:
-        show(text)
+    scaling = tables.scaling_line(rows) if options.gpu is None else None
+    if scaling:
+        show(scaling)
     for (workload, threads), title in settings.items():
         with progress.showing(f"shares of the layers, {title}"):
             found[title] = {work: shares(runner.program.profile(workload.data, cfg, workload.batch, threads,
@@ -119,20 +123,14 @@ def run(options, folder):
     networks = [[Workload(path, options.images, options.batch, folder, precision) for precision in precisions]
                 for path in choose_cfgs(options)]
     progress = Progress(len(networks), options.repetitions)
-    if options.busy:
-        report["busy"] = []
-        for workload, in networks:
-            report["busy"].append(busy.measure(program, workload, max(2, *threads), progress))
-            show(busy.line(report["busy"][-1]))
-        return report
-
     references, card = choose_references(options), None
     over = f"medians over {counted(options.repetitions, 'repetition')}; ratio: program / reference"
     if options.gpu is None:
         show(f"load average {os.getloadavg()[0]:.2f}; images/s, {over}")
     else:
         reported = report["machine"]["gpu"]
-        report["card"], card = gpu.choose_card(options.card, reported)
+        report["card"] = options.card or card_reported(reported)
+        card = CARDS.get(report["card"])
         if card is None:
             show(f"no roofline: {reported or 'the GPU'} is unknown; name a card with --card: {', '.join(CARDS)}")
         show(f"{reported or 'GPU'} {options.gpu}; roofline of {report['card'] or 'no card'}; {over}")
@@ -153,7 +151,8 @@ def run(options, folder):
         write_report(options, report)  # an interrupted run keeps what it has
     for *what, text in report["failures"]:
         show(f"PyTorch without a figure: {' '.join(what)}: {text}")
-    show(tables.other_work_line(other_work.report()))
+    if not options.busy:
+        show(tables.other_work_line(other_work.report()))
     return report
 
 
@@ -192,7 +191,7 @@ def read_options(arguments):
                            epilog=__doc__.split("\n\n", maxsplit=2)[2], formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("cfgs", nargs="*", metavar="CFG", help="networks (default: those of the paper)")
     parser.add_argument("--quick", action="store_true", help="ResNet-20, one short repetition: about two minutes")
-    parser.add_argument("--busy", action="store_true", help="only this: training beside a busy process (ResNet-20)")
+    parser.add_argument("--busy", action="store_true", help="beside a process that keeps one core busy (ResNet-20)")
     parser.add_argument("--pytorch", action="store_true", help="compare with PyTorch")
     parser.add_argument("--images", metavar="LIST.data", help="data for networks of large images")
     parser.add_argument("--json", metavar="FILE", help="write the result there")
@@ -231,8 +230,8 @@ def read_options(arguments):
     if options.gpu is None:
         for name in (name for name, value in for_gpu.items() if value):
             parser.error(f"{name} needs --gpu N")
-    elif options.gpu < 0 or options.busy:
-        parser.error("--gpu takes a number from 0 on, and no --busy")
+    elif options.gpu < 0:
+        parser.error("--gpu takes a number from 0 on")
     options.precision = options.precision or list(PRECISIONS)
     if options.gpu is not None:
         options.most = options.most or 600
@@ -252,7 +251,7 @@ def main(arguments=None):
             card_named(options.card)
         if options.json:
             open(options.json, "a", encoding="utf-8").close()  # fails now rather than after an hour
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, Spinner() if options.busy else contextlib.nullcontext():
             report = run(options, folder)
         write_report(options, report)
         return 0

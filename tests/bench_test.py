@@ -17,7 +17,7 @@ from run_support import ROOT
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
 
 import bench
-from benchmark import chart, gpu, image_sets, tables
+from benchmark import chart, image_sets, tables
 from benchmark.network_shapes import Network
 from benchmark.processes import json_of
 from benchmark.program import MIN_STEPS, WARM_UP_STEPS, Program
@@ -311,25 +311,6 @@ class GpuTest(unittest.TestCase):
     def test_what_is_missing_is_a_dash(self):
         train = entries(OnGpu, 2, [repetition(256_000, None, 32_000), repetition(256_000, None, 32_000, 1)])[0]
         self.assertEqual(tables.cells(train)[5:], ["-", "-", "32000", "8.00", "-", "-"])
-
-    def test_best_against_best(self):
-        class Float(Named):
-            precision = "fp32"
-
-        rows = entries(Float, 2, [repetition(100_000, None, 30_000, 50_000)])
-        rows += entries(OnGpu, 2, [repetition(200_000, None, 20_000, 100_000)])
-        lines = list(gpu.best_lines(rows))
-        self.assertEqual(len(lines), 3)
-        self.assertIn("train: program 200000 (bf16)", lines[0])
-        self.assertIn("eager 30000 (fp32, contiguous), ratio 6.67", lines[0])
-        self.assertIn("compile 100000 (bf16, channels_last), ratio 2.00", lines[0])
-        self.assertEqual(list(gpu.best_lines(entries(Float, 2, [repetition(1)]))), [])
-
-    def test_cards(self):
-        self.assertEqual(gpu.choose_card(None, "NVIDIA H100 80GB HBM3"), ("H100-SXM", CARDS["H100-SXM"]))
-        self.assertEqual(gpu.choose_card("A100", "NVIDIA H100 PCIe"), ("A100", CARDS["A100"]))
-        self.assertEqual(gpu.choose_card(None, "Tesla T4"), (None, None))
-        self.assertEqual(gpu.choose_card(None, None), (None, None))
 
     def test_commands_of_pytorch(self):
         pytorch = PyTorch("python3", 2, ("eager", "compile"), 1, 60)

@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import subprocess
+import sys
 import time
 
 
@@ -35,6 +36,17 @@ def busy_seconds():
 def own_seconds():
     return sum(usage.ru_utime + usage.ru_stime
                for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+
+
+class Spinner:
+    """A process that keeps one core busy: beside it, threads that spin while they wait would starve each other."""
+
+    def __enter__(self):
+        self.process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+
+    def __exit__(self, *_error):
+        self.process.kill()
+        self.process.wait()
 
 
 class OtherWork:

@@ -67,7 +67,7 @@ def card_named(name):
 
 def card_reported(name):
     """The name in CARDS of what the driver calls `name`, or None."""
-    return next((key for key, card in CARDS.items() if name.startswith(card.reported)), None)
+    return next((key for key, card in CARDS.items() if (name or "").startswith(card.reported)), None)
 
 
 class Kernel:
