@@ -123,14 +123,14 @@ int run(int argc, char** argv) {
     parts.set(kind_name(static_cast<Kind>(kind)), Json::number(total.median));
   }
   Json json = Json::object();
-  json.set("network", Json::text(config.path))
-      .set("mode", Json::text(mode))
+  json.set("network", Json::string(config.path))
+      .set("mode", Json::string(mode))
       .set("batch", Json::integer(batch))
       .set("threads", Json::integer(threads))
       .set("images_per_second", Json::number(batch / all.median))
       .set("best_images_per_second", Json::number(batch / all.best))
       .set("seconds", parts)
-      .set("onednn", Json::text(onednn_version()));
+      .set("onednn", Json::string(onednn_version()));
   std::printf("%s\n", one_line(json).c_str());
   return 0;
 }

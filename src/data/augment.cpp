@@ -11,7 +11,7 @@
 namespace dng::data {
 namespace {
 
-constexpr int kCropTries = 10;
+constexpr int kMaxCropAttempts = 10;
 constexpr double kSmallestArea = 0.08;
 constexpr double kNarrowest = 3.0 / 4.0, kWidest = 4.0 / 3.0;
 
@@ -19,8 +19,8 @@ int draw_below(int bound, CounterRandom* random) {
   return static_cast<int>(random->below(static_cast<uint32_t>(bound)));
 }
 
-void augment_own_way(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
-                     CounterRandom* random, float* out) {
+void augment_with_own_keys(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
+                           CounterRandom* random, float* out) {
   if (augmentation.random_resized_crop) {
     Part part;
     cut_part(image, draw_rectangle(image.shape, random), &part);
@@ -118,7 +118,7 @@ void check_augmentation(const Augmentation& augmentation, const Geometry& geomet
 // torchvision's RandomResizedCrop.
 Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random) {
   const int height = shape.height, width = shape.width;
-  for (int i = 0; i < kCropTries; ++i) {
+  for (int i = 0; i < kMaxCropAttempts; ++i) {
     const double area = random->uniform(kSmallestArea, 1) * height * width;
     const double aspect = std::exp(random->uniform(std::log(kNarrowest), std::log(kWidest)));
     const auto w = static_cast<int>(std::lround(std::sqrt(area * aspect)));
@@ -135,7 +135,7 @@ Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random) {
   return part;
 }
 
-bool takes_a_part(const Augmentation& augmentation, const Geometry& geometry) {
+bool uses_part(const Augmentation& augmentation, const Geometry& geometry) {
   return augmentation.own && augmentation.random_resized_crop && geometry.channels == 3;
 }
 
@@ -151,7 +151,7 @@ void augment_for_training(const Image& original, const Augmentation& augmentatio
   Image buffers;
   const Image& image = with_channels(original, geometry.channels, &buffers);
   if (augmentation.own) {
-    augment_own_way(image, augmentation, geometry, random, out);
+    augment_with_own_keys(image, augmentation, geometry, random, out);
   } else {
     augment_as_host(image, augmentation, geometry, random, out);
   }

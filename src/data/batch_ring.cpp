@@ -19,18 +19,18 @@
 namespace dng::data {
 namespace {
 
-// One batch with the consumer, one ready, one being made.
+// One batch with the consumer, one ready, one in preparation.
 constexpr int kDepth = 3;
 
 struct Slot {
   Batch batch;
-  int open = 0;    // samples that are not made yet
+  int open = 0;    // samples that are not ready
   int failed = 0;  // index of the first sample that failed, where `error` is set
   std::exception_ptr error;
 };
 
-// Threads that are started while one of these lives leave asynchronous signals (Ctrl-C) to the thread that starts them.
-// Signals of the thread's own faults stay open: blocked, they would end the program without a word.
+// Threads that start while one of these exists leave asynchronous signals (Ctrl-C) to the thread that starts them.
+// Signals of a thread's own faults are not blocked: then they would end the program without a message.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
@@ -51,27 +51,28 @@ class SignalsBlocked {
 
 struct BatchRing::State {
   // Fixed after construction.
-  int samples_per_turn = 1;
+  int samples_per_task = 1;
   Begin begin;
   Fill fill;
   Finish finish;
 
   std::mutex mutex;
-  std::condition_variable room, ready;
+  std::condition_variable free, ready;
   // Guarded by mutex. Batch n lives in slot n % kDepth.
   Slot slots[kDepth];
   int64_t batches = 0;
-  int64_t making = 0;  // the batch that samples are handed out from
-  int handed_out = 0;  // of that batch; 0: it is not begun
-  int64_t taken = 0;   // batches the consumer is done with
+  int64_t current = 0;  // the batch whose samples are assigned to workers
+  int assigned = 0;     // samples of it; 0: the batch is not begun
+  int64_t taken = 0;    // batches that the consumer is done with
   std::atomic<bool> stop{false};
 
-  bool holding = false;  // the consumer's own: next() has returned batch `taken`
-  double waited = 0;     // as well
+  // Of the consumer's thread.
+  bool holding = false;  // next() has returned batch `taken`
+  double waited = 0;
   std::vector<std::thread> threads;
 
   void work();
-  void make(Slot* slot, int first, int last, DecodeBuffers* buffers);
+  void fill_samples(Slot* slot, int first, int last, DecodeBuffers* buffers);
   void end();
 };
 
@@ -79,38 +80,38 @@ void BatchRing::State::work() {
   DecodeBuffers buffers;
   std::unique_lock<std::mutex> lock(mutex);
   for (;;) {
-    room.wait(lock, [&] { return stop || making == batches || making < taken + kDepth; });
-    if (stop || making == batches) return;
-    Slot* slot = &slots[making % kDepth];
-    if (handed_out == 0) {
+    free.wait(lock, [&] { return stop || current == batches || current < taken + kDepth; });
+    if (stop || current == batches) return;
+    Slot* slot = &slots[current % kDepth];
+    if (assigned == 0) {
       slot->error = nullptr;
       try {
-        begin(making, &slot->batch);
+        begin(current, &slot->batch);
         slot->open = slot->batch.count;
       } catch (...) {
         slot->error = std::current_exception();
         slot->failed = -1;
         slot->open = 0;
-        batches = ++making;  // nothing can come after it
+        batches = ++current;  // nothing can come after it
         ready.notify_all();
-        room.notify_all();
+        free.notify_all();
         return;
       }
     }
-    const int first = handed_out;
-    const int last = std::min(first + samples_per_turn, slot->batch.count);
-    handed_out = last;
+    const int first = assigned;
+    const int last = std::min(first + samples_per_task, slot->batch.count);
+    assigned = last;
     if (last == slot->batch.count) {
-      ++making;
-      handed_out = 0;
+      ++current;
+      assigned = 0;
     }
     lock.unlock();
-    make(slot, first, last, &buffers);
+    fill_samples(slot, first, last, &buffers);
     lock.lock();
   }
 }
 
-void BatchRing::State::make(Slot* slot, int first, int last, DecodeBuffers* buffers) {
+void BatchRing::State::fill_samples(Slot* slot, int first, int last, DecodeBuffers* buffers) {
   std::exception_ptr error;
   int i = first;
   try {
@@ -136,16 +137,16 @@ void BatchRing::State::end() {
     const std::lock_guard<std::mutex> lock(mutex);
     stop = true;
   }
-  room.notify_all();
+  free.notify_all();
   for (std::thread& thread : threads) thread.join();
   threads.clear();
 }
 
-BatchRing::BatchRing(int64_t batches, int threads, int samples_per_turn, Begin begin, Fill fill, Finish finish)
+BatchRing::BatchRing(int64_t batches, int threads, int samples_per_task, Begin begin, Fill fill, Finish finish)
     : state_(std::make_unique<State>()) {
   if (threads < 1) fail("-threads %d; allowed: 1 or more", threads);
   state_->batches = batches;
-  state_->samples_per_turn = std::max(1, samples_per_turn);
+  state_->samples_per_task = std::max(1, samples_per_task);
   state_->begin = std::move(begin);
   state_->fill = std::move(fill);
   state_->finish = std::move(finish);
@@ -167,14 +168,11 @@ const Batch* BatchRing::next() {
   if (state_->holding) {
     ++state_->taken;
     state_->holding = false;
-    state_->room.notify_all();
+    state_->free.notify_all();
   }
   if (state_->taken == state_->batches) return nullptr;
   Slot& slot = state_->slots[state_->taken % kDepth];
-  const auto done = [&] {
-    const bool handed_out = state_->taken < state_->making;
-    return handed_out && slot.open == 0;
-  };
+  const auto done = [&] { return state_->taken < state_->current && slot.open == 0; };
   if (!done()) {
     const auto start = std::chrono::steady_clock::now();
     state_->ready.wait(lock, done);

@@ -19,15 +19,14 @@ namespace {
 
 constexpr const char* kMagic = "DNGTARGETS 1\n";
 constexpr size_t kHeaderBytes = 4096;
-// Two augmentations may differ in their last words only.
-constexpr size_t kWhole = 1000;
+constexpr size_t kMaxQuoted = 1000;  // two augmentations may differ only at their ends
 
 std::string header_text(const TargetsKey& key, uint64_t teacher, int64_t positions, int classes) {
   std::string text = kMagic;
   for (const auto& [name, value] : key) text += name + " " + value + "\n";
-  text += format("classes %d\npositions %lld\nteacher %016llx\n\n", classes, static_cast<long long>(positions),
-                 static_cast<unsigned long long>(teacher));
-  if (text.size() > kHeaderBytes) fail("the description of the targets is too long");
+  text += format("classes %d\npositions %lld\nteacher %s\n\n", classes, static_cast<long long>(positions),
+                 hex(teacher).c_str());
+  if (text.size() > kHeaderBytes) fail("internal error: the header of the targets exceeds %zu bytes", kHeaderBytes);
   text.resize(kHeaderBytes, ' ');
   return text;
 }
@@ -39,23 +38,21 @@ TargetsKey parse_header(const std::string& path, const std::string& text) {
   TargetsKey key;
   for (const std::string& line : split(text.substr(std::strlen(kMagic)), '\n')) {
     if (line.empty()) break;
-    const size_t blank = line.find(' ');
-    key[line.substr(0, blank)] = blank == std::string::npos ? "" : line.substr(blank + 1);
+    key.insert(split_once(line, ' '));
   }
   return key;
 }
 
-void require_room(const std::string& path, double bytes) {
-  const size_t slash = path.find_last_of('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+void require_space(const std::string& path, double bytes) {
+  const std::string folder = folder_of(path);
   require_writable_folder(folder, "the folder for the targets");
   require_writable_file(path, "the file for the targets");
   struct statvfs disk {};
   if (statvfs(folder.c_str(), &disk) != 0) return;
-  const double room = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
-  if (room < bytes) {
+  const double space = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
+  if (space < bytes) {
     fail("%s: the targets need %s, the disk has %s left; free some space, choose another folder, or use a live teacher",
-         path.c_str(), human_bytes(bytes).c_str(), human_bytes(room).c_str());
+         path.c_str(), human_bytes(bytes).c_str(), human_bytes(space).c_str());
   }
 }
 
@@ -64,22 +61,22 @@ void require_room(const std::string& path, double bytes) {
 TargetsKey make_targets_key(const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed) {
   return {{"augmentation", student.augmentation().training_text() + format(" input=%dx%dx%d", student.input.channels,
                                                                            student.input.height, student.input.width)},
-          {"data", format("%016llx", static_cast<unsigned long long>(data.hash()))},
+          {"data", hex(data.hash())},
           {"host", host::traits().id},
           {"mini_batch", std::to_string(student.mini_batch)},
           {"seed", std::to_string(seed)}};
 }
 
-void write_targets(const std::string& path, const TargetsKey& key, uint64_t teacher, int64_t positions, int classes,
-                   const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed, int threads,
-                   TeacherSource* source) {
+void write_targets(const std::string& path, uint64_t teacher, int64_t positions, const graph::NetworkConfig& student,
+                   const data::Dataset& data, uint64_t seed, int threads, TeacherSource* source) {
+  const int classes = student.classes();
   const double bytes = static_cast<double>(positions) * classes * sizeof(float) + kHeaderBytes;
   std::printf("%s: %lld positions of %d classes, %s\n", path.c_str(), static_cast<long long>(positions), classes,
               human_bytes(bytes).c_str());
   std::fflush(stdout);
-  require_room(path, bytes);
+  require_space(path, bytes);
   AtomicFile file(path);
-  file.write(header_text(key, teacher, positions, classes));
+  file.write(header_text(make_targets_key(student, data, seed), teacher, positions, classes));
   data::TrainingStream stream(data, student.augmentation(), student.input, seed, student.mini_batch, 0, positions,
                               threads);
   Progress progress("targets", positions, "images");
@@ -117,16 +114,14 @@ CachedTeacher::CachedTeacher(const cfg::Options& distill, const TargetsKey& key,
   TargetsKey wanted = key;
   wanted["classes"] = std::to_string(classes);
   if (distill.given("teacher") && distill.given("teacher_weights")) {
-    wanted["teacher"] =
-        format("%016llx",
-               static_cast<unsigned long long>(teacher_hash(distill.text("teacher"), distill.text("teacher_weights"))));
+    wanted["teacher"] = hex(teacher_hash(distill.text("teacher"), distill.text("teacher_weights")));
   }
   for (const auto& [name, value] : wanted) {
     if (found[name] != value) {
       fail(
           "%s: made for another %s: found %s, this run has %s; make the targets again with 'darknet classifier "
           "targets'",
-          path_.c_str(), name.c_str(), quoted(found[name], kWhole).c_str(), quoted(value, kWhole).c_str());
+          path_.c_str(), name.c_str(), quoted(found[name], kMaxQuoted).c_str(), quoted(value, kMaxQuoted).c_str());
     }
   }
   identity_ = found["teacher"];
