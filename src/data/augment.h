@@ -43,10 +43,8 @@ struct Augmentation {
   std::string training_text() const;
 };
 
-// Throws Error where the keys fit neither each other nor the network: channels other than 1 or 3, as many values in
-// mean and std as channels, std above 0, pad at least 0 and not beside random_resized_crop, factors above 0, crop
-// lengths in order, valid_resize not below the network's size. The streams call it; augment_for_training relies on it.
-void check_augmentation(const Augmentation& augmentation, const Geometry& geometry);
+// Throws Error where the range of crop lengths is empty. Everything else is checked with the cfg.
+void check_crop(const Augmentation& augmentation, const Geometry& geometry);
 
 // Whether a training sample comes from a rectangle that can be drawn before the image is decoded: with
 // random_resized_crop, unless colours must be turned to grey first.

@@ -1,9 +1,14 @@
 // A bounded ring of batches that worker threads fill in order, ahead of the one thread that takes them out.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
-#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
 
 #include "data/stream.h"
 
@@ -34,11 +39,42 @@ class BatchRing {
   // whatever the number of threads, and again on further calls.
   const Batch* next();
   // Seconds that next() has waited.
-  double waited() const;
+  double waited() const { return waited_; }
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  // One batch with the consumer, one ready, one in preparation.
+  static constexpr int kDepth = 3;
+  struct Slot {
+    Batch batch;
+    int open = 0;    // samples that are not ready
+    int failed = 0;  // index of the first sample that failed, where `error` is set
+    std::exception_ptr error;
+  };
+
+  void work();
+  bool begin_batch(Slot* slot);
+  void fill_samples(Slot* slot, int first, int last, DecodeBuffers* buffers);
+  void stop();
+
+  const int samples_per_task_;
+  const Begin begin_;
+  const Fill fill_;
+  const Finish finish_;
+
+  std::mutex mutex_;
+  std::condition_variable free_, ready_;
+  // Guarded by mutex_. Batch n lives in slot n % kDepth.
+  Slot slots_[kDepth];
+  int64_t batches_;
+  int64_t current_ = 0;  // the batch whose samples are assigned to workers
+  int assigned_ = 0;     // samples of it; 0: the batch is not begun
+  int64_t taken_ = 0;    // batches that the consumer is done with
+  std::atomic<bool> stop_{false};
+
+  // Of the consumer's thread.
+  bool holding_ = false;  // next() has returned batch `taken`
+  double waited_ = 0;
+  std::vector<std::thread> threads_;
 };
 
 }  // namespace dng::data

@@ -99,7 +99,7 @@ TrainingStream::TrainingStream(const Dataset& data, const Augmentation& augmenta
                                uint64_t seed, int batch, int64_t first, int64_t last, int threads)
     : state_(std::make_unique<State>(data, augmentation, geometry, seed)) {
   prepare_opencv();
-  check_augmentation(augmentation, geometry);
+  check_crop(augmentation, geometry);
   check_batch(batch);
   if (state_->size < 1 || state_->size > std::numeric_limits<uint32_t>::max()) {
     fail("train set has %lld images; allowed: 1 to %u", static_cast<long long>(state_->size),
@@ -121,26 +121,20 @@ TrainingStream::~TrainingStream() = default;
 
 const Batch& TrainingStream::next() {
   const Batch* batch = state_->ring->next();
-  if (batch == nullptr) fail("internal error: the training stream has no batch left");
+  if (batch == nullptr) fail("internal error: the training stream is at its end");
   return *batch;
 }
 
 double TrainingStream::waited() const { return state_->ring->waited(); }
 
-struct EvaluationStream::State {
-  std::unique_ptr<BatchRing> ring;
-};
-
 EvaluationStream::EvaluationStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry,
-                                   int batch, int threads, StreamWork work)
-    : state_(std::make_unique<State>()) {
+                                   int batch, int threads, StreamWork work) {
   prepare_opencv();
-  check_augmentation(augmentation, geometry);
   check_batch(batch);
   const int64_t size = data.size();
   const int per_task = work.run ? work.images : samples_per_task(batch, threads);
   const auto capacity = static_cast<size_t>(batch);
-  state_->ring = std::make_unique<BatchRing>(
+  ring_ = std::make_unique<BatchRing>(
       size / batch + (size % batch != 0 ? 1 : 0), threads, per_task,
       [=, results = work.results](int64_t index, Batch* into) {
         into->position = index * batch;
@@ -159,6 +153,6 @@ EvaluationStream::EvaluationStream(const Dataset& data, const Augmentation& augm
 
 EvaluationStream::~EvaluationStream() = default;
 
-const Batch* EvaluationStream::next() { return state_->ring->next(); }
+const Batch* EvaluationStream::next() { return ring_->next(); }
 
 }  // namespace dng::data

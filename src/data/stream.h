@@ -11,6 +11,8 @@
 
 namespace dng::data {
 
+class BatchRing;
+
 // `count` samples; images[count][channels][height][width], labels[count]. Of an EvaluationStream images and results
 // have the size of a whole batch: after its last image come zeros, and results of those.
 struct Batch {
@@ -82,8 +84,7 @@ class EvaluationStream {
   const Batch* next();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<BatchRing> ring_;
 };
 
 }  // namespace dng::data

@@ -34,7 +34,6 @@ class DeviceSet {
 
   DeviceSet(const data::Dataset& data, const graph::NetworkConfig& config, gpu::Executor* network) {
     const data::Augmentation a = config.augmentation();
-    data::check_augmentation(a, config.input);
     const data::Geometry shape = data.fixed_shape();
     const auto count = static_cast<size_t>(data.size());
     gpu::Gpu& gpu = network->gpu();

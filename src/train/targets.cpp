@@ -1,13 +1,11 @@
 #include "train/targets.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -100,17 +98,14 @@ CachedTeacher::CachedTeacher(const cfg::Options& distill, const TargetsKey& key,
         "teacher_weights=",
         distill.where("targets").c_str(), path_.c_str());
   }
-  descriptor_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) fail("%s: the targets cannot be read: %s", path_.c_str(), std::strerror(errno));
-  struct stat info {};
-  if (fstat(descriptor_, &info) == 0 && S_ISDIR(info.st_mode)) {
+  if (std::filesystem::is_directory(path_)) {
     fail("%s: is a folder; give the path of a file", distill.where("targets").c_str());
   }
+  file_.open(path_, std::ios::binary);
+  if (!file_) fail("%s: the targets cannot be read: %s", path_.c_str(), std::strerror(errno));
   std::string head(kHeaderBytes, '\0');
-  if (pread(descriptor_, head.data(), kHeaderBytes, 0) != static_cast<ssize_t>(kHeaderBytes)) {
-    fail("%s: this is no targets file; make one with 'darknet classifier targets DATA CFG -out FILE'", path_.c_str());
-  }
-  TargetsKey found = parse_header(path_, head);
+  file_.read(head.data(), static_cast<std::streamsize>(head.size()));
+  TargetsKey found = parse_header(path_, file_ ? head : "");
   TargetsKey wanted = key;
   wanted["classes"] = std::to_string(classes);
   if (distill.given("teacher") && distill.given("teacher_weights")) {
@@ -125,51 +120,50 @@ CachedTeacher::CachedTeacher(const cfg::Options& distill, const TargetsKey& key,
     }
   }
   identity_ = found["teacher"];
-  parse_integer(found["positions"], &positions_);
-  if (positions_ < positions) {
+  check_size(found["positions"], positions);
+}
+
+void CachedTeacher::check_size(const std::string& found, int64_t positions) const {
+  int64_t rows = 0;
+  parse_integer(found, &rows);
+  if (rows < positions) {
     fail("%s: made for fewer epochs: found %lld positions, this run has %lld; make the targets again", path_.c_str(),
-         static_cast<long long>(positions_), static_cast<long long>(positions));
+         static_cast<long long>(rows), static_cast<long long>(positions));
   }
   const uint64_t size = file_size(path_);
-  const uint64_t expected = kHeaderBytes + static_cast<uint64_t>(positions_) * static_cast<uint64_t>(classes) * 4;
+  const uint64_t expected = kHeaderBytes + static_cast<uint64_t>(rows) * static_cast<uint64_t>(classes_) * 4;
   if (size != expected) {
     fail("%s: found %llu bytes, expected %llu; the file is damaged: make the targets again", path_.c_str(),
          static_cast<unsigned long long>(size), static_cast<unsigned long long>(expected));
   }
 }
 
-CachedTeacher::~CachedTeacher() {
-  if (descriptor_ >= 0) close(descriptor_);
+const float* CachedTeacher::probabilities(const data::Batch& batch) {
+  const auto classes = static_cast<size_t>(classes_), count = static_cast<size_t>(batch.count);
+  rows_.resize(count * classes);
+  const size_t row_bytes = classes * sizeof(float);
+  file_.seekg(static_cast<std::streamoff>(kHeaderBytes + static_cast<size_t>(batch.position) * row_bytes));
+  file_.read(reinterpret_cast<char*>(rows_.data()), static_cast<std::streamsize>(count * row_bytes));
+  if (!file_) {
+    fail("%s: the row of position %lld cannot be read", path_.c_str(), static_cast<long long>(batch.position));
+  }
+  for (size_t b = 0; b < count; ++b) check_row(&rows_[b * classes], batch.position + static_cast<int64_t>(b));
+  return rows_.data();
 }
 
-const float* CachedTeacher::probabilities(const data::Batch& batch) {
-  rows_.resize(static_cast<size_t>(batch.count) * classes_);
-  const size_t row_bytes = static_cast<size_t>(classes_) * sizeof(float);
-  const size_t bytes = static_cast<size_t>(batch.count) * row_bytes;
-  const auto offset = static_cast<off_t>(kHeaderBytes + static_cast<size_t>(batch.position) * row_bytes);
-  size_t done = 0;
-  while (done < bytes) {
-    const ssize_t got = pread(descriptor_, reinterpret_cast<char*>(rows_.data()) + done, bytes - done,
-                              offset + static_cast<off_t>(done));
-    if (got <= 0) fail("%s: reading the targets stopped: %s", path_.c_str(), got < 0 ? std::strerror(errno) : "end");
-    done += static_cast<size_t>(got);
-  }
-  for (int b = 0; b < batch.count; ++b) {
-    double sum = 0;
-    for (int j = 0; j < classes_; ++j) {
-      const double value = rows_[static_cast<size_t>(b) * classes_ + j];
-      if (value < 0) {
-        fail("%s: the row of position %lld has a negative probability, %g; the file is damaged: make the targets again",
-             path_.c_str(), static_cast<long long>(batch.position + b), value);
-      }
-      sum += value;
+void CachedTeacher::check_row(const float* row, int64_t position) const {
+  double sum = 0;
+  for (int j = 0; j < classes_; ++j) {
+    if (row[j] < 0) {
+      fail("%s: the row of position %lld has a negative probability, %g; the file is damaged: make the targets again",
+           path_.c_str(), static_cast<long long>(position), static_cast<double>(row[j]));
     }
-    if (!(std::fabs(sum - 1) < 1e-3)) {
-      fail("%s: the row of position %lld does not sum to 1 but to %g; the file is damaged: make the targets again",
-           path_.c_str(), static_cast<long long>(batch.position + b), sum);
-    }
+    sum += row[j];
   }
-  return rows_.data();
+  if (!(std::fabs(sum - 1) < 1e-3)) {
+    fail("%s: the row of position %lld does not sum to 1 but to %g; the file is damaged: make the targets again",
+         path_.c_str(), static_cast<long long>(position), sum);
+  }
 }
 
 }  // namespace dng::train

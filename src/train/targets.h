@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <fstream>
 #include <map>
 #include <string>
 
@@ -27,16 +28,17 @@ class CachedTeacher final : public TeacherSource {
  public:
   // Throws Error naming what does not match. `positions`: of the run. A teacher given beside the file is compared, too.
   CachedTeacher(const cfg::Options& distill, const TargetsKey& key, int64_t positions, int classes);
-  ~CachedTeacher() override;
   const float* probabilities(const data::Batch& batch) override;
   std::string description() const override { return path_; }
   std::string identity() const override { return identity_; }
 
  private:
+  void check_size(const std::string& found, int64_t positions) const;
+  void check_row(const float* row, int64_t position) const;
+
   std::string path_, identity_;
   int classes_;
-  int64_t positions_ = 0;
-  int descriptor_ = -1;
+  std::ifstream file_;
   std::vector<float> rows_;
 };
 
