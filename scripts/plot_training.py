@@ -61,7 +61,7 @@ def draw(columns, name, path):
             axes.set_ylim(*limits_of(drawn))
             axes.set_title(title)
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axes.grid(alpha=0.3)
             axes.legend(frameon=False)
         save(figure, path)

@@ -295,7 +295,7 @@ class FullDiskTest(ResumeTest):
 
     def test_end_of_an_epoch_does_not_fit(self):
         kept = self.start_run()
-        done = self.limited(100, 1000)
+        done = self.limited(WEIGHTS_BYTES - 1000, 1000)
         self.assert_one_line(done, "cut/net_best.weights", "cannot be written", "File too large")
         self.assertEqual(self.kept(), kept)
         self.assert_no_leftovers(self.path("cut"))
