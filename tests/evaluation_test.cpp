@@ -11,7 +11,6 @@
 
 #include "base/json.h"
 #include "eval/accuracy.h"
-#include "eval/accuracy_json.h"
 #include "eval/ensemble.h"
 #include "eval/inspect.h"
 #include "network/weights.h"

@@ -2,7 +2,6 @@
 
 #include "base/file.h"
 #include "cli/verbs.h"
-#include "eval/accuracy_json.h"
 
 namespace dng::cli {
 

@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/verbs.h"
-#include "eval/accuracy_json.h"
 #include "eval/examples.h"
 #include "network/weights.h"
 

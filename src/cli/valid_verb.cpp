@@ -1,6 +1,6 @@
 #include "base/file.h"
 #include "cli/verbs.h"
-#include "eval/accuracy_json.h"
+#include "eval/accuracy.h"
 #include "network/weights.h"
 
 namespace dng::cli {

@@ -12,6 +12,19 @@ std::string Accuracy::line() const {
   return format("top1 %.4f top%d %.4f loss %.4f images %lld", top1(), k, topk(), loss, static_cast<long long>(images));
 }
 
+Json accuracy_json(const Accuracy& accuracy) {
+  Json json = Json::object();
+  json.set("top1", Json::number(accuracy.top1()))
+      .set("topk", Json::number(accuracy.topk()))
+      .set("top" + std::to_string(accuracy.k), Json::number(accuracy.topk()))
+      .set("k", Json::integer(accuracy.k))
+      .set("loss", Json::number(accuracy.loss))
+      .set("images", Json::integer(accuracy.images))
+      .set("top1_count", Json::integer(accuracy.top1_count))
+      .set("topk_count", Json::integer(accuracy.topk_count));
+  return json;
+}
+
 std::vector<int> top_classes(const float* scores, int classes, int k) {
   std::vector<int> order(static_cast<size_t>(classes));
   std::iota(order.begin(), order.end(), 0);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "eval/run_over.h"
 
 namespace dng::eval {
@@ -25,6 +26,9 @@ struct Accuracy {
   // "top1 0.7234 top5 0.9123 loss 1.0234 images 10000"
   std::string line() const;
 };
+
+// top1, topk, k, top<k>, loss, images, top1_count, topk_count.
+Json accuracy_json(const Accuracy& accuracy);
 
 // The label's rank among the scores: 0 for the largest; of equal scores the lower index comes first.
 template <class Real>
