@@ -586,31 +586,16 @@ TEST(TrainingText, NamesEveryKeyOfTheHost) {
   }
 }
 
-TEST(CheckAugmentation, RefusesKeysThatDoNotFit) {
-  const data::Geometry geometry = {3, 32, 32};
-  const auto refused = [&](const std::function<void(data::Augmentation*)>& change,
-                           const std::vector<std::string>& parts) {
+TEST(CheckCrop, RefusesAnEmptyRange) {
+  const auto refused = [](int min_crop, int max_crop, const std::vector<std::string>& parts) {
     data::Augmentation augmentation;
-    change(&augmentation);
-    expect_error([&] { data::check_augmentation(augmentation, geometry); }, parts);
+    augmentation.min_crop = min_crop;
+    augmentation.max_crop = max_crop;
+    expect_error([&] { data::check_crop(augmentation, {3, 32, 32}); }, parts);
   };
-  data::check_augmentation(data::Augmentation(), geometry);
-  data::check_augmentation(padded(4, true), geometry);
-  refused([](data::Augmentation* a) { a->mean = {.5f}; }, {"mean", "1 values", "3 channels"});
-  refused([](data::Augmentation* a) { a->std = {.5f, .5f}; }, {"std", "2 values", "3 channels"});
-  refused([](data::Augmentation* a) { a->std = {.5f, 0, .5f}; }, {"std", "above 0"});
-  refused([](data::Augmentation* a) { a->mean = {.5f, NAN, .5f}; }, {"mean", "nan"});
-  refused([](data::Augmentation* a) { a->pad = -1; }, {"pad = -1"});
-  refused([](data::Augmentation* a) { a->pad = 4, a->random_resized_crop = true; }, {"pad = 4", "random_resized_crop"});
-  refused([](data::Augmentation* a) { a->aspect = 0; }, {"aspect = 0"});
-  refused([](data::Augmentation* a) { a->saturation = -1; }, {"saturation = -1"});
-  refused([](data::Augmentation* a) { a->exposure = NAN; }, {"exposure"});
-  refused([](data::Augmentation* a) { a->hue = 2; }, {"hue = 2"});
-  refused([](data::Augmentation* a) { a->min_crop = 40, a->max_crop = 32; }, {"min_crop = 40", "max_crop = 32"});
-  refused([](data::Augmentation* a) { a->max_crop = 20; }, {"max_crop = 20", "width, 32"});
-  refused([](data::Augmentation* a) { a->valid_resize = 31; }, {"valid_resize = 31", "32"});
-  expect_error([] { data::check_augmentation(data::Augmentation(), {2, 32, 32}); }, {"channels = 2"});
-  expect_error([] { data::check_augmentation(data::Augmentation(), {3, 0, 32}); }, {"height = 0"});
+  data::check_crop(data::Augmentation(), {3, 32, 32});
+  refused(40, 32, {"min_crop = 40", "max_crop = 32"});
+  refused(0, 20, {"max_crop = 20", "width, 32"});
 }
 
 }  // namespace

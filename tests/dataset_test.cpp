@@ -462,7 +462,7 @@ TEST_F(DatasetTest, WhatIsNoSetIsRefused) {
   const std::string image = folder_.file("one.png");
   write_image(image, pattern_image({3, 4, 4}, 1));
   expect_refused(10, image, {"single image", "one image path a line"});
-  expect_error([&] { open(10, ""); }, {"test.data", "'train'", "missing"});
+  expect_error([&] { open(10, ""); }, {"test.data", "train=", "missing"});
 }
 
 }  // namespace

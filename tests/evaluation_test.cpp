@@ -11,7 +11,6 @@
 
 #include "base/json.h"
 #include "eval/accuracy.h"
-#include "eval/accuracy_json.h"
 #include "eval/ensemble.h"
 #include "eval/inspect.h"
 #include "network/weights.h"
@@ -455,11 +454,11 @@ TEST(TopClasses, FollowTheRanks) {
 // ---- JSON ----
 
 TEST(Json, EscapesWhatTextMayNotHold) {
-  EXPECT_EQ(Json::text("plain").dump(), "\"plain\"");
-  EXPECT_EQ(Json::text("a\"b\\c").dump(), "\"a\\\"b\\\\c\"");
-  EXPECT_EQ(Json::text("tab\tline\nreturn\rbell\a").dump(), "\"tab\\u0009line\\u000areturn\\u000dbell\\u0007\"");
-  EXPECT_EQ(Json::text(std::string("zero\0end", 8)).dump(), "\"zero\\u0000end\"");
-  EXPECT_EQ(Json::text("K\xc3\xa4se/").dump(), "\"K\xc3\xa4se/\"");
+  EXPECT_EQ(Json::string("plain").dump(), "\"plain\"");
+  EXPECT_EQ(Json::string("a\"b\\c").dump(), "\"a\\\"b\\\\c\"");
+  EXPECT_EQ(Json::string("tab\tline\nreturn\rbell\a").dump(), "\"tab\\u0009line\\u000areturn\\u000dbell\\u0007\"");
+  EXPECT_EQ(Json::string(std::string("zero\0end", 8)).dump(), "\"zero\\u0000end\"");
+  EXPECT_EQ(Json::string("K\xc3\xa4se/").dump(), "\"K\xc3\xa4se/\"");
   EXPECT_EQ(Json::object().set("a\"b", Json::null()).dump(), "{\n  \"a\\\"b\": null\n}");
 }
 

@@ -55,7 +55,7 @@ TEST(Examples, PicturesAreWhatTheNetworkSeesBeforeMeanAndStd) {
     const TemporaryFolder folder;
     data::DataFile names = data_with_classes(2);
     names.display_names = {"zero", "o\"ne"};
-    examples.write(folder.path(), names, config, Json::object().set("set", Json::text("valid")));
+    examples.write(folder.path(), names, config, Json::object().set("set", Json::string("valid")));
     // Image 1 is the first of class 0, image 0 that of class 1.
     EXPECT_EQ(read_file(folder.file("examples.json"), "the examples"), R"({
   "set": "valid",

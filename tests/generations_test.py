@@ -20,6 +20,7 @@ import unittest
 from generations_support import Case, EXPERIMENT, NETWORK, ONE_SEED, SCRIPT, weights_record
 
 import plot_generations
+import plot_training
 from generations_driver import cfg_files, files
 from generations_driver.errors import Failure
 from generations_driver.experiment import Experiment
@@ -577,6 +578,27 @@ class Reports(Case):
         with contextlib.redirect_stderr(io.StringIO()) as errors:
             self.assertEqual(plot_generations.main(["a.ini", "-o", "none.png"]), 1)
         self.assertIn("a.ini", errors.getvalue())
+
+    def test_chart_of_a_training(self):
+        try:
+            load_matplotlib()
+        except Failure as error:
+            self.skipTest(str(error))
+        header = "epoch,iteration,train_loss,train_top1,valid_loss,valid_top1,valid_topk,rate,seconds\n"
+        self.write("net.csv", header + "1,10,2.5,0.4,,,,0.1,3.00\n2,20,1.5,0.6,1.25,0.7,0.9,0.1,3.00\n")
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            self.assertEqual(plot_training.main(["net.csv", "-o", "net.png"]), 0)
+        self.assertEqual(output.getvalue(), "net.png\n")
+        with open("net.png", "rb") as file:
+            self.assertEqual(file.read(8), b"\x89PNG\r\n\x1a\n")
+        low, high = plot_training.limits_of([1, 2, 3, 4, 5, 1000])
+        self.assertTrue(0 < low < 1 and 5 < high < 6, "one outlier does not flatten the axis")
+        other = "not the .csv"
+        for text, reason in ((header, "no epoch"), ("a,b\n1,2\n", other), (header + "1,1,x\n", other)):
+            self.write("bad.csv", text)
+            with contextlib.redirect_stderr(io.StringIO()) as errors:
+                self.assertEqual(plot_training.main(["bad.csv", "-o", "none.png"]), 1, text)
+            self.assertRegex(errors.getvalue(), rf"^\S+: bad.csv: .*{reason}.*\n$")
 
     def test_summaries_of_another_form_are_refused(self):
         run = {"seed": 1, "index": 0, "last": {"top1": 0.5}}

@@ -53,7 +53,7 @@ struct Run {
   std::vector<train::StepResult> run(int64_t first, int64_t count) {
     std::vector<train::StepResult> results;
     for (int64_t done = 0; done < count;) {
-      const int64_t now = std::min(count - done, steps->most());
+      const int64_t now = std::min(count - done, steps->max_count());
       steps->run(first + done, now, &results);
       done += now;
     }

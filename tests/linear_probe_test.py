@@ -75,7 +75,7 @@ class FeaturesTest(ProbeRuns, MadeOnceTest):
             self.assertEqual(records["features"].shape, (count, WIDTH))
             self.assertEqual(records["features"].dtype, numpy.float32)
             numpy.testing.assert_array_equal(records["label"], self.labels(name, count))
-            self.assertIn("saved f.npy: %d images, %d numbers of layer 3 [avgpool]" % (count, WIDTH), done.stdout)
+            self.assertIn("saved f.npy: %d images, %d values of layer 3 [avgpool]" % (count, WIDTH), done.stdout)
 
     def test_layers_are_those_of_the_cfg(self):
         planes = self.features(NET, "-layer", 1)[1]["features"]

@@ -135,7 +135,7 @@ TEST(NetworkConfig, FactorsOfTheHostsAugmentationMayBeBelowOne) {
   EXPECT_EQ(augmentation.saturation, 0.75);
   EXPECT_EQ(augmentation.exposure, 0.75);
   EXPECT_EQ(augmentation.aspect, 0.75);
-  EXPECT_NO_THROW(data::check_augmentation(augmentation, config.input));
+  EXPECT_NO_THROW(data::check_crop(augmentation, config.input));
   net_refused("saturation=0\n", {"saturation=0", "above 0"});
 }
 

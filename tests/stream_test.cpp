@@ -258,10 +258,9 @@ TEST(TrainingStream, ImpossibleRequestsAreRefused) {
   expect_error([&] { data::TrainingStream(data, padded(), kShape, 7, 10, 0, 20, 0); }, {"-threads 0"});
   expect_error([&] { data::TrainingStream(data, padded(), kShape, 7, 10, 20, 10, 1); }, {"20 to 10"});
   expect_error([&] { data::TrainingStream(empty, padded(), kShape, 7, 10, 0, 20, 1); }, {"0 images"});
-  data::Augmentation wrong = padded();
-  wrong.mean = {.5f};
-  expect_error([&] { data::TrainingStream(data, wrong, kShape, 7, 10, 0, 20, 1); }, {"mean"});
-  expect_error([&] { data::EvaluationStream(data, wrong, kShape, 10, 1); }, {"mean"});
+  data::Augmentation wrong;
+  wrong.max_crop = 1;
+  expect_error([&] { data::TrainingStream(data, wrong, kShape, 7, 10, 0, 20, 1); }, {"max_crop"});
   expect_error([&] { data::EvaluationStream(data, padded(), kShape, 0, 1); }, {"batch = 0"});
 }
 

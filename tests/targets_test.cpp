@@ -80,8 +80,7 @@ class Targets : public testing::Test {
     PixelTeacher teacher;
     testing::internal::CaptureStdout();
     try {
-      train::write_targets(path, train::make_targets_key(student_, data_, 7), 1, positions, kClasses, student_, data_,
-                           7, 1, &teacher);
+      train::write_targets(path, 1, positions, student_, data_, 7, 1, &teacher);
     } catch (...) {
       testing::internal::GetCapturedStdout();
       throw;
@@ -171,8 +170,7 @@ TEST_F(Targets, ATeacherThatIsNamedBesideThemIsCompared) {
   const uint64_t hash = train::teacher_hash(cfg, weights);
   PixelTeacher source;
   testing::internal::CaptureStdout();
-  train::write_targets(path_, train::make_targets_key(student_, data_, 7), hash, 8, kClasses, student_, data_, 7, 1,
-                       &source);
+  train::write_targets(path_, hash, 8, student_, data_, 7, 1, &source);
   testing::internal::GetCapturedStdout();
   const graph::NetworkConfig student =
       config_of(student_cfg("targets=" + path_ + "\nteacher=" + cfg + "\nteacher_weights=" + weights + "\n"));
