@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <map>
+#include <mutex>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -32,7 +34,11 @@ class FakeSet : public data::Dataset {
   int64_t size() const override { return size_; }
   int label(int64_t index) const override { return static_cast<int>(index % 10); }
   void decode(int64_t index, data::Image* image) const override {
-    ++decoded;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      ++decoded;
+    }
+    changed_.notify_all();
     sigset_t mask;
     pthread_sigmask(SIG_SETMASK, nullptr, &mask);
     if (sigismember(&mask, SIGINT) == 0 || sigismember(&mask, SIGTERM) == 0) ++open_to_signals;
@@ -45,6 +51,11 @@ class FakeSet : public data::Dataset {
   std::string sample_name(int64_t index) const override { return "sample " + std::to_string(index); }
   std::string description() const override { return "fake"; }
   uint64_t hash() const override { return 0; }
+  // Returns once decoding of so many images has begun.
+  void wait_for_decoded(int images) const {
+    std::unique_lock<std::mutex> lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(60), [&] { return decoded >= images; }));
+  }
 
   std::atomic<int> milliseconds{0};
   std::vector<int64_t> broken;
@@ -54,6 +65,8 @@ class FakeSet : public data::Dataset {
 
  private:
   int64_t size_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
 };
 
 data::Augmentation padded() {
@@ -159,10 +172,11 @@ TEST(TrainingStream, LastBatchIsWhole) {
 TEST(TrainingStream, WorksAheadButNotWithoutBound) {
   const FakeSet data(1000);
   data::TrainingStream stream(data, padded(), kShape, 7, 10, 0, 1000, 2);
-  stream.next();
-  for (int i = 0; i < 500 && data.decoded < 30; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  EXPECT_EQ(data.decoded, 30);
+  for (int taken = 1; taken <= 50; ++taken) {
+    stream.next();
+    data.wait_for_decoded(10 * (taken + 2));
+    ASSERT_EQ(data.decoded, 10 * (taken + 2));
+  }
 }
 
 TEST(TrainingStream, BatchStaysValidUntilTheNextCall) {
@@ -171,7 +185,7 @@ TEST(TrainingStream, BatchStaysValidUntilTheNextCall) {
   for (int i = 0; i < 20; ++i) {
     const data::Batch& batch = stream.next();
     const data::Batch copy = batch;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    data.wait_for_decoded(std::min(5 * (i + 3), 100));  // the workers are as far ahead as they may be
     ASSERT_EQ(batch.images, copy.images);
     ASSERT_EQ(batch.position, 5 * i);
   }
@@ -231,7 +245,7 @@ TEST(TrainingStream, WaitedIsTheTimeNextBlocked) {
   EXPECT_GT(stream.waited(), .05);
   const double before = stream.waited();
   data.milliseconds = 0;
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  data.wait_for_decoded(15);  // the third batch is full, so the second one, that next() returns, is ready
   stream.next();
   EXPECT_EQ(stream.waited(), before);
 }
