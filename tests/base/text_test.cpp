@@ -12,7 +12,7 @@ TEST(Text, TrimTakesBlanksOffBothEndsOnly) {
   EXPECT_EQ(trim("x"), "x");
 }
 
-TEST(Text, SplitKeepsEmptyPieces) {
+TEST(Text, SplitKeepsEmptyParts) {
   EXPECT_EQ(split("a, b,,c ", ','), (std::vector<std::string>{"a", "b", "", "c"}));
   EXPECT_EQ(split("", ','), (std::vector<std::string>{""}));
   EXPECT_EQ(split(",", ','), (std::vector<std::string>{"", ""}));

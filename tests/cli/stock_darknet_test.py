@@ -63,8 +63,8 @@ class StockDarknet:
             self.write(name + ".data", "classes=%d\ntrain=%s\nvalid=%s\nlabels=labels.txt\nnames=labels.txt\n"
                        "backup=backup\ntop=5\n" % (self.classes, self.valid.replace("valid", "train"), valid))
         size = dict(height=self.side, width=self.side)
-        ours = dict(NET, epochs=8, policy="cosine", pad=4, mirror=1, **size)
-        self.write("tsd.cfg", resnet(TSD, self.classes, **ours))
+        plugin = dict(NET, epochs=8, policy="cosine", pad=4, mirror=1, **size)
+        self.write("tsd.cfg", resnet(TSD, self.classes, **plugin))
         self.write("plain.cfg", resnet("[softmax]\n", self.classes, **dict(HOST_NET, **size)))
         self.train("tsd.cfg", data="packed.data")
         self.weights = "backup/tsd_final.weights"
@@ -85,7 +85,7 @@ class StockDarknet:
         plain = self.counts("list.data", "plain.cfg")
         say("%d images on %s, top-1 and top-5 counts: packed %d %d, list %d %d, list with the plain cfg %d %d" % (
             images, HOST, *packed[:2], *listed[:2], *plain[:2]))
-        # PNG loses nothing, and the cost does not enter: the same images, the same numbers.
+        # PNG loses nothing, and the cost does not enter: the same images, the same results.
         self.assertEqual(packed, listed)
         self.assertEqual(packed[:2], plain[:2])
         # The network has learnt something: equal counts of a network that guesses would say little.
@@ -106,12 +106,12 @@ class StockDarknet:
     def compare_predictions(self, stock):
         """`classifier predict`: the same names in the same order, percentages to their last digit but one."""
         for path in self.paths[:3]:
-            ours = answers(self.run_darknet("classifier", "predict", "list.data", "tsd.cfg", self.weights, path))
+            plugin = answers(self.run_darknet("classifier", "predict", "list.data", "tsd.cfg", self.weights, path))
             theirs = answers(self.run_darknet("classifier", "predict", "list.data", "plain.cfg", self.weights, path,
                                               program=stock))
-            self.assertEqual(len(ours), 5, ours)
-            self.assertEqual([name for name, _ in ours], [name for name, _ in theirs])
-            for (_, a), (_, b) in zip(ours, theirs, strict=True):
+            self.assertEqual(len(plugin), 5, plugin)
+            self.assertEqual([name for name, _ in plugin], [name for name, _ in theirs])
+            for (_, a), (_, b) in zip(plugin, theirs, strict=True):
                 self.assertAlmostEqual(a, b, delta=0.02)
 
 

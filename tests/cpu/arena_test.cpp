@@ -1,9 +1,8 @@
-// Where buffers are placed, the threads' workspace memory, work in pieces, and what a network takes in all.
+// Where buffers are placed, the threads' workspace memory, micro-batches, and what a network takes in all.
 #include "cpu/arena.h"
 #include "graph/buffers.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,6 +13,7 @@
 #include "base/random.h"
 #include "cpu/parallel.h"
 #include "cpu/workspace.h"
+#include "tests/cpu/thread_count.h"
 #include "tests/network/sample_networks.h"
 
 namespace dng::test {
@@ -34,7 +34,7 @@ size_t largest_sum(const std::vector<graph::Buffer>& buffers, int ticks) {
   return largest;
 }
 
-bool meet(const graph::Buffer& a, const graph::Buffer& b) { return a.birth <= b.death && b.birth <= a.death; }
+bool alive_together(const graph::Buffer& a, const graph::Buffer& b) { return a.birth <= b.death && b.birth <= a.death; }
 bool overlap(const graph::Buffer& a, const graph::Buffer& b) {
   return a.size > 0 && b.size > 0 && a.offset < b.offset + b.size && b.offset < a.offset + a.size;
 }
@@ -47,7 +47,7 @@ void expect_placed(const std::vector<graph::Buffer>& buffers, size_t total, int 
     EXPECT_LE(buffers[i].offset + buffers[i].size, total);
     end = std::max(end, buffers[i].offset + rounded(buffers[i].size));
     for (size_t k = 0; k < i; ++k) {
-      EXPECT_FALSE(meet(buffers[i], buffers[k]) && overlap(buffers[i], buffers[k])) << i << " and " << k;
+      EXPECT_FALSE(alive_together(buffers[i], buffers[k]) && overlap(buffers[i], buffers[k])) << i << " and " << k;
     }
   }
   EXPECT_EQ(end, total) << "memory that nobody uses";
@@ -60,7 +60,7 @@ TEST(PlaceTest, NothingTakesNothing) {
   EXPECT_EQ(graph::place(&buffers), 0U);
 }
 
-TEST(PlaceTest, BuffersThatMeetAtOneTickLieApart) {
+TEST(PlaceTest, BuffersAliveAtOneTickLieApart) {
   std::vector<graph::Buffer> buffers = {{32, 0, 3, 0}, {32, 3, 5, 0}};
   EXPECT_EQ(graph::place(&buffers), 64U);
   buffers = {{32, 0, 2, 0}, {32, 3, 5, 0}};
@@ -133,7 +133,7 @@ TEST(ArenaTest, TooMuchMemoryIsAnErrorThatSaysHowMuch) {
   expect_error([&] { arena.allocate(size_t{1} << 58); }, {"GiB", "batch="});
 }
 
-TEST(WorkspaceTest, EveryPieceIsAlignedAndOnItsOwn) {
+TEST(WorkspaceTest, EveryBlockIsAlignedAndOnItsOwn) {
   cpu::Workspace workspace;
   std::vector<std::pair<float*, size_t>> taken;
   for (const size_t count : {size_t{0}, size_t{1}, size_t{15}, size_t{16}, size_t{17}, size_t{1000}, size_t{300000},
@@ -192,15 +192,15 @@ TEST(ParallelTest, EveryTaskRunsOnce) {
 
 TEST(ParallelTest, EveryImageIsInOneRange) {
   for (const int count : {0, 1, 5, 16, 17}) {
-    for (const int piece : {1, 2, 4, 16, 20}) {
+    for (const int images : {1, 2, 4, 16, 20}) {
       std::vector<std::atomic<int>> runs(static_cast<size_t>(count));
-      cpu::for_ranges(count, piece, [&](const graph::Range& range, cpu::Workspace&) {
-        EXPECT_EQ(range.first % piece, 0);
+      cpu::for_ranges(count, images, [&](const graph::Range& range, cpu::Workspace&) {
+        EXPECT_EQ(range.first % images, 0);
         EXPECT_GE(range.count, 1);
-        EXPECT_LE(range.count, piece);
+        EXPECT_LE(range.count, images);
         for (int i = range.first; i < range.first + range.count; ++i) ++runs[static_cast<size_t>(i)];
       });
-      for (const auto& times : runs) EXPECT_EQ(times, 1) << count << " by " << piece;
+      for (const auto& times : runs) EXPECT_EQ(times, 1) << count << " by " << images;
     }
   }
 }
@@ -230,8 +230,7 @@ TEST(ParallelTest, ATaskThatThrowsGivesItsWorkspaceBack) {
     const cpu::WorkspaceFrame frame(&cpu::thread_workspace());
     return cpu::thread_workspace().take(16);
   };
-  const int before = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const ThreadCount guard(1);
   const float* first = place_of();
   EXPECT_THROW(cpu::for_tasks(3,
                               [](int, cpu::Workspace& workspace) {
@@ -240,19 +239,18 @@ TEST(ParallelTest, ATaskThatThrowsGivesItsWorkspaceBack) {
                               }),
                std::runtime_error);
   EXPECT_EQ(place_of(), first);
-  omp_set_num_threads(before);
 }
 
-TEST(PieceTest, APieceDividesTheBatchAndLeavesEnoughOfThem) {
+TEST(MicroBatchTest, DividesTheBatchAndLeavesEnoughOfThem) {
   for (int batch = 1; batch <= 130; ++batch) {
     for (const size_t bytes : {size_t{1}, size_t{5000}, size_t{300000}, size_t{1} << 20, size_t{1} << 30}) {
       for (const int least : {1, 2, 4, 8}) {
-        const int piece = cpu::micro_batch_of(batch, bytes, least);
-        ASSERT_GE(piece, 1);
-        ASSERT_EQ(batch % piece, 0) << batch;
-        if (piece > 1) {
-          ASSERT_GE(batch / piece, least);
-          ASSERT_LE(static_cast<size_t>(piece) * bytes, size_t{2} << 20);
+        const int images = cpu::micro_batch_of(batch, bytes, least);
+        ASSERT_GE(images, 1);
+        ASSERT_EQ(batch % images, 0) << batch;
+        if (images > 1) {
+          ASSERT_GE(batch / images, least);
+          ASSERT_LE(static_cast<size_t>(images) * bytes, size_t{2} << 20);
         }
       }
     }
@@ -289,7 +287,7 @@ TEST(NetworkMemoryTest, TheFastWayTakesLess) {
   }
 }
 
-// An output that a batch norm can compute again is not kept: what a block costs is its two convolutions and the sum.
+// An output that a batch norm can compute again is not saved: what a block costs is its two convolutions and the sum.
 TEST(NetworkMemoryTest, ABlockTakesItsConvolutionsAndItsSum) {
   const auto bytes = [](int blocks) {
     const std::string text = net_text(8, {3, 16, 16}) + residual_layers({16}, blocks) + head() + "[softmax]\n";

@@ -1,18 +1,16 @@
 #include <gtest/gtest.h>
-#include <omp.h>
+
+#include <chrono>
+#include <thread>
 
 #include "cpu/parallel.h"
+#include "tests/cpu/thread_count.h"
 
 namespace dng {
 namespace {
 
 class CrewTest : public testing::Test {
- protected:
-  CrewTest() : before_(omp_get_max_threads()) { omp_set_num_threads(3); }
-  ~CrewTest() override { omp_set_num_threads(before_); }
-
- private:
-  int before_;
+  const test::ThreadCount guard_{3};
 };
 
 // A loop of 3 threads that took 0.2 s, and what processor time they got.
@@ -24,7 +22,7 @@ TEST_F(CrewTest, KeepsThreadsThatGainMoreThanOneFewerWould) {
   EXPECT_EQ(omp_get_max_threads(), 3);
 }
 
-TEST_F(CrewTest, LetsAThreadOffThatIsHeldUp) {
+TEST_F(CrewTest, BacksOffFromAThreadThatIsHeldUp) {
   cpu::Crew::report(3, kWall, 1.5 * kWall);
   EXPECT_EQ(omp_get_max_threads(), 2);
   EXPECT_EQ(cpu::thread_limit(), 3);
@@ -53,9 +51,7 @@ TEST_F(CrewTest, TriesAgainAfterARest) {
   cpu::Crew::report(3, kWall, 1.5 * kWall);
   cpu::Crew::rest_is_over();
   EXPECT_EQ(omp_get_max_threads(), 2);
-  const double begin = omp_get_wtime();
-  while (omp_get_wtime() - begin < 1.1) {
-  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // a rest is a second
   cpu::Crew::rest_is_over();
   EXPECT_EQ(omp_get_max_threads(), 3);
 }

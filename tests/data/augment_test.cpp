@@ -364,7 +364,7 @@ TEST(HostAugmentation, HueTurnsColoursAndKeepsTheirRange) {
   const data::Image image = from_function({3, 4, 4}, [](int c, int y, int x) { return 40 + 60 * c + 3 * y + x; });
   data::Augmentation augmentation = neutral_host();
   augmentation.hue = .5;
-  int turned = 0;
+  int rotated = 0;
   for (int sample = 0; sample < 100; ++sample) {
     const Sample in = copy_of(image), out = train(image, augmentation, image.shape, sample);
     for (size_t i = 0; i < 16; ++i) {
@@ -373,10 +373,10 @@ TEST(HostAugmentation, HueTurnsColoursAndKeepsTheirRange) {
       ASSERT_NEAR(low, in_low, 1e-5);
       ASSERT_NEAR(high, in_high, 1e-5);
     }
-    turned += std::abs(out[0] - in[0]) > .1 ? 1 : 0;
+    rotated += std::abs(out[0] - in[0]) > .1 ? 1 : 0;
   }
-  EXPECT_GT(turned, 30);
-  EXPECT_LT(turned, 100);
+  EXPECT_GT(rotated, 30);
+  EXPECT_LT(rotated, 100);
 }
 
 TEST(HostAugmentation, HueIsDrawnInTurns) {
@@ -578,11 +578,11 @@ TEST(TrainingText, NamesEveryKeyOfTheHost) {
       [](data::Augmentation* a) { a->saturation = 1.1; },  [](data::Augmentation* a) { a->exposure = 1.1; },
       [](data::Augmentation* a) { a->min_crop = 1; },      [](data::Augmentation* a) { a->max_crop = 1; },
       [](data::Augmentation* a) { a->mean = {.1f, .2f}; }, [](data::Augmentation* a) { a->std = {.1f, .2f}; }};
-  std::set<std::string> texts = {base};
+  std::set<std::string> strings = {base};
   for (const auto& change : changes) {
     data::Augmentation augmentation;
     change(&augmentation);
-    EXPECT_TRUE(texts.insert(augmentation.training_text()).second) << augmentation.training_text();
+    EXPECT_TRUE(strings.insert(augmentation.training_text()).second) << augmentation.training_text();
   }
 }
 

@@ -289,7 +289,7 @@ TEST_F(ImageListTest, DecodesToRedGreenBluePlanes) {
   EXPECT_EQ(data->description(), "image list, 1 images");
 }
 
-TEST_F(ImageListTest, LabelsAreWholePiecesOfThePath) {
+TEST_F(ImageListTest, LabelsAreWholePartsOfThePath) {
   const std::vector<std::string> labels = {"cat", "cattle", "tree", "apple_tree", "pear"};
   const std::vector<std::pair<std::string, int>> cases = {
       {"cattle/1.png", 1},          {"cat/1.png", 0},           {"cat/deep/1.png", 0},

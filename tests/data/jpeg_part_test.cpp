@@ -167,12 +167,12 @@ TEST_F(JpegPart, IsTheSamePixelsForPhotographs) {
   }
 }
 
-TEST_F(JpegPart, GreyAndTurnedOnesAreDecodedDirectly) {
-  Format grey, turned;
+TEST_F(JpegPart, GreyAndRotatedOnesAreDecodedDirectly) {
+  Format grey, rotated;
   grey.components = 1;
-  turned.orientation = 6;
+  rotated.orientation = 6;
   EXPECT_TRUE(parts_equal_the_whole(folder_.write("g.jpg", jpeg(pattern_image({1, 40, 70}, 1), grey)), "grey"));
-  EXPECT_TRUE(parts_equal_the_whole(folder_.write("t.jpg", jpeg(pattern_image({3, 40, 70}, 1), turned)), "turned"));
+  EXPECT_TRUE(parts_equal_the_whole(folder_.write("t.jpg", jpeg(pattern_image({3, 40, 70}, 1), rotated)), "rotated"));
 }
 
 TEST_F(JpegPart, OpenCvDecodesTheRest) {

@@ -64,7 +64,7 @@ data::Augmentation recipe() {
 // The crop as docs/options.md describes it, drawn once more.
 data::Rectangle crop(const data::Geometry& shape, CounterRandom* random) {
   const double whole = static_cast<double>(shape.height) * shape.width;
-  for (int tries = 0; tries < 10; ++tries) {
+  for (int attempt = 0; attempt < 10; ++attempt) {
     const double area = whole * random->uniform(.08, 1);
     const double aspect = std::exp(random->uniform(std::log(.75), std::log(4 / 3.)));
     const auto width = static_cast<int>(std::lround(std::sqrt(area * aspect)));

@@ -32,20 +32,21 @@ std::vector<std::vector<double>> linear_weights(int in, int out) {
 std::vector<std::vector<double>> resized_plane(const data::Image& image, int channel, const data::Rectangle& rectangle,
                                                const std::vector<std::vector<double>>& rows,
                                                const std::vector<std::vector<double>>& columns) {
-  std::vector<std::vector<double>> narrow(static_cast<size_t>(rectangle.height), std::vector<double>(columns.size()));
+  std::vector<std::vector<double>> rows_resized(static_cast<size_t>(rectangle.height),
+                                                std::vector<double>(columns.size()));
   for (int y = 0; y < rectangle.height; ++y) {
     const uint8_t* row = image.planes.data() +
                          (static_cast<size_t>(channel) * image.shape.height + rectangle.y + y) * image.shape.width +
                          rectangle.x;
     for (size_t x = 0; x < columns.size(); ++x) {
-      for (size_t j = 0; j < columns[x].size(); ++j) narrow[static_cast<size_t>(y)][x] += columns[x][j] * row[j];
+      for (size_t j = 0; j < columns[x].size(); ++j) rows_resized[static_cast<size_t>(y)][x] += columns[x][j] * row[j];
     }
   }
   std::vector<std::vector<double>> out(rows.size(), std::vector<double>(columns.size()));
   for (size_t y = 0; y < rows.size(); ++y) {
-    for (size_t j = 0; j < narrow.size(); ++j) {
+    for (size_t j = 0; j < rows_resized.size(); ++j) {
       if (rows[y][j] == 0) continue;
-      for (size_t x = 0; x < columns.size(); ++x) out[y][x] += rows[y][j] * narrow[j][x];
+      for (size_t x = 0; x < columns.size(); ++x) out[y][x] += rows[y][j] * rows_resized[j][x];
     }
   }
   return out;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "tests/compare.h"
 #include "tests/network/reference_network.h"
 #include "tests/network/sample_networks.h"
 
@@ -28,22 +29,13 @@ network::NetworkSettings watching(int layer, bool reference = false) {
 }
 
 // Statistics as after some training; fresh ones are zero.
-void settle_statistics(network::Network* network) {
+void train_statistics(network::Network* network) {
   start_from(5, network);
   const graph::NetworkConfig& config = network->config();
   for (int64_t step = 0; step < 3; ++step) {
     const RandomBatch batch(config, static_cast<uint64_t>(step));
     graph::Pass pass = batch.pass(true, step);
     network->forward(&pass);
-  }
-}
-
-void copy_numbers(const network::Network& from, network::Network* to) {
-  for (size_t layer = 0; layer < from.blocks().size(); ++layer) {
-    for (size_t b = 0; b < from.blocks()[layer].size(); ++b) {
-      const host::Block &source = from.blocks()[layer][b], &target = to->blocks()[layer][b];
-      std::copy_n(source.value, source.count, target.value);
-    }
   }
 }
 
@@ -54,7 +46,7 @@ struct Outputs {
 Outputs look(const graph::NetworkConfig& config, const network::Network& trained,
              const network::NetworkSettings& settings) {
   network::Network network(config, settings);
-  copy_numbers(trained, &network);
+  copy_values(trained, &network);
   network.freeze();
   const RandomBatch batch(config, 9);
   graph::Pass pass = batch.pass(false);
@@ -65,18 +57,6 @@ Outputs look(const graph::NetworkConfig& config, const network::Network& trained
   found.watched.assign(network.watched(), network.watched() + images * size);
   found.logits.assign(network.logits(pass), network.logits(pass) + images * static_cast<size_t>(config.classes()));
   return found;
-}
-
-// The largest difference over the largest number.
-double error_of_values(const std::vector<double>& found, const std::vector<double>& wanted) {
-  EXPECT_EQ(found.size(), wanted.size());
-  double error = 0, largest = 0;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    error = std::max(error, std::fabs(found[i] - wanted[i]));
-    largest = std::max(largest, std::fabs(wanted[i]));
-  }
-  EXPECT_GT(largest, 0);
-  return error / largest;
 }
 
 struct Sample {
@@ -108,16 +88,16 @@ class WatchedLayerTest : public testing::TestWithParam<Sample> {};
 TEST_P(WatchedLayerTest, IsWhatThePlainWayGives) {
   const graph::NetworkConfig config = config_of(net_text(8, kImage) + GetParam().layers);
   network::Network trained(config);
-  settle_statistics(&trained);
+  train_statistics(&trained);
   double moved = 0;
   std::vector<double> before;
   for (int layer = 0; layer + 1 < static_cast<int>(config.layers.size()); ++layer) {
     SCOPED_TRACE(format("layer %d [%s]", layer, config.layers[static_cast<size_t>(layer)].op->section.c_str()));
     const Outputs fast = look(config, trained, watching(layer)), plain = look(config, trained, watching(layer, true));
-    EXPECT_LT(error_of_values(fast.watched, plain.watched), 1e-4);
-    EXPECT_LT(error_of_values(fast.logits, plain.logits), 1e-4);
-    // The control: neighbours of the same size are not the same, except for what hands numbers on.
-    if (before.size() == plain.watched.size()) moved = std::max(moved, error_of_values(plain.watched, before));
+    EXPECT_LT(error_between(fast.watched, plain.watched), 1e-4);
+    EXPECT_LT(error_between(fast.logits, plain.logits), 1e-4);
+    // The control: neighbours of the same size are not the same, except for layers that pass their input through.
+    if (before.size() == plain.watched.size()) moved = std::max(moved, error_between(plain.watched, before));
     before = plain.watched;
   }
   EXPECT_GT(moved, 1e-2);
@@ -140,14 +120,14 @@ TEST(WatchedLayer, IsWhatTheFormulasGive) {
   reference.loss(parameters, {{batch.images.begin(), batch.images.end()}, batch.labels, {}});
   for (int layer = 0; layer + 1 < static_cast<int>(config.layers.size()); ++layer) {
     SCOPED_TRACE(layer);
-    EXPECT_LT(error_of_values(look(config, start, watching(layer)).watched, reference.output(layer)), 1e-4);
+    EXPECT_LT(error_between(look(config, start, watching(layer)).watched, reference.output(layer)), 1e-4);
   }
 }
 
 TEST_P(WatchedLayerTest, LastConnectedMakesTheLogitsOfTheFeatures) {
   const graph::NetworkConfig config = config_of(net_text(8, kImage) + GetParam().layers);
   network::Network trained(config);
-  settle_statistics(&trained);
+  train_statistics(&trained);
   const int layer = eval::default_feature_layer(config);
   EXPECT_EQ(config.layers[static_cast<size_t>(layer)].op->section, "avgpool");
   const Outputs found = look(config, trained, watching(layer));
@@ -167,7 +147,7 @@ TEST_P(WatchedLayerTest, LastConnectedMakesTheLogitsOfTheFeatures) {
       }
     }
   }
-  EXPECT_LT(error_of_values(found.logits, logits), 1e-5);
+  EXPECT_LT(error_between(found.logits, logits), 1e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(, WatchedLayerTest, testing::ValuesIn(samples()),

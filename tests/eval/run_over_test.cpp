@@ -1,4 +1,4 @@
-// A set through networks, piece by piece on the threads that make the images.
+// A set through networks, micro-batch by micro-batch on the threads that make the images.
 #include "eval/run_over.h"
 
 #include <gtest/gtest.h>
@@ -53,7 +53,7 @@ std::unique_ptr<network::Network> residual(uint64_t seed) {
   return network_of(residual_layers({8, 16}, 1) + head(), seed);
 }
 
-// Weights so large that fewer pieces are made of a batch.
+// Weights so large that a batch is cut into fewer micro-batches.
 std::unique_ptr<network::Network> wide() {
   return network_of(convolution(16, 3, 1, "relu") + convolution(192, 3, 2, "relu") + convolution(192, 3, 1, "relu") +
                         convolution(8, 1, 1, "relu") + head(),
@@ -85,7 +85,7 @@ Seen batch_by_batch(network::Network* network, const MemorySet& set) {
   return seen;
 }
 
-std::vector<Seen> piece_by_piece(const std::vector<network::Network*>& networks, const MemorySet& set, int threads) {
+std::vector<Seen> run_over_set(const std::vector<network::Network*>& networks, const MemorySet& set, int threads) {
   std::vector<Seen> seen(networks.size());
   eval::run_over(networks, set, threads, "test", [&](const data::Batch&, const graph::Pass& pass) {
     for (size_t n = 0; n < networks.size(); ++n) see(*networks[n], pass, &seen[n]);
@@ -102,27 +102,27 @@ TEST(RunOver, GivesWhatWholeBatchesGive) {
   ASSERT_EQ(wanted.logits.size(), static_cast<size_t>(kImages * 7));
   ASSERT_EQ(wanted.watched.size(), static_cast<size_t>(kImages) * network->watched_size());
   for (const int threads : {1, 2, 5}) {
-    EXPECT_EQ(piece_by_piece({network.get()}, set, threads)[0], wanted) << threads << " threads";
+    EXPECT_EQ(run_over_set({network.get()}, set, threads)[0], wanted) << threads << " threads";
   }
 }
 
-TEST(RunOver, NetworksWithOtherPiecesSeeTheSameImages) {
+TEST(RunOver, NetworksWithOtherMicroBatchesSeeTheSameImages) {
   const MemorySet set = images();
   const auto first = residual(1), second = wide(), third = residual(2);
   ASSERT_NE(first->micro_batch(), second->micro_batch());
   const std::vector<network::Network*> networks = {first.get(), second.get(), third.get()};
-  const std::vector<Seen> found = piece_by_piece(networks, set, 3);
+  const std::vector<Seen> found = run_over_set(networks, set, 3);
   for (size_t n = 0; n < networks.size(); ++n) EXPECT_EQ(found[n], batch_by_batch(networks[n], set)) << n;
   EXPECT_NE(found[0].logits, found[2].logits);
 }
 
-TEST(RunOver, ANetworkThatNeedsWholeBatchesGoesBesideOneInPieces) {
+TEST(RunOver, ANetworkThatNeedsWholeBatchesRunsBesideOneInMicroBatches) {
   const MemorySet set = images();
   const auto first = residual(1), second = partly_on_the_host();
   ASSERT_EQ(second->micro_batch(), 0);
   for (const std::vector<network::Network*>& networks :
        {std::vector<network::Network*>{first.get(), second.get()}, {second.get(), first.get()}, {second.get()}}) {
-    const std::vector<Seen> found = piece_by_piece(networks, set, 2);
+    const std::vector<Seen> found = run_over_set(networks, set, 2);
     for (size_t n = 0; n < networks.size(); ++n) EXPECT_EQ(found[n], batch_by_batch(networks[n], set)) << n;
   }
 }
@@ -131,9 +131,9 @@ TEST(RunOver, ANetworkThatNeedsWholeBatchesGoesBesideOneInPieces) {
 TEST(RunOver, SeesTheParametersOfTheMoment) {
   const MemorySet set = images();
   const auto network = residual(1);
-  const Seen before = piece_by_piece({network.get()}, set, 2)[0];
+  const Seen before = run_over_set({network.get()}, set, 2)[0];
   start_from(9, network.get());
-  const Seen after = piece_by_piece({network.get()}, set, 2)[0];
+  const Seen after = run_over_set({network.get()}, set, 2)[0];
   EXPECT_NE(after.logits, before.logits);
   EXPECT_EQ(after, batch_by_batch(network.get(), set));
 }
@@ -142,7 +142,7 @@ TEST(RunOver, LeavesTheNumberOfThreadsAlone) {
   const MemorySet set = images();
   const auto network = residual(1);
   const int before = omp_get_max_threads();
-  piece_by_piece({network.get()}, set, 3);
+  run_over_set({network.get()}, set, 3);
   EXPECT_EQ(omp_get_max_threads(), before);
 }
 

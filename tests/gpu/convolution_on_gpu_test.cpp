@@ -1,4 +1,4 @@
-// gpu/small_channel_convolution.h against loops in double over the same rounded numbers, on the emulated GPU and the
+// gpu/small_channel_convolution.h against loops in double over the same rounded values, on the emulated GPU and the
 // device. Every shape here is one for it: so each of its ways has to be taken.
 #include <gtest/gtest.h>
 
@@ -14,7 +14,7 @@ namespace {
 
 using gpu::BFloat16;
 using gpu::ConvolutionShape;
-using Numbers = std::vector<double>;
+using Values = std::vector<double>;
 
 ConvolutionShape shape_of(int batch, const data::Geometry& in, int outputs, int size, int stride, int padding) {
   ConvolutionShape s;
@@ -28,34 +28,34 @@ ConvolutionShape shape_of(int batch, const data::Geometry& in, int outputs, int 
   return s;
 }
 
-// Random bfloat16 numbers, on the host as doubles and on the device.
+// Random bfloat16 values, on the host as doubles and on the device.
 class Tensor {
  public:
   Tensor(gpu::Gpu* gpu, size_t count, unsigned seed) : gpu_(gpu), values_(count) {
     std::mt19937 random(seed);
     std::normal_distribution<float> normal;
-    std::vector<BFloat16> narrow(count);
+    std::vector<BFloat16> halves(count);
     for (size_t i = 0; i < count; ++i) {
-      narrow[i] = gpu::from_float<BFloat16>(normal(random));
-      values_[i] = static_cast<double>(gpu::to_float(narrow[i]));
+      halves[i] = gpu::from_float<BFloat16>(normal(random));
+      values_[i] = static_cast<double>(gpu::to_float(halves[i]));
     }
     EXPECT_TRUE(memory_.allocate(gpu, count * sizeof(BFloat16)));
-    gpu->copy_in(memory_.data(), narrow.data(), count * sizeof(BFloat16));
+    gpu->copy_in(memory_.data(), halves.data(), count * sizeof(BFloat16));
     gpu->finish();
   }
-  const Numbers& values() const { return values_; }
+  const Values& values() const { return values_; }
   void* data() const { return memory_.data(); }
   std::vector<uint16_t> bits() const {
-    std::vector<BFloat16> narrow(values_.size());
-    gpu_->copy_out(narrow.data(), memory_.data(), narrow.size() * sizeof(BFloat16));
+    std::vector<BFloat16> halves(values_.size());
+    gpu_->copy_out(halves.data(), memory_.data(), halves.size() * sizeof(BFloat16));
     std::vector<uint16_t> bits;
-    for (const BFloat16& number : narrow) bits.push_back(number.bits);
+    for (const BFloat16& half : halves) bits.push_back(half.bits);
     return bits;
   }
 
  private:
   gpu::Gpu* gpu_;
-  Numbers values_;
+  Values values_;
   gpu::Memory memory_;
 };
 
@@ -82,8 +82,8 @@ void for_products(const ConvolutionShape& s, const std::function<void(size_t, si
   }
 }
 
-// Sums are made in float and rounded to 8 bits once: by 2^-8 of the number at most; of the sums' own rounding little.
-void expect_close(const Tensor& found, const Numbers& expected, double scale) {
+// Sums are made in float and rounded to 8 bits once: by 2^-8 of the value at most; of the sums' own rounding little.
+void expect_close(const Tensor& found, const Values& expected, double scale) {
   const std::vector<uint16_t> bits = found.bits();
   ASSERT_EQ(bits.size(), expected.size());
   size_t wrong = 0, first = 0;
@@ -98,7 +98,7 @@ void expect_close(const Tensor& found, const Numbers& expected, double scale) {
 
 // Mean and unbiased variance of what a convolution writes, and the rolling ones of the first step, which are the same.
 void measure(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolution, const Tensor& x, const Tensor& w,
-             const Numbers& y) {
+             const Values& y) {
   enum { kMean, kVariance, kFactor, kScale, kRollingMean, kRollingVariance, kAll };
   const auto channels = static_cast<size_t>(s.out.channels), count = y.size() / channels;
   gpu::Memory memory, step, partial, counters;
@@ -131,7 +131,7 @@ void measure(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolu
     const double mean = sum / static_cast<double>(count);
     for (size_t i = c; i < y.size(); i += channels) squares += (y[i] - mean) * (y[i] - mean);
     const double variance = squares / static_cast<double>(count - 1);
-    // The numbers that are measured are rounded.
+    // The batch statistics are of rounded values.
     EXPECT_NEAR(static_cast<double>(all[kMean * channels + c]), mean, 0.004 * std::sqrt(variance)) << "channel " << c;
     EXPECT_NEAR(static_cast<double>(all[kVariance * channels + c]), variance, 0.02 * variance) << "channel " << c;
     EXPECT_EQ(all[kRollingMean * channels + c], all[kMean * channels + c]);
@@ -144,7 +144,7 @@ void measure(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolu
 // The sums of batch norm's gradient, of what a convolution writes as the gradient of its input: of d = f' * dx, and of
 // d times x less its mean.
 void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolution, const Tensor& w,
-                      const Tensor& dy, const Numbers& dx) {
+                      const Tensor& dy, const Values& dx) {
   enum { kMean, kFactor, kBias, kScale, kVariance, kScaleGradient, kBiasGradient, kDirect, kSlope, kConstant, kAll };
   const auto channels = static_cast<size_t>(s.in.channels);
   gpu::Memory memory, partial, counters;
@@ -192,7 +192,7 @@ void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution
       product += dx[i] * centred;
       squares += dx[i] * dx[i];
     }
-    // Every number is rounded by 2^-9 of itself, more or less.
+    // Every value is rounded by 2^-9 of itself, more or less.
     const double bound = 0.02 * std::sqrt(squares) + 1e-6;
     EXPECT_NEAR(static_cast<double>(constant(kBiasGradient, c)), sum, bound) << "channel " << c;
     EXPECT_NEAR(static_cast<double>(constant(kScaleGradient, c)), product / rules.divisor(1), 2 * bound)
@@ -207,7 +207,7 @@ void convolve(const std::shared_ptr<gpu::Gpu>& gpu, const ConvolutionShape& s) {
   const auto outputs = static_cast<size_t>(s.out.channels);
   const Tensor x(gpu.get(), in, 1), w(gpu.get(), s.weights(), 2), dy(gpu.get(), out, 3), bias(gpu.get(), outputs, 4),
       addend(gpu.get(), out, 5);
-  Numbers y(out), dx(in), dw(s.weights());
+  Values y(out), dx(in), dw(s.weights());
   for_products(s, [&](size_t i, size_t j, size_t o) {
     y[o] += x.values()[i] * w.values()[j];
     dx[i] += dy.values()[o] * w.values()[j];
@@ -264,7 +264,7 @@ DNG_GPU_TEST(ConvolutionTest, WithoutPositionsOfSomeRemainders) {
   convolve(gpu, shape_of(4, {16, 5, 1}, 24, 3, 2, 1));
 }
 DNG_GPU_TEST(ConvolutionTest, OfManyImages) {
-  // More blocks than the device has room for, and shares of several images.
+  // More blocks than the device can run at once, and shares of several images.
   convolve(gpu, shape_of(70, {16, 8, 8}, 16, 3, 1, 1));
   // Tiles of several images, of which the last is not full.
   convolve(gpu, shape_of(9, {32, 5, 4}, 48, 3, 1, 1));

@@ -37,7 +37,7 @@ EXACT_STEPS, EXACT = 20, 1e-4     # the first losses, whatever the activation
 SMOOTH_LOSS, SMOOTH_WEIGHTS = 1e-3, 2e-3
 RELU_LOSS, RELU_MEAN = 0.2, 0.03  # of one loss; of the mean of the second half
 # bfloat16 keeps 8 bits, which is 4e-3 of every number; TF32 11.
-NARROW = {"tf32": (0.02, 0.01), "bf16": (0.15, 0.03)}
+REDUCED = {"tf32": (0.02, 0.01), "bf16": (0.15, 0.03)}
 WEIGHTS_HEADER = 20               # bytes
 TARGETS_HEADER = 4096
 CIFAR100 = os.path.join(ROOT, "data", "cifar-100")
@@ -217,10 +217,10 @@ class TrainingTest(GpuTest):
         self.assertLess(max(found), RELU_LOSS)
         self.assertLess(abs(sum(gpu[half:]) / sum(cpu[half:]) - 1), RELU_MEAN)
 
-    def test_narrow_precisions_learn_the_same(self):
+    def test_reduced_precisions_learn_the_same(self):
         self.write("wide.cfg", self.images.network(SOFTMAX))
         cpu = self.run_on(CPU, "wide.cfg", "wide")[0]
-        for precision, (one, mean) in NARROW.items():
+        for precision, (one, mean) in REDUCED.items():
             self.write(precision + ".cfg", self.images.network(SOFTMAX, precision=precision))
             gpu, _, out = self.run_on(GPU, precision + ".cfg", precision)
             found, half = differences(gpu, cpu), UPDATES // 2

@@ -1,4 +1,4 @@
-// Networks on a GPU against the CPU engine's plain way: on the emulated GPU everywhere, and on the device where there
+// Networks on a GPU against the CPU's plain plan: on the emulated GPU everywhere, and on the device where there
 // is one (suites Cuda...).
 #include <gtest/gtest.h>
 
@@ -77,12 +77,12 @@ class NetworkOnGpu : public GpuTest<kind>, public testing::WithParamInterface<Sa
       const std::vector<float> expected = evaluated(batch, count, &twins.plain);
       for (network::Network* network : {&twins.fast, &lean}) {
         const std::vector<float> found = evaluated(batch, count, network);
-        EXPECT_LE(error_between(found.data(), expected.data(), static_cast<int64_t>(found.size())), 3 * kOutput);
+        EXPECT_LE(error_between(found, expected), 3 * kOutput);
       }
     }
   }
 
-  // In bfloat16 every number between layers is rounded to 8 bits. Gradients of first layers lose most: 0.21 in the
+  // In bfloat16 every value between layers is rounded to 8 bits. Gradients of first layers lose most: 0.21 in the
   // worst of the samples on the emulated GPU, 0.08 in the others; losses 0.003. For smooth networks: elsewhere kinks
   // flip.
   void bf16() {

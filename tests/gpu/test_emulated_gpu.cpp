@@ -40,9 +40,9 @@ class EmulatedGpu final : public gpu::Gpu {
     return emulated::make_kernel(layer);
   }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
-    std::unique_ptr<gpu::Convolution> narrow =
+    std::unique_ptr<gpu::Convolution> small_channel =
         emulated::SmallChannelConvolution::make(this, shape, trains, workspace_.get());
-    if (narrow != nullptr) return narrow;
+    if (small_channel != nullptr) return small_channel;
     return std::make_unique<emulated::PlainConvolution>(this, shape);
   }
   void multiply(const gpu::Product& product) override { emulated::plain_product(*this, product); }

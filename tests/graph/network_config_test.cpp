@@ -210,7 +210,7 @@ TEST(NetworkConfig, PoolingHasDarknetsShapes) {
   EXPECT_EQ(shape_after(in, "[max]\nsize=2\nstride=2\n[avg]\n"), "3x1x1");
 }
 
-TEST(NetworkConfig, RoutesJoinChannels) {
+TEST(NetworkConfig, RoutesConcatenateChannels) {
   const data::Geometry in = {3, 8, 8};
   const std::string two = "[convolutional]\nfilters=4\nsize=3\npad=1\n[convolutional]\nfilters=6\nsize=3\npad=1\n";
   EXPECT_EQ(shape_after(in, two + "[route]\nlayers=-1,-2\n"), "10x8x8");
@@ -343,7 +343,7 @@ std::string sample_value(const cfg::OptionSpec& spec) {
   return format("%.0f", std::max(spec.low, 0.0) + 1);
 }
 
-TEST(NetworkConfig, EveryOptionReachesTheHostOrIsOurs) {
+TEST(NetworkConfig, EveryOptionReachesTheHostOrIsThePluginsAlone) {
   int options = 0;
   for (const graph::Op& op : layers::all_ops()) {
     cfg::CfgSection section{op.section, 1, {}};
@@ -358,7 +358,7 @@ TEST(NetworkConfig, EveryOptionReachesTheHostOrIsOurs) {
       found += entry.key + "=" + entry.value + "\n";
     }
     EXPECT_EQ(found, expected) << op.section;
-    // Ours alone: no host knows the costs' options.
+    // The plugin's alone: no host knows the costs' options.
     if (op.kind == graph::Op::Kind::kCost) {
       if (op.section != "softmax") {
         EXPECT_EQ(expected, "") << op.section;
@@ -403,7 +403,7 @@ TEST(NetworkConfig, OurOwnCfgsAreRead) {
 }
 
 // Fewer channels: the host fills millions of parameters with random numbers, and the windows stay the same.
-std::string thinned(const std::string& path) {
+std::string with_fewer_channels(const std::string& path) {
   std::string text;
   for (const cfg::CfgSection& section : cfg::read_cfg(path).sections) {
     text += "[" + section.name + "]\n";
@@ -422,7 +422,7 @@ void expect_the_hosts_shapes(const graph::NetworkConfig& read, const std::string
   for (const graph::LayerConfig& layer : config.layers) {
     const data::Geometry made = host.output_shape(layer.index);
     EXPECT_EQ(made.size(), layer.out.size()) << name << ", layer " << layer.index;
-    // Some layers of the host, as [dropout], know how many numbers they have but not their shape.
+    // Some layers of the host, as [dropout], know how many values they have but not their shape.
     if (made.height > 1 || made.width > 1) {
       EXPECT_EQ(shape_text(made), shape_text(layer.out)) << name << ", layer " << layer.index;
     }
@@ -463,7 +463,7 @@ TEST(NetworkConfig, StockClassifiersGetTheHostsShapes) {
     }
     const graph::NetworkConfig config = layers::read_network_config(path);
     EXPECT_GE(config.classes(), 10) << stock.name;
-    expect_the_hosts_shapes(config_of(thinned(path)), stock.name);
+    expect_the_hosts_shapes(config_of(with_fewer_channels(path)), stock.name);
     if (stock.whole) expect_the_hosts_shapes(config, stock.name);
   }
 }

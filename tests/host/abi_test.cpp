@@ -1,5 +1,5 @@
 // The layout of the host's structs, checked when the program starts: a header of another build of the library must end
-// in one line, not in numbers read from the wrong places.
+// in one line, not in values read from the wrong places.
 #include <gtest/gtest.h>
 
 #include "host/host.h"

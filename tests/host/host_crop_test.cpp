@@ -1,5 +1,5 @@
 // Our preparation of an image for evaluation against the host's own, so that `classifier valid` of the stock binary
-// sees the same numbers, to a thousandth of a grey level: the host's resize rounds its coordinates in float32, as its
+// sees the same values, to a thousandth of a grey level: the host's resize rounds its coordinates in float32, as its
 // compiler (-Ofast) chose.
 #include <gtest/gtest.h>
 
@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "data/augment.h"
 #include "host/host.h"
+#include "tests/compare.h"
 #include "tests/test_util.h"
 
 namespace dng::test {
@@ -26,7 +27,7 @@ data::Image noise(const data::Geometry& shape) {
   return image;
 }
 
-std::vector<float> ours(const data::Image& image, const data::Geometry& to, data::EvalCrop crop) {
+std::vector<float> plugin(const data::Image& image, const data::Geometry& to, data::EvalCrop crop) {
   data::Augmentation augmentation;
   augmentation.eval_crop = crop;
   std::vector<float> result(to.size(), std::nanf(""));
@@ -40,23 +41,15 @@ std::vector<float> hosts(const data::Image& image, const data::Geometry& to) {
   return host::raw_eval_crop(planes, image.shape, to);
 }
 
-double difference(const std::vector<float>& a, const std::vector<float>& b) {
-  if (a.size() != b.size()) return HUGE_VAL;
-  double largest = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const double d = std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
-    largest = std::isnan(d) ? HUGE_VAL : std::max(largest, d);
-  }
-  return largest;
-}
-
 class HostCropTest : public testing::TestWithParam<Sizes> {};
 
 TEST_P(HostCropTest, EvaluationSeesWhatTheHostSees) {
   const Sizes& s = GetParam();
   const data::Image image = noise({s.channels, s.height, s.width});
   const data::Geometry to{s.channels, s.to_height, s.to_width};
-  const double error = difference(ours(image, to, host::traits().eval_crop), hosts(image, to));
+  const std::vector<float> found = plugin(image, to, host::traits().eval_crop), expected = hosts(image, to);
+  ASSERT_EQ(found.size(), expected.size());
+  const double error = difference_between(found.data(), expected.data(), found.size());
   EXPECT_LE(error, 1e-3 / 255);
   RecordProperty("error", format("%.2e", error));
 }
@@ -72,13 +65,13 @@ INSTANTIATE_TEST_SUITE_P(Sizes, HostCropTest,
                                          s.to_width);
                          });
 
-// The negative control: the other host's way is another picture.
+// The negative control: the other host's crop is another picture.
 TEST(HostCrop, TheOtherHostsCropIsNotTheSame) {
   const data::Image image = noise({3, 31, 47});
   const data::Geometry to{3, 28, 28};
   const data::EvalCrop other = host::traits().eval_crop == data::EvalCrop::kResizeMin ? data::EvalCrop::kCentreSquare
                                                                                       : data::EvalCrop::kResizeMin;
-  EXPECT_GT(difference(ours(image, to, other), hosts(image, to)), 0.01);
+  EXPECT_GT(difference_between(plugin(image, to, other).data(), hosts(image, to).data(), to.size()), 0.01);
 }
 
 }  // namespace

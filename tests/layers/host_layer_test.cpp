@@ -5,7 +5,7 @@
 // the last identity as delta arrives at the layer, and what the layer gives back arrives at the first one.
 //
 // Errors are the largest difference over the largest value of a tensor: 1e-5, and 5e-5 where batch norm divides by what
-// it measured.
+// its batch statistics.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,7 +23,8 @@
 #include "layers/registry.h"
 #include "network/network.h"
 #include "network/weights.h"
-#include "tests/test_util.h"
+#include "tests/compare.h"
+#include "tests/network/network_util.h"
 #include "train/sgd.h"
 
 namespace dng::test {
@@ -44,29 +45,6 @@ Floats random_floats(size_t count, uint64_t place, double low = -1, double high 
   return values;
 }
 
-// The largest difference over the largest expected value; infinite where a number is not finite or all are zero.
-double error_between(const float* found, const float* expected, size_t count) {
-  double difference = 0, largest = 0;
-  for (size_t i = 0; i < count; ++i) {
-    if (!std::isfinite(found[i]) || !std::isfinite(expected[i])) return std::numeric_limits<double>::infinity();
-    difference = std::max(difference, std::fabs(static_cast<double>(found[i]) - static_cast<double>(expected[i])));
-    largest = std::max(largest, std::fabs(static_cast<double>(expected[i])));
-  }
-  return largest > 0 ? difference / largest : std::numeric_limits<double>::infinity();
-}
-double error_between(const Floats& found, const Floats& expected) {
-  if (found.size() != expected.size()) return std::numeric_limits<double>::infinity();
-  return error_between(found.data(), expected.data(), found.size());
-}
-
-graph::NetworkConfig config_from(int batch, const data::Geometry& input, const std::string& layers) {
-  const TemporaryFolder folder;
-  return layers::read_network_config(
-      folder.write("net.cfg", format("[net]\nbatch=%d\nsubdivisions=1\nheight=%d\nwidth=%d\nchannels=%d\n", batch,
-                                     input.height, input.width, input.channels) +
-                                  layers));
-}
-
 std::string identity_text(int channels) {
   return format("[convolutional]\nfilters=%d\nsize=1\nstride=1\nactivation=linear\n", channels);
 }
@@ -75,14 +53,14 @@ std::string convolution(int filters, int size, int stride, const std::string& mo
   return format("[convolutional]\nfilters=%d\nsize=%d\nstride=%d\npad=1\n", filters, size, stride) + more;
 }
 
-// Layers between two identities, ours and the host's.
+// Layers between two identities, the built-in kernel's and Darknet's.
 class Bench {
  public:
   Bench(int batch, const data::Geometry& input, const std::string& layers) : Bench(batch, input, layers, "") {}
   // `host_layers`: what the host is given instead of what our cfg becomes.
   Bench(int batch, const data::Geometry& input, const std::string& layers, const std::string& host_layers,
         bool reference = false)
-      : network_(config_from(batch, input, with_identities(batch, input, layers)), settings_of(reference)),
+      : network_(config_of(net_text(batch, input) + with_identities(batch, input, layers)), settings_of(reference)),
         last_(network_.size() - 3),
         raw_(host_layers.empty() ? network_.config().host_text() : host_text(batch, input, host_layers), false),
         batch_(static_cast<size_t>(batch)) {
@@ -104,14 +82,14 @@ class Bench {
   Floats& delta() { return delta_; }
   size_t in_count() { return batch_ * network_.config().input.size(); }
   size_t out_count() { return delta_.size(); }
-  // The only way to a kernel by itself; everything else runs through the network.
+  // The only access to a kernel by itself; everything else runs through the network.
   cpu::Node& node(int index) { return const_cast<cpu::Node&>(network_.node(index)); }
 
   // Of the next passes: what keys the masks of [dropout].
   uint64_t seed = 5;
   int64_t position = 0;
 
-  // Layer 2 to last(): what the host has of ours.
+  // Layer 2 to last(): what the host has of it.
   void copy_parameters() {
     for (int i = 2; i <= last_; ++i) {
       const std::vector<host::Block> to = raw_.blocks(i);
@@ -122,7 +100,7 @@ class Bench {
     }
   }
 
-  // Ours. The layer's output is poisoned before, so what is left unwritten shows.
+  // The built-in kernel. The layer's output is poisoned before, so what is left unwritten shows.
   Floats forward(bool training, int64_t steps = kLate) {
     pass_ = graph::Pass();
     pass_.training = training;
@@ -137,13 +115,13 @@ class Bench {
     const float* output = network_.node(last_ + 1).output;
     return {output, output + out_count()};
   }
-  // Ours, after forward(true): the delta of the layer's input.
+  // The built-in kernel, after forward(true): the delta of the layer's input.
   Floats backward() {
     std::copy(delta_.begin(), delta_.end(), network_.node(last_ + 2).delta);
     network_.backward(&pass_);
     return first_delta();
   }
-  // The same where another layer has added `before` to every number of the delta already; needs a reference bench,
+  // The same where another layer has added `before` to every element of the delta already; needs a reference bench,
   // where every delta has a place of its own.
   Floats backward_after(float before) {
     std::copy(delta_.begin(), delta_.end(), node(last_ + 2).delta);
@@ -170,7 +148,7 @@ class Bench {
     return {raw_.delta(1), raw_.delta(1) + in_count()};
   }
 
-  // The block of that name of the last layer, ours or the host's.
+  // The block of that name of the last layer, the built-in kernel's or Darknet's.
   host::Block block(const std::string& name) { return find(network_.blocks()[static_cast<size_t>(last_)], name); }
   host::Block raw_block(const std::string& name) { return find(raw_.blocks(last_), name); }
 
@@ -186,14 +164,13 @@ class Bench {
  private:
   static std::string with_identities(int batch, const data::Geometry& input, const std::string& layers) {
     const std::string head = "[activation]\nactivation=linear\n" + identity_text(input.channels) + layers;
-    const graph::NetworkConfig config = config_from(batch, input, head + "[softmax]\n");
+    const graph::NetworkConfig config = config_of(net_text(batch, input) + head + "[softmax]\n");
     const int channels = config.layers[config.layers.size() - 2].out.channels;
     return head + identity_text(channels) + "[softmax]\n";
   }
   static std::string host_text(int batch, const data::Geometry& input, const std::string& layers) {
-    return format("[net]\nbatch=%d\nsubdivisions=1\nheight=%d\nwidth=%d\nchannels=%d\n", batch, input.height,
-                  input.width, input.channels) +
-           "[activation]\nactivation=linear\n" + identity_text(input.channels) + layers + "[softmax]\n";
+    return net_text(batch, input) + "[activation]\nactivation=linear\n" + identity_text(input.channels) + layers +
+           "[softmax]\n";
   }
   void fill(int layer, const host::Block& block, uint64_t place) {
     using Kind = host::Block::Kind;
@@ -241,7 +218,7 @@ class Bench {
 };
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Ours against the host's, layer by layer.
+// The built-in kernels against Darknet's, layer by layer.
 
 struct Case {
   std::string name;
@@ -605,8 +582,8 @@ TEST(DropoutLayer, TheGradientPassesTheSameMask) {
   }
 }
 
-// The host's way: its [dropout] changes the convolution's output in place, and the logistic's gradient y (1 - y) is
-// then computed from the wrong y.
+// As the host does it: its [dropout] changes the convolution's output in place, and the logistic's gradient y (1 - y)
+// is then computed from the wrong y.
 TEST(HostBug, DropoutInPlaceSpoilsTheGradientOfALogistic) {
   const data::Geometry input{3, 6, 6};
   const size_t space = 36;
@@ -657,7 +634,7 @@ struct Overwrite {
 };
 
 // Kernels that write the delta of the layer before where they should add: an identity's gradient is lost there. That
-// ours add, whoever computes them, is HostLayerTest's BackwardAdds.
+// the plugin's add, whoever computes them, is HostLayerTest's BackwardAdds.
 TEST(HostBug, SomeKernelsOverwriteThePreviousDelta) {
   const std::vector<Overwrite> table = {
       {"convolutional", convolution(4, 3, 1), false, true},
@@ -686,7 +663,7 @@ TEST(HostBug, SomeKernelsOverwriteThePreviousDelta) {
   }
 }
 
-// leaky is ours to compute, selu is left to the host (on its corrected input).
+// the built-in kernel computes leaky, Darknet's selu (on its corrected input).
 class StridedProjectionTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(StridedProjectionTest, IsThePlainLoop) {
@@ -790,7 +767,7 @@ TEST(HostBug, TheBiasGradientUnderBatchNormIsLost) {
 // It takes them in every cfg, and gives zero.
 TEST(HostBug, TheForkHasSomeActivationsInSomeLayersOnly) {
   const auto refuse = [](const std::string& layers, const std::string& why) {
-    expect_error([&] { config_from(2, {3, 4, 4}, layers + "[softmax]\n"); }, {"activation=", why});
+    expect_error([&] { config_of(net_text(2, {3, 4, 4}) + layers + "[softmax]\n"); }, {"activation=", why});
   };
   for (const std::string name : {"swish", "mish"}) {
     const std::string option = "activation=" + name + "\n";
@@ -843,10 +820,10 @@ TEST(HostBug, AStandaloneBatchNormIsNeitherUpdatedNorSavedWhole) {
     }
   }
   const TemporaryFolder folder;
-  const std::string ours = folder.file("ours.weights"), raw = folder.file("raw.weights");
-  network::save_weights(ours, bench.network(), 0);
+  const std::string plugin = folder.file("plugin.weights"), raw = folder.file("raw.weights");
+  network::save_weights(plugin, bench.network(), 0);
   bench.raw().raw_save_weights(raw);
-  EXPECT_EQ(file_size(ours) - file_size(raw), packaged() ? 5 * 4 : 0);
+  EXPECT_EQ(file_size(plugin) - file_size(raw), packaged() ? 5 * 4 : 0);
 }
 
 // The mean over windows of 3, stride 2, that start at -1; pixels outside are left out.
@@ -933,7 +910,7 @@ class RollingStatisticsTest : public testing::TestWithParam<std::pair<std::strin
     for (float& value : bench->input()) value += 0.5f;
   }
   // Of the batch in the bench: means, then variances over N - 1.
-  Floats measured(Bench* bench) const {
+  Floats batch_statistics(Bench* bench) const {
     const size_t space = input().size() / features();
     const double count = static_cast<double>(kBatch * space);
     Floats means, variances;
@@ -968,7 +945,7 @@ TEST_P(RollingStatisticsTest, AfterOnePassAreTheBatchs) {
   const std::unique_ptr<Bench> bench = start();
   draw(bench.get(), 0);
   bench->forward(true, 0);
-  EXPECT_LE(error_between(rolling(bench.get()), measured(bench.get())), 1e-5);
+  EXPECT_LE(error_between(rolling(bench.get()), batch_statistics(bench.get())), 1e-5);
 }
 
 TEST_P(RollingStatisticsTest, AreThePlainMeanOfTheFirstBatches) {
@@ -978,7 +955,7 @@ TEST_P(RollingStatisticsTest, AreThePlainMeanOfTheFirstBatches) {
   for (int step = 0; step < passes; ++step) {
     draw(bench.get(), static_cast<uint64_t>(step));
     bench->forward(true, step);
-    const Floats batch = measured(bench.get());
+    const Floats batch = batch_statistics(bench.get());
     for (size_t i = 0; i < mean.size(); ++i) mean[i] += batch[i] / static_cast<float>(passes);
   }
   EXPECT_LE(error_between(rolling(bench.get()), mean), 1e-5);
@@ -1003,7 +980,7 @@ TEST_P(RollingStatisticsTest, MoveAtTheStockRateFromThenOn) {
     }
     const Floats found = rolling(bench.get());
     EXPECT_LE(error_between(found, raw), step == 10 * first ? 1e-5 : 2e-5);
-    Floats expected = measured(bench.get());
+    Floats expected = batch_statistics(bench.get());
     const auto rate = static_cast<float>(step == first ? 1.0 / static_cast<double>(first + 1) : stock_rate());
     for (float& value : expected) value = 0.25f * (1 - rate) + rate * value;
     EXPECT_LE(error_between(found, expected), 1e-5);
@@ -1024,7 +1001,7 @@ const std::vector<std::pair<std::string, std::string>> kNormalizing = {
     {"BatchNorm", "[batchnorm]\n"},
     {"Convolutional", "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=1\nactivation=linear\n"},
     {"Connected", "[connected]\nbatch_normalize=1\noutput=60\nactivation=linear\n"},
-    // These run on the host's code, which then corrects what the host did.
+    // These run on Darknet's kernels, and the plugin then corrects what the host did.
     {"ConvolutionalByTheHost", "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=1\nactivation=selu\n"},
     {"ConnectedByTheHost", "[connected]\nbatch_normalize=1\noutput=60\nactivation=selu\n"},
 };

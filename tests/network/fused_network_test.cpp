@@ -1,8 +1,8 @@
-// Networks run the fast way (blocked layouts, outputs computed where they are read, deltas handed on early, shared
-// memory, Winograd) against the same networks run the plain way, NetworkSettings::reference, which other tests hold
+// The optimized plan (blocked layouts, fused operations, gradients passed through in place, shared memory, Winograd)
+// against the same networks run by the plain one, NetworkSettings::reference, which other tests hold
 // against the host, against differences and against PyTorch.
 //
-// Both ways round differently, and rounding can put a number on the other side of a kink, where relu's gradient jumps
+// Both plans round differently, and rounding can put a value on the other side of a kink, where relu's gradient jumps
 // from 0 to 1. So every network runs twice: as it is, and smooth, with elu for relu and tanh for leaky, where a
 // gradient moves no further than what it is made of and the bounds are tight.
 #include <gtest/gtest.h>
@@ -32,7 +32,7 @@ void spoil_workspaces() {
   }
 }
 
-// Between passes, the memory of training holds what an earlier one left; finite numbers, here of no meaning.
+// Between passes, the memory of training holds what an earlier one left; finite values without meaning.
 void spoil_memory(network::Network* network) {
   for (int i = 0; i < network->size(); ++i) {
     const cpu::Node& node = network->node(i);
@@ -46,16 +46,6 @@ void spoil_memory(network::Network* network) {
 }
 
 class FusedNetworkTest : public testing::TestWithParam<Sample> {};
-
-void copy_numbers(const network::Network& from, network::Network* to) {
-  for (size_t layer = 0; layer < from.blocks().size(); ++layer) {
-    for (size_t i = 0; i < from.blocks()[layer].size(); ++i) {
-      const host::Block& block = from.blocks()[layer][i];
-      std::copy_n(block.value, block.count, to->blocks()[layer][i].value);
-    }
-  }
-  to->push();
-}
 
 TEST_P(FusedNetworkTest, GradientsAndStatisticsOfAStep) {
   const Sample& sample = GetParam();
@@ -80,7 +70,7 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
   train_once(batch, 0, &twins.fast);
   train_once(batch, 0, &twins.plain);
   network::Network lean(config_of(sample.text()), network::NetworkSettings::evaluation());
-  copy_numbers(twins.fast, &lean);
+  copy_values(twins.fast, &lean);
   double worst = 0;
   const RandomBatch other(twins.fast.config(), 2);
   for (const int count : {sample.batch, 1, 3, sample.batch - 1}) {
@@ -93,7 +83,7 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
     spoil_workspaces();
     const std::vector<float> found = evaluated(batch, count, &twins.fast);
     const std::vector<float> expected = evaluated(batch, count, &twins.plain);
-    const double error = error_between(found.data(), expected.data(), static_cast<int64_t>(expected.size()));
+    const double error = error_between(found, expected);
     EXPECT_LE(error, kOutput);
     worst = std::max(worst, error);
     spoil_workspaces();
@@ -109,11 +99,11 @@ TEST_P(FusedNetworkTest, EvaluationsOfAWholeBatchAndOfAFewImages) {
   const graph::Parameter& moved = biases[biases.size() - 2];
   for (int64_t i = 0; i < moved.count; ++i) moved.value[i] += 0.05f;
   const std::vector<float> expected = evaluated(batch, 1, &twins.plain), found = evaluated(batch, 1, &twins.fast);
-  EXPECT_GT(error_between(found.data(), expected.data(), static_cast<int64_t>(expected.size())), 5 * kOutput);
+  EXPECT_GT(error_between(found, expected), 5 * kOutput);
 }
 
-// The first layers of large images take a part of a piece at a time; what later ones read of them has to be there for
-// the whole piece: directly, by a shortcut, and where it lies in the memory of a join.
+// The first layers of large images take a part of a micro-batch at a time; what later ones read of them has to be there
+// for the whole micro-batch: directly, by a shortcut, and where it lies in the memory of a concatenation.
 TEST(LargeImagesTest, EvaluationsInParts) {
   const data::Geometry input{3, 128, 128};
   const std::string layers = convolution(16, 3, 1, "relu", true) + convolution(16, 3, 1, "leaky", true) +
@@ -125,7 +115,7 @@ TEST(LargeImagesTest, EvaluationsInParts) {
   start_from(1, &parts);
   const RandomBatch batch(parts.config(), 1);
   train_once(batch, 0, &parts);
-  copy_numbers(parts, &one);
+  copy_values(parts, &one);
   spoil_workspaces();
   const std::vector<float> found = evaluated(batch, 16, &parts);
   RandomBatch alone(one.config(), 1);
@@ -134,7 +124,8 @@ TEST(LargeImagesTest, EvaluationsInParts) {
     std::copy_n(batch.images.begin() + static_cast<long>(image * input.size()), input.size(), alone.images.begin());
     const std::vector<float> expected = evaluated(alone, 1, &one);
     const auto classes = static_cast<int64_t>(expected.size());
-    EXPECT_LE(error_between(found.data() + static_cast<int64_t>(image) * classes, expected.data(), classes), kOutput);
+    EXPECT_LE(error_between(found.data() + static_cast<int64_t>(image) * classes, expected.data(), expected.size()),
+              kOutput);
   }
 }
 
@@ -265,28 +256,28 @@ class Composer {
       case 3:
       case 4:
       case 5: {
-        data::Geometry joined{0, now.height, now.width};
+        data::Geometry concatenated{0, now.height, now.width};
         std::string list;
-        // Often a join goes on with what an earlier one has, as dense blocks do.
+        // Often a concatenation continues what an earlier one has, as dense blocks do.
         std::vector<size_t> longer;
-        for (size_t i = 0; i < joins_.size(); ++i) {
-          if (same_space(joins_[i].second)) longer.push_back(i);
+        for (size_t i = 0; i < concatenations_.size(); ++i) {
+          if (same_space(concatenations_[i].second)) longer.push_back(i);
         }
         if (!longer.empty() && random_.below(3) != 0) {
-          list = joins_[longer[random_.below(static_cast<uint32_t>(longer.size()))]].first;
-          joined = joins_[longer[0]].second;
-          for (const auto& join : joins_) joined = join.first == list ? join.second : joined;
+          list = concatenations_[longer[random_.below(static_cast<uint32_t>(longer.size()))]].first;
+          concatenated = concatenations_[longer[0]].second;
+          for (const auto& one : concatenations_) concatenated = one.first == list ? one.second : concatenated;
         }
         for (int n = 1 + static_cast<int>(random_.below(list.empty() ? 4 : 2)); n > 0; --n) {
           const int from = pick(earlier(same_space));
-          if (joined.channels + shapes_[static_cast<size_t>(from)].channels > 128) continue;
-          joined.channels += shapes_[static_cast<size_t>(from)].channels;
+          if (concatenated.channels + shapes_[static_cast<size_t>(from)].channels > 128) continue;
+          concatenated.channels += shapes_[static_cast<size_t>(from)].channels;
           list += (list.empty() ? "" : ",") + std::to_string(from);
         }
         if (list.empty()) return;
-        joins_.emplace_back(list, joined);
-        add(route(list), joined);
-        if (random_.below(2) == 0) add("[batchnorm]\n", joined);
+        concatenations_.emplace_back(list, concatenated);
+        add(route(list), concatenated);
+        if (random_.below(2) == 0) add("[batchnorm]\n", concatenated);
         return;
       }
       case 6: {
@@ -317,7 +308,7 @@ class Composer {
   size_t frozen_ = 0;  // so many layers stand still
   data::Geometry input_, shape_;
   std::vector<data::Geometry> shapes_;
-  std::vector<std::pair<std::string, data::Geometry>> joins_;  // what each names, and its output
+  std::vector<std::pair<std::string, data::Geometry>> concatenations_;  // what each names, and its output
   std::string text_;
 };
 
@@ -349,15 +340,14 @@ TEST_P(RandomNetworkTest, TwoStepsAreThePlainOnes) {
     spoil_workspaces();
     const std::vector<float> outputs = evaluated(batch, sample.batch - 1, &twins.fast);
     const std::vector<float> wanted = evaluated(batch, sample.batch - 1, &twins.plain);
-    ASSERT_LE(error_between(outputs.data(), wanted.data(), static_cast<int64_t>(wanted.size())), 10 * kOutput)
-        << "evaluation after step " << step;
+    ASSERT_LE(error_between(outputs, wanted), 10 * kOutput) << "evaluation after step " << step;
     fast.step(kRate, sample.batch);
     plain.step(kRate, sample.batch);
   }
   RecordProperty("gradient", format("%.2e", worst));
 }
 
-INSTANTIATE_TEST_SUITE_P(Numbers, RandomNetworkTest, testing::Range(1, 31));
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomNetworkTest, testing::Range(1, 31));
 
 }  // namespace
 }  // namespace dng::test

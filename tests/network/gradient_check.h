@@ -35,7 +35,7 @@ struct GradientCheckOptions {
   double tolerance = 1e-6;       // the largest relative error that passes
   double step = 1e-3;            // relative to max(1, |x_i|)
   double floor_share = 0.05;     // floor of the denominator as a share of the median |gradient|
-  double floor = 0;              // ... and as a number, for a gradient that is exact to that much only
+  double floor = 0;              // ... and absolute, for a gradient that is exact to that much only
   double minimum_signal = 10;    // median |gradient| over absolute tolerance
   double maximum_skipped = 0.1;  // share of the coordinates that the kink predicate may leave out
   KinkPredicate near_kink;       // none: no coordinate is skipped

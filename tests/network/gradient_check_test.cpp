@@ -65,30 +65,18 @@ TEST(GradientCheck, PassesSmallGradientsOfTheRightValue) {
   EXPECT_TRUE(check_gradient(loss, kLogits, scaled(cross_entropy_gradient(kLogits), 1e-8)).ok);
 }
 
-TEST(GradientCheck, FailsAGradientScaledByOnePercent) {
-  const GradientCheckResult result =
-      check_gradient(cross_entropy, kLogits, scaled(cross_entropy_gradient(kLogits), 1.01));
-  EXPECT_FALSE(result.ok) << result.message;
-  EXPECT_NEAR(result.max_relative_error, 0.01, 1e-3);
-  EXPECT_FALSE(check_gradient(cross_entropy, kLogits, scaled(cross_entropy_gradient(kLogits), 0.99)).ok);
+TEST(GradientCheck, FailsAScaledGradient) {
+  for (const auto& [factor, error] : {std::pair<double, double>{1.01, 0.01}, {0.99, 0.01}, {-1, 2}, {0, 1}}) {
+    const GradientCheckResult result =
+        check_gradient(cross_entropy, kLogits, scaled(cross_entropy_gradient(kLogits), factor));
+    EXPECT_FALSE(result.ok) << result.message;
+    EXPECT_NEAR(result.max_relative_error, error, 1e-3);
+  }
 }
 
 TEST(GradientCheck, FailsScaledSmallGradients) {
   const auto loss = [](const std::vector<double>& z) { return 1e-8 * cross_entropy(z); };
   EXPECT_FALSE(check_gradient(loss, kLogits, scaled(cross_entropy_gradient(kLogits), 1.01e-8)).ok);
-}
-
-TEST(GradientCheck, FailsANegatedGradient) {
-  const GradientCheckResult result =
-      check_gradient(cross_entropy, kLogits, scaled(cross_entropy_gradient(kLogits), -1));
-  EXPECT_FALSE(result.ok) << result.message;
-  EXPECT_NEAR(result.max_relative_error, 2, 1e-6);
-}
-
-TEST(GradientCheck, FailsAZeroGradient) {
-  const GradientCheckResult result = check_gradient(cross_entropy, kLogits, scaled(cross_entropy_gradient(kLogits), 0));
-  EXPECT_FALSE(result.ok) << result.message;
-  EXPECT_NEAR(result.max_relative_error, 1, 1e-6);
 }
 
 TEST(GradientCheck, FailsOneWrongCoordinateAndNamesIt) {
@@ -117,7 +105,7 @@ TEST(GradientCheck, FailsWrongNumberOfCoordinates) {
   EXPECT_FALSE(check_gradient(cross_entropy, std::vector<double>(), std::vector<double>()).ok);
 }
 
-TEST(GradientCheck, FailsNumbersThatAreNotFinite) {
+TEST(GradientCheck, FailsValuesThatAreNotFinite) {
   std::vector<double> wrong = cross_entropy_gradient(kLogits);
   wrong[3] = std::numeric_limits<double>::quiet_NaN();
   EXPECT_FALSE(check_gradient(cross_entropy, kLogits, wrong).ok);

@@ -1,6 +1,7 @@
 // Small networks and data sets in memory, for tests of everything that runs a network.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -54,7 +55,25 @@ inline std::string net_text(int batch, const data::Geometry& input, const std::s
          "\nwidth=" + std::to_string(input.width) + "\nchannels=" + std::to_string(input.channels) + "\n" + more;
 }
 
-// Every number of the network: values, then gradient and momentum buffers, bit for bit.
+inline std::vector<float> values_of(const network::Network& network) {
+  std::vector<float> values;
+  for (const auto& layer : network.blocks()) {
+    for (const host::Block& block : layer) values.insert(values.end(), block.value, block.value + block.count);
+  }
+  return values;
+}
+
+inline void copy_values(const network::Network& from, network::Network* to) {
+  for (size_t layer = 0; layer < from.blocks().size(); ++layer) {
+    for (size_t i = 0; i < from.blocks()[layer].size(); ++i) {
+      const host::Block& block = from.blocks()[layer][i];
+      std::copy_n(block.value, block.count, to->blocks()[layer][i].value);
+    }
+  }
+  to->push();
+}
+
+// Every value of the network: weights, then gradient and momentum buffers, bit for bit.
 inline std::vector<uint32_t> bits_of(const network::Network& network) {
   std::vector<uint32_t> bits;
   const auto add = [&bits](const float* from, int64_t count) {
@@ -72,7 +91,7 @@ inline std::vector<uint32_t> bits_of(const network::Network& network) {
   return bits;
 }
 
-// Other numbers in every block, momentum and statistics included; variances stay above zero.
+// Other values in every block, momentum and statistics included; variances stay above zero.
 inline void scramble(network::Network* network, uint64_t seed) {
   uint64_t number = 0;
   for (const auto& layer : network->blocks()) {

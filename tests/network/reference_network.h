@@ -24,17 +24,17 @@ class ReferenceNetwork {
   // Throws std::runtime_error for a layer that has no formula here (dropout among them: it is random).
   explicit ReferenceNetwork(const graph::NetworkConfig& config);
 
-  // How many numbers are learnt; their order is that of Network::parameters().
+  // How many parameters there are; their order is that of Network::parameters().
   size_t parameter_count() const { return parameter_count_; }
   // The cost in training (batch norm by the batch's statistics), summed over the batch.
   double loss(const std::vector<double>& parameters, const ReferenceBatch& batch);
 
   // Of the last loss(): a layer's output; the probabilities.
   const std::vector<double>& output(int layer) const { return outputs_[static_cast<size_t>(layer)]; }
-  // Of the last loss(): a number that changes when any activation, pooling window or ranking takes another branch.
+  // Of the last loss(): a hash that changes when any activation, pooling window or ranking takes another branch.
   uint64_t branches() const { return branches_; }
 
-  // Batch norm's derivative, from the numbers of the last loss() on. The hosts differentiate the variance as if it were
+  // Batch norm's derivative, from the values of the last loss() on. The hosts differentiate the variance as if it were
   // divided by N; differences show the same where the variance moves by (N - 1) / N of what it should.
   enum class Derivative { kExact, kHost };
   void differentiate(Derivative derivative);
@@ -46,7 +46,7 @@ class ReferenceNetwork {
 
  private:
   struct Span {
-    size_t bias = 0, scale = 0, weights = 0;  // where a layer's numbers start
+    size_t bias = 0, scale = 0, weights = 0;  // where a layer's parameters start
   };
   const std::vector<double>& input(const graph::LayerConfig& layer, int source, const ReferenceBatch& batch) const;
   void run(const graph::LayerConfig& layer, const std::vector<double>& parameters, const ReferenceBatch& batch,

@@ -1,4 +1,4 @@
-// Networks as people train them, small, and a batch for them: for tests of the fast way of running a network.
+// Networks as people train them, small, and a batch for them: for tests of the optimized plan.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +38,7 @@ inline std::string replaced(std::string text, const std::string& from, const std
   return text;
 }
 
-// DenseNet-BC: `blocks` dense blocks of `length` layers, each of which joins all before it in its block.
+// DenseNet-BC: `blocks` dense blocks of `length` layers, each of which concatenates all before it in its block.
 inline std::string dense_layers(int growth, int blocks, int length) {
   std::string text;
   int count = 0, channels = 2 * growth;
@@ -46,23 +46,23 @@ inline std::string dense_layers(int growth, int blocks, int length) {
     text += section;
     return count++;
   };
-  std::string joined = std::to_string(add(convolution(channels, 3, 1, "linear")));
+  std::string concatenated = std::to_string(add(convolution(channels, 3, 1, "linear")));
   for (int block = 0; block < blocks; ++block) {
     for (int layer = 0; layer < length; ++layer) {
-      add(route(joined));
+      add(route(concatenated));
       add("[batchnorm]\n");
       add(activation_text("relu"));
       add(convolution(4 * growth, 1, 1, "relu", true));
-      joined += "," + std::to_string(add(convolution(growth, 3, 1, "linear")));
+      concatenated += "," + std::to_string(add(convolution(growth, 3, 1, "linear")));
       channels += growth;
     }
-    add(route(joined));
+    add(route(concatenated));
     add("[batchnorm]\n");
     add(activation_text("relu"));
     if (block + 1 == blocks) break;
     channels /= 2;
     add(convolution(channels, 1, 1, "linear"));
-    joined = std::to_string(add("[local_avgpool]\nsize=2\nstride=2\npadding=0\n"));
+    concatenated = std::to_string(add("[local_avgpool]\nsize=2\nstride=2\npadding=0\n"));
   }
   return text;
 }

@@ -1,20 +1,14 @@
 // The number of threads decides nothing: sums are cut by the shapes alone and added in a fixed order, so that any
 // number up to 4 gives the same bits. (Beyond it, and where a layer has more than 2^18 weights, sums are cut finer.)
 #include <gtest/gtest.h>
-#include <omp.h>
 
+#include "tests/cpu/thread_count.h"
 #include "tests/network/sample_networks.h"
 
 namespace dng::test {
 namespace {
 
 constexpr int kSteps = 3;
-
-struct Threads {
-  explicit Threads(int count) : before(omp_get_max_threads()) { omp_set_num_threads(count); }
-  ~Threads() { omp_set_num_threads(before); }
-  int before;
-};
 
 struct Outcome {
   std::vector<uint32_t> trained;  // parameters, momentum and statistics
@@ -37,7 +31,7 @@ struct Sample {
 std::ostream& operator<<(std::ostream& stream, const Sample& sample) { return stream << sample.name; }
 
 Outcome run(const Sample& sample, int threads, uint64_t seed = 1) {
-  const Threads guard(threads);
+  const ThreadCount guard(threads);
   network::NetworkSettings settings;
   settings.reference = sample.reference;
   network::Network network(config_of(net_text(sample.batch, sample.input) + sample.layers), settings);
@@ -76,13 +70,13 @@ TEST_P(ThreadsTest, AnyNumberGivesTheSameBits) {
 TEST_P(ThreadsTest, ANetworkMadeForOneThreadRunsOnThree) {
   const Sample& sample = GetParam();
   const auto make = [&] {
-    const Threads guard(1);
+    const ThreadCount guard(1);
     return std::make_unique<network::Network>(config_of(net_text(sample.batch, sample.input) + sample.layers));
   };
   const auto one = make(), three = make();
   const RandomBatch batch(one->config(), 1);
   const auto step = [&](network::Network* network, int threads) {
-    const Threads guard(threads);
+    const ThreadCount guard(threads);
     start_from(1, network);
     return train_once(batch, 0, network);
   };

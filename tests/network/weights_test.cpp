@@ -22,6 +22,7 @@ using test::expect_error;
 using test::net_text;
 using test::scramble;
 using test::TemporaryFolder;
+using test::values_of;
 
 const data::Geometry kInput = {2, 6, 6};
 // Every layer that both hosts write in the same order, with and without batch norm.
@@ -43,14 +44,6 @@ size_t count_of(const network::Network& network, int layers = 1 << 20) {
     for (const host::Block& block : network.blocks()[static_cast<size_t>(i)]) count += static_cast<size_t>(block.count);
   }
   return count;
-}
-
-std::vector<float> values_of(const network::Network& network) {
-  std::vector<float> values;
-  for (const auto& layer : network.blocks()) {
-    for (const host::Block& block : layer) values.insert(values.end(), block.value, block.value + block.count);
-  }
-  return values;
 }
 
 host::Network* host_of(const network::Network& network) { return network.node(0).host; }
@@ -89,12 +82,12 @@ TEST(Weights, EqualTheHostsOwnFileByteForByte) {
   for (const std::string& cfg : cfgs) {
     network::Network network(config_of(cfg));
     scramble(&network, 1);
-    network::save_weights(folder.file("ours.weights"), network, 0);
+    network::save_weights(folder.file("plugin.weights"), network, 0);
     host_of(network)->raw_save_weights(folder.file("hosts.weights"));
-    const std::string ours = read_file(folder.file("ours.weights"), "ours");
+    const std::string plugin = read_file(folder.file("plugin.weights"), "weights");
     const std::string hosts = read_file(folder.file("hosts.weights"), "the host's");
-    EXPECT_EQ(ours.size(), hosts.size());
-    EXPECT_TRUE(ours == hosts);
+    EXPECT_EQ(plugin.size(), hosts.size());
+    EXPECT_TRUE(plugin == hosts);
 
     network::Network other(config_of(cfg));
     scramble(&other, 2);
@@ -103,20 +96,20 @@ TEST(Weights, EqualTheHostsOwnFileByteForByte) {
 
     network::Network by_host(config_of(cfg));
     scramble(&by_host, 3);
-    host_of(by_host)->raw_load_weights(folder.file("ours.weights"));
+    host_of(by_host)->raw_load_weights(folder.file("plugin.weights"));
     EXPECT_EQ(values_of(by_host), values_of(network));
   }
 }
 
-// Its own save leaves out the biases of a standalone batch norm; ours must not.
+// Its own save leaves out the biases of a standalone batch norm; the plugin's must not.
 TEST(Weights, KeepTheBiasesThatThePackagedHostForgets) {
   if (host::traits().saves_batchnorm_biases) GTEST_SKIP() << host::traits().name << " writes them";
   const TemporaryFolder folder;
   network::Network network(config_of(kNormed));
   scramble(&network, 1);
-  network::save_weights(folder.file("ours.weights"), network, 0);
+  network::save_weights(folder.file("plugin.weights"), network, 0);
   host_of(network)->raw_save_weights(folder.file("hosts.weights"));
-  EXPECT_EQ(file_size(folder.file("ours.weights")), file_size(folder.file("hosts.weights")) + 4 * 4);
+  EXPECT_EQ(file_size(folder.file("plugin.weights")), file_size(folder.file("hosts.weights")) + 4 * 4);
 }
 
 TEST(Weights, OldFilesCountImagesInFourBytes) {
@@ -210,7 +203,7 @@ TEST(Weights, BackbonesMayEndAfterALayerOnlyWhereThatIsAllowed) {
   expect_error([&] { network::load_weights(empty, &loaded, network::Prefix::kAllow); }, {"found 0 numbers"});
 }
 
-TEST(Weights, DontloadLayersKeepTheirNumbersUnlessTheFileIsWhole) {
+TEST(Weights, DontloadLayersKeepTheirValuesUnlessTheFileIsWhole) {
   const TemporaryFolder folder;
   network::Network saved(config_of(kPlain));
   scramble(&saved, 1);

@@ -7,16 +7,15 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
-import unittest
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-sys.path.insert(0, os.path.join(ROOT, "scripts"))
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from generations_driver.experiment import Experiment  # noqa: E402
-from generations_driver.program import Program  # noqa: E402
+from run_support import RUN_SECONDS, SCRIPTS, FolderTest
 
-SCRIPT = os.path.join(ROOT, "scripts", "generations.py")
+from generations_driver.experiment import Experiment
+from generations_driver.program import Program
+
+SCRIPT = os.path.join(SCRIPTS, "generations.py")
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # without a disk, syncing is quick
 ONE_SEED = ("--set", "experiment.seeds=1")
 
@@ -228,7 +227,7 @@ def weights_record(folder, name):
         return json.load(file)
 
 
-class Case(unittest.TestCase):
+class Case(FolderTest):
     """A folder of its own as working directory, with an experiment and the stand-in."""
 
     def setUp(self):
@@ -251,10 +250,6 @@ class Case(unittest.TestCase):
         os.chdir(self.before)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write(self, path, text):
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-
     def read(self, path):
         with open(path, encoding="utf-8") as file:
             return file.read()
@@ -265,7 +260,7 @@ class Case(unittest.TestCase):
             [sys.executable, SCRIPT, *arguments],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=RUN_SECONDS,
             env={**self.environment, **environment},
             check=False,
         )
@@ -288,9 +283,3 @@ class Case(unittest.TestCase):
 
     def calls(self):
         return [json.loads(line) for line in self.read("calls").splitlines()]
-
-    def wait_for(self, condition, seconds=20):
-        end = time.monotonic() + seconds
-        while not condition():
-            self.assertLess(time.monotonic(), end, "nothing happened")
-            time.sleep(0.02)

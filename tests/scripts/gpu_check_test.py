@@ -4,12 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import ROOT, RUN_SECONDS, read, write
+from run_support import ROOT, RUN_SECONDS, FolderTest, read, write
 
 PASSED = "echo '[  PASSED  ] 3 tests.'\n"
 FINE = {"bin/nvidia-smi": "echo 'GPU 0: a GPU'\n", "bin/make": "echo made\n",
@@ -21,23 +20,17 @@ FINE = {"bin/nvidia-smi": "echo 'GPU 0: a GPU'\n", "bin/make": "echo made\n",
 PARTS = ["build", "tests", "sanitize", "end_to_end", "bench"]
 
 
-class GpuCheckTest(unittest.TestCase):
+class GpuCheckTest(FolderTest):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
+        super().setUp()
         for name, text in FINE.items():
             self.put(name, text)
         shutil.copy(os.path.join(ROOT, "scripts", "gpu_check.sh"), self.path("scripts", "gpu_check.sh"))
 
-    def path(self, *names):
-        return os.path.join(self.folder, *names)
-
     def put(self, name, text):
         """A script that notes how it was called."""
-        os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
         note = 'echo "%s $*" >> %s\n' % (os.path.basename(name), self.path("called"))
-        os.chmod(write(self.path(name), "#!/bin/sh\n" + note + text), 0o755)
+        os.chmod(self.write(name, "#!/bin/sh\n" + note + text), 0o755)
 
     def check(self, *parts, code, **environment):
         # The machine's own settings have no say.

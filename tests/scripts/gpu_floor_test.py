@@ -3,15 +3,12 @@
 import os
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
 from make_cfg_test import CFG, NAMES, Net, cfg_text
-from run_support import ROOT, read
-
-sys.path.insert(0, os.path.join(ROOT, "scripts"))
+from run_support import ROOT, FolderTest, read
 
 from benchmark import floor
 from benchmark.floor import Card, Floor, card_named, card_reported
@@ -27,17 +24,9 @@ END = "[avgpool]\n[connected]\noutput=5\nactivation=linear\n[softmax]\n"
 RESIDUAL = NET + CONVOLUTION % "relu" + CONVOLUTION % "linear" + "[shortcut]\nfrom=-2\nactivation=relu\n" + END
 
 
-class FloorTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = folder.name
-
+class FloorTest(FolderTest):
     def network(self, text):
-        path = os.path.join(self.folder, "small.cfg")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
-        return Network(path)
+        return Network(self.write("small.cfg", text))
 
     def floor(self, text, work="train", batch=10, precision="bf16", gap=1.0):
         return Floor(self.network(text), work, batch, precision, CARD, gap)

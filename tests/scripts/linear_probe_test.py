@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
@@ -67,8 +66,8 @@ class FeaturesTest(ProbeRuns, MadeOnceTest):
     def outputs(self, weights):
         """(f, log f) of the validation set in double precision: features through the last [connected] by hand."""
         records = self.features(weights)[1]
-        numbers = numpy.frombuffer(self.read(weights)[20:], numpy.float32)[-10 * (WIDTH + 1):].astype(float)
-        return softmax(records["features"] @ numbers[10:].reshape(10, WIDTH).T + numbers[:10])
+        values = numpy.frombuffer(self.read(weights)[20:], numpy.float32)[-10 * (WIDTH + 1):].astype(float)
+        return softmax(records["features"] @ values[10:].reshape(10, WIDTH).T + values[:10])
 
     def test_file_is_what_numpy_reads(self):
         for name, count in (("valid", 500), ("train", 2000)):
@@ -207,11 +206,7 @@ class FeaturesTest(ProbeRuns, MadeOnceTest):
         process = subprocess.Popen([sys.executable, PROBE, "fashion.data", "net.cfg", NET, "--darknet", DARKNET],
                                    cwd=self.folder, env=dict(os.environ, TMPDIR=self.path("tmp")),
                                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        for _ in range(600):
-            if len(os.listdir(self.path("tmp"))) > 1:
-                break
-            time.sleep(0.05)
-        self.assertEqual(len(os.listdir(self.path("tmp"))), 2)
+        self.wait_for(lambda: len(os.listdir(self.path("tmp"))) == 2)
         process.send_signal(signal.SIGTERM)
         error = process.communicate(timeout=RUN_SECONDS)[1]
         self.assertEqual(process.returncode, 128 + signal.SIGTERM, error)

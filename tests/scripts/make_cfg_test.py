@@ -26,7 +26,7 @@ CFG = os.path.join(ROOT, "cfg")
 # --- what is expected, worked out by hand -----------------------------------------------------------------------------
 #
 # "Parameters" are what training changes: weights, biases, and batch norm's scale and shift of each channel. A .weights
-# file holds two numbers more for each channel of batch norm, its rolling mean and variance.
+# file holds two values more for each channel of batch norm, its rolling mean and variance.
 #
 # ResNet of depth 6n+2 for images of c channels with C classes, first convolution s x s:
 #   first convolution       s s c 16 + 2 16
@@ -88,11 +88,11 @@ EXPECTED = {
     "fashion-small": (6402, 56),
 }
 NAMES = list(EXPECTED)
-# Weighted layers from the image to the classes, as the names count them (a projection lies beside the way).
+# Weighted layers from the image to the classes, as the names count them (a projection lies beside the path).
 DEPTH = {"cifar100-resnet8": 8, "cifar100-resnet8-stride2": 8, "cifar100-resnet20": 20, "cifar100-resnet56": 56,
          "cifar100-resnet110": 110, "cifar100-densenet100": 100, "cifar100-densenet190": 190, "ilsvrc2012-resnet18": 18,
          "fashion-resnet": 8, "fashion-small": 4}
-# The paper's recipes: batch, subdivisions (ours), epochs, the epochs at which the rate falls to a tenth.
+# The paper's recipes: batch, subdivisions (this project's), epochs, the epochs at which the rate falls to a tenth.
 RECIPES = {"cifar100-resnet20": ("128", "1", "164", "81,122"), "cifar100-resnet56": ("128", "1", "164", "81,122"),
            "cifar100-resnet110": ("128", "1", "164", "81,122"), "cifar100-densenet100": ("64", "1", "300", "150,225"),
            "cifar100-densenet190": ("64", "8", "300", "150,225"), "ilsvrc2012-resnet18": ("256", "16", "90", "30,60")}
@@ -204,7 +204,7 @@ class Net:
     def parameters(self):
         return self.total("weights") + self.total("biases") + 2 * self.total("norms")
 
-    def numbers(self):
+    def values(self):
         """In a .weights file."""
         return self.parameters() + 2 * self.total("norms")
 
@@ -396,7 +396,7 @@ class NetworkTest(unittest.TestCase):
         start = net.of("maxpool")[0] if "ilsvrc" in name else net.layers[0]
         for shortcut in shortcuts:
             inner, other = shortcut.sources
-            if inner.options["size"] == "1":  # the projection; the block's own way is the other one
+            if inner.options["size"] == "1":  # the projection; the block's own path is the other one
                 pool, back = inner.sources[0], inner.sources[0].sources[0]
                 self.assertEqual((pool.kind, pool.options, back.kind, back.sources),
                                  ("maxpool", {"size": "1", "stride": "2"}, "route", [start]))
@@ -422,39 +422,39 @@ class NetworkTest(unittest.TestCase):
                          [(64, 56), (128, 28), (256, 14), (512, 7)])
 
     @on_each("densenet")
-    def test_dense_layers_join_all_before_them(self, name, net):
+    def test_dense_layers_concatenate_all_before_them(self, name, net):
         """A [route] of the block's input and every 3x3 convolution since, read by a batch norm alone."""
         growth = {"100": 12, "190": 40}[name[-3:]]
-        block, blocks, joined = [net.layers[0]], [], 0
+        block, blocks, concatenated = [net.layers[0]], [], 0
         self.assertNotIn("batch_normalize", net.layers[0].options)
         self.assertEqual(net.layers[0].shape(), (2 * growth, 32))
         rest = iter(net.layers[1:])
         for route in rest:
             self.assertEqual(route.kind, "route")
             self.assertEqual(route.sources, block)
-            joined += 1
-            norm, relu, thin = next(rest), next(rest), next(rest)
+            concatenated += 1
+            norm, relu, bottleneck = next(rest), next(rest), next(rest)
             self.assertEqual((norm.kind, relu.kind, relu.options), ("batchnorm", "activation", {"activation": "relu"}))
-            if thin.kind == "avgpool":
+            if bottleneck.kind == "avgpool":
                 break
-            self.assertEqual((thin.kind, thin.options["size"]), ("convolutional", "1"))
+            self.assertEqual((bottleneck.kind, bottleneck.options["size"]), ("convolutional", "1"))
             wide = next(rest)
             if wide.kind == "local_avgpool":
-                self.assertEqual((thin.options["activation"], thin.biases), ("linear", thin.channels))
-                self.assertEqual(2 * thin.channels, route.channels)
+                self.assertEqual((bottleneck.options["activation"], bottleneck.biases), ("linear", bottleneck.channels))
+                self.assertEqual(2 * bottleneck.channels, route.channels)
                 self.assertEqual((wide.options, wide.side), ({"size": "2", "stride": "2", "padding": "0"},
                                                              route.side // 2))
                 blocks.append(len(block) - 1)
                 block = [wide]
                 continue
-            self.assertEqual((thin.channels, thin.norms, thin.options["activation"]),
+            self.assertEqual((bottleneck.channels, bottleneck.norms, bottleneck.options["activation"]),
                              (4 * growth, 4 * growth, "relu"))
             self.assertEqual((wide.kind, wide.options["size"], wide.channels, wide.biases,
                               wide.options["activation"]), ("convolutional", "3", growth, growth, "linear"))
             block.append(wide)
         self.assertEqual([*blocks, len(block) - 1], [(DEPTH[name] - 4) // 6] * 3)
         readers = [source for layer in net.layers for source in layer.sources if source.kind == "route"]
-        self.assertEqual(len(readers), joined)
+        self.assertEqual(len(readers), concatenated)
 
     def documented(self):
         """{name: [parameters, millions of multiply-adds, epochs]} of docs/networks.md"""
@@ -502,17 +502,17 @@ class ProgramTest(RunTest):
             classes = Net(cfg_text(name)).layers[-1].channels
             self.assert_one_line(done, name + ".cfg", "has %d outputs" % classes, "seven.data says classes=7")
 
-    def test_needs_as_many_numbers(self):
-        """Weights of no layer: it says how many numbers there should be."""
+    def test_needs_as_many_values(self):
+        """Weights of no layer: it says how many values there should be."""
         self.write("empty.weights", struct.pack("<iiiQ", 0, 2, 0, 0))
         for name in NAMES:
             self.small(name)
             net = Net(cfg_text(name))
             self.write("some.data", "classes=%d\n" % net.layers[-1].channels)
             done = self.run_darknet("classifier", "predict", "some.data", name + ".cfg", "empty.weights", code=1)
-            self.assert_one_line(done, "found 0 numbers", "needs %d;" % net.numbers())
+            self.assert_one_line(done, "found 0 numbers", "needs %d;" % net.values())
 
-    def test_trains_and_writes_as_many_numbers(self):
+    def test_trains_and_writes_as_many_values(self):
         """One update of each network, but for the largest, and the weights that are there after it."""
         self.write_images()
         for name in NAMES:
@@ -524,7 +524,7 @@ class ProgramTest(RunTest):
             self.write(name + ".cfg", text.replace("[net]\n", "[net]\nmax_batches=1\n", 1))
             self.train(name + ".cfg", data=name.split("-")[0] + ".data")
             size = os.path.getsize(self.path("backup", name + "_final.weights"))
-            self.assertEqual(size, 20 + 4 * Net(text).numbers(), name)
+            self.assertEqual(size, 20 + 4 * Net(text).values(), name)
 
     def write_images(self):
         """Four random images of each kind."""

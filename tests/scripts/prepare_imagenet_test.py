@@ -20,13 +20,11 @@ import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import ROOT, PHOTOGRAPHS_ARCHIVE, RUN_SECONDS, RunTest, read, say, unpack_photographs, write
+from run_support import (ROOT, PHOTOGRAPHS_ARCHIVE, RUN_SECONDS, SCRIPTS, FolderTest, RunTest, read, say,
+                         unpack_photographs, write)
 
-SCRIPTS = os.path.join(ROOT, "scripts")
-sys.path.insert(0, SCRIPTS)
-
-import make_superclasses  # noqa: E402
-import prepare_imagenet  # noqa: E402
+import make_superclasses
+import prepare_imagenet
 
 CLASSES = read(os.path.join(ROOT, "data", "ilsvrc2012.labels")).decode().split()
 TRAIN, VALID, DEVKIT = prepare_imagenet.TRAIN_TAR, prepare_imagenet.VALID_TAR, prepare_imagenet.DEVKIT
@@ -57,7 +55,7 @@ def devkit_of(numbers, ids):
                        "".join("%d\n" % number for number in numbers).encode()}, "w:gz")
 
 
-class PrepareTest(unittest.TestCase):
+class PrepareTest(FolderTest):
     @classmethod
     def setUpClass(cls):
         cls.shared = tempfile.mkdtemp(prefix="dng_test_")
@@ -75,9 +73,8 @@ class PrepareTest(unittest.TestCase):
         cls.valid_labels = [index for _, index, _ in images[:VALID_COUNT]]
 
     def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="dng_test_")
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.source, self.out = os.path.join(self.folder, "in"), os.path.join(self.folder, "out")
+        super().setUp()
+        self.source, self.out = self.path("in"), self.path("out")
         os.mkdir(self.source)
         count = sum(len(files) for files in self.train.values())
         for name, value in (("TRAIN_IMAGES", count), ("VALID_IMAGES", VALID_COUNT)):

@@ -6,9 +6,12 @@ python3 tests/scripts/recipes_test.py
 
 import os
 import re
+import sys
 import unittest
 
-from generations_support import ROOT
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+
+from run_support import ROOT
 
 from generations_driver import cfg_files, files
 from generations_driver.experiment import Experiment

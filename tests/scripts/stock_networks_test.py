@@ -82,11 +82,11 @@ class StockNetworks(MadeOnceTest):
         weights = "backup/%s_final.weights" % name
         seen = []
         for image in images:
-            ours = answers(self.run_darknet("classifier", "predict", data, name + ".cfg", weights, image))
+            plugin = answers(self.run_darknet("classifier", "predict", data, name + ".cfg", weights, image))
             theirs = answers(self.run_darknet("classifier", "predict", data, "stock-%s.cfg" % name, weights, image,
                                               program=stock_darknet()))
-            self.agree(ours, theirs)
-            seen.append(ours)
+            self.agree(plugin, theirs)
+            seen.append(plugin)
             # The image matters, and by far more than what is let through: constant outputs would agree with anything.
             if len(seen) >= IMAGES and self.spread(seen) > 50 * ROUNDING:
                 break
@@ -94,13 +94,13 @@ class StockNetworks(MadeOnceTest):
             self.fail("the answers hardly depend on the image: %s" % seen)
         say("%s on %s: %s" % (name, HOST, "; ".join("%s %.2f%%" % answer[0] for answer in seen)))
 
-    def agree(self, ours, theirs):
-        self.assertEqual(len(ours), 5, ours)
-        for (_, our_share), (their_name, their_share) in zip(ours, theirs, strict=True):
-            self.assertAlmostEqual(our_share, their_share, delta=ROUNDING, msg="%s %s" % (ours, theirs))
+    def agree(self, plugin, theirs):
+        self.assertEqual(len(plugin), 5, plugin)
+        for (_, plugin_share), (their_name, their_share) in zip(plugin, theirs, strict=True):
+            self.assertAlmostEqual(plugin_share, their_share, delta=ROUNDING, msg="%s %s" % (plugin, theirs))
             # Where two are as good as equal, either may be first; and to the last, one that is not among the five.
-            if abs(our_share - ours[-1][1]) > ROUNDING:
-                self.assertIn(their_name, [other for other, share in ours if abs(share - our_share) <= ROUNDING])
+            if abs(plugin_share - plugin[-1][1]) > ROUNDING:
+                self.assertIn(their_name, [other for other, share in plugin if abs(share - plugin_share) <= ROUNDING])
 
     @staticmethod
     def spread(seen):

@@ -14,14 +14,15 @@
 #include "layers/registry.h"
 #include "network/network.h"
 #include "network/weights.h"
-#include "tests/test_util.h"
+#include "tests/compare.h"
+#include "tests/network/network_util.h"
 #include "train/sgd.h"
 #include "train/teacher.h"
 
 namespace dng::test {
 namespace {
 
-// Reads little-endian numbers one after the other.
+// Reads little-endian values one after the other.
 class Reader {
  public:
   explicit Reader(const std::string& path) : path_(path), text_(read_file(path, "the golden file")) {}
@@ -29,18 +30,18 @@ class Reader {
     ASSERT_EQ(text_.substr(0, magic.size()), magic) << path_;
     at_ = magic.size();
   }
-  template <class Number>
-  Number number() {
-    Number value{};
+  template <class Value>
+  Value value() {
+    Value value{};
     if (at_ + sizeof value > text_.size()) fail("%s: ends too early", path_.c_str());
     std::memcpy(&value, text_.data() + at_, sizeof value);
     at_ += sizeof value;
     return value;
   }
-  template <class Number>
-  std::vector<Number> numbers(size_t count) {
-    std::vector<Number> values(count);
-    for (Number& value : values) value = number<Number>();
+  template <class Value>
+  std::vector<Value> values(size_t count) {
+    std::vector<Value> values(count);
+    for (Value& each : values) each = value<Value>();
     return values;
   }
   bool done() const { return at_ == text_.size(); }
@@ -58,18 +59,18 @@ struct Expected {
 Expected read_expected(const std::string& name) {
   Reader reader(source_path("tests/golden/" + name + "_" + host::traits().id + ".bin"));
   reader.expect("DNGE");
-  EXPECT_EQ(reader.number<int32_t>(), 1);
-  const auto batch = static_cast<size_t>(reader.number<int32_t>()),
-             classes = static_cast<size_t>(reader.number<int32_t>());
-  const bool teacher = reader.number<int32_t>() == 1;
-  const auto count = static_cast<size_t>(reader.number<int32_t>());
+  EXPECT_EQ(reader.value<int32_t>(), 1);
+  const auto batch = static_cast<size_t>(reader.value<int32_t>()),
+             classes = static_cast<size_t>(reader.value<int32_t>());
+  const bool teacher = reader.value<int32_t>() == 1;
+  const auto count = static_cast<size_t>(reader.value<int32_t>());
   Expected expected;
-  expected.loss = reader.number<double>();
-  expected.output = reader.numbers<double>(batch * classes);
-  expected.evaluated = reader.numbers<double>(batch * classes);
-  if (teacher) expected.taught = reader.numbers<double>(batch * classes);
-  expected.host = reader.numbers<double>(count);
-  expected.exact = reader.numbers<double>(count);
+  expected.loss = reader.value<double>();
+  expected.output = reader.values<double>(batch * classes);
+  expected.evaluated = reader.values<double>(batch * classes);
+  if (teacher) expected.taught = reader.values<double>(batch * classes);
+  expected.host = reader.values<double>(count);
+  expected.exact = reader.values<double>(count);
   EXPECT_TRUE(reader.done()) << name;
   return expected;
 }
@@ -78,31 +79,14 @@ data::Batch read_batch() {
   Reader reader(source_path("tests/golden/step_batch.bin"));
   reader.expect("DNGB");
   data::Batch batch;
-  batch.count = reader.number<int32_t>();
-  const int channels = reader.number<int32_t>(), height = reader.number<int32_t>(), width = reader.number<int32_t>();
-  reader.number<int32_t>();
-  batch.labels = reader.numbers<int>(static_cast<size_t>(batch.count));
+  batch.count = reader.value<int32_t>();
+  const int channels = reader.value<int32_t>(), height = reader.value<int32_t>(), width = reader.value<int32_t>();
+  reader.value<int32_t>();
+  batch.labels = reader.values<int>(static_cast<size_t>(batch.count));
   batch.images =
-      reader.numbers<float>(static_cast<size_t>(batch.count) * data::Geometry{channels, height, width}.size());
+      reader.values<float>(static_cast<size_t>(batch.count) * data::Geometry{channels, height, width}.size());
   EXPECT_TRUE(reader.done());
   return batch;
-}
-
-std::vector<double> values_of(const network::Network& network) {
-  std::vector<double> values;
-  for (const auto& layer : network.blocks()) {
-    for (const host::Block& block : layer) values.insert(values.end(), block.value, block.value + block.count);
-  }
-  return values;
-}
-
-double distance(const float* found, const std::vector<double>& expected) {
-  double largest = 0;
-  for (size_t i = 0; i < expected.size(); ++i) {
-    const double d = std::fabs(static_cast<double>(found[i]) - expected[i]);
-    largest = std::isnan(d) ? d : std::max(largest, d);
-  }
-  return largest;
 }
 
 // A step of one golden network. Its cfg names the teacher's files from the root of the repository.
@@ -150,7 +134,7 @@ class GoldenStepTest : public testing::TestWithParam<const char*> {
   // Distance of each tensor's update from the expected one, as a share of that. `floor`: the least norm of an update
   // that it is a share of; a bias that only a batch norm reads has none but rounding.
   void expect_updates(const std::vector<double>& expected, double tolerance, double floor) {
-    const std::vector<double> found = values_of(*network_);
+    const std::vector<float> found = values_of(*network_);
     ASSERT_EQ(found.size(), expected.size());
     double worst = 0;
     size_t at = 0, moved = 0;
@@ -178,24 +162,26 @@ class GoldenStepTest : public testing::TestWithParam<const char*> {
   data::Batch batch_;
   std::unique_ptr<network::Network> network_;
   std::unique_ptr<train::LiveTeacher> teacher_;
-  std::vector<double> start_;
+  std::vector<float> start_;
   std::vector<float> output_;
 };
 
 TEST_P(GoldenStepTest, LossAndProbabilitiesBeforeTheStep) {
   EXPECT_NEAR(step(), expected_.loss, 1e-5 * std::fabs(expected_.loss));
-  EXPECT_LE(distance(output_.data(), expected_.output), 1e-5);
+  EXPECT_LE(difference_between(output_.data(), expected_.output.data(), expected_.output.size()), 1e-5);
   if (teacher_) {
-    EXPECT_LE(distance(teacher_->probabilities(batch_), expected_.taught), 1e-5);
+    EXPECT_LE(difference_between(teacher_->probabilities(batch_), expected_.taught.data(), expected_.taught.size()),
+              1e-5);
   }
 }
 
 TEST_P(GoldenStepTest, ProbabilitiesInEvaluation) {
   graph::Pass p = pass(false);
   network_->forward(&p);
-  EXPECT_LE(distance(network_->probabilities(), expected_.evaluated), 1e-5);
+  EXPECT_LE(difference_between(network_->probabilities(), expected_.evaluated.data(), expected_.evaluated.size()),
+            1e-5);
   // The two must not be told apart by rounding alone.
-  EXPECT_GT(distance(network_->probabilities(), expected_.output), 1e-2);
+  EXPECT_GT(difference_between(network_->probabilities(), expected_.output.data(), expected_.output.size()), 1e-2);
 }
 
 TEST_P(GoldenStepTest, ParametersAfterTheStepAreTheHosts) {
@@ -211,7 +197,7 @@ TEST_P(GoldenStepTest, ParametersAfterTheStepAreCloseToTheExactOnes) {
 // The negative control: without the step, and with a rate 1 % off, the comparison fails.
 TEST_P(GoldenStepTest, AStepOnePercentOffWouldBeFound) {
   step();
-  const std::vector<double> found = values_of(*network_);
+  const std::vector<float> found = values_of(*network_);
   size_t at = 0, wrong = 0;
   for (const auto& layer : network_->blocks()) {
     for (const host::Block& block : layer) {
@@ -228,10 +214,10 @@ TEST_P(GoldenStepTest, AStepOnePercentOffWouldBeFound) {
 
 TEST_P(GoldenStepTest, TheTeacherStaysAsItWas) {
   if (!teacher_) return;
-  const std::vector<double> before = values_of(teacher_->network());
+  const std::vector<float> before = values_of(teacher_->network());
   step();
   step();
-  const std::vector<double> after = values_of(teacher_->network());
+  const std::vector<float> after = values_of(teacher_->network());
   ASSERT_GT(before.size(), 0U);
   EXPECT_EQ(std::memcmp(before.data(), after.data(), before.size() * sizeof(double)), 0);
 }

@@ -1,4 +1,4 @@
-// Updates on a GPU (train/gpu_steps.cpp) against those on the CPU: the same batches, the same losses, the same numbers
+// Updates on a GPU (train/gpu_steps.cpp) against those on the CPU: the same batches, the same losses, the same weights
 // afterwards within rounding. On the emulated GPU everywhere, and on the device where there is one (suites Cuda...).
 #include <gtest/gtest.h>
 
@@ -71,8 +71,8 @@ struct Run {
 double difference(const std::shared_ptr<gpu::Gpu>& gpu, const std::string& text, const std::string& cpus, bool packed,
                   int64_t count) {
   const MemorySet set = images(packed);
-  Run ours(config_of(text), set, on(gpu), nullptr), cpu(config_of(cpus), set, {}, nullptr);
-  const std::vector<train::StepResult> found = ours.run(0, count), expected = cpu.run(0, count);
+  Run device(config_of(text), set, on(gpu), nullptr), cpu(config_of(cpus), set, {}, nullptr);
+  const std::vector<train::StepResult> found = device.run(0, count), expected = cpu.run(0, count);
   EXPECT_EQ(found.size(), expected.size());
   double worst = 0;
   for (size_t i = 0; i < found.size(); ++i) {
@@ -132,13 +132,13 @@ DNG_GPU_TEST(Steps, ImagesAndLabelsAreTheHosts) {
   const graph::NetworkConfig config =
       config_of(net("pad=2\nmirror=1\nmean=0.4,0.5,0.6\nstd=0.2,0.3,0.25\n") + layers());
   const MemorySet set = images(true);
-  Run ours(config, set, on(gpu), nullptr);
+  Run device(config, set, on(gpu), nullptr);
   data::TrainingStream stream(set, config.augmentation(), config.input, 9, config.mini_batch, 0, 1 << 20, 1);
   // Batches 6 and 12 straddle epochs.
   for (int64_t step = 0; step < 14; ++step) {
-    ours.run(step, 1);
+    device.run(step, 1);
     const data::Batch& batch = stream.next();
-    const gpu::Executor& network = *ours.network.device();
+    const gpu::Executor& network = *device.network.device();
     std::vector<float> found(batch.images.size());
     std::vector<int> labels(batch.labels.size());
     gpu->copy_out(found.data(), network.io().images, found.size() * sizeof(float));
@@ -172,20 +172,19 @@ DNG_GPU_TEST(Steps, ManyUpdatesAtOnceGiveTheSameBits) {
 DNG_GPU_TEST(Steps, EvaluationsBetweenReplayedUpdatesFollowTheCpus) {
   const graph::NetworkConfig config = config_of(smooth(net("pad=2\nmirror=1\n") + layers()));
   const MemorySet set = images(true);
-  Run ours(config, set, on(gpu), nullptr), cpu(config, set, {}, nullptr);
+  Run device(config, set, on(gpu), nullptr), cpu(config, set, {}, nullptr);
   const RandomBatch batch(config, 1);
   std::vector<float> before;
   for (int64_t epoch = 0; epoch < 3; ++epoch) {
-    ours.run(6 * epoch, 6);
+    device.run(6 * epoch, 6);
     cpu.run(6 * epoch, 6);
     const int count = batch.pass(false).count;
-    const std::vector<float> found = evaluated(batch, count, &ours.network),
+    const std::vector<float> found = evaluated(batch, count, &device.network),
                              expected = evaluated(batch, count, &cpu.network);
-    const auto numbers = static_cast<int64_t>(found.size());
-    EXPECT_LE(error_between(found.data(), expected.data(), numbers), 1e-2) << "epoch " << epoch;
+    EXPECT_LE(error_between(found, expected), 1e-2) << "epoch " << epoch;
     // More than the bound lets through.
     if (epoch > 0) {
-      EXPECT_GT(error_between(before.data(), expected.data(), numbers), 1e-1) << "epoch " << epoch;
+      EXPECT_GT(error_between(before, expected), 1e-1) << "epoch " << epoch;
     }
     before = expected;
   }
@@ -200,7 +199,7 @@ auto bits_after_updates(const std::shared_ptr<gpu::Gpu>& gpu) {
 }
 
 // A GPU that cannot capture launches the same kernels one by one.
-TEST(EmulatedSteps, WithoutRecordingsTheBitsAreTheSame) {
+TEST(EmulatedSteps, WithoutGraphCaptureTheBitsAreTheSame) {
   const auto recorded = bits_after_updates(emulated_gpu());
   testing::internal::CaptureStdout();
   const auto unrecorded = bits_after_updates(emulated_gpu(size_t{1} << 40, false));
@@ -225,14 +224,14 @@ DNG_GPU_TEST(Steps, TeachersFollowTheCpus) {
       smooth(layers("[distill]\nlambda=0.7\ntemperature=2\nteacher=" + cfg + "\nteacher_weights=" + weights + "\n")));
   const MemorySet set = images(true);
   train::LiveTeacher theirs(config.cost().options, config, gpu), cpus(config.cost().options, config);
-  Run ours(config, set, on(gpu), &theirs), cpu(config, set, {}, &cpus);
-  const std::vector<train::StepResult> found = ours.run(0, 15), expected = cpu.run(0, 15);
+  Run device(config, set, on(gpu), &theirs), cpu(config, set, {}, &cpus);
+  const std::vector<train::StepResult> found = device.run(0, 15), expected = cpu.run(0, 15);
   for (size_t i = 0; i < found.size(); ++i) {
     EXPECT_NEAR(found[i].loss, expected[i].loss, 1e-3 * (1 + std::fabs(expected[i].loss))) << "step " << i;
   }
 }
 
-// A state of the GPU goes on on the CPU, and the other way round.
+// A state of the GPU continues on the CPU, and the reverse.
 DNG_GPU_TEST(Steps, StatesGoOnOnTheOtherDevice) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/a.state";
@@ -256,7 +255,7 @@ DNG_GPU_TEST(Steps, StatesGoOnOnTheOtherDevice) {
     for (size_t layer = 0; layer < whole.network.blocks().size(); ++layer) {
       for (size_t i = 0; i < whole.network.blocks()[layer].size(); ++i) {
         const host::Block &a = whole.network.blocks()[layer][i], &b = after.network.blocks()[layer][i];
-        EXPECT_LE(error_between(b.value, a.value, a.count), 1e-2) << layer << " " << a.name;
+        EXPECT_LE(error_between(b.value, a.value, static_cast<size_t>(a.count)), 1e-2) << layer << " " << a.name;
       }
     }
   }

@@ -178,7 +178,7 @@ class ValidationKillTest(ResumeTest):
 
     train_images, valid_images = 480, 10000
 
-    def measure(self):
+    def validation_seconds(self):
         """The whole run; how long a validation takes."""
         process = self.start(*self.words("net.cfg", "whole"))
         began, seconds = 0.0, []
@@ -194,7 +194,7 @@ class ValidationKillTest(ResumeTest):
 
     def test_kills_during_validation(self):
         self.write("net.cfg", fashion_network(TSD, epochs=4))
-        validation = self.measure()
+        validation = self.validation_seconds()
         pick = random.Random(4)
         # With a state before each validation, and with none.
         for state_seconds in (0, 1000):
@@ -214,7 +214,7 @@ class ValidationKillTest(ResumeTest):
 
     def test_interrupts_during_validation(self):
         self.write("net.cfg", fashion_network(TSD, epochs=2))
-        delay = self.measure() / 2
+        delay = self.validation_seconds() / 2
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
             # A busy machine may be late: then sooner.
             for attempt in range(8):
@@ -259,9 +259,9 @@ class FullDiskTest(ResumeTest):
         self.run_whole("net.cfg")
         cut = Cut(self, self.words("net.cfg", "cut"), 70, 0, signal.SIGTERM)
         self.assertEqual(cut.code, 143, cut.err)
-        return self.kept()
+        return self.saved()
 
-    def kept(self, *names):
+    def saved(self, *names):
         names = names or ("net_last.weights", "net_best.weights", "net.state", "net.csv", "net.png")
         return {name: self.read("cut", name) for name in names}
 
@@ -277,19 +277,19 @@ class FullDiskTest(ResumeTest):
                                 preexec_fn=limit)
 
     def test_nothing_fits(self):
-        kept = self.start_run()
+        saved = self.start_run()
         done = self.limited(WEIGHTS_BYTES - 1000, 0)
         self.assert_one_line(done, "cut/net_last.weights", "cannot be written", "File too large", "-resume")
-        self.assertEqual(self.kept(), kept)
+        self.assertEqual(self.saved(), saved)
         self.assert_no_leftovers(self.path("cut"))
         self.assert_goes_on()
 
     def test_weights_fit_and_the_state_does_not(self):
-        kept = self.start_run()
+        saved = self.start_run()
         done = self.limited(WEIGHTS_BYTES + 1000, 0)
         self.assert_one_line(done, "cut/net.state", "cannot be written", "File too large", "-resume")
         for name in ("net_best.weights", "net.state", "net.csv", "net.png"):
-            self.assertEqual(self.read("cut", name), kept[name], name)
+            self.assertEqual(self.read("cut", name), saved[name], name)
         self.assert_no_leftovers(self.path("cut"))
         # Newer than the state, and whole.
         self.assertEqual(len(self.read("cut", "net_last.weights")), WEIGHTS_BYTES)
@@ -297,13 +297,13 @@ class FullDiskTest(ResumeTest):
         self.assert_goes_on()
 
     def test_end_of_an_epoch_does_not_fit(self):
-        kept = self.start_run()
+        saved = self.start_run()
         # The chart is the largest of the files.
-        self.assertGreater(len(kept["net.png"]), 20000)
+        self.assertGreater(len(saved["net.png"]), 20000)
         done = self.limited(20000, 1000)
         self.assert_one_line(done, "cut/net.png", "cannot be written", "File too large")
         for name in ("net.state", "net.png"):
-            self.assertEqual(self.read("cut", name), kept[name], name)
+            self.assertEqual(self.read("cut", name), saved[name], name)
         self.assert_no_leftovers(self.path("cut"))
         self.assert_goes_on()
 
@@ -314,7 +314,7 @@ class FullDiskTest(ResumeTest):
                 mount, stderr=subprocess.DEVNULL).returncode != 0:
             raise unittest.SkipTest("not tested: a small disk of its own can be mounted by root only")
         self.addCleanup(subprocess.run, ["umount", self.path("cut")])
-        kept = self.start_run()
+        saved = self.start_run()
         filler = self.path("cut", "filler")
         with open(filler, "wb", buffering=0) as file:
             try:
@@ -324,7 +324,7 @@ class FullDiskTest(ResumeTest):
                 pass
         done = self.run_darknet(*self.words("net.cfg", "cut", "-resume", "-state_seconds", 0), code=1)
         self.assert_one_line(done, "cut/net_last.weights", "cannot be written", "No space left on device")
-        self.assertEqual(self.kept(), kept)
+        self.assertEqual(self.saved(), saved)
         self.assert_no_leftovers(self.path("cut"))
         os.unlink(filler)
         self.assert_goes_on()

@@ -37,7 +37,7 @@ class SeedTest(RunTest):
     def run_into(self, backup, **options):
         return self.train("net.cfg", data=backup + ".data", **options).stdout
 
-    def numbers(self, backup):
+    def weights_of(self, backup):
         content = self.read(backup, "net_final.weights")[20:]
         return struct.unpack("<%df" % (len(content) // 4), content)
 
@@ -59,7 +59,7 @@ class SeedTest(RunTest):
         first, second = (losses(self.run_into(backup, threads=threads)) for backup, threads in (("one", 1), ("two", 2)))
         self.assertEqual(sorted(first), list(range(1, 61)))
         self.assertEqual(first, second)
-        distance = max(abs(a - b) for a, b in zip(self.numbers("one"), self.numbers("two"), strict=True))
+        distance = max(abs(a - b) for a, b in zip(self.weights_of("one"), self.weights_of("two"), strict=True))
         self.assertEqual(distance, 0, "-threads 1 and 2 on the host %s" % HOST)
         self.assert_same_results(self.path("one", "net"), self.path("two", "net"))
 

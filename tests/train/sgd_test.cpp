@@ -18,7 +18,7 @@ using test::config_of;
 using test::net_text;
 using test::scramble;
 
-// One run of numbers, and the textbook's SGD on it in double precision.
+// One array of weights, and the textbook's SGD on it in double precision.
 struct Textbook {
   double momentum, decay;
   bool nesterov;
@@ -128,20 +128,20 @@ TEST(Sgd, EqualsTheHostsOwnUpdate) {
                           "[convolutional]\nfilters=4\nsize=3\npad=1\nactivation=linear\n"
                           "[connected]\noutput=6\nbatch_normalize=1\nactivation=linear\n"
                           "[connected]\noutput=6\nactivation=linear\n[softmax]\n";
-  network::Network ours(config_of(cfg)), hosts(config_of(cfg));
-  scramble(&ours, 1);
+  network::Network plugin(config_of(cfg)), hosts(config_of(cfg));
+  scramble(&plugin, 1);
   scramble(&hosts, 1);
   for (int step = 0; step < 3; ++step) {
-    train::Sgd sgd(&ours.parameters(), {0.9, 0.05, false});
+    train::Sgd sgd(&plugin.parameters(), {0.9, 0.05, false});
     sgd.begin();
     sgd.step(0.1, 4);
     for (int i = 0; i < hosts.size(); ++i) hosts.node(i).host->update(i, 4, 0.1f, 0.9f, 0.05f);
   }
   network::Network start(config_of(cfg));
   scramble(&start, 1);
-  ASSERT_EQ(ours.parameters().size(), 10U);
-  for (size_t k = 0; k < ours.parameters().size(); ++k) {
-    const graph::Parameter &a = ours.parameters()[k], &b = hosts.parameters()[k], &before = start.parameters()[k];
+  ASSERT_EQ(plugin.parameters().size(), 10U);
+  for (size_t k = 0; k < plugin.parameters().size(); ++k) {
+    const graph::Parameter &a = plugin.parameters()[k], &b = hosts.parameters()[k], &before = start.parameters()[k];
     for (int64_t i = 0; i < a.count; ++i) {
       ASSERT_NEAR(a.value[i], b.value[i], 1e-6) << "layer " << a.layer << " " << a.name;
       ASSERT_NEAR(a.update[i], b.update[i], 1e-6) << "layer " << a.layer << " " << a.name;

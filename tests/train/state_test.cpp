@@ -97,7 +97,7 @@ TEST_F(State, SurvivesARoundTripBitForBit) {
   EXPECT_TRUE(read_file(folder_.file("b.state"), "the copy") == read_file(path_, "the state"));
 }
 
-TEST_F(State, KeepsLossesThatAreNotNumbersYet) {
+TEST_F(State, KeepsLossesThatAreNotFiniteYet) {
   train::TrainingState state = fresh_state();
   state.average_loss = -1;
   state.best_top1 = std::numeric_limits<double>::infinity();

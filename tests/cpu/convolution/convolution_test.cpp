@@ -1,4 +1,4 @@
-// Convolutions of a piece of the batch against one in double precision that is nothing but its loops: all sizes,
+// Convolutions of a micro-batch against one in double precision that is nothing but its loops: all sizes,
 // strides, paddings, groups and layouts, channels that fill no block, forward and backward; and Winograd's.
 #include "cpu/convolution/convolution.h"
 
@@ -16,16 +16,14 @@
 #include "base/error.h"
 #include "base/instructions.h"
 #include "cpu/workspace.h"
+#include "tests/compare.h"
 #include "tests/cpu/convolution/reference_convolution.h"
+#include "tests/cpu/thread_count.h"
 
 namespace dng::test {
 namespace {
 
-bool same_bits(const Floats& a, const Floats& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-// What a convolution writes, from workspace memory that holds no numbers, over such memory; not all of a gradient's
+// What a convolution writes, from workspace memory full of NaN, over such memory; not all of a gradient's
 // need be.
 struct Results {
   Floats out, in_gradient, weights_gradient;
@@ -85,7 +83,7 @@ double inference_error(const cpu::ConvolutionShape& shape, bool relu, bool facto
   Floats out(example.stored_gradient.size(), kNan);
   convolution.forward(example.stored_in.data(), out.data(), &workspace);
   std::vector<double> expected = example.forward();
-  each_number(shape.out, shape.micro_batch, [&](int b, int c, int y, int x) {
+  each_element(shape.out, shape.micro_batch, [&](int b, int c, int y, int x) {
     double& value = expected[index_of(shape.out, cpu::Layout::kPlain, b, c, y, x)];
     if (factors) value *= factor[static_cast<size_t>(c)];
     value += shift[static_cast<size_t>(c)];
@@ -224,7 +222,7 @@ TEST(TrainingConvolutionTest, NewWeightsTakeEffect) {
   }
 }
 
-// Where the plan takes Winograd's way it differs from the direct one by rounding alone.
+// Where the plan chooses Winograd the results differ from the direct ones by rounding alone.
 TEST(WinogradTest, IsWithinItsBound) {
   Errors worst;
   double worst_inference = 0, worst_direct = 0;
@@ -233,8 +231,8 @@ TEST(WinogradTest, IsWithinItsBound) {
     for (const int side : {4, 7, 8, 14}) {
       const int filters = channels == 32 ? 48 : channels;
       // The reference takes its time: fewer images where there are many products.
-      const int piece = channels * side <= 512 ? 4 : channels * side <= 1024 ? 2 : 1;
-      cpu::ConvolutionShape shape = shape_of(piece, {channels, side, side}, filters, 3, 1, 1);
+      const int images = channels * side <= 512 ? 4 : channels * side <= 1024 ? 2 : 1;
+      cpu::ConvolutionShape shape = shape_of(images, {channels, side, side}, filters, 3, 1, 1);
       shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
       SCOPED_TRACE(text_of(shape));
       const Example example(shape);
@@ -247,8 +245,8 @@ TEST(WinogradTest, IsWithinItsBound) {
         Floats gradient(example.weight_count, 0.0f), sums = results->weights_gradient;
         ready.convolution.add_gradients(sums.data(), 1, gradient.data());
         results->weights_gradient = gradient;
-        return Errors{error_of(results->out, shape.out, shape.out_layout, piece, out),
-                      error_of(results->in_gradient, shape.in, shape.in_layout, piece, in), error_of(gradient, w)};
+        return Errors{error_of(results->out, shape.out, shape.out_layout, images, out),
+                      error_of(results->in_gradient, shape.in, shape.in_layout, images, in), error_of(gradient, w)};
       };
       Results fast, direct;
       const Errors found = errors(false, &fast), plain = errors(true, &direct);
@@ -271,8 +269,8 @@ TEST(WinogradTest, IsWithinItsBound) {
   RecordProperty("winograd", format("%.2e", std::max(worst.largest(), worst_inference)));
 }
 
-// Every rest of a tile, of a panel of filters and of the rows of a product; padding that is wider on the way there or
-// on the way back; parts of tiles that do not fit into the cache at once.
+// Every rest of a tile, of a panel of filters and of the rows of a product; padding that is wider forward or
+// backward; parts of tiles that do not fit into the cache at once.
 TEST(WinogradTest, TakesEveryShape) {
   if (instructions() == Instructions::kAny) GTEST_SKIP() << "no Winograd for this processor";
   const std::vector<std::pair<int, int>> channels = {{8, 8}, {16, 24}, {24, 16}, {13, 38}, {40, 8}, {72, 88}};
@@ -282,8 +280,8 @@ TEST(WinogradTest, TakesEveryShape) {
   for (const auto& [from, to] : channels) {
     for (const auto& [height, width] : images) {
       for (int padding = 0; padding <= 2; ++padding) {
-        const int piece = from > 40 ? 8 : 3;
-        cpu::ConvolutionShape shape = shape_of(piece, {from, height, width}, to, 3, 1, padding);
+        const int images = from > 40 ? 8 : 3;
+        cpu::ConvolutionShape shape = shape_of(images, {from, height, width}, to, 3, 1, padding);
         shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
         SCOPED_TRACE(text_of(shape));
         if (cpu::TrainingConvolution(shape).gradient_size() != cpu::WinogradGradient(cpu::winograd_shape(shape)).size())
@@ -361,20 +359,18 @@ TEST(ConvolutionThreadsTest, ManyAtOnceGiveTheSameBits) {
   }
 }
 
-// A primitive is made for one thread whatever the number of threads is when it runs: sums are cut the same way.
+// A primitive is made for one thread whatever the number of threads is when it runs: sums are cut alike.
 TEST(ConvolutionThreadsTest, TheNumberOfThreadsChangesNoBit) {
   cpu::ConvolutionShape shape = shape_of(4, {32, 14, 14}, 32, 3, 1, 1);
   shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
   const Example example(shape);
-  const int before = omp_get_max_threads();
   std::vector<Results> results;
   for (const int threads : {1, 2, 5}) {
-    omp_set_num_threads(threads);
+    const ThreadCount guard(threads);
     const Ready ready(shape, example.weights);
     results.push_back(run(example, ready.convolution));
     EXPECT_EQ(omp_get_max_threads(), threads);
   }
-  omp_set_num_threads(before);
   EXPECT_TRUE(results[1] == results[0]);
   EXPECT_TRUE(results[2] == results[0]);
 }

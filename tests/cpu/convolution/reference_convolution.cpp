@@ -5,19 +5,19 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "tests/compare.h"
 
 namespace dng::test {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-// What is in channels that padding added: any number, as long as it is one.
+// What is in channels that padding added: any finite value.
 constexpr float kMeaningless = 5.0f;
 
 // Calls visit(index in the input, in the weights, in the output) for every product; all plain.
 template <class Visit>
 void each_product(const cpu::ConvolutionShape& s, const Visit& visit) {
   const int in = s.in.channels / s.groups, out = s.out.channels / s.groups;
-  each_number(s.out, s.micro_batch, [&](int b, int f, int oy, int ox) {
+  each_element(s.out, s.micro_batch, [&](int b, int f, int oy, int ox) {
     const size_t to = index_of(s.out, cpu::Layout::kPlain, b, f, oy, ox);
     for (int c = 0; c < in; ++c) {
       for (int ky = 0; ky < s.size; ++ky) {
@@ -49,7 +49,7 @@ size_t index_of(const data::Geometry& shape, cpu::Layout layout, int image, int 
 
 Floats in_layout(const Floats& plain, const data::Geometry& shape, cpu::Layout layout, int images) {
   Floats values(cpu::floats_of(shape, layout) * static_cast<size_t>(images), kMeaningless);
-  each_number(shape, images, [&](int b, int c, int y, int x) {
+  each_element(shape, images, [&](int b, int c, int y, int x) {
     values[index_of(shape, layout, b, c, y, x)] = plain[index_of(shape, cpu::Layout::kPlain, b, c, y, x)];
   });
   return values;
@@ -61,7 +61,7 @@ double error_of(const Floats& found, const data::Geometry& shape, cpu::Layout la
   for (const float value : found) {
     if (!std::isfinite(value)) return kInfinity;
   }
-  each_number(shape, images, [&](int b, int c, int y, int x) {
+  each_element(shape, images, [&](int b, int c, int y, int x) {
     const double wanted = expected[index_of(shape, cpu::Layout::kPlain, b, c, y, x)];
     const double value = found[index_of(shape, layout, b, c, y, x)];
     difference = std::max(difference, std::fabs(value - wanted));
@@ -78,10 +78,10 @@ double error_of(const Floats& found, const std::vector<double>& expected) {
 double Errors::largest() const { return std::max({forward, data, weights}); }
 
 Example::Example(const cpu::ConvolutionShape& s) : shape(s) {
-  const auto piece = static_cast<size_t>(s.micro_batch);
+  const auto images = static_cast<size_t>(s.micro_batch);
   weight_count = static_cast<size_t>(s.out.channels * (s.in.channels / s.groups) * s.size * s.size);
-  in = random_floats(piece * s.in.size(), 1);
-  out_gradient = random_floats(piece * s.out.size(), 2);
+  in = random_floats(images * s.in.size(), 1);
+  out_gradient = random_floats(images * s.out.size(), 2);
   weights = random_floats(weight_count, 3);
   stored_in = in_layout(in, s.in, s.in_layout, s.micro_batch);
   stored_gradient = in_layout(out_gradient, s.out, s.out_layout, s.micro_batch);
@@ -110,9 +110,9 @@ void spoil(cpu::Workspace* workspace) {
   for (int i = 0; i < 64; ++i) std::fill_n(workspace->take(kCount), kCount, kNan);
 }
 
-cpu::ConvolutionShape shape_of(int piece, const data::Geometry& in, int filters, int size, int stride, int padding) {
+cpu::ConvolutionShape shape_of(int images, const data::Geometry& in, int filters, int size, int stride, int padding) {
   cpu::ConvolutionShape shape;
-  shape.micro_batch = piece;
+  shape.micro_batch = images;
   shape.in = in;
   shape.out = {filters, (in.height + 2 * padding - size) / stride + 1, (in.width + 2 * padding - size) / stride + 1};
   shape.size = size;

@@ -1,4 +1,5 @@
-// A convolution in double precision that is nothing but its loops, and what tests of ours need beside it.
+// A convolution in double precision that is nothing but its loops, and what the tests of the built-in ones need beside
+// it.
 //
 // Errors are the largest difference over the largest value of a tensor. Direct: 1e-5, rounding of sums of up to some
 // thousand products. Winograd: 1e-4, its transformations multiply by up to 8 and divide by up to 24 before they cancel.
@@ -39,7 +40,7 @@ Floats random_floats(size_t count, uint64_t place);
 size_t index_of(const data::Geometry& shape, cpu::Layout layout, int image, int c, int y, int x);
 
 template <class Visit>
-void each_number(const data::Geometry& shape, int images, const Visit& visit) {
+void each_element(const data::Geometry& shape, int images, const Visit& visit) {
   for (int b = 0; b < images; ++b) {
     for (int c = 0; c < shape.channels; ++c) {
       for (int y = 0; y < shape.height; ++y) {
@@ -51,7 +52,7 @@ void each_number(const data::Geometry& shape, int images, const Visit& visit) {
 
 Floats in_layout(const Floats& plain, const data::Geometry& shape, cpu::Layout layout, int images);
 
-// `expected` is plain. Infinity where a number is none.
+// `expected` is plain. Infinity where a value is NaN.
 double error_of(const Floats& found, const data::Geometry& shape, cpu::Layout layout, int images,
                 const std::vector<double>& expected);
 double error_of(const Floats& found, const std::vector<double>& expected);
@@ -61,7 +62,7 @@ struct Errors {
   double largest() const;
 };
 
-// One convolution and what belongs to it: random numbers, plain and as stored, and what it gives, plain.
+// One convolution and what belongs to it: random values, plain and as stored, and what it gives, plain.
 struct Example {
   explicit Example(const cpu::ConvolutionShape& s);
   std::vector<double> forward() const;
@@ -73,10 +74,10 @@ struct Example {
   Floats in, out_gradient, weights, stored_in, stored_gradient;
 };
 
-// No numbers in the memory that will be taken next.
+// NaN in the memory that will be taken next.
 void spoil(cpu::Workspace* workspace);
 
-cpu::ConvolutionShape shape_of(int piece, const data::Geometry& in, int filters, int size, int stride, int padding);
+cpu::ConvolutionShape shape_of(int images, const data::Geometry& in, int filters, int size, int stride, int padding);
 std::string text_of(const cpu::ConvolutionShape& s);
 
 }  // namespace dng::test

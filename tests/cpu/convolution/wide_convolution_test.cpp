@@ -2,7 +2,6 @@
 #include "cpu/convolution/wide_convolution.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/instructions.h"
 #include "tests/cpu/convolution/reference_convolution.h"
+#include "tests/cpu/thread_count.h"
 
 namespace dng::test {
 namespace {
@@ -18,14 +18,14 @@ struct Results {
   Floats out, in_gradient, update;
 };
 
-// Images come in ranges of `piece`; the update had ones.
-Results run(const Example& example, int piece) {
+// Images come in ranges of `images`; the update had ones.
+Results run(const Example& example, int images) {
   const cpu::ConvolutionShape& shape = example.shape;
   const cpu::WideConvolution wide(shape, shape.micro_batch);
   Floats inputs(wide.inputs_size(), kNan), data(wide.data_size(), kNan), tiles(wide.tiles_size(), kNan);
   const size_t in = cpu::floats_of(shape.in, shape.in_layout), out = cpu::floats_of(shape.out, shape.out_layout);
-  for (int first = 0; first < shape.micro_batch; first += piece) {
-    const graph::Range range{first, std::min(piece, shape.micro_batch - first)};
+  for (int first = 0; first < shape.micro_batch; first += images) {
+    const graph::Range range{first, std::min(images, shape.micro_batch - first)};
     wide.read_inputs(example.stored_in.data() + range.offset(in), range, inputs.data());
     wide.read_gradients_for_data(example.stored_gradient.data() + range.offset(out), range, data.data());
     wide.read_gradients_for_weights(example.stored_gradient.data() + range.offset(out), range, tiles.data());
@@ -49,8 +49,6 @@ class WideConvolutionTest : public testing::Test {
   void SetUp() override {
     if (instructions() == Instructions::kAny) GTEST_SKIP() << "no Winograd for this processor";
   }
-  void TearDown() override { omp_set_num_threads(threads_); }
-  const int threads_ = omp_get_max_threads();
 };
 
 // Slices that are whole and rests of them, of filters and of channels; every padding; images of parts of tiles.
@@ -78,10 +76,11 @@ TEST_F(WideConvolutionTest, AgreesWithDoublePrecision) {
 
 TEST_F(WideConvolutionTest, DependsOnNeitherThreadsNorRanges) {
   const Example example(blocked(4, {96, 7, 7}, 144, 1));
-  omp_set_num_threads(1);
-  const Results one = run(example, 1);
-  omp_set_num_threads(3);
-  const Results three = run(example, 4);
+  const auto run_with = [&](int threads, int images) {
+    const ThreadCount guard(threads);
+    return run(example, images);
+  };
+  const Results one = run_with(1, 1), three = run_with(3, 4);
   EXPECT_EQ(one.out, three.out);
   EXPECT_EQ(one.in_gradient, three.in_gradient);
   EXPECT_EQ(one.update, three.update);

@@ -1,4 +1,4 @@
-// Max pooling of a row against one that is written down as it is said: the largest number of the window, of equal ones
+// Max pooling of a row against one that is written as its definition: the largest value of the window, of equal ones
 // the first, and NaN never.
 #include "cpu/loops/max_pooling.h"
 
@@ -37,7 +37,7 @@ Pooled expected_of(const std::vector<float>& input, const cpu::PoolShape& shape,
             if (first < 0) first = at;
             const float value = input[static_cast<size_t>(at + lane)];
             if (std::isnan(value) || value < -std::numeric_limits<float>::max()) continue;
-            // As the host does it, the smallest number there is does not win against what it starts from.
+            // As the host does it, the smallest float does not win against what it starts from.
             if (value == -std::numeric_limits<float>::max()) continue;
             if (best < 0 || value > largest) {
               largest = value;
@@ -81,13 +81,13 @@ void expect_pooled(const std::vector<float>& input, const cpu::PoolShape& shape,
   EXPECT_EQ(best, expected.best);
 }
 
-std::vector<float> numbers(const cpu::PoolShape& shape, int block, uint64_t place, int kind) {
+std::vector<float> values_of(const cpu::PoolShape& shape, int block, uint64_t place, int kind) {
   CounterRandom random(13, Stream::kTest, place, 6);
   std::vector<float> values(static_cast<size_t>(shape.in.height) * static_cast<size_t>(shape.in.width) *
                             static_cast<size_t>(block));
   for (float& value : values) {
     value = static_cast<float>(random.uniform(-1, 1));
-    // Ties; and numbers that are none.
+    // Ties; and NaN.
     if (kind == 1) value = static_cast<float>(static_cast<int>(random.below(3)) - 1);
     if (kind == 2 && random.below(3) == 0) value = random.below(2) == 0 ? kNan : -kInfinity;
     if (kind == 2 && random.below(20) == 0) value = kInfinity;
@@ -110,7 +110,7 @@ TEST(MaxPoolTest, EveryWindowOfEveryShape) {
             for (int kind = 0; kind < 3; ++kind) {
               SCOPED_TRACE(testing::Message() << height << "x" << width << ", size " << size << ", stride " << stride
                                               << ", padding " << padding << ", lanes " << block << ", kind " << kind);
-              expect_pooled(numbers(shape, block, ++place, kind), shape, block);
+              expect_pooled(values_of(shape, block, ++place, kind), shape, block);
             }
           }
         }
@@ -120,7 +120,7 @@ TEST(MaxPoolTest, EveryWindowOfEveryShape) {
   EXPECT_GT(place, 500U);
 }
 
-TEST(MaxPoolTest, OfEqualNumbersTheFirstGetsTheGradient) {
+TEST(MaxPoolTest, OfEqualValuesTheFirstGetsTheGradient) {
   const cpu::PoolShape shape = pool_shape(2, 2, 2, 2, 0);
   for (const int block : {1, 4, 8, 16}) {
     std::vector<float> output(static_cast<size_t>(block));
@@ -147,7 +147,7 @@ TEST(MaxPoolTest, NanNeverWins) {
 // Every lane is a channel of its own: what one has does not show in another.
 TEST(MaxPoolTest, LanesAreApart) {
   const cpu::PoolShape shape = pool_shape(5, 6, 3, 2, 2);
-  const std::vector<float> values = numbers(shape, cpu::kLanes, 1000, 0);
+  const std::vector<float> values = values_of(shape, cpu::kLanes, 1000, 0);
   const size_t pixels = 30, outputs = static_cast<size_t>(shape.out.height) * static_cast<size_t>(shape.out.width);
   std::vector<float> all(outputs * cpu::kLanes), one(outputs);
   std::vector<int> best(all.size()), best_of_one(outputs);

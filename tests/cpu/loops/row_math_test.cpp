@@ -1,5 +1,5 @@
-// The loops over rows against what they are, number by number in double: rows of every length around those that the
-// loops take at once, blocks of 1, 8 and 16 channels.
+// The loops over rows against their definitions, element by element in double: rows of every length around those that
+// the loops take at once, blocks of 1, 8 and 16 channels.
 #include "cpu/loops/row_math.h"
 
 #include <gtest/gtest.h>
@@ -15,22 +15,22 @@ namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr double kBound = 2e-6;  // of the largest number; sums are of up to 300
+constexpr double kBound = 2e-6;  // of the largest value; sums are of up to 300
 constexpr size_t kLongest = 300;
 constexpr float kUntouched = 77.0f;
 
-std::vector<float> numbers(size_t count, uint64_t place) {
+std::vector<float> values(size_t count, uint64_t place) {
   CounterRandom random(29, Stream::kTest, place, 3);
   std::vector<float> values(count);
   for (float& value : values) value = static_cast<float>(random.normal());
   return values;
 }
 
-// A row, and the constants of its lanes as a block of channels repeats them. One number off the alignment of a vector.
+// A row, and the constants of its lanes as a block of channels repeats them. One element off the alignment of a vector.
 struct Row {
-  Row(size_t n, int block) : length(n), storage(numbers(n + 1, n)), other_storage(numbers(n + 1, n + 1000)) {
+  Row(size_t n, int block) : length(n), storage(values(n + 1, n)), other_storage(values(n + 1, n + 1000)) {
     for (uint64_t i = 0; i < 4; ++i) {
-      const std::vector<float> channel = numbers(static_cast<size_t>(block), 2000 + i);
+      const std::vector<float> channel = values(static_cast<size_t>(block), 2000 + i);
       for (size_t l = 0; l < cpu::kLanes; ++l) constants[i][l] = channel[l % static_cast<size_t>(block)];
     }
   }
@@ -48,7 +48,7 @@ void each_row(const Visit& visit) {
   for (const int block : {1, 8, 16}) {
     for (size_t n = 0; n <= kLongest; n += n < 80 ? 1 : 20) {
       if (n % static_cast<size_t>(block) != 0) continue;
-      SCOPED_TRACE(testing::Message() << n << " numbers, blocks of " << block);
+      SCOPED_TRACE(testing::Message() << n << " values, blocks of " << block);
       visit(Row(n, block));
     }
   }
@@ -68,7 +68,7 @@ double slope(double x, math::Activation activation) {
 const std::vector<math::Activation> kActivations = {math::Activation::kLinear, math::Activation::kRelu,
                                                     math::Activation::kLeaky};
 
-// y[n + 1] with a number behind the end that nobody may touch.
+// y[n + 1] with an element behind the end that nobody may touch.
 template <class Run>
 std::vector<float> written(const float* before, size_t n, const Run& run) {
   std::vector<float> y(before, before + n);
@@ -80,10 +80,10 @@ std::vector<float> written(const float* before, size_t n, const Run& run) {
 }
 
 template <class Expected>
-void expect_numbers(const std::vector<float>& found, const Expected& expected) {
+void expect_values(const std::vector<float>& found, const Expected& expected) {
   for (size_t i = 0; i < found.size(); ++i) {
     const double wanted = expected(i);
-    ASSERT_NEAR(found[i], wanted, kBound * (1 + std::fabs(wanted))) << "number " << i;
+    ASSERT_NEAR(found[i], wanted, kBound * (1 + std::fabs(wanted))) << "element " << i;
   }
 }
 
@@ -101,17 +101,17 @@ void expect_sums(const float* acc, float begin, size_t n, const Term& term) {
 }
 
 struct Lanes {
-  explicit Lanes(float value) { std::fill(numbers, numbers + cpu::kLanes, value); }
-  float numbers[cpu::kLanes];
+  explicit Lanes(float value) { std::fill(values, values + cpu::kLanes, value); }
+  float values[cpu::kLanes];
 };
 
 TEST(RowMathTest, Sums) {
   each_row([](const Row& row) {
     Lanes sum(3), squares(5);
-    cpu::row_sum(row.x(), row.length, sum.numbers);
-    cpu::row_squares(row.x(), row.length, row.constants[0], squares.numbers);
-    expect_sums(sum.numbers, 3, row.length, [&](size_t i) { return row.x()[i]; });
-    expect_sums(squares.numbers, 5, row.length, [&](size_t i) { return std::pow(row.x()[i] - row.constant(0, i), 2); });
+    cpu::row_sum(row.x(), row.length, sum.values);
+    cpu::row_squares(row.x(), row.length, row.constants[0], squares.values);
+    expect_sums(sum.values, 3, row.length, [&](size_t i) { return row.x()[i]; });
+    expect_sums(squares.values, 5, row.length, [&](size_t i) { return std::pow(row.x()[i] - row.constant(0, i), 2); });
   });
 }
 
@@ -124,8 +124,8 @@ TEST(RowMathTest, AffineWithActivation) {
       const auto expected = [&](size_t i) {
         return activated((row.x()[i] - row.constant(0, i)) * row.constant(1, i) + row.constant(2, i), activation);
       };
-      expect_numbers(written(row.delta(), row.length, [&](float* y) { run(row.x(), y); }), expected);
-      expect_numbers(written(row.x(), row.length, [&](float* y) { run(y, y); }), expected);
+      expect_values(written(row.delta(), row.length, [&](float* y) { run(row.x(), y); }), expected);
+      expect_values(written(row.x(), row.length, [&](float* y) { run(y, y); }), expected);
     }
   });
 }
@@ -140,11 +140,11 @@ TEST(RowMathTest, SumsOfGradients) {
       };
       const std::vector<float> delta = written(row.delta(), row.length, [&](float* d) {
         cpu::row_activation_gradient_sums(d, row.x(), row.length, row.constants[0], row.constants[1], row.constants[2],
-                                          activation, sum.numbers, product.numbers);
+                                          activation, sum.values, product.values);
       });
-      expect_numbers(delta, gradient);
-      expect_sums(sum.numbers, 1, row.length, gradient);
-      expect_sums(product.numbers, 2, row.length,
+      expect_values(delta, gradient);
+      expect_sums(sum.values, 1, row.length, gradient);
+      expect_sums(product.values, 2, row.length,
                   [&](size_t i) { return gradient(i) * (row.x()[i] - row.constant(0, i)); });
     }
   });
@@ -157,32 +157,32 @@ TEST(RowMathTest, NormalisedGradient) {
              row.constant(3, i);
     };
     const auto& c = row.constants;
-    expect_numbers(
+    expect_values(
         written(row.delta(), row.length,
                 [&](float* y) { cpu::row_normalise_gradient(y, row.x(), row.length, c[0], c[1], c[2], c[3], y); }),
         expected);
-    expect_numbers(written(row.x(), row.length,
-                           [&](float* y) {
-                             cpu::row_add_normalised_gradient(row.delta(), row.x(), row.length, c[0], c[1], c[2], c[3],
-                                                              y);
-                           }),
-                   [&](size_t i) { return row.x()[i] + expected(i); });
+    expect_values(written(row.x(), row.length,
+                          [&](float* y) {
+                            cpu::row_add_normalised_gradient(row.delta(), row.x(), row.length, c[0], c[1], c[2], c[3],
+                                                             y);
+                          }),
+                  [&](size_t i) { return row.x()[i] + expected(i); });
   });
 }
 
 TEST(RowMathTest, AddAndGradientOfActivation) {
   each_row([](const Row& row) {
     for (const math::Activation activation : kActivations) {
-      expect_numbers(
+      expect_values(
           written(row.delta(), row.length, [&](float* y) { cpu::row_add(row.x(), y, row.length, activation, y); }),
           [&](size_t i) { return activated(double{row.x()[i]} + row.delta()[i], activation); });
-      expect_numbers(
+      expect_values(
           written(row.delta(), row.length,
                   [&](float* delta) { cpu::row_activation_gradient(row.x(), row.length, activation, delta); }),
           [&](size_t i) { return row.delta()[i] * slope(row.x()[i], activation); });
     }
-    expect_numbers(written(row.delta(), row.length, [&](float* to) { cpu::row_accumulate(row.x(), row.length, to); }),
-                   [&](size_t i) { return double{row.x()[i]} + row.delta()[i]; });
+    expect_values(written(row.delta(), row.length, [&](float* to) { cpu::row_accumulate(row.x(), row.length, to); }),
+                  [&](size_t i) { return double{row.x()[i]} + row.delta()[i]; });
   });
 }
 
@@ -193,7 +193,7 @@ TEST(RowMathTest, NanStaysNan) {
   for (const float nan : {kNan, -kNan}) {
     for (const math::Activation activation : kActivations) {
       std::vector<float> x(35, nan), y(35, 1.0f);
-      cpu::row_affine(x.data(), x.size(), zero, one.numbers, zero, activation, y.data());
+      cpu::row_affine(x.data(), x.size(), zero, one.values, zero, activation, y.data());
       for (const float value : y) EXPECT_TRUE(std::isnan(value));
       cpu::row_add(x.data(), x.data(), x.size(), activation, y.data());
       for (const float value : y) EXPECT_TRUE(std::isnan(value));
@@ -210,7 +210,7 @@ TEST(RowMathTest, EdgesOfTheActivations) {
     std::vector<float> x;
     for (size_t i = 0; i < repeats; ++i) x.insert(x.end(), edges.begin(), edges.end());
     std::vector<float> y(x.size()), delta(x.size(), 1.0f);
-    cpu::row_affine(x.data(), x.size(), zero, one.numbers, zero, math::Activation::kRelu, y.data());
+    cpu::row_affine(x.data(), x.size(), zero, one.values, zero, math::Activation::kRelu, y.data());
     cpu::row_activation_gradient(x.data(), x.size(), math::Activation::kRelu, delta.data());
     for (size_t i = 0; i < x.size(); ++i) {
       EXPECT_EQ(y[i], x[i] > 0 ? x[i] : 0.0f) << x[i];

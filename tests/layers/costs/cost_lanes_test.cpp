@@ -103,12 +103,12 @@ struct Sample {
 };
 
 template <class Formula, class Lanes>
-double run(const Formula& formula, Sample* s, std::vector<double>* numbers, std::vector<unsigned char>* rank,
+double run(const Formula& formula, Sample* s, std::vector<double>* workspace, std::vector<unsigned char>* rank,
            std::vector<double>* gradient, const Lanes& lanes) {
   const int classes = static_cast<int>(s->z.size());
   math::log_softmax(classes, s->z.data(), s->log_f.data(), s->f.data(), lanes);
   const math::CostRow<double> row{classes, s->z.data(), s->log_f.data(), s->f.data(), s->label, s->teacher.data()};
-  return formula(row, 0.5, math::CostWorkspace{numbers->data(), rank->data()}, gradient->data(), lanes);
+  return formula(row, 0.5, math::CostWorkspace{workspace->data(), rank->data()}, gradient->data(), lanes);
 }
 
 template <class Formula>
@@ -117,16 +117,16 @@ void expect_the_same(const Formula& formula) {
     for (uint64_t seed = 0; seed < 5; ++seed) {
       const auto count = static_cast<size_t>(classes);
       Sample one(classes, seed), shared(classes, seed);
-      std::vector<double> numbers(3 * count), gradient(count), expected(count);
+      std::vector<double> workspace(3 * count), gradient(count), expected(count);
       std::vector<unsigned char> rank(count);
-      const double loss = run(formula, &one, &numbers, &rank, &expected, math::OneLane());
+      const double loss = run(formula, &one, &workspace, &rank, &expected, math::OneLane());
       std::vector<double> losses(kLanes);
       Crowd crowd;
       std::vector<std::thread> threads;
       for (int lane = 0; lane < kLanes; ++lane) {
         threads.emplace_back([&, lane] {
           losses[static_cast<size_t>(lane)] =
-              run(formula, &shared, &numbers, &rank, &gradient, ThreadLanes(&crowd, lane));
+              run(formula, &shared, &workspace, &rank, &gradient, ThreadLanes(&crowd, lane));
         });
       }
       for (std::thread& thread : threads) thread.join();

@@ -19,6 +19,7 @@
 #include "cpu/kernel.h"
 #include "layers/costs/tsd.h"
 #include "network/network.h"
+#include "tests/compare.h"
 #include "tests/network/gradient_check.h"
 #include "tests/network/network_util.h"
 #include "tests/test_util.h"
@@ -30,7 +31,7 @@ using test::config_of;
 using test::expect_error;
 using test::net_text;
 
-using Numbers = std::vector<double>;
+using Values = std::vector<double>;
 
 // A cfg that ends with the cost; `options` are parted by blanks.
 graph::NetworkConfig cost_config(const std::string& section, const std::string& options, int classes, int batch = 1) {
@@ -42,7 +43,7 @@ graph::NetworkConfig cost_config(const std::string& section, const std::string& 
 
 struct Result {
   double loss = 0;
-  Numbers gradient;
+  Values gradient;
 };
 
 // The maths of a cost alone, in double.
@@ -51,8 +52,8 @@ class CostOf {
   CostOf(const std::string& section, const std::string& options, int classes)
       : config_(cost_config(section, options, classes)), cost_(config_.cost().op->cost(config_.cost())) {}
 
-  Result operator()(const Numbers& z, int label, const Numbers& teacher = {}, double epoch = 1e30) const {
-    Numbers log_f(z.size()), f(z.size());
+  Result operator()(const Values& z, int label, const Values& teacher = {}, double epoch = 1e30) const {
+    Values log_f(z.size()), f(z.size());
     const int classes = static_cast<int>(z.size());
     math::log_softmax(classes, z.data(), log_f.data(), f.data());
     Result result;
@@ -69,21 +70,21 @@ class CostOf {
   std::unique_ptr<math::Cost> cost_;
 };
 
-Numbers softmax(const Numbers& z, double temperature = 1) {
-  Numbers scaled = z, log_f(z.size()), f(z.size());
+Values softmax(const Values& z, double temperature = 1) {
+  Values scaled = z, log_f(z.size()), f(z.size());
   for (double& value : scaled) value /= temperature;
   math::log_softmax(static_cast<int>(z.size()), scaled.data(), log_f.data(), f.data());
   return f;
 }
 
-double largest(const Numbers& values) {
+double largest(const Values& values) {
   double most = 0;
   for (const double value : values) most = std::max(most, std::fabs(value));
   return most;
 }
 
-Numbers random_logits(CounterRandom* random, int classes, double spread) {
-  Numbers z(static_cast<size_t>(classes));
+Values random_logits(CounterRandom* random, int classes, double spread) {
+  Values z(static_cast<size_t>(classes));
   for (double& value : z) value = spread * random->normal();
   return z;
 }
@@ -115,7 +116,7 @@ std::vector<Variant> variants() {
 
 struct GoldenSample {
   int label = 0;
-  Numbers logits, teacher, gradient;
+  Values logits, teacher, gradient;
   double loss = 0;
 };
 struct GoldenCase {
@@ -139,7 +140,7 @@ std::vector<GoldenCase> golden_cases() {
     } else if (kind == "sample") {
       GoldenSample sample;
       words >> sample.label;
-      Numbers* into = &sample.logits;
+      Values* into = &sample.logits;
       while (words >> word) {
         if (word == "|") {
           into = &sample.teacher;
@@ -159,7 +160,7 @@ std::vector<GoldenCase> golden_cases() {
 }
 
 // Of the teacher's row, as the golden values have it.
-Numbers normalised(Numbers row) {
+Values normalised(Values row) {
   double sum = 0;
   for (const double value : row) sum += value;
   for (double& value : row) value /= sum;
@@ -177,7 +178,7 @@ TEST(Costs, MatchValuesInSixtyDigits) {
   for (const GoldenCase& golden : cases) {
     for (const GoldenSample& sample : golden.samples) {
       const CostOf cost(golden.section, golden.options, static_cast<int>(sample.logits.size()));
-      const Numbers teacher = sample.teacher.empty() ? Numbers() : normalised(sample.teacher);
+      const Values teacher = sample.teacher.empty() ? Values() : normalised(sample.teacher);
       const Result result = cost(sample.logits, sample.label, teacher);
       ASSERT_EQ(result.gradient.size(), sample.gradient.size());
       const auto error = [](double got, double wanted, double floor) {
@@ -202,7 +203,7 @@ TEST(Costs, MatchValuesInSixtyDigits) {
 
 // ---- gradients ----
 
-std::vector<unsigned char> ranks_of(const Numbers& z, int label, const Variant& variant) {
+std::vector<unsigned char> ranks_of(const Values& z, int label, const Variant& variant) {
   std::vector<unsigned char> rank(z.size());
   const int classes = static_cast<int>(z.size());
   layers::mark_top(classes, z.data(), variant.k, variant.truth ? label : layers::arg_max(classes, z.data()),
@@ -216,32 +217,32 @@ TEST(Costs, GradientsMatchFiniteDifferences) {
     size_t checked = 0;
     for (const int classes : {3, 5, 10, 100}) {
       const CostOf cost(variant.section, variant.options, classes);
-      for (uint64_t round = 0; round < (classes == 100 ? 4U : 12U); ++round) {
-        CounterRandom random(11, Stream::kTest, static_cast<uint64_t>(classes), round);
-        const Numbers z = random_logits(&random, classes, 1.5);
+      for (uint64_t sample = 0; sample < (classes == 100 ? 4U : 12U); ++sample) {
+        CounterRandom random(11, Stream::kTest, static_cast<uint64_t>(classes), sample);
+        const Values z = random_logits(&random, classes, 1.5);
         const int label = static_cast<int>(random.below(static_cast<uint32_t>(classes)));
-        Numbers teacher;
+        Values teacher;
         if (variant.section == "distill") teacher = softmax(random_logits(&random, classes, 2));
-        const auto loss = [&](const Numbers& x) { return cost(x, label, teacher).loss; };
+        const auto loss = [&](const Values& x) { return cost(x, label, teacher).loss; };
         test::GradientCheckOptions options;
         options.tolerance = 1e-6;
         if (variant.ranked) {
-          options.near_kink = [&](const Numbers& x, size_t index, double step) {
-            Numbers above = x, below = x;
+          options.near_kink = [&](const Values& x, size_t index, double step) {
+            Values above = x, below = x;
             above[index] += step;
             below[index] -= step;
             return ranks_of(above, label, variant) != ranks_of(below, label, variant);
           };
           options.maximum_skipped = 0.4;
         }
-        const Numbers gradient = cost(z, label, teacher).gradient;
+        const Values gradient = cost(z, label, teacher).gradient;
         const test::GradientCheckResult result = test::check_gradient(loss, z, gradient, options);
-        EXPECT_TRUE(result.ok) << variant.section << " " << variant.options << ", " << classes << " classes, round "
-                               << round << ": " << result.message;
+        EXPECT_TRUE(result.ok) << variant.section << " " << variant.options << ", " << classes << " classes, sample "
+                               << sample << ": " << result.message;
         checked += result.checked;
         worst = std::max(worst, result.max_relative_error);
         for (const double factor : {1.01, 0.99, -1.0, 0.0}) {
-          Numbers wrong = gradient;
+          Values wrong = gradient;
           for (double& value : wrong) value *= factor;
           EXPECT_FALSE(test::check_gradient(loss, z, wrong, options).ok)
               << variant.section << " passes a gradient times " << factor;
@@ -255,10 +256,10 @@ TEST(Costs, GradientsMatchFiniteDifferences) {
 
 TEST(Costs, GradientsSumToZero) {
   for (const Variant& variant : variants()) {
-    for (uint64_t round = 0; round < 20; ++round) {
-      CounterRandom random(12, Stream::kTest, 0, round);
-      const Numbers z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2));
-      const Result result = CostOf(variant.section, variant.options, 10)(z, static_cast<int>(round % 10), teacher);
+    for (uint64_t sample = 0; sample < 20; ++sample) {
+      CounterRandom random(12, Stream::kTest, 0, sample);
+      const Values z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2));
+      const Result result = CostOf(variant.section, variant.options, 10)(z, static_cast<int>(sample % 10), teacher);
       double sum = 0;
       for (const double g : result.gradient) sum += g;
       EXPECT_GT(largest(result.gradient), 1e-4);
@@ -270,12 +271,12 @@ TEST(Costs, GradientsSumToZero) {
 TEST(Costs, ConstantAddedToAllLogitsChangesNothing) {
   for (const Variant& variant : variants()) {
     const CostOf cost(variant.section, variant.options, 10);
-    for (uint64_t round = 0; round < 20; ++round) {
-      CounterRandom random(13, Stream::kTest, 0, round);
-      const Numbers z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2));
+    for (uint64_t sample = 0; sample < 20; ++sample) {
+      CounterRandom random(13, Stream::kTest, 0, sample);
+      const Values z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2));
       const Result before = cost(z, 3, teacher);
       for (const double constant : {-8.0, 0.37, 100.0}) {
-        Numbers moved = z;
+        Values moved = z;
         for (double& value : moved) value += constant;
         const Result after = cost(moved, 3, teacher);
         // Moving by 100 rounds the logits themselves to 100 * 2^-53.
@@ -291,13 +292,13 @@ TEST(Costs, ConstantAddedToAllLogitsChangesNothing) {
 TEST(Costs, PermutingClassesPermutesResults) {
   for (const Variant& variant : variants()) {
     const CostOf cost(variant.section, variant.options, 10);
-    for (uint64_t round = 0; round < 20; ++round) {
-      CounterRandom random(14, Stream::kTest, 0, round);
-      const Numbers z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2));
+    for (uint64_t sample = 0; sample < 20; ++sample) {
+      CounterRandom random(14, Stream::kTest, 0, sample);
+      const Values z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2));
       const int label = static_cast<int>(random.below(10));
       const Result before = cost(z, label, teacher);
-      const std::vector<uint32_t> order = epoch_order(14, round, 10);
-      Numbers moved(10), moved_teacher(10);
+      const std::vector<uint32_t> order = epoch_order(14, sample, 10);
+      Values moved(10), moved_teacher(10);
       for (size_t j = 0; j < 10; ++j) {
         moved[order[j]] = z[j];
         moved_teacher[order[j]] = teacher[j];
@@ -312,15 +313,15 @@ TEST(Costs, PermutingClassesPermutesResults) {
 }
 
 TEST(Costs, ExtremeLogitsGiveFiniteLossesAndGradients) {
-  const std::vector<Numbers> rows = {{1e4, -1e4, 1e4, -1e4, 0},      {1e4, 1e4, 1e4, 1e4, 1e4},
-                                     {-1e4, -1e4, -1e4, -1e4, -1e4}, {1e4, -1e4, -1e4, -1e4, -1e4},
-                                     {-1e4, 3, 2.5, 1e4, 1e-4},      {0, 0, 0, 0, 0},
-                                     {1e4, 9999.5, -1e4, 50, -50}};
+  const std::vector<Values> rows = {{1e4, -1e4, 1e4, -1e4, 0},      {1e4, 1e4, 1e4, 1e4, 1e4},
+                                    {-1e4, -1e4, -1e4, -1e4, -1e4}, {1e4, -1e4, -1e4, -1e4, -1e4},
+                                    {-1e4, 3, 2.5, 1e4, 1e-4},      {0, 0, 0, 0, 0},
+                                    {1e4, 9999.5, -1e4, 50, -50}};
   for (const Variant& variant : variants()) {
     const CostOf cost(variant.section, variant.options, 5);
-    for (const Numbers& z : rows) {
-      for (const Numbers& teacher : {Numbers{1, 0, 0, 0, 0}, Numbers{0.2, 0.2, 0.2, 0.2, 0.2},
-                                     Numbers{1 - 1e-30, 1e-30, 0, 0, 0}, softmax({1e4, -1e4, 0, 0, 0})}) {
+    for (const Values& z : rows) {
+      for (const Values& teacher : {Values{1, 0, 0, 0, 0}, Values{0.2, 0.2, 0.2, 0.2, 0.2},
+                                    Values{1 - 1e-30, 1e-30, 0, 0, 0}, softmax({1e4, -1e4, 0, 0, 0})}) {
         for (int label = 0; label < 5; ++label) {
           const Result result = cost(z, label, teacher);
           EXPECT_TRUE(std::isfinite(result.loss)) << variant.section << " " << variant.options;
@@ -338,12 +339,12 @@ TEST(Costs, ExtremeLogitsGiveFiniteLossesAndGradients) {
 // ---- tsd ----
 
 TEST(TsdLayer, TiesGoToTheLowerIndex) {
-  const Numbers z = {1, 2, 2, 2, 0, 1};
+  const Values z = {1, 2, 2, 2, 0, 1};
   const double eta = 0.5;
-  const Numbers f = softmax(z);
+  const Values f = softmax(z);
   // Primary 1, then 2 and 3; of the two ones with logit 1 the first.
   for (const int k : {2, 3, 4}) {
-    Numbers c(z.size(), 0);
+    Values c(z.size(), 0);
     c[1] = 1;
     const std::vector<size_t> next = {2, 3, 0};
     double gap = f[1];
@@ -360,7 +361,7 @@ TEST(TsdLayer, TiesGoToTheLowerIndex) {
 }
 
 TEST(TsdLayer, TruthMakesTheLabelPrimaryWhereverItRanks) {
-  const Numbers z = {3, 2, 1, 0}, f = softmax(z);
+  const Values z = {3, 2, 1, 0}, f = softmax(z);
   const Result result = CostOf("tsd", "eta=0 k=2 primary=truth", 4)(z, 2);
   EXPECT_NEAR(result.loss, f[2] - f[0], 1e-15);
   EXPECT_NEAR(CostOf("tsd", "eta=0 k=2", 4)(z, 2).loss, f[0] - f[1], 1e-15);
@@ -382,7 +383,7 @@ TEST(TsdLayer, EtaOfConfidenceInvertsTheOptimum) {
 // Where gradient descent on the logits of one sample with label 0 ends: the probability of the label.
 double optimum(const std::string& options, int classes, int steps, double rate) {
   const CostOf cost("tsd", options, classes);
-  Numbers z(static_cast<size_t>(classes));
+  Values z(static_cast<size_t>(classes));
   for (size_t j = 0; j < z.size(); ++j) z[j] = 0.01 * static_cast<double>(j);
   z[0] = 0.5;
   for (int step = 0; step < steps; ++step) {
@@ -405,7 +406,7 @@ TEST(TsdLayer, OptimumPutsTheWantedConfidenceOnThePrimaryClass) {
 }
 
 TEST(TsdLayer, WarmupRampsFromCrossEntropy) {
-  const Numbers z = {0.3, -1, 2, 0.7, 1.1};
+  const Values z = {0.3, -1, 2, 0.7, 1.1};
   const CostOf ramped("tsd", "eta=0.4 warmup_epochs=10", 5), plain("softmax", "", 5);
   const auto expect_equal = [](const Result& a, const Result& b, double tolerance) {
     EXPECT_NEAR(a.loss, b.loss, tolerance);
@@ -443,7 +444,7 @@ TEST(DistillLayer, TeacherThatAgreesGivesNoGradient) {
   CounterRandom random(15, Stream::kTest, 0, 0);
   for (const char* temperature : {"1", "2", "0.5", "7"}) {
     const CostOf cost("distill", std::string("lambda=1 temperature=") + temperature, 10);
-    const Numbers z = random_logits(&random, 10, 2);
+    const Values z = random_logits(&random, 10, 2);
     const Result same = cost(z, 4, softmax(z));
     EXPECT_NEAR(same.loss, 0, 1e-12);
     EXPECT_NEAR(largest(same.gradient), 0, 1e-14);
@@ -459,6 +460,10 @@ TEST(DistillLayer, NeedsATeacher) {
 TEST(DistillLayer, OptionsThatDoNotFitAreNamed) {
   expect_error([] { cost_config("distill", "lambda=1.5", 10); }, {"lambda=1.5", "from 0 to 1"});
   expect_error([] { cost_config("distill", "temperature=0", 10); }, {"temperature=0", "above 0"});
+}
+
+TEST(LabelSmoothingLayer, EpsilonIsBelowOne) {
+  expect_error([] { cost_config("label_smoothing", "epsilon=1", 10); }, {"epsilon=1", "below 1"});
 }
 
 TEST(Costs, DescriptionsNameTheWeights) {
@@ -480,10 +485,6 @@ struct Outcome {
   std::vector<float> output, delta;
   double loss = 0;
 };
-
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 struct KernelInput {
   std::vector<float> logits, teacher;
@@ -550,8 +551,8 @@ TEST(CostKernel, EqualsSoftmaxBitForBitWhereTheNewTermHasNoWeight) {
                                                           {"label_smoothing", "epsilon=0"},
                                                           {"confidence_penalty", "beta=0"}}) {
       const Outcome run = run_kernel(section, options, in);
-      EXPECT_TRUE(same_bits(run.output, plain.output)) << section << " " << options;
-      EXPECT_TRUE(same_bits(run.delta, plain.delta)) << section << " " << options;
+      EXPECT_TRUE(test::same_bits(run.output, plain.output)) << section << " " << options;
+      EXPECT_TRUE(test::same_bits(run.delta, plain.delta)) << section << " " << options;
       EXPECT_EQ(run.loss, plain.loss) << section << " " << options;
     }
     // The control: with a weight, every one of them differs, and the outputs do not.
@@ -562,8 +563,8 @@ TEST(CostKernel, EqualsSoftmaxBitForBitWhereTheNewTermHasNoWeight) {
                                                           {"label_smoothing", "epsilon=0.001"},
                                                           {"confidence_penalty", "beta=0.001"}}) {
       const Outcome run = run_kernel(section, options, in);
-      EXPECT_TRUE(same_bits(run.output, plain.output)) << section;
-      EXPECT_FALSE(same_bits(run.delta, plain.delta)) << section;
+      EXPECT_TRUE(test::same_bits(run.output, plain.output)) << section;
+      EXPECT_FALSE(test::same_bits(run.delta, plain.delta)) << section;
       EXPECT_NE(run.loss, plain.loss) << section;
     }
   }
@@ -577,11 +578,11 @@ TEST(CostKernel, DeltaIsTheNegativeGradientOfTheSumOverTheBatch) {
     double loss = 0;
     for (size_t b = 0; b < 8; ++b) {
       const auto row = static_cast<std::ptrdiff_t>(10 * b);
-      const Numbers z(in.logits.begin() + row, in.logits.begin() + row + 10);
-      const Numbers teacher(in.teacher.begin() + row, in.teacher.begin() + row + 10);
+      const Values z(in.logits.begin() + row, in.logits.begin() + row + 10);
+      const Values teacher(in.teacher.begin() + row, in.teacher.begin() + row + 10);
       const Result result = cost(z, in.labels[b], teacher, 0);
       loss += result.loss;
-      const Numbers f = softmax(z);
+      const Values f = softmax(z);
       for (size_t j = 0; j < 10; ++j) {
         EXPECT_EQ(run.delta[10 * b + j], static_cast<float>(-result.gradient[j])) << variant.section;
         EXPECT_EQ(run.output[10 * b + j], static_cast<float>(f[j])) << variant.section;
@@ -606,8 +607,8 @@ TEST(CostKernel, BatchIsTheSumOfItsSamples) {
       parts.delta.insert(parts.delta.end(), run.delta.begin(), run.delta.end());
       parts.loss += run.loss;
     }
-    EXPECT_TRUE(same_bits(whole.output, parts.output)) << variant.section;
-    EXPECT_TRUE(same_bits(whole.delta, parts.delta)) << variant.section;
+    EXPECT_TRUE(test::same_bits(whole.output, parts.output)) << variant.section;
+    EXPECT_TRUE(test::same_bits(whole.delta, parts.delta)) << variant.section;
     EXPECT_EQ(whole.loss, parts.loss) << variant.section;
   }
 }
@@ -619,8 +620,8 @@ TEST(CostKernel, WithoutLabelsThereIsNoLossAndNoGradient) {
     in.labelled = false;
     const Outcome run = run_kernel(variant.section, variant.options, in);
     EXPECT_EQ(run.loss, 0);
-    EXPECT_TRUE(same_bits(run.delta, std::vector<float>(20, 0.0f))) << variant.section;
-    EXPECT_TRUE(same_bits(run.output, labelled.output)) << variant.section;
+    EXPECT_TRUE(test::same_bits(run.delta, std::vector<float>(20, 0.0f))) << variant.section;
+    EXPECT_TRUE(test::same_bits(run.output, labelled.output)) << variant.section;
     EXPECT_GT(labelled.loss, -10);
     EXPECT_NE(labelled.loss, 0);
   }
@@ -646,7 +647,7 @@ TEST(CostKernel, EvaluationLeavesDeltaAlone) {
   KernelInput in = random_input(27, 4, 5, 2);
   in.training = false;
   const Outcome run = run_kernel("tsd", "eta=0.5", in);
-  EXPECT_TRUE(same_bits(run.delta, std::vector<float>(20, -7.0f)));
+  EXPECT_TRUE(test::same_bits(run.delta, std::vector<float>(20, -7.0f)));
   EXPECT_NE(run.loss, 0);
 }
 
@@ -654,7 +655,7 @@ TEST(CostKernel, EpochReachesTheRamp) {
   KernelInput in = random_input(28, 4, 5, 2);
   in.epoch = 2;
   const Outcome half = run_kernel("tsd", "eta=0.5 warmup_epochs=4", in);
-  EXPECT_TRUE(same_bits(half.delta, run_kernel("tsd", "eta=0.75", in).delta));
+  EXPECT_TRUE(test::same_bits(half.delta, run_kernel("tsd", "eta=0.75", in).delta));
 }
 
 TEST(CostKernel, BackwardAddsToTheDeltaOfTheLayerBefore) {
@@ -711,12 +712,12 @@ TEST(Costs, NetworksEqualSoftmaxBitForBitWhereTheNewTermHasNoWeight) {
   for (const char* cost : {"[tsd]\neta=1\n", "[tsd]\nconfidence=1\n", "[distill]\nlambda=0\n",
                            "[label_smoothing]\nepsilon=0\n", "[confidence_penalty]\nbeta=0\n"}) {
     const NetworkRun run = run_network(cost);
-    EXPECT_TRUE(same_bits(run.output, plain.output)) << cost;
+    EXPECT_TRUE(test::same_bits(run.output, plain.output)) << cost;
     EXPECT_EQ(run.bits, plain.bits) << cost;
     EXPECT_EQ(run.loss, plain.loss) << cost;
   }
   const NetworkRun other = run_network("[tsd]\neta=0.5\n");
-  EXPECT_TRUE(same_bits(other.output, plain.output));
+  EXPECT_TRUE(test::same_bits(other.output, plain.output));
   EXPECT_NE(other.bits, plain.bits);
 }
 
