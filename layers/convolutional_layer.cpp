@@ -48,7 +48,7 @@ graph::Op convolutional_op() {
       .option(cfg::integer_option("stride", "1", 1, 1 << 10, "step of the window"))
       .option(cfg::flag_option("pad", "0", "1: padding of size / 2 on every side"))
       .option(cfg::integer_option("padding", "0", 0, 1 << 10, "padding on every side, where pad=0"))
-      .option(cfg::integer_option("groups", "1", 1, 1 << 20, "groups of channels"))
+      .option(cfg::integer_option("groups", "1", 1, 1 << 20, "groups of channels; divides channels and filters"))
       .option(activation_option("logistic"))
       .option(cfg::flag_option("batch_normalize", "0", "1: batch norm before the activation"))
       .shaped(shape)

@@ -132,7 +132,7 @@ graph::Op route_op() {
               [](const graph::LayerConfig& layer) { return std::make_unique<RouteKernel>(layer); });
   if (host::traits().route_has_groups) {
     op.option(cfg::integer_option("groups", "1", 1, 1 << 16, "equal parts that each layer is cut into"))
-        .option(cfg::integer_option("group_id", "0", 0, 1 << 16, "the part that is taken"));
+        .option(cfg::integer_option("group_id", "0", 0, 1 << 16, "the part that is taken, below groups"));
   } else {
     op.refuse("groups", "the packaged Darknet has no groups; build with AlexeyAB's fork (make DARKNET_ROOT=DIR)");
   }

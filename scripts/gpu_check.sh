@@ -12,7 +12,7 @@ stands a summary, and the exit code is 1 if any failed. Without parts, all but t
   build       the program and its tests with the CUDA kernels (make all PRESET=cuda)
   tests       the C++ tests on the GPU (suites Cuda...)
   sanitize    some of them under compute-sanitizer: memcheck and racecheck
-  end_to_end  tests/gpu_end_to_end_test.py
+  end_to_end  tests/gpu/gpu_end_to_end_test.py
   bench       scripts/bench.py --gpu 0: the table, beside the floor and PyTorch's eager mode where PyTorch is
   compile     the table of ResNet-20 beside torch.compile, which compiles for minutes
   sanitize_more  synccheck and initcheck
@@ -153,7 +153,7 @@ part_sanitize_more() {
 
 part_end_to_end() {
   need "$darknet" && run "$(limit end_to_end)" end_to_end.log env DNG_NEED_GPU=1 DNG_DARKNET="$darknet" \
-    DNG_HOST="${root:+alexeyab}" python3 tests/gpu_end_to_end_test.py -v
+    DNG_HOST="${root:+alexeyab}" python3 tests/gpu/gpu_end_to_end_test.py -v
 }
 
 # table NAME SECONDS OPTION...

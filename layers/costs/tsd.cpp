@@ -70,9 +70,10 @@ graph::Op tsd_op() {
   graph::Op op = cost_op("tsd", "cross entropy plus top-score difference: the tolerant patriarch",
                          [](const graph::LayerConfig& layer) { return std::make_unique<TsdCost>(layer); });
   op.option(cfg::ours(cfg::real_option("eta", "", 0, 1, "weight of the cross entropy, literally")))
-      .option(cfg::open_low(
-          cfg::ours(cfg::real_option("confidence", "", 0, 1, "wanted on the primary class, instead of eta"))))
-      .option(cfg::ours(cfg::integer_option("k", "5", 2, 1 << 20, "scores compared, the primary one included")))
+      .option(cfg::open_low(cfg::ours(
+          cfg::real_option("confidence", "", 0, 1, "wanted on the primary class, above 1/k; instead of eta"))))
+      .option(
+          cfg::ours(cfg::integer_option("k", "5", 2, 1 << 20, "scores compared, the primary one included; at most C")))
       .option(cfg::ours(cfg::choice_option("primary", "top", {"top", "truth"}, "the largest output, or the label")))
       .option(
           cfg::ours(cfg::real_option("warmup_epochs", "0", 0, 1e6, "epochs over which eta falls from 1 to its value")))

@@ -33,15 +33,17 @@ int options_verb(const Arguments& arguments) {
       config.require_classes(data::read_data_file(files[1]).classes, files[1]);
     }
   }
-  Json layers = Json::object(), costs = Json::object();
+  Json layers = Json::object(), costs = Json::object(), aliases = Json::object();
   for (const graph::Op& op : layers::all_ops()) {
     (op.kind == graph::Op::Kind::kCost ? costs : layers).set(op.section, options_json(op.options));
+    for (const std::string& alias : op.aliases) aliases.set(alias, Json::text(op.section));
   }
   Json all = Json::object();
   all.set("host", Json::string(host::traits().id))
       .set("net", options_json(graph::net_options()))
       .set("costs", costs)
-      .set("layers", layers);
+      .set("layers", layers)
+      .set("aliases", aliases);
   std::printf("%s\n", all.dump().c_str());
   return 0;
 }

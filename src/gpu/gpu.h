@@ -1,7 +1,7 @@
 // An opened GPU: memory, a queue of work that runs in order, and the libraries that convolve and multiply.
 //
 // There are two: the CUDA one (gpu/cuda/), and one of the tests that runs the very same sources of the kernels as loops
-// on the CPU (tests/emulated_gpu.h), so that all but the libraries is tested on machines without a GPU.
+// on the CPU (tests/gpu/emulated_gpu.h), so that all but the libraries is tested on machines without a GPU.
 #pragma once
 
 #include <cstddef>
