@@ -7,13 +7,13 @@ set -u
 usage() {
   cat <<USAGE
 Usage: scripts/gpu_check.sh [PART...]      or: make gpu-check [GPU_CHECK="PART..."]
-Runs on a machine with an NVIDIA GPU, CUDA toolkit and cuDNN. A part that fails does not stop the next ones; at the end
-stands a summary, and the exit code is 1 if any failed. Without parts, all but the last two:
+Runs on a machine with an NVIDIA GPU, CUDA toolkit and cuDNN. The next parts run after one that fails;
+a summary comes last, and the exit code is 1 if any failed. Without parts, all but the last two:
   build       the program and its tests with the CUDA kernels (make all PRESET=cuda)
   tests       the C++ tests on the GPU (suites Cuda...)
   sanitize    some of them under compute-sanitizer: memcheck and racecheck
   end_to_end  tests/gpu_end_to_end_test.py
-  bench       scripts/bench.py --gpu 0: the table, beside the floor and PyTorch's eager mode where PyTorch is
+  bench       scripts/bench.py --gpu 0: the table, with the roofline, and PyTorch's eager mode where installed
   compile     the table of ResNet-20 beside torch.compile, which compiles for minutes
   sanitize_more  synccheck and initcheck
 Environment (default):
@@ -49,7 +49,7 @@ chosen=${*:-"build tests sanitize end_to_end bench"}
 
 cd "$(dirname "$0")/.." || exit 1
 if ! nvidia-smi -L 2>/dev/null | grep -q '^GPU '; then
-  echo "gpu_check.sh: there is no NVIDIA GPU here (nvidia-smi finds none); run this where there is one" >&2
+  echo "gpu_check.sh: there is no NVIDIA GPU here (nvidia-smi finds none); run it on a machine with one" >&2
   exit 1
 fi
 out=${GPU_CHECK_OUT:-build/gpu-check}
@@ -65,7 +65,7 @@ python=${GPU_CHECK_PYTHON:-python3}
 sanitizer=${COMPUTE_SANITIZER:-compute-sanitizer}
 [ -n "${COMPUTE_SANITIZER:-}" ] || command -v "$sanitizer" >/dev/null 2>&1 || sanitizer=/usr/local/cuda/bin/$sanitizer
 limits=${GPU_CHECK_SECONDS:-480 120 300 180 360 600 300}
-# Choices of convolutions: the first part measures them, the next ones read them.
+# The cache of convolution algorithms: the first part measures them, the next ones read them.
 export XDG_CACHE_HOME="$PWD/$out/cache"
 case $out in /*) XDG_CACHE_HOME=$out/cache ;; esac
 rm -rf "$XDG_CACHE_HOME"
@@ -82,7 +82,7 @@ limit() {
 run() {
   seconds=$1 log=$out/$2
   shift 2
-  echo "\$ $*" >>"$log"
+  echo "\$ $*" >"$log"
   { timeout --kill-after=10 "$seconds" "$@" 2>&1; echo $? >"$out/status"; } | tee -a "$log"
   status=$(cat "$out/status")
   case $status in
@@ -103,7 +103,7 @@ need() {
   done
 }
 
-# GoogleTest is content where nothing ran.
+# GoogleTest passes where no test ran.
 really_ran() {
   if grep -q '\[  SKIPPED \]' "$out/$1"; then
     reason="tests were skipped"
@@ -135,7 +135,7 @@ sanitize() {
   fi
   failed=""
   for tool in "$@"; do
-    # Trying whether memory is there, or an algorithm works, fails by intention: calls are not what is checked.
+    # Some calls fail by intention, to find out what is available: API errors are not checked.
     run "$(limit "$name")" "$tool.log" "$sanitizer" --tool "$tool" --error-exitcode 9 --report-api-errors no \
       "$tests" --gtest_filter="$sanitized" && really_ran "$tool.log" || failed="$failed $tool: $reason;"
   done
@@ -191,11 +191,6 @@ for part in $chosen; do
   echo "== $part"
   reason=""
   begin=$(date +%s)
-  rm -f "$out/$part.log"
-  case $part in
-    sanitize) rm -f "$out/memcheck.log" "$out/racecheck.log" ;;
-    sanitize_more) rm -f "$out/synccheck.log" "$out/initcheck.log" ;;
-  esac
   if "part_$part"; then
     verdict=ok
   else

@@ -54,8 +54,8 @@ class Reuse(Case):
         self.assertEqual(taken, ["runs/trial/seed1/baseline", "runs/trial/seed1/patriarch", None, None])
         report = self.read("runs/other/report.md")
         self.assertIn("seed 1 patriarch from `runs/trial/seed1/patriarch`", report)
-        self.assertEqual(report.count("| taken over |"), 2)
-        self.assertNotIn("taken over", self.read("runs/trial/report.md"))
+        self.assertEqual(report.count("| reused |"), 2)
+        self.assertNotIn("reused", self.read("runs/trial/report.md"))
 
     def test_whole_chains_are_taken_over_generation_by_generation(self):
         self.trained_by("--set", "experiment.generations=1")

@@ -1,4 +1,4 @@
-"""The processes of a run: output into a log, the end of stderr as the error, a signal handed on once."""
+"""The processes of a run: output into a log, the last line of stderr as the error, a signal passed through once."""
 
 import os
 import shlex
@@ -11,9 +11,9 @@ from .files import now
 
 
 class Children:
-    def __init__(self, program, lock, heard):
+    def __init__(self, program, lock, on_line):
         self.program, self.lock = program, lock
-        self.heard = heard  # gets the commands and lines of stderr, for -v
+        self.on_line = on_line  # gets the commands and lines of stderr, for -v
         self.mutex = threading.Lock()
         self.running = set()
         self.stopping = False
@@ -21,7 +21,7 @@ class Children:
     def run(self, arguments, log, what, watched=False):
         """Runs the program to its end; raises Failure with its last line on stderr. `watched`: its log is read."""
         command = [self.program, *arguments]
-        self.heard("$ " + shlex.join(command))
+        self.on_line("$ " + shlex.join(command))
         with open(log, "ab", buffering=0) as output:
             output.write(f"\n# {now()} {shlex.join(command)}\n".encode())
             process = self._start(command, output)
@@ -32,7 +32,7 @@ class Children:
                 if text:
                     last = text
                     if not watched:
-                        self.heard(f"{what}: {text}")
+                        self.on_line(f"{what}: {text}")
             process.stderr.close()
             code = process.wait()
         with self.mutex:
@@ -40,7 +40,7 @@ class Children:
             if self.stopping:
                 raise Stopped
         if code:
-            ended = f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
+            ended = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
             raise Failure(f"{what} {ended}: {last or 'no line on stderr'}; log: {log}")
 
     def _start(self, command, output):
@@ -62,7 +62,7 @@ class Children:
             return process
 
     def stop(self, number):
-        """Hands a signal on, once; the children save their state and end, and no other is started."""
+        """Passes a signal through, once; the children save their state and end, and no other starts."""
         with self.mutex:
             if self.stopping:
                 return

@@ -1,11 +1,9 @@
-"""What a run is called beside others: D(eta, lambda) as in the paper, with the reading of the first number."""
-
-import os
+"""Names of runs in comparisons: D(eta, lambda) as in the paper, with the meaning of the first number."""
 
 from .experiment import options_of
-from .files import number_or_none
+from .files import number_or_none, stem
 
-# Keys whose usual values are not worth a word.
+# Values that a name does not mention.
 USUAL = {
     "tsd": {"k": "5", "primary": "top", "warmup_epochs": "0"},
     "softmax": {}, "label_smoothing": {}, "confidence_penalty": {},
@@ -59,10 +57,6 @@ def patriarch_of(patriarch):
     first = reading_of(patriarch) if patriarch["cost"] == "tsd" else next(iter(options_of(patriarch)), "")
     name = first if patriarch["cost"] == "tsd" else patriarch["cost"].replace("_", " ")
     return f"{name} {patriarch.get(first, '')}".rstrip() + unusual(patriarch, (first,))
-
-
-def stem(path):
-    return os.path.splitext(os.path.basename(path))[0]
 
 
 def labels_of(summaries):

@@ -1,4 +1,4 @@
-"""The summary as words: report.md, the table that a run ends with; and the files of both, with the figures."""
+"""The summary as text: report.md, and the table that a run ends with. Writes both, and the figures."""
 
 import os
 import shlex
@@ -10,9 +10,10 @@ from .figures.style import KINDS
 from .files import finite, read_json, write_json, write_text
 from .measures import INSPECTIONS, MEASURES
 from .progress import clock
-from .summary import collect, groups, shown, shown_spread, top1, top_k
+from .summary import collect, gains, groups, shown, shown_spread, top1
 from .tables import (
-    accuracy_cells, count_of, counted, distance_text, k_of, label_of, measure_cell, measure_name, picture, table,
+    accuracy_cells, confidence_section, count_of, counted, distance_text, examples_section, k_of, label_of,
+    measure_cell, measure_name, picture, table,
 )
 
 
@@ -23,7 +24,7 @@ def differ(value, reference):
 
 
 def facts(summary):
-    """Sentences that say what the numbers say, and nothing else: means over the same seeds are compared, no others."""
+    """Sentences about the numbers; only means over the same seeds are compared."""
     means = {entry["generation"]: entry["last"]["top1"] for entry in summary["mean"] if entry["last"]["top1"]}
     if not means:
         return ["No generation is finished yet."]
@@ -66,11 +67,7 @@ def student_facts(summary, means, chain, students):
         for a, b in zip(chain, chain[1:])
     ]
     text.append(f"From generation to generation the top-1 accuracy changes by {', '.join(steps)} points.")
-    pairs = []
-    for seed in summary["configuration"]["seeds"]:
-        values = {run["generation"]: top1(run["last"]) for run in summary["runs"] if run["seed"] == seed}
-        if values.get(students[-1]) is not None and values.get(reference) is not None:
-            pairs.append(values[students[-1]] - values[reference])
+    pairs = gains(summary, lambda values, _: values.get(students[-1]), reference)
     if len(pairs) > 1:
         text.append(
             f"Seed by seed, {label_of(students[-1])} differs from the {reference} by "
@@ -146,42 +143,30 @@ def mildness(summary):
 
 
 def inspect_section(summary, drawn):
-    valid, train = (measure_table(summary, kind) for kind in INSPECTIONS)
-    if not valid and not train:
+    tables = [(text, measure_table(summary, kind)) for text, kind in zip(("Validation", "Training"), INSPECTIONS)]
+    if not any(rows for _, rows in tables):
         return []
     lines = ["## Secondary information", "", *mildness(summary)]
-    if "measures" in drawn:
-        lines += picture("measures.png", "measures over generations")
-    for text, rows in (("Validation", valid), ("Training", train)):
-        head = f"{text} images, last epoch; the teacher is the generation before:"
-        lines += [head, "", *rows] if rows else []
-    lines += distance_text([summary])
-    if "confidence" in drawn:
-        lines += ["## Confidence", "", "How many images each network is how sure of, mean over the seeds.", ""]
-        lines += picture("confidence.png", "histograms of the primary class's confidence")
-    if "examples" in drawn:
-        networks = " and ".join(label for label, _ in example_networks(summary))
-        text = "Validation images, chosen by their place in the set alone, with the most probable classes in %: "
-        text += f"{networks}, seed {example_seed(summary)}. The label's class is green and bold."
-        lines += ["## Examples", "", text, ""]
-        lines += picture("examples.png", "images with the most probable classes")
-    return lines
+    lines += picture(drawn, "measures", "measures over generations")
+    for text, rows in tables:
+        lines += [f"{text} images, last epoch; the teacher is the generation before:", "", *rows] if rows else []
+    lines += distance_text([summary]) + confidence_section(drawn, "images")
+    networks = " and ".join(label for label, _ in example_networks(summary))
+    return lines + examples_section(drawn, f"{networks}, seed {example_seed(summary)}")
 
 
 def time_text(run):
-    if run.get("taken_from"):
-        return "taken over"
+    if run["taken_from"]:
+        return "reused"
     return "-" if run["wall_seconds"] is None else clock(run["wall_seconds"])
 
 
 def taken_text(summary):
     """Which trainings are another run's, whose time is not this run's."""
-    taken = [run for run in summary["runs"] if run.get("taken_from")]
-    if not taken:
-        return []
-    names = (f"seed {run['seed']} {label_of(run['generation'])} from `{run['taken_from']}`" for run in taken)
-    text = "Taken over, because another run had trained with the same cfg, data, seed and teacher: "
-    return [f"{text}{', '.join(names)}.", ""]
+    names = [f"seed {run['seed']} {label_of(run['generation'])} from `{run['taken_from']}`"
+             for run in summary["runs"] if run["taken_from"]]
+    text = "Reused, because another run had trained with the same cfg, data, seed and teacher"
+    return [f"{text}: {', '.join(names)}.", ""] if names else []
 
 
 def run_rows(summary):
@@ -189,7 +174,7 @@ def run_rows(summary):
         epoch = f" ({run['best_epoch']})" if run["best"] and run["best_epoch"] is not None else ""
         yield [
             str(run["seed"]), label_of(run["generation"]), str(run["training_seed"]), str(run["epochs"]),
-            shown(top1(run["last"])), shown(top_k(run["last"])), shown(top1(run["best"])) + epoch,
+            shown(top1(run["last"])), shown((run["last"] or {}).get("topk")), shown(top1(run["best"])) + epoch,
             time_text(run),
         ]
 
@@ -199,9 +184,7 @@ def report_text(summary, drawn):
     lines = [f"# {summary['name']}", "", *opening(summary)]
     if summary["missing"]:
         lines += [f"**Not complete.** Still missing: {', '.join(summary['missing'])}.", ""]
-    lines += ["## Accuracy over generations", ""]
-    if "accuracy" in drawn:
-        lines += picture("accuracy.png", "top-1 accuracy over generations")
+    lines += ["## Accuracy over generations", "", *picture(drawn, "accuracy", "top-1 accuracy over generations")]
     header = [
         "generation", "top-1 %, last epoch", f"top-{k} %, last epoch", "loss, last epoch", "top-1 %, best epoch",
         f"top-{k} %, best epoch", "n",
@@ -248,15 +231,15 @@ def confidence_panels(summary):
 def write_outputs(folder, command, quiet=False):
     """Writes summary.json, report.md and, with matplotlib, the figures; returns the summary and the figures' paths."""
     path = os.path.join(folder.path, "summary.json")
-    before = read_json(path, "remove it and ask for the report again") if os.path.exists(path) else {}
+    before = read_json(path, "remove it and write the report again") if os.path.exists(path) else {}
     summary = finite(collect(folder, before.get("command") if command is None else command))
     subjects = {
-        "accuracy": lambda *paths: accuracy.draw([summary], *paths),
+        "accuracy": lambda *paths: accuracy.draw(summary, *paths),
         "measures": lambda *paths: measures.draw([summary], [summary["name"]], *paths),
         "confidence": lambda *paths: confidence.draw(confidence_panels(summary), CONFIDENCE_LAYERS, *paths),
         "examples": lambda *paths: examples.draw(example_networks(summary), *paths),
     }
-    same = {**before, "written": summary["written"]} == summary  # figures of the very same numbers are still good
+    same = {**before, "written": summary["written"]} == summary  # the figures of the same numbers are up to date
     if quiet:  # between two generations: what takes a moment only
         subjects = {"accuracy": subjects["accuracy"]}
     drawn = draw_all(folder.path, subjects, same, quiet)

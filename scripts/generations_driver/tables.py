@@ -44,8 +44,25 @@ def measure_name(key):
     return MEASURES[key] + (" (%)" if key in PERCENT else "")
 
 
-def picture(file, text):
-    return [f"![{text}]({file})", ""]
+def picture(drawn, subject, text):
+    """A figure, where it was drawn."""
+    return [f"![{text}]({subject}.png)", ""] if subject in drawn else []
+
+
+def section(drawn, subject, intro, text):
+    """A section of a report about a figure, where it was drawn."""
+    return [f"## {subject.capitalize()}", "", intro, "", *picture(drawn, subject, text)] if subject in drawn else []
+
+
+def confidence_section(drawn, images):
+    intro = f"How many {images} have each confidence of the primary class, mean over the seeds."
+    return section(drawn, "confidence", intro, "histograms of the primary class's confidence")
+
+
+def examples_section(drawn, networks):
+    intro = "Validation images, chosen by their position in the set only, with the most probable classes in %: "
+    intro += f"{networks}. The label's class is green and bold."
+    return section(drawn, "examples", intro, "images with the most probable classes")
 
 
 def distance_text(summaries):
