@@ -13,7 +13,7 @@ a summary comes last, and the exit code is 1 if any failed. Without parts, all b
   tests       the C++ tests on the GPU (suites Cuda...)
   sanitize    some of them under compute-sanitizer: memcheck and racecheck
   end_to_end  tests/gpu_end_to_end_test.py
-  bench       scripts/bench.py --gpu 0: the table, with the roofline, and PyTorch's eager mode where installed
+  bench       scripts/bench.py --gpu 0: the table, beside the floor and PyTorch's eager mode where PyTorch is
   compile     the table of ResNet-20 beside torch.compile, which compiles for minutes
   sanitize_more  synccheck and initcheck
 Environment (default):
@@ -33,17 +33,14 @@ USAGE
 
 parts="build tests sanitize end_to_end bench compile sanitize_more"
 for word in "$@"; do
-  case " $parts " in
+  case " $parts -h --help " in
     *" $word "*) ;;
     *)
-      if [ "$word" = -h ] || [ "$word" = --help ]; then
-        usage
-        exit 0
-      fi
       echo "gpu_check.sh: $word is no part; allowed: $parts; gpu_check.sh -h shows the usage" >&2
       exit 2
       ;;
   esac
+  case $word in -*) usage && exit ;; esac
 done
 chosen=${*:-"build tests sanitize end_to_end bench"}
 
@@ -93,26 +90,18 @@ run() {
   return 1
 }
 
-# need FILE...: what the build part makes
+# need FILE: what the build part makes
 need() {
-  for file in "$@"; do
-    if [ ! -x "$file" ]; then
-      reason="$file is missing: run the part build first"
-      return 1
-    fi
-  done
+  reason="$1 is missing: run the part build first"
+  [ -x "$1" ]
 }
 
 # GoogleTest passes where no test ran.
 really_ran() {
-  if grep -q '\[  SKIPPED \]' "$out/$1"; then
-    reason="tests were skipped"
-  elif ! grep -q '\[  PASSED  \] [1-9]' "$out/$1"; then
-    reason="no test ran"
-  else
-    return 0
-  fi
-  return 1
+  reason="no test ran"
+  grep -q '\[  PASSED  \] [1-9]' "$out/$1" || return 1
+  reason="tests were skipped"
+  ! grep -q '\[  SKIPPED \]' "$out/$1"
 }
 
 part_build() {
@@ -129,10 +118,8 @@ sanitize() {
   need "$tests" || return 1
   name=$1
   shift
-  if ! command -v "$sanitizer" >/dev/null 2>&1; then
-    reason="$sanitizer is missing: install the CUDA toolkit's, or name it in COMPUTE_SANITIZER"
-    return 1
-  fi
+  reason="$sanitizer is missing: install the CUDA toolkit's, or name it in COMPUTE_SANITIZER"
+  command -v "$sanitizer" >/dev/null 2>&1 || return 1
   failed=""
   for tool in "$@"; do
     # Some calls fail by intention, to find out what is available: API errors are not checked.
@@ -143,13 +130,8 @@ sanitize() {
   [ -z "$failed" ]
 }
 
-part_sanitize() {
-  sanitize sanitize memcheck racecheck
-}
-
-part_sanitize_more() {
-  sanitize sanitize_more synccheck initcheck
-}
+part_sanitize() { sanitize sanitize memcheck racecheck; }
+part_sanitize_more() { sanitize sanitize_more synccheck initcheck; }
 
 part_end_to_end() {
   need "$darknet" && run "$(limit end_to_end)" end_to_end.log env DNG_NEED_GPU=1 DNG_DARKNET="$darknet" \

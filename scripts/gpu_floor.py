@@ -43,17 +43,19 @@ def card_of(options):
     return card._replace(**given), options.card + (" with other rates" if given else "")
 
 
-def show_table(options):
+def table(options):
     card, name = card_of(options)
-    print(f"Computed on paper, nothing measured. {name}: bf16 {card.bf16:g}, tf32 {card.tf32:g}, fp32 {card.fp32:g} "
-          f"TFLOP/s, {card.bandwidth:g} TB/s; {options.gap:g} us between kernels (assumed). Times in ms a step.")
-    print("", markdown(HEADING), "|" + "---|" * len(HEADING), sep="\n")
+    yield (f"Computed on paper, nothing measured. {name}: bf16 {card.bf16:g}, tf32 {card.tf32:g}, fp32 {card.fp32:g} "
+           f"TFLOP/s, {card.bandwidth:g} TB/s; {options.gap:g} us between kernels (assumed). Times in ms a step.")
+    yield ""
+    yield markdown(HEADING)
+    yield "|" + "---|" * len(HEADING)
     for path in options.cfgs or PAPER_CFGS:
         network = Network(path)
         batch = options.batch or batch_for(network.input.height, GPU_BATCHES)
         for precision in options.precision:
             for work in options.work:
-                print(markdown(row(Floor(network, work, batch, precision, card, options.gap))))
+                yield markdown(row(Floor(network, work, batch, precision, card, options.gap)))
 
 
 def main(arguments=None):
@@ -71,7 +73,17 @@ def main(arguments=None):
     parser.add_argument("--bandwidth", type=float, metavar="T", help="10^12 bytes a second")
     parser.add_argument("--gap", type=float, default=GAP, metavar="US",
                         help=f"microseconds between two kernels (default: {GAP:g}, an assumption)")
-    return parser.run(show_table, arguments)
+    options = parser.parse_args(arguments)
+    try:
+        for line in table(options):
+            print(line)
+        return 0
+    except Failure as failure:
+        print(f"gpu_floor.py: {failure}", file=sys.stderr)
+        return failure.code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
 
 
 if __name__ == "__main__":

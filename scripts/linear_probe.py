@@ -33,7 +33,7 @@ INSTALL = "install it (Debian: liblinear-tools)"
 # tolerance of 0.01 it stops so early that rows in float32 or float64 differ in 3 of 500 images; with 0.001 in none.
 SOLVER = ("-s", "2", "-B", "1", "-e", "0.001")
 FOLDS = 5
-# Cross-validation tries a dozen or more values of C, each FOLDS times; so many rows tell them apart.
+# Cross-validation tries a dozen or more values of C, each FOLDS times; this many rows are enough for it.
 SEARCH_ROWS = 10000
 TOP = 5
 
@@ -170,7 +170,7 @@ def main(arguments=None):
                         help="liblinear's C, above 0 (default: the best one in cross-validation)")
     parser.add_argument("--layer", metavar="N", help="the layer of the features, from 0 (default: the last pooling)")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, too")
-    parser.add_argument("--features", metavar="DIR", help="keep train.npy and valid.npy there")
+    parser.add_argument("--features", metavar="DIR", help="save train.npy and valid.npy in DIR")
     parser.add_argument("--darknet", default=default_program(), metavar="FILE", help="the program (default: ./darknet)")
     return parser.run(measure, arguments)
 

@@ -5,7 +5,7 @@
     scripts/make_cfg.py --check [--out DIR]    exits 1 and names the first file that is not what would be written
     scripts/make_cfg.py --list                 names them
 
-The table NETWORKS says what there is: a data set, a [net] and layers. To add a network, add a row.
+The table NETWORKS lists them: a data set, a [net] and layers. To add a network, add a row.
 """
 
 import os
@@ -130,7 +130,7 @@ def dense(depth, growth):
 
 
 def plain(widths):
-    """Convolutions of stride 2, nothing else."""
+    """Convolutions of stride 2."""
     return Layers("A small network", f"{counted(len(widths), 'convolution')} of stride 2",
                   [convolutional(width, 3 if number else 5, 2) for number, width in enumerate(widths)])
 
@@ -241,7 +241,7 @@ def main(arguments=None):
     parser = OneLineParser(prog="make_cfg.py", description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--out", default=FOLDER, metavar="DIR", help="the folder (default: the project's cfg/)")
     verb = parser.add_mutually_exclusive_group()
-    verb.add_argument("--check", action="store_true", help="compare, write nothing")
+    verb.add_argument("--check", action="store_true", help="only compare")
     verb.add_argument("--list", action="store_true", help="name the files")
     return parser.run(write, arguments)
 

@@ -104,7 +104,7 @@ def main(arguments=None):
                            formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source", nargs="?", default=WORDNET, metavar="SOURCE", help=f"default: {WORDNET}")
     parser.add_argument("--out", default=FOLDER, metavar="DIR", help="the folder (default: the project's data/)")
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    parser.add_argument("--check", action="store_true", help="only compare")
     return parser.run(write, arguments)
 
 

@@ -8,6 +8,7 @@ import threading
 
 from .errors import Failure, Stopped
 from .files import now
+from .program import BUILD
 
 
 class Children:
@@ -48,15 +49,11 @@ class Children:
             if self.stopping:
                 raise Stopped
             try:
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
-                    start_new_session=True,  # a terminal's Ctrl-C comes through the driver, once
-                    pass_fds=(self.lock.file,),
-                )
+                # A session of its own: a terminal's Ctrl-C comes through the driver, once.
+                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
+                                           start_new_session=True, pass_fds=(self.lock.file,))
             except OSError as error:
-                raise Failure(
-                    f"{self.program}: cannot start: {error.strerror}; name the program with --darknet"
-                ) from error
+                raise Failure(f"{self.program}: cannot start: {error.strerror}; {BUILD}") from error
             self.running.add(process)
             self.lock.note(process.pid)
             return process
@@ -68,11 +65,9 @@ class Children:
                 return
             self.stopping = True
             for process in self.running:
-                if process.poll() is None:
-                    process.send_signal(number)
+                process.send_signal(number)
 
     def kill(self):
         with self.mutex:
-            for process in self.running:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
+            for process in (process for process in self.running if process.poll() is None):
+                os.killpg(process.pid, signal.SIGKILL)

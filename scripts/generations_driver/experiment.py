@@ -12,7 +12,7 @@ from .network import PARTNER
 
 SECTIONS = ("experiment", "network", "patriarch", "student")
 FILE_SECTIONS = (*SECTIONS, "sweep")  # sweep.py makes several experiments of a file with the last one
-SEEDS_APART = 1000  # a seed's generations take the numbers from seed * 1000 on
+SEEDS_APART = 1000  # a seed's generations have the training seeds from seed * 1000 on
 
 
 @dataclasses.dataclass(frozen=True)

@@ -78,11 +78,8 @@ class Generation:
 
     def identity(self):
         """What a record must match; the cfg's first lines have the seed."""
-        return {
-            "training_seed": self.training_seed,
-            "cfg_sha256": sha256_text(self.contents[self.cfg]),
-            "data_sha256": sha256_text(self.contents[self.data]),
-        }
+        return {"training_seed": self.training_seed, "cfg_sha256": sha256_text(self.contents[self.cfg]),
+                "data_sha256": sha256_text(self.contents[self.data])}
 
     def traces(self):
         return [self.path(suffix) for suffix in TRACES if os.path.exists(self.path(suffix))]

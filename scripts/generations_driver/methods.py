@@ -26,10 +26,8 @@ def decimal(text):
 def unusual(values, named):
     """', K 10' and the like: the options that the name does not hold and that are not as usual."""
     usual = USUAL.get(values["cost"], {})
-    return "".join(
-        f", {SIGNS.get(key, key)} {value}" for key, value in options_of(values).items()
-        if key not in named and decimal(value) != decimal(usual.get(key))
-    )
+    return "".join(f", {SIGNS.get(key, key)} {value}" for key, value in options_of(values).items()
+                   if key not in named and decimal(value) != decimal(usual.get(key)))
 
 
 def method_of(configuration):
@@ -66,7 +64,5 @@ def labels_of(summaries):
     for key in ("network", "data"):
         if len({configuration[key] for configuration in configurations}) > 1:
             labels = [f"{stem(configuration[key])}: {label}" for configuration, label in zip(configurations, labels)]
-    return [
-        f"{label} ({summary['name']})" if labels.count(label) > 1 else label
-        for label, summary in zip(labels, summaries)
-    ]
+    return [f"{label} ({summary['name']})" if labels.count(label) > 1 else label
+            for label, summary in zip(labels, summaries)]

@@ -39,10 +39,8 @@ class Program:
         try:
             tables = json.loads(self.ask("options"))
             self.net = [option["name"] for option in tables["net"]]
-            costs = {
-                cost: {option["name"]: option["default"] for option in options}
-                for cost, options in tables["costs"].items()
-            }
+            costs = {cost: {option["name"]: option["default"] for option in options}
+                     for cost, options in tables["costs"].items()}
         except (ValueError, KeyError, TypeError, Failure) as error:
             reason = error if isinstance(error, Failure) else "the output is not its JSON"
             raise Failure(f"{path} options: {reason}; rebuild ./darknet with `make`") from error

@@ -20,10 +20,8 @@ COPIED = (".csv", ".log")  # not linked: later evaluations of either run append 
 
 def plain_cfg(path, text):
     """What decides the training: sections, keys and values, without comments and without the teacher's paths."""
-    return [
-        (name, [(key, "" if key in TEACHER_KEYS else value) for key, value, _ in entries])
-        for name, _, entries in read_sections(path, text)
-    ]
+    return [(name, [(key, "" if key in TEACHER_KEYS else value) for key, value, _ in entries])
+            for name, _, entries in read_sections(path, text)]
 
 
 def plain_data(path, text):

@@ -8,7 +8,7 @@ from .methods import USUAL
 # not enough for it: policy=steps without steps=.
 COPIED = ("height", "width", "channels")
 NET = {"batch": "1", "subdivisions": "1", "policy": "constant", "learning_rate": "0.1", "max_batches": "1"}
-# What our evaluation does to images and Darknet's does not: {key: the value that has no effect}.
+# What this program's evaluation does to images and Darknet's does not: {key: the value that has no effect}.
 IMAGES = {"mean": "0", "std": "1", "valid_resize": "0"}
 
 
@@ -24,9 +24,8 @@ def stock_text(path):
     layers = "\n".join(text.splitlines()[sections[1][1] - 1:line - 1]).rstrip("\n").splitlines()
     header = [f"# {path} for Darknet's own program: the same layers, [net] and the cost as Darknet knows them."]
     # One mean of all channels is as good as one for each.
-    warnings = [
-        f"{path}: {key}={net[key]} is left out: Darknet has no such key, so it evaluates other images"
-        for key, neutral in IMAGES.items() if key in net and set(net[key].replace(" ", "").split(",")) != {neutral}
-    ]
+    warnings = [f"{path}: {key}={net[key]} is left out: Darknet has no such key, so it evaluates other images"
+                for key, neutral in IMAGES.items()
+                if key in net and set(net[key].replace(" ", "").split(",")) != {neutral}]
     lines = [*header, "", "[net]", *net_text, "", *layers, "", "[softmax]", *last]
     return "\n".join(lines) + "\n", warnings

@@ -1,4 +1,4 @@
-"""The numbers of a run, from the files in its folder."""
+"""The results of a run, from the files in its folder."""
 
 import os
 import statistics
@@ -112,15 +112,11 @@ def collect(folder, command):
         if not run["done"] or run["last"] is None:
             missing.append(generation.title + (" (accuracy)" if run["done"] else ""))
     missing += [f"seed {entry['seed']} ensemble of {entry['name']}" for entry in ensembles if entry["result"] is None]
-    means = [
-        {**keys, **{kind: spreads([run[kind] for run in same]) for kind in ("last", "best")},
-         **{kind: measure_spreads([run[kind] for run in same]) for kind in INSPECTIONS}}
-        for keys, same in groups(runs, "generation", "index")
-    ]
-    ensemble_means = [
-        {**keys, **spreads([entry["result"] for entry in same])}
-        for keys, same in groups(ensembles, "kind", "index", "name")
-    ]
+    means = [{**keys, **{kind: spreads([run[kind] for run in same]) for kind in ("last", "best")},
+              **{kind: measure_spreads([run[kind] for run in same]) for kind in INSPECTIONS}}
+             for keys, same in groups(runs, "generation", "index")]
+    ensemble_means = [{**keys, **spreads([entry["result"] for entry in same])}
+                      for keys, same in groups(ensembles, "kind", "index", "name")]
     return {
         "format": FORMAT, "name": folder.experiment.name, "written": now(), "command": command,
         "complete": not missing, "missing": missing,

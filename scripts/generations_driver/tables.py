@@ -66,11 +66,9 @@ def examples_section(drawn, networks):
 
 
 def distance_text(summaries):
-    """What the distances are, where the tables have any."""
+    """How the distances are computed, where the tables have any."""
     entries = [entry.get(kind) or {} for summary in summaries for entry in summary["mean"] for kind in INSPECTIONS]
     if not any("dist_between" in entry for entry in entries):
         return []
-    return [
-        "The distances are this project's own and stand in for the paper's Dist^C and Dist^S, whose formulas are not "
-        "public: Euclidean, between the mean outputs of two classes.", "",
-    ]
+    return ["The distances replace the paper's Dist^C and Dist^S, whose formulas are not public: Euclidean, between "
+            "the mean outputs of two classes.", ""]

@@ -11,21 +11,17 @@ namespace dng::host {
 
 const Traits& traits() {
   static const Traits traits = [] {
-    Traits t{};
+    Traits t;
     t.id = "alexeyab";
     t.name = "AlexeyAB's Darknet";
     t.batchnorm = {true, 0.00001f, 0.00001f, true, 0.1f, 0.05f};
     t.eval_crop = data::EvalCrop::kResizeMin;
     t.shortcut_needs_equal_shapes = true;
-    t.shortcut_has_alpha_beta = false;
     t.route_has_groups = true;
     t.has_local_avgpool = true;
     t.has_scale_channels = true;
     t.needs_image_layer = true;
-    t.ignores_stride_of_1x1 = false;
     t.saves_batchnorm_biases = true;
-    t.weights_major = 0;
-    t.weights_minor = 2;
     t.weights_revision = 5;
     t.activations = {"logistic", "loggy",  "relu", "relu6", "elu",  "selu",  "relie", "plse", "hardtan",
                      "lhtan",    "linear", "ramp", "leaky", "tanh", "stair", "swish", "mish"};
@@ -35,7 +31,6 @@ const Traits& traits() {
                "vid",    "visualize", "voxel",   "writing", "yolo",   "normalize"};
     t.classifier_verbs = {"demo", "gun",     "label",     "test",      "threat",
                           "try",  "valid10", "validcrop", "validfull", "validmulti"};
-    t.binary = DNG_HOST_BINARY;
     return t;
   }();
   return traits;

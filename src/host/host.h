@@ -37,19 +37,19 @@ struct Traits {
   const char* name;  // for people
   BatchNormRules batchnorm;
   data::EvalCrop eval_crop;
-  bool shortcut_needs_equal_shapes;
-  bool shortcut_has_alpha_beta;  // alpha= and beta= of [shortcut]
-  bool route_has_groups;
-  bool has_local_avgpool;
-  bool has_scale_channels;
-  bool needs_image_layer;       // its parser divides by the number of layers that read several rows and columns
-  bool ignores_stride_of_1x1;   // its own binary evaluates a strided 1x1 convolution wrongly
-  bool saves_batchnorm_biases;  // its own binary reads and writes the biases of a standalone [batchnorm]
-  int weights_major, weights_minor, weights_revision;  // version numbers in .weights
+  bool shortcut_needs_equal_shapes = false;
+  bool shortcut_has_alpha_beta = false;  // alpha= and beta= of [shortcut]
+  bool route_has_groups = false;
+  bool has_local_avgpool = false;
+  bool has_scale_channels = false;
+  bool needs_image_layer = false;       // its parser divides by the number of layers that read several rows and columns
+  bool ignores_stride_of_1x1 = false;   // its own binary evaluates a strided 1x1 convolution wrongly
+  bool saves_batchnorm_biases = false;  // its own binary reads and writes the biases of a standalone [batchnorm]
+  int weights_major = 0, weights_minor = 2, weights_revision = 0;  // version numbers in .weights
   std::vector<std::string> activations;
   std::vector<std::string> verbs;             // of its own binary, beside this program's
   std::vector<std::string> classifier_verbs;  // after `classifier`
-  std::string binary;                         // path of its own program
+  std::string binary = DNG_HOST_BINARY;       // path of its own program
 };
 const Traits& traits();
 

@@ -7,22 +7,13 @@ namespace dng::host {
 
 const Traits& traits() {
   static const Traits traits = [] {
-    Traits t{};
+    Traits t;
     t.id = "packaged";
     t.name = "packaged Darknet";
     t.batchnorm = {false, 0.000001f, 0.00001f, false, 0.01f, 0.01f};
     t.eval_crop = data::EvalCrop::kCentreSquare;
-    t.shortcut_needs_equal_shapes = false;
     t.shortcut_has_alpha_beta = true;
-    t.route_has_groups = false;
-    t.has_local_avgpool = false;
-    t.has_scale_channels = false;
-    t.needs_image_layer = false;
     t.ignores_stride_of_1x1 = true;
-    t.saves_batchnorm_biases = false;
-    t.weights_major = 0;
-    t.weights_minor = 2;
-    t.weights_revision = 0;
     t.activations = {"logistic", "loggy", "relu",   "elu",  "selu",  "relie", "plse",
                      "hardtan",  "lhtan", "linear", "ramp", "leaky", "tanh",  "stair"};
     t.verbs = {"3d",         "art",       "average", "cifar",   "classify",   "coco",      "denormalize",
@@ -32,7 +23,6 @@ const Traits& traits() {
                "statistics", "super",     "tag",     "test",    "visualize",  "yolo"};
     t.classifier_verbs = {"csv",    "demo", "fout",    "gun",       "label",     "test",
                           "threat", "try",  "valid10", "validcrop", "validfull", "validmulti"};
-    t.binary = DNG_HOST_BINARY;
     return t;
   }();
   return traits;

@@ -74,7 +74,7 @@ def draw(summary, *paths):
         if baseline is not None:
             draw_baseline(axes, baseline, None)
         scale_axes(axes, last)
-        if baseline is not None:  # beside the axes, where it covers nothing
+        if baseline is not None:  # beside the axes, so that it covers no line
             axes.annotate(f"baseline{suffix}\n{baseline:.2f} %", xy=(1.01, baseline), va="center", ha="left",
                           xycoords=("axes fraction", "data"), color=BASELINE, fontsize=10, annotation_clip=False)
         axes.set_title(summary["name"], loc="left")

@@ -62,8 +62,8 @@ def draw_panel(axes, summaries, labels, key):
 def draw(summaries, labels, *paths):
     """One run: validation and training images; several: a colour each, validation images. False without measures."""
     entries = [entry for summary in summaries for entry in summary["mean"]]
-    there = {key for entry in entries for kind, _, _ in SETS for key in entry.get(kind) or {}}
-    keys = [key for key in PANELS if key in there and not (key == "dist_all" and "dist_between" in there)]
+    found = {key for entry in entries for kind, _, _ in SETS for key in entry.get(kind) or {}}
+    keys = [key for key in PANELS if key in found and not (key == "dist_all" and "dist_between" in found)]
     if not keys:
         return False
     with panels_of(1 + len(keys), COLUMNS, 9.6, 2.25, 0.9) as (figure, panels):
