@@ -20,7 +20,7 @@ Environment (default):
   GPU_CHECK_OUT      where logs, tables and summary go (build/gpu-check)
   GPU_CHECK_SECONDS  most seconds of each part, in the order above; of sanitize: each tool's
                      ("480 120 300 180 360 600 300", which is 29 minutes at most without the last two)
-  GPU_CHECK_BENCH    other options of scripts/bench.py for bench ("--precision bf16 --rounds 1 --seconds 1")
+  GPU_CHECK_BENCH    other options of scripts/bench.py for bench ("--precision bf16 --repetitions 1 --seconds 1")
   GPU_CHECK_IMAGES   a .data file of image lists: with it ResNet-18 is in the table
   GPU_CHECK_PYTHON   the Python with PyTorch (python3)
   GPU_CHECK_FILTER   which C++ tests ("*Cuda*")
@@ -151,7 +151,7 @@ part_bench() {
   # Options are words without blanks.
   # shellcheck disable=SC2086
   table bench "$(limit bench)" --no-compile ${GPU_CHECK_IMAGES:+--images "$GPU_CHECK_IMAGES"} \
-    ${GPU_CHECK_BENCH:---precision bf16 --rounds 1 --seconds 1}
+    ${GPU_CHECK_BENCH:---precision bf16 --repetitions 1 --seconds 1}
 }
 
 part_compile() {
@@ -159,7 +159,7 @@ part_compile() {
     reason="$python has no torch.compile: name another in GPU_CHECK_PYTHON"
     return 1
   fi
-  table compile "$(limit compile)" --precision bf16 --rounds 1 --seconds 1 --most 120 cfg/cifar100-resnet20.cfg
+  table compile "$(limit compile)" --precision bf16 --repetitions 1 --seconds 1 --most 120 cfg/cifar100-resnet20.cfg
 }
 
 nvidia-smi >"$out/machine.txt" 2>&1

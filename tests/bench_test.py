@@ -1,9 +1,11 @@
 """scripts/bench.py: what it prepares and what it computes. Speeds are not tested."""
 
+import glob
 import gzip
+import importlib.util
 import io
-import json
 import os
+import statistics
 import struct
 import sys
 import tempfile
@@ -15,31 +17,46 @@ from run_support import ROOT
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
 
 import bench
-from benchmark import gpu, image_sets, tables
-from benchmark.floor import CARDS, Floor
+from benchmark import chart, image_sets, tables
 from benchmark.network_shapes import Network
-from benchmark.processes import json_line
-from benchmark.program import LEAST, WARM_UP, Program
+from benchmark.processes import json_of
+from benchmark.program import MIN_STEPS, WARM_UP_STEPS, Program
 from benchmark.progress import Progress
-from benchmark.rivals import PEERS, GpuPyTorch, in_turn
-from benchmark.rounds import entries
+from benchmark.references import PEERS, PrimitiveBaseline, PyTorch, in_sequence
+from benchmark.repetitions import Runner, entries
+from benchmark.roofline import CARDS, Roofline
 from benchmark.shares import shares
-from benchmark.workload import GPU_BATCHES, Workload, batch_for, endless, with_cost
+from benchmark.workload import GPU_BATCHES, WORK, Workload, batch_for, endless, with_cost
 from generations_driver.errors import Failure
 
 CFG = "# A comment\n\n[net]\nbatch=256\nsubdivisions=16\nheight=32\nepochs=3\nsteps=1,2\n\n[avgpool]\n\n[tsd]\nk=5\n"
 
 
 class Named:
-    name = "net"
+    name, batch, precision = "cifar100-resnet20", 128, None
 
 
-def one_round(train, chain, torch=None):
-    ours = {work: {"images_per_second": train, "peak_bytes": 2**20} for work in tables.WORK}
-    limit = {work: chain for work in tables.WORK}
-    peer = {"images_per_second": torch, "peak_bytes": 2**21, "format": "contiguous"}
-    modes = ("train", "distill", "infer", "infer_jit")
-    return {"ours": ours, "chain": limit, "pytorch": {mode: peer for mode in modes} if torch else {}}
+class OnGpu(Named):
+    precision = "bf16"
+
+
+def result(rate, **more):
+    return {"images_per_second": rate, **more}
+
+
+def repetition(program, baseline=None, eager=None, compiled=None):
+    """The results of one repetition; evaluation is four times as fast as training, distilling slower by a quarter."""
+    results = {}
+    for work, factor in (("train", 1), ("distill", 0.75), ("valid", 4)):
+        one = {"program": result(factor * program, peak_bytes=2**20)}
+        if baseline:
+            one["baseline"] = result(factor * baseline)
+        if eager:
+            one["eager"] = result(factor * eager, peak_bytes=2**21, format="contiguous")
+        if compiled:
+            one["compile"] = result(factor * compiled, format="channels_last")
+        results[work] = one
+    return results
 
 
 class CfgTest(unittest.TestCase):
@@ -110,39 +127,39 @@ class ImageSetTest(unittest.TestCase):
 
 
 class ProgressTest(unittest.TestCase):
-    TURNS = {1: "1 thread", 2: "2 threads"}
+    SETTINGS = {1: "1 thread", 2: "2 threads"}
 
-    def go(self, stream, networks=1, rounds=2):
-        progress, seen = Progress(networks, rounds, stream), []
+    def go(self, stream, networks=1, repetitions=2):
+        progress, seen = Progress(networks, repetitions, stream), []
 
-        def measure(turn):
+        def measure(threads):
             with progress.showing("train"):
-                seen.append(turn)
-            return 10 * turn
+                seen.append(threads)
+            return 10 * threads
 
-        return progress.run("net", self.TURNS, measure), seen
+        return progress.run("net", self.SETTINGS, measure), seen
 
-    def test_turns_alternate_and_a_pipe_gets_a_line_for_each(self):
+    def test_settings_are_interleaved_and_a_pipe_gets_a_line_for_each(self):
         stream = io.StringIO()
         results, seen = self.go(stream, networks=2)
         self.assertEqual(results, {1: [10, 10], 2: [20, 20]})
         self.assertEqual(seen, [1, 2, 1, 2])
         self.assertEqual(stream.getvalue().splitlines(), [
-            "net, 1 thread, round 1 of 2: 0:00; about 0:00 left for this network; 1 more network to come",
-            "net, 2 threads, round 1 of 2: 0:00; about 0:00 left for this network; 1 more network to come",
-            "net, 1 thread, round 2 of 2: 0:00; about 0:00 left for this network; 1 more network to come",
-            "net, 2 threads, round 2 of 2: 0:00; 1 more network to come",
+            "net, 1 thread, repetition 1 of 2: 0:00; about 0:00 left for this network; 1 more network to come",
+            "net, 2 threads, repetition 1 of 2: 0:00; about 0:00 left for this network; 1 more network to come",
+            "net, 1 thread, repetition 2 of 2: 0:00; about 0:00 left for this network; 1 more network to come",
+            "net, 2 threads, repetition 2 of 2: 0:00; 1 more network to come",
         ])
 
-    def test_a_terminal_has_one_line_that_is_written_over(self):
+    def test_a_terminal_has_one_line_that_is_overwritten(self):
         stream = io.StringIO()
         stream.isatty = lambda: True
         with unittest.mock.patch.dict(os.environ, {"TERM": "xterm", "COLUMNS": "200"}):
-            self.go(stream, rounds=1)
+            self.go(stream, repetitions=1)
         self.assertNotIn("\n", stream.getvalue())
-        self.assertIn("net, 1 thread, round 1 of 1: train\r\x1b[K", stream.getvalue())
+        self.assertIn("net, 1 thread, repetition 1 of 1: train\r\x1b[K", stream.getvalue())
 
-    def test_time_left_counts_the_turns_of_the_rounds_to_come(self):
+    def test_time_left_counts_the_repetitions_to_come(self):
         progress = Progress(0, 3, io.StringIO())
         progress.spent = {1: [20.0, 22.0], 2: [10.0]}
         self.assertEqual(progress._left(1.0), "; about 0:40 left for this network")
@@ -151,29 +168,40 @@ class ProgressTest(unittest.TestCase):
 
 
 class FigureTest(unittest.TestCase):
-    def test_one_after_the_other(self):
-        self.assertAlmostEqual(in_turn(300, 600), 200)
+    def test_in_sequence(self):
+        self.assertAlmostEqual(in_sequence(300, 600), 200)
 
-    def test_ratios_are_formed_in_each_round(self):
-        # The machine is half as fast in the second round, and a third round is disturbed.
-        rounds = [one_round(100, 200, 50), one_round(50, 100, 25), one_round(10, 200, 50)]
-        train = entries(Named, 2, rounds)[0]
-        self.assertEqual(train["images_per_second"], 50)
-        self.assertEqual(train["chain_ratio"], 0.5)
-        self.assertEqual(train["pytorch_ratio"], 2)
-        self.assertEqual(train["pytorch_peak_bytes"], 2**21)
+    def test_ratios_are_formed_in_each_repetition(self):
+        # The machine is half as fast in the second repetition, and a third one is disturbed.
+        train = entries(Named, 2, [repetition(100, 200, 50), repetition(50, 100, 25), repetition(10, 200, 50)])[0]
+        self.assertEqual(train["images_per_second"]["program"], 50)
+        self.assertEqual(train["repetitions"]["program"], [100, 50, 10])
+        self.assertEqual(train["ratio"], {"baseline": 0.5, "eager": 2})
+        self.assertEqual(train["peak_bytes"], {"program": 2**20, "eager": 2**21})
 
-    def test_without_rivals_there_are_no_ratios(self):
-        round_of_ours = one_round(100, 200)
-        round_of_ours["chain"] = {}
-        row = entries(Named, 1, [round_of_ours])[0]
-        self.assertNotIn("chain_ratio", row)
-        self.assertIn("-", tables.row(row))
+    def test_missing_references_are_dashes(self):
+        row = entries(Named, 1, [repetition(100)])[0]
+        self.assertEqual(row["ratio"], {})
+        self.assertEqual(tables.cells(row)[3:], ["100", "-", "-", "-", "-", "-", "-", "1", "-"])
 
     def test_scaling_compares_most_threads_with_one(self):
-        rows = entries(Named, 1, [one_round(100, 200)]) + entries(Named, 2, [one_round(190, 400)])
-        self.assertAlmostEqual(tables.scaling(rows)["train"], 1.9)
-        self.assertIsNone(tables.scaling(rows[:3]))
+        rows = entries(Named, 1, [repetition(100)]) + entries(Named, 2, [repetition(190)])
+        self.assertIn("2 threads / 1 thread: train 1.90", tables.scaling_line(rows))
+        self.assertIsNone(tables.scaling_line(rows[:3]))
+
+    def test_distilling_has_the_baseline_of_training_and_inference(self):
+        class Fake(PrimitiveBaseline):
+            def measure(self, _workload, work, _threads, _kind):
+                return result({"train": 300, "valid": 600}[work])
+
+        class FakeProgram:
+            def measure(self, *_words):
+                return result(100)
+
+        other_work = unittest.mock.MagicMock()
+        results = Runner(FakeProgram(), [Fake("none", 1)], other_work).measure(Named, 1)
+        self.assertAlmostEqual(results["distill"]["baseline"]["images_per_second"], 200)
+        self.assertEqual(other_work.measuring.call_count, 5)
 
     def test_shares_add_up_to_one(self):
         layers = [{"index": 0, "section": "convolutional", "forward": 2.0, "backward": 3.0},
@@ -182,11 +210,11 @@ class FigureTest(unittest.TestCase):
         profile = {"steps": 5, "seconds": 10.0, "data": 0.5, "teacher": 0, "update": 0.5, "cost": 0.25,
                    "layers": layers}
         rows = shares(profile)
-        self.assertEqual(rows[0], ("[convolutional] backward", 0.4))
-        self.assertEqual(rows[-1][0], "the rest")
-        self.assertAlmostEqual(rows[-1][1], 0.075)
-        self.assertAlmostEqual(sum(share for _, share in rows), 1)
-        self.assertNotIn("teacher", dict(rows))
+        self.assertEqual(next(iter(rows.items())), ("[convolutional] backward", 0.4))
+        self.assertEqual(list(rows)[-1], "the rest")
+        self.assertAlmostEqual(rows["the rest"], 0.075)
+        self.assertAlmostEqual(sum(rows.values()), 1)
+        self.assertNotIn("teacher", rows)
 
     def test_peers_are_known_by_the_name_of_the_cfg(self):
         self.assertEqual(PEERS.search("cifar100-resnet20").group(1), "resnet20")
@@ -216,7 +244,7 @@ class ProgramTest(unittest.TestCase):
         return image_sets.read(os.path.join(self.folder, "words")).decode().split()
 
     def test_devices_are_named(self):
-        lines = [LINE % (i, 0.5, 128 * i) for i in range(1, WARM_UP + LEAST + 2)]
+        lines = [LINE % (i, 0.5, 128 * i) for i in range(1, WARM_UP_STEPS + MIN_STEPS + 2)]
         for number, words in ((None, ["-nogpu"]), (1, ["-gpus", "1"])):
             program = self.program(lines, number=number)
             program.warm_up_seconds = 0
@@ -226,19 +254,23 @@ class ProgramTest(unittest.TestCase):
             self.assertEqual(found[found.index("-threads") + 2:][:len(words)], words)
             os.remove(os.path.join(self.folder, "words"))
 
-    def test_first_steps_do_not_count(self):
-        lines = ["training set: ...\n"] + [LINE % (i, 9.0 if i <= WARM_UP else 0.25, i) for i in range(1, 40)]
+    def test_the_warm_up_is_excluded(self):
+        lines = ["training set: ...\n"] + [LINE % (i, 9.0 if i <= WARM_UP_STEPS else 0.25, i) for i in range(1, 40)]
         steps = self.program(lines).steps(lines)
         self.assertEqual(set(steps), {0.25})
-        self.assertEqual(len(steps), LEAST)
+        self.assertEqual(len(steps), MIN_STEPS)
 
-    def test_on_a_gpu_seconds_do_not_count(self):
+    def test_on_a_gpu_the_warm_up_takes_seconds(self):
         program = self.program([], number=0)
         lines = [LINE % (i, 0.25, i) for i in range(1, 40)]
         self.assertGreater(program.warm_up_seconds, 1)
         self.assertEqual(program.steps(lines), [])
         with self.assertRaises(Failure):
             self.program(lines, number=0).train("a.data", "a.cfg", 128, 2)
+
+    def test_versions_have_no_paths(self):
+        program = self.program(["darknet-generations 0.2.0\n", "host          packaged Darknet, /lib/libdarknet.so\n"])
+        self.assertEqual(program.versions(), {"darknet-generations": "0.2.0", "host": "packaged Darknet"})
 
     def test_evaluations_on_a_gpu_are_long(self):
         class Small:
@@ -255,96 +287,59 @@ class ProgramTest(unittest.TestCase):
 
     def test_programs_that_take_too_long_are_stopped(self):
         with self.assertRaisesRegex(Failure, "stopped after 0.2 seconds"):
-            json_line(["/bin/sleep", "60"], 0.2)
-        self.assertEqual(json_line(["/bin/echo", "[1]"], 60), [1])
-
-
-def peer(rate, kind="eager"):
-    return {"images_per_second": rate, "format": "channels_last" if kind == "compile" else "contiguous",
-            "pytorch": "2.9"}
-
-
-def gpu_round(train, eager, compile_):
-    one = {}
-    for work, factor in (("train", 1), ("distill", 0.75), ("valid", 4)):
-        one[work] = {"ours": {"images_per_second": factor * train}, "eager": eager and peer(factor * eager),
-                     "compile": compile_ and peer(factor * compile_, "compile")}
-    return one
+            json_of(["/bin/sleep", "60"], 0.2)
+        self.assertEqual(json_of(["/bin/echo", "[1]"], 60), [1])
 
 
 class GpuTest(unittest.TestCase):
-    class Workload:
-        name, batch = "cifar100-resnet20", 128
-
-    def floors(self, precision="bf16"):
+    def rooflines(self, precision="bf16"):
         network = Network(os.path.join(ROOT, "cfg", "cifar100-resnet20.cfg"))
-        return {work: Floor(network, work, 128, precision, CARDS["H100-SXM"]) for work in tables.WORK}
+        return {work: Roofline(network, work, 128, precision, CARDS["H100-SXM"]) for work in WORK}
 
-    def test_rows_have_floor_operations_and_bytes(self):
-        # The second round is half as fast as the others, for all.
-        rounds = [gpu_round(256_000, 32_000, 128_000), gpu_round(128_000, 16_000, 64_000),
-                  gpu_round(256_000, 32_000, 128_000)]
-        floors = self.floors()
-        train = gpu.entries(self.Workload, "bf16", rounds, floors)[0]
-        self.assertEqual(train["step_seconds"], 0.0005)
-        self.assertEqual((train["eager_ratio"], train["compile_ratio"]), (8, 2))
-        self.assertAlmostEqual(train["floor_ratio"], 0.0005 / floors["train"].seconds)
-        self.assertAlmostEqual(train["tera_operations_per_second"], 31.2 / 0.5, delta=0.2)
-        self.assertAlmostEqual(train["gigabytes_per_second"], 546 / 0.5, delta=2)
-        cells = gpu.row(train).split()
-        self.assertEqual(cells[:5], ["cifar100-resnet20", "bf16", "train", "256000", "0.500"])
-        self.assertEqual(cells[-4:], ["32000", "8.00", "128000", "2.00"])
-        self.assertEqual(len(cells), len(gpu.COLUMNS))
+    def test_rows_have_the_roofline(self):
+        # The second repetition is half as fast as the others, for all.
+        repetitions = [repetition(factor * 256_000, None, factor * 32_000, factor * 128_000) for factor in (1, 0.5, 1)]
+        rooflines = self.rooflines()
+        train = entries(OnGpu, 2, repetitions, rooflines)[0]
+        self.assertEqual(train["ratio"], {"eager": 8, "compile": 2})
+        self.assertEqual(train["roofline_seconds"], rooflines["train"].seconds)
+        ratio = f"{0.0005 / rooflines['train'].seconds:.1f}"
+        self.assertEqual(tables.cells(train), ["cifar100-resnet20", "bf16", "train", "256000", "0.500", "0.233", ratio,
+                                               "32000", "8.00", "128000", "2.00"])
+        self.assertEqual(len(tables.cells(train)), len(tables.GPU_COLUMNS))
 
     def test_what_is_missing_is_a_dash(self):
-        rounds = [gpu_round(256_000, 32_000, None), gpu_round(256_000, 32_000, 1)]
-        train = gpu.entries(self.Workload, "fp32", rounds, {})[0]
-        self.assertNotIn("floor_seconds", train)
-        cells = gpu.row(train).split()
-        self.assertEqual(cells[5:], ["-", "-", "-", "-", "32000", "8.00", "-", "-"])
-
-    def test_best_against_best(self):
-        rows = gpu.entries(self.Workload, "fp32", [gpu_round(100_000, 30_000, 50_000)], {})
-        rows += gpu.entries(self.Workload, "bf16", [gpu_round(200_000, 20_000, 100_000)], {})
-        lines = list(gpu.best_lines(rows))
-        self.assertEqual(len(lines), 3)
-        self.assertIn("train: ours 200000 (bf16)", lines[0])
-        self.assertIn("eager 30000 (fp32, contiguous), ratio 6.67", lines[0])
-        self.assertIn("compile 100000 (bf16, channels_last), ratio 2.00", lines[0])
-        self.assertEqual(list(gpu.best_lines(gpu.entries(self.Workload, "fp32", [gpu_round(1, None, None)], {}))), [])
-
-    def test_cards(self):
-        self.assertEqual(gpu.choose_card(None, "NVIDIA H100 80GB HBM3"), ("H100-SXM", CARDS["H100-SXM"]))
-        self.assertEqual(gpu.choose_card("A100", "NVIDIA H100 PCIe"), ("A100", CARDS["A100"]))
-        self.assertEqual(gpu.choose_card(None, "Tesla T4"), (None, None))
-        self.assertEqual(gpu.choose_card(None, None), (None, None))
+        train = entries(OnGpu, 2, [repetition(256_000, None, 32_000), repetition(256_000, None, 32_000, 1)])[0]
+        self.assertEqual(tables.cells(train)[5:], ["-", "-", "32000", "8.00", "-", "-"])
 
     def test_commands_of_pytorch(self):
-        pytorch = GpuPyTorch("python3", 2, 1, 60)
-        self.assertEqual(pytorch.words("bf16", "compile"), ["--device", "cuda:1", "--autocast", "--compile"])
-        self.assertEqual(pytorch.words("fp32", "eager"), ["--device", "cuda:1"])
-        self.assertEqual(pytorch.words("tf32", "eager"), ["--device", "cuda:1", "--tf32"])
+        pytorch = PyTorch("python3", 2, ("eager", "compile"), 1, 60)
+        self.assertEqual(pytorch.options("bf16", "compile"), ["--device", "cuda:1", "--autocast", "--compile"])
+        self.assertEqual(pytorch.options("fp32", "eager"), ["--device", "cuda:1"])
+        self.assertEqual(pytorch.options("tf32", "eager"), ["--device", "cuda:1", "--tf32"])
+        self.assertEqual(PyTorch("python3", 2, ("eager", "frozen")).options(None, "frozen"), [])
 
     def test_the_better_format_is_taken_and_failures_are_kept(self):
-        tried = []
+        measured = []
 
-        class Fake(GpuPyTorch):
-            def step(self, workload, mode, threads, memory_format, more=(), most=None):
-                tried.append((memory_format, "--compile" in more))
-                if "--compile" in more and memory_format == "contiguous":
+        class Fake(PyTorch):
+            def step(self, _workload, _work, _threads, kind, memory_format):
+                measured.append((memory_format, kind))
+                if kind == "compile" and memory_format == "contiguous":
                     raise Failure("no compiler")
-                return {"images_per_second": {"contiguous": 10, "channels_last": 20}[memory_format],
-                        "format": memory_format}
+                return result({"contiguous": 10, "channels_last": 20}[memory_format], format=memory_format,
+                              pytorch="2.9")
 
-        pytorch = Fake("python3", 1, 0, 60)
+        pytorch = Fake("python3", 1, ("eager", "compile"), 0, 60)
         for _ in range(2):
-            for kind in gpu.KINDS:
-                best = pytorch.measure_on_gpu(self.Workload, "train", 2, "bf16", kind)
-                self.assertEqual(best["format"], "channels_last")
-        # The slow format and the one that failed are not tried again.
-        self.assertEqual(tried, [("contiguous", False), ("channels_last", False), ("contiguous", True),
-                                 ("channels_last", True), ("channels_last", False), ("channels_last", True)])
+            for kind in pytorch.kinds:
+                self.assertEqual(pytorch.measure(OnGpu, "train", 2, kind)["format"], "channels_last")
+        # The slow format and the one that failed are not measured again.
+        self.assertEqual(measured, [("contiguous", "eager"), ("channels_last", "eager"), ("contiguous", "compile"),
+                                    ("channels_last", "compile"), ("channels_last", "eager"),
+                                    ("channels_last", "compile")])
         self.assertEqual(list(pytorch.failures.values()), ["no compiler"])
+        self.assertEqual(pytorch.version, "2.9")
 
     def test_options(self):
         options = bench.read_options(["--gpu", "1", "--precision", "bf16,fp32"])
@@ -352,50 +347,98 @@ class GpuTest(unittest.TestCase):
         self.assertIsNone(bench.read_options([]).gpu)
 
 
-class GpuRunTest(unittest.TestCase):
-    def test_networks_get_every_precision_and_the_table_is_kept(self):
-        """All of run_on_gpu but the programs: what they answer is constructed."""
+class RunTest(unittest.TestCase):
+    def test_networks_get_every_precision_and_the_result_is_kept(self):
+        """All of run() but the programs: what they answer is constructed."""
         asked, shown = [], []
 
         class Answers:
             def __init__(self, _path, _seconds, number):
                 asked.append(number)
 
-            def has_profile(self):
-                return False
+            def versions(self):
+                return {"darknet-generations": "0"}
 
-            def train(self, _data, cfg, batch, _threads):
-                with open(cfg, encoding="utf-8") as file:
-                    text = file.read()
-                precision = next(line for line in text.splitlines() if line.startswith("precision="))
-                asked.append((precision, batch, "[distill]" in text))
-                return {"images_per_second": 1000.0}
+            def measure(self, workload, work, _threads, _results):
+                asked.append((image_sets.read(workload.cfg).decode().split("precision=")[1].split()[0],
+                              workload.batch, work))
+                return result(1000.0)
 
-            def valid(self, _workload, _threads, rate):
-                asked.append(rate)
-                return {"images_per_second": 4000.0}
+            def profile(self, *_words):
+                return {"seconds": 1.0, "layers": [], "cost": 0.25}
 
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "out.json")
-            options = bench.read_options(["--gpu", "3", "--precision", "tf32,bf16", "--rounds", "1", "--card", "A100",
-                                          "--json", path, os.path.join(ROOT, "cfg", "cifar100-resnet8.cfg")])
-            kept = bench.Program, bench.show, Workload.require
-            bench.Program, bench.show, Workload.require = Answers, lambda text="": shown.append(text), lambda *_: None
-            try:
-                bench.run_on_gpu(options, folder)
-            finally:
-                bench.Program, bench.show, Workload.require = kept
-            report = json.loads(image_sets.read(path))
-        expected = [3]
-        for precision in ("tf32", "bf16"):
-            expected += [(f"precision={precision}", 128, False), (f"precision={precision}", 128, True), 1000.0]
-        self.assertEqual(asked, expected)
-        rows = report["networks"][0]["rows"]
-        self.assertEqual([(row["precision"], row["work"]) for row in rows],
-                         [(precision, work) for precision in ("tf32", "bf16") for work in tables.WORK])
+            options = bench.read_options(["--gpu", "3", "--precision", "tf32,bf16", "--repetitions", "1", "--card",
+                                          "A100", "--json", path, os.path.join(ROOT, "cfg", "cifar100-resnet8.cfg")])
+            with (unittest.mock.patch.object(bench, "Program", Answers),
+                  unittest.mock.patch.object(bench, "show", shown.append),
+                  unittest.mock.patch.object(Workload, "require")):
+                bench.run(options, folder)
+            report = bench.read_report(path)
+        self.assertEqual(asked, [3] + [(precision, 128, work) for precision in ("tf32", "bf16") for work in WORK])
+        self.assertEqual([(row["precision"], row["work"]) for row in report["rows"]],
+                         [(precision, work) for precision in ("tf32", "bf16") for work in WORK])
         self.assertEqual(report["card"], "A100")
-        self.assertTrue(all(row["floor_ratio"] > 1 for row in rows))
+        self.assertTrue(all(row["batch"] / 1000.0 > row["roofline_seconds"] for row in report["rows"]))
+        self.assertEqual(report["shares"]["cifar100-resnet8"]["bf16"]["train"], {"cost": 0.25, "the rest": 0.75})
         self.assertEqual(sum(line.startswith("cifar100-resnet8 ") for line in shown), 6)
+
+
+class ResultsTest(unittest.TestCase):
+    """bench/results and what is made of it."""
+
+    RESULTS = sorted(glob.glob(os.path.join(ROOT, "bench", "results", "*.json")))
+
+    def test_documentation_has_the_table_of_every_result(self):
+        documented = image_sets.read(os.path.join(ROOT, "docs", "performance.md")).decode()
+        self.assertTrue(self.RESULTS)
+        for path in self.RESULTS:
+            table = "\n".join(tables.markdown(bench.read_report(path)))
+            self.assertTrue(table in documented, f"scripts/bench.py --table {path} prints what is not in it")
+
+    def test_medians_and_ratios_are_those_of_the_repetitions(self):
+        for row in (row for path in self.RESULTS for row in bench.read_report(path)["rows"] if "repetitions" in row):
+            for kind, rates in row["repetitions"].items():
+                self.assertEqual(statistics.median(rates), row["images_per_second"][kind], row)
+                if kind != "program":
+                    ratios = [own / other for own, other in zip(row["repetitions"]["program"], rates, strict=True)]
+                    self.assertAlmostEqual(statistics.median(ratios), row["ratio"][kind], delta=0.025, msg=row)
+
+    def test_the_table_has_the_largest_number_of_threads_and_its_scaling(self):
+        rows = entries(Named, 1, [repetition(100, 200)]) + entries(Named, 2, [repetition(190, 200)])
+        report = {"date": "2026-01-02 03:04:05", "machine": {"processor": "CPU", "cores": 2},
+                  "versions": {"instructions": "avx2", "oneDNN": "2.6.3", "CUDA": "no"}, "rows": rows}
+        self.assertEqual(tables.markdown(report)[:5], [
+            "2026-01-02, CPU, 2 cores, avx2, oneDNN 2.6.3, 1 repetition.", "",
+            "| network | threads | work | images/s | baseline | / baseline | peak MiB | / 1 thread |",
+            "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
+            "| cifar100-resnet20 | 2 | train | 190 | 200 | 0.95 | 1 | 1.90 |"])
+
+    def test_the_chart_shows_training_on_the_most_threads(self):
+        rows = entries(Named, 1, [repetition(100, 200)]) + entries(Named, 2, [repetition(190, 200)])
+        self.assertEqual([chart.rates_of(row) for row in chart.training_rows({"rows": rows})],
+                         [{"program": 190, "baseline": 200}])
+        row = entries(OnGpu, 2, [repetition(100, None, 50)], {work: mock_roofline(0.5) for work in WORK})[0]
+        self.assertEqual(chart.rates_of(row), {"program": 100, "roofline": 256, "eager": 50})
+
+    @unittest.skipUnless(importlib.util.find_spec("matplotlib"), "matplotlib is missing")
+    def test_the_chart_is_a_picture(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "chart.png")
+            self.assertEqual(bench.main(["--chart", path, *self.RESULTS]), 0)
+            self.assertTrue(image_sets.read(path).startswith(b"\x89PNG"))
+
+    def test_other_files_are_one_line(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = image_sets.write(os.path.join(folder, "a.json"), b"{}")
+            with unittest.mock.patch("sys.stderr", io.StringIO()) as errors:
+                self.assertEqual(bench.main(["--table", path]), 1)
+            self.assertIn(f"bench.py: {path}: no rows of format 1;", errors.getvalue())
+
+
+def mock_roofline(seconds):
+    return unittest.mock.Mock(seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-// What the benchmark's chain of bare primitives counts.
-#include "bench/chain_work.h"
+// What the primitive baseline of the benchmark counts.
+#include "bench/baseline_work.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 namespace dng {
 namespace {
 
-using bench::ChainWork;
+using bench::BaselineWork;
 using bench::inference_work;
 using bench::training_work;
 using test::config_of;
@@ -37,16 +37,16 @@ std::string text_of(const std::vector<Work>& list) {
 const std::string kResidual = convolution(16, "relu") + convolution(16, "relu") + convolution(16, "linear") +
                               "[shortcut]\nfrom=-3\nactivation=relu\n";
 
-TEST(ChainWork, TrainingCountsEqualShapesOnce) {
-  const ChainWork work = training_work(network_of(kResidual));
+TEST(BaselineWork, TrainingCountsEqualShapesOnce) {
+  const BaselineWork work = training_work(network_of(kResidual));
   EXPECT_EQ(text_of(work.convolutions),
             "1 of 3x8x8 -> 16x8x8, 3x3, padding 1, reads the input\n2 of 16x8x8 -> 16x8x8, 3x3, padding 1\n");
   EXPECT_EQ(text_of(work.batch_norms), "3 of 16x8x8\n");
   EXPECT_EQ(text_of(work.adds), "1 of 16x8x8\n");
 }
 
-TEST(ChainWork, InferenceFoldsBatchNormAndShortcutIntoTheConvolution) {
-  const ChainWork work = inference_work(network_of(kResidual));
+TEST(BaselineWork, InferenceFoldsBatchNormAndShortcutIntoTheConvolution) {
+  const BaselineWork work = inference_work(network_of(kResidual));
   EXPECT_EQ(text_of(work.convolutions),
             "1 of 3x8x8 -> 16x8x8, 3x3, padding 1, ReLU, reads the input\n"
             "1 of 16x8x8 -> 16x8x8, 3x3, padding 1, ReLU\n"
@@ -55,22 +55,22 @@ TEST(ChainWork, InferenceFoldsBatchNormAndShortcutIntoTheConvolution) {
   EXPECT_EQ(text_of(work.adds), "");
 }
 
-TEST(ChainWork, InferenceKeepsABatchNormThatReadsSeveralLayers) {
+TEST(BaselineWork, InferenceKeepsABatchNormThatReadsSeveralLayers) {
   const std::string dense = convolution(16, "linear", false) + "[batchnorm]\n[activation]\nactivation=relu\n" +
                             convolution(16, "linear", false) + "[route]\nlayers=-4,-1\n[batchnorm]\n";
   // The first convolution is read by its batch norm and by the route: it stays as it is.
-  const ChainWork work = inference_work(network_of(dense));
+  const BaselineWork work = inference_work(network_of(dense));
   EXPECT_EQ(text_of(work.batch_norms), "1 of 16x8x8\n1 of 32x8x8\n");
 }
 
-TEST(ChainWork, InferenceFoldsAStandaloneBatchNormBehindAConvolution) {
-  const ChainWork work = inference_work(network_of(convolution(16, "linear", false) + "[batchnorm]\n"));
+TEST(BaselineWork, InferenceFoldsAStandaloneBatchNormBehindAConvolution) {
+  const BaselineWork work = inference_work(network_of(convolution(16, "linear", false) + "[batchnorm]\n"));
   EXPECT_EQ(text_of(work.batch_norms), "");
   EXPECT_EQ(text_of(work.convolutions), "1 of 3x8x8 -> 16x8x8, 3x3, padding 1, ReLU, reads the input\n");
 }
 
-TEST(ChainWork, CountsThePapersResNet20) {
-  const ChainWork work = training_work(layers::read_network_config(test::source_path("cfg/cifar100-resnet20.cfg")));
+TEST(BaselineWork, CountsThePapersResNet20) {
+  const BaselineWork work = training_work(layers::read_network_config(test::source_path("cfg/cifar100-resnet20.cfg")));
   int convolutions = 0, batch_norms = 0, adds = 0;
   for (const auto& each : work.convolutions) convolutions += each.count;
   for (const auto& each : work.batch_norms) batch_norms += each.count;

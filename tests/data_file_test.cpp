@@ -48,6 +48,14 @@ TEST_F(DataFileTest, DefaultsFollowClassesAndLabels) {
   EXPECT_EQ(read("classes=2\nlabels=" + labels).display_names, (std::vector<std::string>{"cat", "dog"}));
 }
 
+TEST_F(DataFileTest, HeldOutImagesTakeThePlaceOfValid) {
+  const data::DataFile data = read("classes=3\ntrain=t.bin\nheld_out_per_class=50\n");
+  EXPECT_EQ(data.held_out_per_class, 50);
+  EXPECT_EQ(data.valid, "t.bin");
+  expect_refused("classes=3\ntrain=t.bin\nvalid=v.bin\nheld_out_per_class=50\n", {":4:", "line 3", "keep one of them"});
+  expect_refused("classes=3\nheld_out_per_class=0\n", {":2:", "'0'", "from 1 to"});
+}
+
 TEST_F(DataFileTest, ByteOrderMarkIsNotPartOfTheFirstKey) {
   EXPECT_EQ(read("\xef\xbb\xbf"
                  "classes=4\n")

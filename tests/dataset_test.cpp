@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -103,6 +104,39 @@ TEST_F(CifarBinary, TrainPerClassTakesTheFirstImagesOfEachClass) {
   EXPECT_NE(data::open_dataset(data, path, "train")->hash(), subset->hash());
   data.train_per_class = 3;
   expect_error([&] { data::open_dataset(data, path, "train"); }, {"train_per_class = 3", "class 0 has 2 images"});
+}
+
+TEST_F(CifarBinary, HeldOutImagesAreTheLastOfEachClassAndAreNotTrainedOn) {
+  std::string records;
+  const int labels[] = {1, 0, 1, 1, 0, 0, 1};
+  for (int i = 0; i < 7; ++i) records += cifar10_record(labels[i], pattern_image(kCifar, i + 1));
+  for (int i = 0; i < 32; ++i) records += cifar10_record(2 + i % 8, pattern_image(kCifar, 1));
+  const std::string path = folder_.write("x.bin", records);
+  data::DataFile data = data_with_classes(10);
+  data.held_out_per_class = 1;
+  const auto names = [](const data::Dataset& images) {  // of classes 0 and 1
+    std::string all;
+    for (int64_t i = 0; i < images.size(); ++i) {
+      if (images.label(i) < 2) all += images.sample_name(i).substr(std::strlen("x.bin record "));
+    }
+    return all;
+  };
+  const auto valid = data::open_dataset(data, path, "valid");
+  EXPECT_EQ(names(*valid), "56");
+  EXPECT_EQ(valid->label(0), 0);
+  EXPECT_EQ(valid->description(), "CIFAR10 binary, 39 images of 3x32x32, the last 1 of each class: 10 images");
+  const auto train = data::open_dataset(data, path, "train");
+  EXPECT_EQ(names(*train), "01234");
+  EXPECT_NE(train->hash(), valid->hash());
+  data.train_per_class = 2;
+  EXPECT_EQ(names(*data::open_dataset(data, path, "train")), "0124") << "of those that are not held out";
+  data.train_per_class = 3;
+  expect_error([&] { data::open_dataset(data, path, "train"); }, {"train_per_class = 3: class 0 has 2 images"});
+  data.held_out_per_class = 3;
+  for (const char* role : {"train", "valid"}) {
+    expect_error([&] { data::open_dataset(data, path, role); },
+                 {"held_out_per_class = 3: class 0 has 3 images; every class needs at least 4"});
+  }
 }
 
 TEST_F(CifarBinary, ShortRecordsAreRefused) {

@@ -51,8 +51,9 @@ def read_data(path):
         raise Failure(f"{path}:{more[0][1]}: [{more[0][0]}]: a .data file has no sections; take the line out")
     keys = values(data)
     for key in ("classes", "train", "valid"):
-        if key not in keys:
-            raise Failure(f"{path}: no {key}=; an experiment needs classes=, train= and valid=")
+        if key not in keys and (key, "held_out_per_class" in keys) != ("valid", True):
+            needed = "an experiment needs classes=, train=, and valid= or held_out_per_class="
+            raise Failure(f"{path}: no {key}=; {needed}")
     if (whole_or_none(keys["classes"]) or 0) < 2:
         raise Failure(f"{path}: classes={keys['classes']} is not allowed: a whole number from 2 on")
     return keys

@@ -12,8 +12,9 @@ namespace {
 
 class ClassSubset final : public Dataset {
  public:
-  ClassSubset(std::unique_ptr<Dataset> all, std::vector<int64_t> chosen, int per_class)
-      : all_(std::move(all)), chosen_(std::move(chosen)), per_class_(per_class) {}
+  // `name` says which images of each class are chosen, as in "the first 10".
+  ClassSubset(std::unique_ptr<Dataset> all, std::vector<int64_t> chosen, std::string name)
+      : all_(std::move(all)), chosen_(std::move(chosen)), name_(std::move(name)) {}
 
   int64_t size() const override { return static_cast<int64_t>(chosen_.size()); }
   int label(int64_t index) const override { return all_->label(at(index)); }
@@ -23,13 +24,13 @@ class ClassSubset final : public Dataset {
   }
   std::string sample_name(int64_t index) const override { return all_->sample_name(at(index)); }
   std::string description() const override {
-    return format("%s, the first %d of each class: %lld images", all_->description().c_str(), per_class_,
+    return format("%s, %s of each class: %lld images", all_->description().c_str(), name_.c_str(),
                   static_cast<long long>(size()));
   }
   Geometry fixed_shape() const override { return all_->fixed_shape(); }
   uint64_t hash() const override {
     Hash hash;
-    hash.add(format("%llu first %d of each class", static_cast<unsigned long long>(all_->hash()), per_class_));
+    hash.add(format("%llu %s of each class", static_cast<unsigned long long>(all_->hash()), name_.c_str()));
     return hash.value();
   }
 
@@ -38,26 +39,48 @@ class ClassSubset final : public Dataset {
 
   std::unique_ptr<Dataset> all_;
   std::vector<int64_t> chosen_;
-  int per_class_;
+  std::string name_;
 };
+
+// The images for which chooses(index in the class, images of the class) is true. Each class needs `least` images.
+template <class Chooses>
+std::unique_ptr<Dataset> choose(std::unique_ptr<Dataset> images, int classes, int least, const std::string& where,
+                                const std::string& name, const Chooses& chooses) {
+  std::vector<int> total(static_cast<size_t>(classes));
+  for (int64_t i = 0; i < images->size(); ++i) ++total[static_cast<size_t>(images->label(i))];
+  for (int c = 0; c < classes; ++c) {
+    const int found = total[static_cast<size_t>(c)];
+    if (found < least) {
+      fail("%s: class %d has %d images; every class needs at least %d", where.c_str(), c, found, least);
+    }
+  }
+  std::vector<int> seen(static_cast<size_t>(classes));
+  std::vector<int64_t> chosen;
+  for (int64_t i = 0; i < images->size(); ++i) {
+    const auto label = static_cast<size_t>(images->label(i));
+    if (chooses(seen[label]++, total[label])) chosen.push_back(i);
+  }
+  return std::make_unique<ClassSubset>(std::move(images), std::move(chosen), name);
+}
 
 }  // namespace
 
-std::unique_ptr<Dataset> first_of_each_class(std::unique_ptr<Dataset> images, int classes, int per_class,
+std::unique_ptr<Dataset> first_of_each_class(std::unique_ptr<Dataset> images, int classes, int count,
                                              const std::string& where) {
-  std::vector<int> count(static_cast<size_t>(classes));
-  std::vector<int64_t> chosen;
-  for (int64_t i = 0; i < images->size(); ++i) {
-    if (count[static_cast<size_t>(images->label(i))]++ < per_class) chosen.push_back(i);
-  }
-  for (int c = 0; c < classes; ++c) {
-    const int found = count[static_cast<size_t>(c)];
-    if (found < per_class) {
-      fail("%s: class %d has %d images; allowed is at most the number of images of the smallest class", where.c_str(),
-           c, found);
-    }
-  }
-  return std::make_unique<ClassSubset>(std::move(images), std::move(chosen), per_class);
+  return choose(std::move(images), classes, count, where, format("the first %d", count),
+                [count](int index, int) { return index < count; });
+}
+
+std::unique_ptr<Dataset> last_of_each_class(std::unique_ptr<Dataset> images, int classes, int count,
+                                            const std::string& where) {
+  return choose(std::move(images), classes, count + 1, where, format("the last %d", count),
+                [count](int index, int total) { return index >= total - count; });
+}
+
+std::unique_ptr<Dataset> all_but_last_of_each_class(std::unique_ptr<Dataset> images, int classes, int count,
+                                                    const std::string& where) {
+  return choose(std::move(images), classes, count + 1, where, format("all but the last %d", count),
+                [count](int index, int total) { return index < total - count; });
 }
 
 }  // namespace dng::data

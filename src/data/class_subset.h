@@ -1,4 +1,4 @@
-// A part of a dataset with the same number of images of each class.
+// Parts of a dataset that are chosen class by class.
 #pragma once
 
 #include <memory>
@@ -8,9 +8,13 @@
 
 namespace dng::data {
 
-// The first `per_class` images of each class, in the dataset's order. Throws Error, which starts with `where`, for a
-// class that has fewer.
-std::unique_ptr<Dataset> first_of_each_class(std::unique_ptr<Dataset> images, int classes, int per_class,
+// Each keeps the dataset's order. Throws Error, which starts with `where`, for a class that has fewer than `count`
+// images, or as many where some must be left for the other part (the last two).
+std::unique_ptr<Dataset> first_of_each_class(std::unique_ptr<Dataset> images, int classes, int count,
                                              const std::string& where);
+std::unique_ptr<Dataset> last_of_each_class(std::unique_ptr<Dataset> images, int classes, int count,
+                                            const std::string& where);
+std::unique_ptr<Dataset> all_but_last_of_each_class(std::unique_ptr<Dataset> images, int classes, int count,
+                                                    const std::string& where);
 
 }  // namespace dng::data

@@ -12,7 +12,7 @@ namespace dng::data {
 namespace {
 
 constexpr int kMaxClasses = 1000000, kMaxPerClass = 100000000;
-const char* const kKeys[] = {"classes", "train", "train_per_class", "valid", "labels", "names",
+const char* const kKeys[] = {"classes", "train", "train_per_class", "held_out_per_class", "valid", "labels", "names",
                              "backup",  "top",   "superclasses"};
 
 struct Entry {
@@ -142,6 +142,14 @@ DataFile read_data_file(const std::string& path) {
     data.train_per_class = integer_in(path, entries, "train_per_class", 1, kMaxPerClass);
   }
   data.valid = value("valid");
+  if (entries.count("held_out_per_class") != 0) {
+    data.held_out_per_class = integer_in(path, entries, "held_out_per_class", 1, kMaxPerClass);
+    if (!data.valid.empty()) {
+      fail("%s:%d: held_out_per_class and valid= (line %d) exclude each other; keep one of them", path.c_str(),
+           entries.at("held_out_per_class").line, entries.at("valid").line);
+    }
+    data.valid = data.train;
+  }
   data.labels = value("labels");
   data.names = value("names");
   data.backup = value("backup");

@@ -17,7 +17,9 @@ struct DataFile {
   std::string backup;        // folder for weights, state, log and chart; empty where the file has none
   std::string superclasses;  // file with one superclass index a line, in class order; or empty
   int train_per_class = 0;   // train on the first N images of each class only; 0: on all
-  int top = 5;               // k of the top-k accuracy, at most `classes`
+  // Validate on the last N images of each class of `train`, which are not trained on; `valid` is `train` then.
+  int held_out_per_class = 0;
+  int top = 5;  // k of the top-k accuracy, at most `classes`
 
   std::vector<std::string> label_names;    // contents of `labels`; empty where there is none
   std::vector<std::string> display_names;  // contents of `names`, else label_names, else "class 0", "class 1", ...

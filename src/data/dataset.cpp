@@ -50,9 +50,15 @@ std::unique_ptr<Dataset> open_whole(const DataFile& data, const std::string& pat
 
 std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role) {
   std::unique_ptr<Dataset> images = open_whole(data, path, role);
+  const auto where = [&](const char* key, int count) { return format("%s: %s = %d", data.path.c_str(), key, count); };
+  if (data.held_out_per_class > 0) {
+    const auto part = role == "train" ? all_but_last_of_each_class : last_of_each_class;
+    images = part(std::move(images), data.classes, data.held_out_per_class,
+                  where("held_out_per_class", data.held_out_per_class));
+  }
   if (role != "train" || data.train_per_class == 0) return images;
   return first_of_each_class(std::move(images), data.classes, data.train_per_class,
-                             format("%s: train_per_class = %d", data.path.c_str(), data.train_per_class));
+                             where("train_per_class", data.train_per_class));
 }
 
 }  // namespace dng::data

@@ -1,32 +1,32 @@
 #!/usr/bin/env python3
-"""The floor of a step on a GPU, computed on paper from cfgs: operations, fewest bytes, kernels. Measures nothing.
+"""The roofline of a training step on a GPU, computed from the cfg: operations, fewest bytes, kernels. Measures nothing.
 
-    scripts/gpu_floor.py [--card NAME] [--precision P[,P...]] [--work W[,W...]] [--batch N] [CFG...]
+    scripts/gpu_roofline.py [--card NAME] [--precision P[,P...]] [--work W[,W...]] [--batch N] [CFG...]
 
-Prints a table in Markdown. The floor is the time of all kernels one after the other, each as long as its operations
+Prints a table in Markdown. The roofline is the time of all kernels one after the other, each as long as its operations
 take at the card's rate or its bytes at the card's bandwidth, whichever is longer, with a gap between them.
-scripts/benchmark/floor.py says what is counted.
+scripts/benchmark/roofline.py says what is counted.
 """
 
 import argparse
 import sys
 
-from benchmark.floor import CARDS, GAP, PRECISIONS, WORK, Card, Floor, card_named
+from benchmark.roofline import CARDS, GAP, PRECISIONS, Card, Roofline, card_named
 from benchmark.network_shapes import Network
-from benchmark.workload import GPU_BATCHES, PAPER_CFGS, batch_for
+from benchmark.workload import GPU_BATCHES, PAPER_CFGS, WORK, batch_for
 from generations_driver.errors import Failure, OneLineParser, words_of
 
-HEADING = ("network", "work", "precision", "batch", "GFLOP", "MB", "kernels", "operations", "bytes", "gaps", "floor",
+HEADING = ("network", "work", "precision", "batch", "GFLOP", "MB", "kernels", "operations", "bytes", "gaps", "roofline",
            "images/s")
 
 
-def row(floor):
+def row(roofline):
     def milliseconds(seconds):
         return f"{1000 * seconds:.3f}"
-    return (floor.network, floor.work, floor.precision, floor.batch, f"{floor.operations / 1e9:.1f}",
-            f"{floor.bytes / 1e6:.0f}", floor.launches, milliseconds(floor.operation_seconds),
-            milliseconds(floor.byte_seconds), milliseconds(floor.launch_seconds), milliseconds(floor.seconds),
-            f"{floor.batch / floor.seconds:.0f}")
+    return (roofline.network, roofline.work, roofline.precision, roofline.batch, f"{roofline.operations / 1e9:.1f}",
+            f"{roofline.bytes / 1e6:.0f}", roofline.launches, milliseconds(roofline.operation_seconds),
+            milliseconds(roofline.byte_seconds), milliseconds(roofline.launch_seconds), milliseconds(roofline.seconds),
+            f"{roofline.batch / roofline.seconds:.0f}")
 
 
 def markdown(cells):
@@ -34,7 +34,7 @@ def markdown(cells):
 
 
 def card_of(options):
-    """The named card, with the rates that are given in its place."""
+    """The named card, with the rates that the options override."""
     card = card_named(options.card)
     given = {key: getattr(options, key) for key in ("bf16", "tf32", "fp32", "bandwidth")
              if getattr(options, key) is not None}
@@ -45,7 +45,7 @@ def card_of(options):
 
 def table(options):
     card, name = card_of(options)
-    yield (f"Computed on paper, nothing measured. {name}: bf16 {card.bf16:g}, tf32 {card.tf32:g}, fp32 {card.fp32:g} "
+    yield (f"Computed, not measured. {name}: bf16 {card.bf16:g}, tf32 {card.tf32:g}, fp32 {card.fp32:g} "
            f"TFLOP/s, {card.bandwidth:g} TB/s; {options.gap:g} us between kernels (assumed). Times in ms a step.")
     yield ""
     yield markdown(HEADING)
@@ -55,11 +55,11 @@ def table(options):
         batch = options.batch or batch_for(network.input.height, GPU_BATCHES)
         for precision in options.precision:
             for work in options.work:
-                yield markdown(row(Floor(network, work, batch, precision, card, options.gap)))
+                yield markdown(row(Roofline(network, work, batch, precision, card, options.gap)))
 
 
 def main(arguments=None):
-    parser = OneLineParser(prog="gpu_floor.py", description=__doc__.split("\n\n", maxsplit=1)[0],
+    parser = OneLineParser(prog="gpu_roofline.py", description=__doc__.split("\n\n", maxsplit=1)[0],
                            epilog=__doc__.split("\n\n", maxsplit=2)[2], formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("cfgs", nargs="*", metavar="CFG", help="networks (default: those of the paper)")
     parser.add_argument("--card", default="H100-SXM", metavar="NAME", help=f"{', '.join(CARDS)} (default: H100-SXM)")
@@ -79,7 +79,7 @@ def main(arguments=None):
             print(line)
         return 0
     except Failure as failure:
-        print(f"gpu_floor.py: {failure}", file=sys.stderr)
+        print(f"gpu_roofline.py: {failure}", file=sys.stderr)
         return failure.code
     except BrokenPipeError:
         sys.stderr.close()

@@ -1,4 +1,4 @@
-#include "bench/chain_tasks.h"
+#include "bench/baseline_tasks.h"
 
 #include <utility>
 
@@ -45,11 +45,12 @@ Candidate addition(const data::Geometry& shape, int batch, bool rectifies, const
 // The primitives of one convolution, by one algorithm.
 class ConvolutionMaker {
  public:
-  ConvolutionMaker(const Convolution& work, int batch, const dnnl::engine& engine, algorithm way, bool blocks)
+  ConvolutionMaker(const Convolution& work, int batch, const dnnl::engine& engine, algorithm convolution_algorithm,
+                   bool blocks)
       : work_(work),
         batch_(batch),
         engine_(engine),
-        way_(way),
+        algorithm_(convolution_algorithm),
         src_(blocks && !work.reads_input ? blocked(work.in, batch) : any_layout(dims(work.in, batch))),
         weights_(any_layout(weight_dims(work))),
         dst_(blocks ? blocked(work.out, batch) : any_layout(dims(work.out, batch))),
@@ -66,7 +67,7 @@ class ConvolutionMaker {
 
   Candidate backward_data() const {
     const auto pd = cpu::describe_backward<dnnl::convolution_backward_data>(
-        engine_, {}, forward_description(), way_, src_, weights_, dst_, strides_, padding_, padding_);
+        engine_, {}, forward_description(), algorithm_, src_, weights_, dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_data(pd),
               {argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -75,17 +76,17 @@ class ConvolutionMaker {
 
   Candidate backward_weights() const {
     const auto pd = cpu::describe_backward<dnnl::convolution_backward_weights>(
-        engine_, {}, forward_description(), way_, src_, weights_, dst_, strides_, padding_, padding_);
+        engine_, {}, forward_description(), algorithm_, src_, weights_, dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_weights(pd),
               {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()),
                argument(DNNL_ARG_DIFF_DST, pd.diff_dst_desc())}}}};
   }
 
-  // With what inference does on the way: the bias that batch norm leaves, the sum of a shortcut, ReLU.
+  // With what inference fuses: the bias that batch norm leaves, the sum of a shortcut, ReLU.
   Candidate inference() const { return inference_step(work_.adds, work_.rectifies); }
 
-  // The same, the sum in a step of its own.
+  // The same, the sum as a separate primitive.
   Candidate inference_then_sum() const {
     Candidate candidate = inference_step(false, false);
     const Candidate sum = addition(work_.out, batch_, work_.rectifies, engine_);
@@ -106,19 +107,19 @@ class ConvolutionMaker {
   }
 
   dnnl::convolution_forward::primitive_desc forward_description() const {
-    return cpu::describe<dnnl::convolution_forward>(engine_, {}, prop_kind::forward_training, way_, src_, weights_,
-                                                    dst_, strides_, padding_, padding_);
+    return cpu::describe<dnnl::convolution_forward>(engine_, {}, prop_kind::forward_training, algorithm_, src_,
+                                                    weights_, dst_, strides_, padding_, padding_);
   }
 
   Candidate inference_step(bool adds, bool rectifies) const {
-    dnnl::post_ops on_the_way;
-    if (adds) on_the_way.append_sum(1.0f);
-    if (rectifies) cpu::append_relu(&on_the_way);
+    dnnl::post_ops fused;
+    if (adds) fused.append_sum(1.0f);
+    if (rectifies) cpu::append_relu(&fused);
     dnnl::primitive_attr attributes;
-    attributes.set_post_ops(on_the_way);
-    const auto pd = cpu::describe<dnnl::convolution_forward>(engine_, attributes, prop_kind::forward_inference, way_,
-                                                             src_, weights_, any_layout({work_.out.channels}), dst_,
-                                                             strides_, padding_, padding_);
+    attributes.set_post_ops(fused);
+    const auto pd = cpu::describe<dnnl::convolution_forward>(
+        engine_, attributes, prop_kind::forward_inference, algorithm_, src_, weights_, any_layout({work_.out.channels}),
+        dst_, strides_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_forward(pd),
               {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -128,22 +129,23 @@ class ConvolutionMaker {
   const Convolution& work_;
   int batch_;
   const dnnl::engine& engine_;
-  algorithm way_;
+  algorithm algorithm_;
   memory::desc src_, weights_, dst_;
   memory::dims strides_, padding_;
 };
 
-// Appends what `make` makes of one convolution by each algorithm.
-void add_candidates(const Convolution& work, int batch, const dnnl::engine& engine,
-                    Candidate (ConvolutionMaker::*make)() const, std::vector<Candidate>* candidates) {
-  const auto add = [&](algorithm way, bool blocks, const char* name) {
-    Candidate candidate = (ConvolutionMaker(work, batch, engine, way, blocks).*make)();
+// The candidates that `make` builds of one convolution, one for each algorithm.
+std::vector<Candidate> each_algorithm(const Convolution& work, int batch, const dnnl::engine& engine,
+                                      Candidate (ConvolutionMaker::*make)() const) {
+  std::vector<Candidate> candidates;
+  const auto add = [&](algorithm convolution_algorithm, bool blocks, const char* name) {
+    Candidate candidate = (ConvolutionMaker(work, batch, engine, convolution_algorithm, blocks).*make)();
     candidate.name = std::string(name) + " " + candidate.name;
-    candidates->push_back(std::move(candidate));
+    candidates.push_back(std::move(candidate));
   };
   add(algorithm::convolution_direct, true, "direct");
   // Some groups of few channels have fast kernels in other layouts only.
-  if (candidates->back().name.find("ref") != std::string::npos) {
+  if (candidates.back().name.find("ref") != std::string::npos) {
     add(algorithm::convolution_direct, false, "any layout");
   }
   try {
@@ -152,22 +154,17 @@ void add_candidates(const Convolution& work, int batch, const dnnl::engine& engi
     // Winograd exists for some shapes only.
     if (error.status != dnnl_unimplemented) throw;
   }
-}
-
-std::vector<Candidate> each_algorithm(const Convolution& work, int batch, const dnnl::engine& engine,
-                                      Candidate (ConvolutionMaker::*make)() const) {
-  std::vector<Candidate> candidates;
-  add_candidates(work, batch, engine, make, &candidates);
   return candidates;
 }
 
 const auto kTrainingFlags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift |
                             dnnl::normalization_flags::fuse_norm_relu;
 
-dnnl::batch_normalization_forward::primitive_desc training_normalization(const Pointwise& work, int batch,
-                                                                         const dnnl::engine& engine) {
-  return cpu::describe_batch_norm(engine, prop_kind::forward_training, blocked(work.shape, batch), kEpsilon,
-                                  kTrainingFlags);
+dnnl::batch_normalization_forward::primitive_desc describe_normalization(const Pointwise& work, int batch,
+                                                                         const dnnl::engine& engine, bool training) {
+  const auto flags = training ? kTrainingFlags : kTrainingFlags | dnnl::normalization_flags::use_global_stats;
+  return cpu::describe_batch_norm(engine, training ? prop_kind::forward_training : prop_kind::forward_inference,
+                                  blocked(work.shape, batch), kEpsilon, flags);
 }
 
 memory::desc of_channels(const Pointwise& work) { return {{work.shape.channels}, kType, memory::format_tag::a}; }
@@ -179,17 +176,17 @@ std::vector<Argument> normalization_arguments(const dnnl::batch_normalization_fo
           argument(DNNL_ARG_MEAN, pd.mean_desc()), argument(DNNL_ARG_VARIANCE, pd.variance_desc())};
 }
 
-Candidate normalization_forward(const Pointwise& work, int batch, const dnnl::engine& engine) {
-  const auto pd = training_normalization(work, batch, engine);
+Candidate normalization_forward(const Pointwise& work, int batch, const dnnl::engine& engine, bool training) {
+  const auto pd = describe_normalization(work, batch, engine, training);
   std::vector<Argument> arguments = normalization_arguments(pd, work);
   arguments.push_back(argument(DNNL_ARG_SHIFT, of_channels(work)));
   arguments.push_back(argument(DNNL_ARG_DST, pd.dst_desc()));
-  arguments.push_back(argument(DNNL_ARG_WORKSPACE, pd.workspace_desc()));
+  if (training) arguments.push_back(argument(DNNL_ARG_WORKSPACE, pd.workspace_desc()));
   return {pd.impl_info_str(), {{dnnl::batch_normalization_forward(pd), arguments}}};
 }
 
 Candidate normalization_backward(const Pointwise& work, int batch, const dnnl::engine& engine) {
-  const auto forward = training_normalization(work, batch, engine);
+  const auto forward = describe_normalization(work, batch, engine, true);
   const auto pd =
       cpu::describe_batch_norm_backward(engine, forward, blocked(work.shape, batch), kEpsilon, kTrainingFlags);
   std::vector<Argument> arguments = normalization_arguments(forward, work);
@@ -202,69 +199,45 @@ Candidate normalization_backward(const Pointwise& work, int batch, const dnnl::e
   return {pd.impl_info_str(), {{dnnl::batch_normalization_backward(pd), arguments}}};
 }
 
-Candidate normalization_inference(const Pointwise& work, int batch, const dnnl::engine& engine) {
-  const auto pd = cpu::describe_batch_norm(engine, prop_kind::forward_inference, blocked(work.shape, batch), kEpsilon,
-                                           kTrainingFlags | dnnl::normalization_flags::use_global_stats);
-  std::vector<Argument> arguments = normalization_arguments(pd, work);
-  arguments.push_back(argument(DNNL_ARG_SHIFT, of_channels(work)));
-  arguments.push_back(argument(DNNL_ARG_DST, pd.dst_desc()));
-  return {pd.impl_info_str(), {{dnnl::batch_normalization_forward(pd), arguments}}};
-}
-
 }  // namespace
 
-const char* kind_name(Kind kind) {
-  switch (kind) {
-    case Kind::kForward:
-      return "forward";
-    case Kind::kBackwardData:
-      return "backward_data";
-    case Kind::kBackwardWeights:
-      return "backward_weights";
-    case Kind::kBatchNorm:
-      return "batch_norm";
-    case Kind::kAdd:
-      return "add";
-  }
-  return "";
-}
-
-std::vector<Task> training_tasks(const ChainWork& work, int batch, const dnnl::engine& engine) {
+std::vector<Task> training_tasks(const BaselineWork& work, int batch, const dnnl::engine& engine) {
   std::vector<Task> tasks;
-  const auto add = [&](Kind kind, const Convolution& convolution, Candidate (ConvolutionMaker::*make)() const) {
+  const auto add = [&](const char* kind, const Convolution& convolution, Candidate (ConvolutionMaker::*make)() const) {
     tasks.push_back({kind, convolution.text(), convolution.count, each_algorithm(convolution, batch, engine, make)});
   };
   for (const Convolution& convolution : work.convolutions) {
-    add(Kind::kForward, convolution, &ConvolutionMaker::forward);
-    if (!convolution.reads_input) add(Kind::kBackwardData, convolution, &ConvolutionMaker::backward_data);
-    add(Kind::kBackwardWeights, convolution, &ConvolutionMaker::backward_weights);
+    add("forward", convolution, &ConvolutionMaker::forward);
+    if (!convolution.reads_input) add("backward_data", convolution, &ConvolutionMaker::backward_data);
+    add("backward_weights", convolution, &ConvolutionMaker::backward_weights);
   }
   for (const Pointwise& norm : work.batch_norms) {
     // Backward right after forward: it reads the mask that forward leaves in their common workspace.
-    tasks.push_back({Kind::kBatchNorm, norm.text(), norm.count, {normalization_forward(norm, batch, engine)}});
-    tasks.push_back({Kind::kBatchNorm, norm.text(), norm.count, {normalization_backward(norm, batch, engine)}});
+    tasks.push_back({"batch_norm", norm.text(), norm.count, {normalization_forward(norm, batch, engine, true)}});
+    tasks.push_back({"batch_norm", norm.text(), norm.count, {normalization_backward(norm, batch, engine)}});
   }
   for (const Pointwise& sum : work.adds) {
     // Once for the sum, once for the gradient that a second reader adds.
-    tasks.push_back({Kind::kAdd, sum.text(), 2 * sum.count, {addition(sum.shape, batch, false, engine)}});
+    tasks.push_back({"add", sum.text(), 2 * sum.count, {addition(sum.shape, batch, false, engine)}});
   }
   return tasks;
 }
 
-std::vector<Task> inference_tasks(const ChainWork& work, int batch, const dnnl::engine& engine) {
+std::vector<Task> inference_tasks(const BaselineWork& work, int batch, const dnnl::engine& engine) {
   std::vector<Task> tasks;
   for (const Convolution& convolution : work.convolutions) {
     std::vector<Candidate> candidates = each_algorithm(convolution, batch, engine, &ConvolutionMaker::inference);
     if (convolution.adds) {
-      add_candidates(convolution, batch, engine, &ConvolutionMaker::inference_then_sum, &candidates);
+      const auto more = each_algorithm(convolution, batch, engine, &ConvolutionMaker::inference_then_sum);
+      candidates.insert(candidates.end(), more.begin(), more.end());
     }
-    tasks.push_back({Kind::kForward, convolution.text(), convolution.count, std::move(candidates)});
+    tasks.push_back({"forward", convolution.text(), convolution.count, std::move(candidates)});
   }
   for (const Pointwise& norm : work.batch_norms) {
-    tasks.push_back({Kind::kBatchNorm, norm.text(), norm.count, {normalization_inference(norm, batch, engine)}});
+    tasks.push_back({"batch_norm", norm.text(), norm.count, {normalization_forward(norm, batch, engine, false)}});
   }
   for (const Pointwise& sum : work.adds) {
-    tasks.push_back({Kind::kAdd, sum.text(), sum.count, {addition(sum.shape, batch, true, engine)}});
+    tasks.push_back({"add", sum.text(), sum.count, {addition(sum.shape, batch, true, engine)}});
   }
   return tasks;
 }

@@ -1,30 +1,30 @@
-"""The floor of a step on a GPU, on paper: operations, fewest bytes, kernels. Nothing here is measured.
+"""The roofline of a step on a GPU: operations, fewest bytes and kernels, from the network. Nothing is measured.
 
 What is counted (activations in elements of 2 bytes for bf16, 4 otherwise; parameters as they are stored):
 
-- Stored is what a convolution, [connected] or a pooling layer computes, before its batch norm and activation, and the
-  sum of a [shortcut], after its activation. Batch norm (after its sums over the batch), activation, [dropout] and
-  [route] happen where somebody reads; a [maxpool] of size 1 is a stride of its reader; the first reader of a sum adds
-  it up and stores it.
-- Forward: a convolution reads what its source stored and its weights, and writes its output; the sums of its batch norm
-  are taken on the way.
-- Backward: the gradient of its output follows from the stored gradient behind batch norm and activation, and, with
-  batch norm, from the output itself, which is read again. That is done twice, for the gradient of the input and of the
-  weights; the latter reads the source again. Whoever writes the gradient behind a layer also applies the derivative of
-  the activation and takes the sums of batch norm, and reads the layer's output for that. Of several gradients for the
-  same output the largest is written, each other one written and read; the gradient of a sum is that of its parts, read
-  where it is added.
-- A [batchnorm] of its own stands before a convolution and shares its input with others. Its gradient is written and
-  read once more, with the input, in a kernel of its own.
-- Evaluation, and a frozen teacher: batch norm is folded, a convolution adds its shortcut on the way.
+- Stored are the outputs of convolutions, [connected] and pooling layers before batch norm and activation, and the sum
+  of a [shortcut] after its activation. Batch norm (given its batch statistics), activation, [dropout] and [route] are
+  computed in the reader; a [maxpool] of size 1 is a stride of its reader; the first reader of a sum computes and stores
+  it.
+- Forward: a convolution reads what its source stored and its weights, and writes its output; the batch statistics of
+  its batch norm are fused.
+- Backward: the gradient of a convolution's output follows from the stored gradient behind batch norm and activation,
+  and, with batch norm, from the output, which is read again. That happens twice, for the gradients of the input and of
+  the weights; the latter reads the source again. The kernel that writes the gradient behind a layer also applies the
+  derivative of the activation and sums for batch norm, and reads the layer's output for that. Of several gradients of
+  one output the largest is written, each other one written and read; the gradient of a sum is that of its parts, read
+  where it is accumulated.
+- A standalone [batchnorm] precedes a convolution and shares its input with others. Its gradient is written and read
+  once more, with the input, in a separate kernel.
+- Evaluation, and a frozen teacher: batch norm is folded, the shortcut fused into its convolution.
 - Augmentation reads bytes and writes the network's input. The update reads value, gradient and momentum and writes
   value and momentum in float, for bf16 also the copies of the weights.
-- Operations: 2 for a multiply-add of a convolution or [connected], forward, for the weights, and for the input where it
-  is not the network's. What is done on the way is free, and so are numbers that there are one or two of for a channel.
+- Operations: 2 for a multiply-add of a convolution or [connected], forward, for the weights, and for the input unless
+  it is the network's. Fused work is free, and so are values of which a channel has one or two.
 
-Kernels run one after the other, each as long as its operations or its bytes take, whichever is longer, and between two
-of them passes a gap. A network that fits into the second cache (50 MB on an H100) could read faster than from memory,
-and Winograd needs fewer operations: a yardstick rather than a bound.
+Kernels run one after the other, each as long as its operations or its bytes take, whichever is longer, with a gap
+between two kernels. A network that fits into the L2 cache (50 MB on an H100) could read faster than from memory, and
+Winograd needs fewer operations: a yardstick rather than a bound.
 """
 
 from typing import NamedTuple
@@ -34,15 +34,14 @@ from generations_driver.errors import Failure
 from .network_shapes import COSTS
 
 PRECISIONS = ("fp32", "tf32", "bf16")
-WORK = ("train", "distill", "valid")
-# Microseconds between the end of a kernel and the start of the next in a CUDA graph. No data sheet has it.
+# Microseconds between two kernels of a CUDA graph: an assumption, no data sheet has it.
 GAP = 1.0
 FLOAT = 4
 
 
 class Card(NamedTuple):
-    """10^12 operations a second (dense, without sparsity) and 10^12 bytes a second, as the maker's data sheet has them;
-    reported: the start of the name that the driver gives it."""
+    """10^12 operations a second (dense, without sparsity) and 10^12 bytes a second, as in the data sheet; reported:
+    the start of the driver's name for it."""
 
     bf16: float
     tf32: float
@@ -62,13 +61,13 @@ CARDS = {
 
 def card_named(name):
     if name not in CARDS:
-        raise Failure(f"{name} is no card that is known; allowed: {', '.join(CARDS)}", code=2)
+        raise Failure(f"{name} is not a known card; allowed: {', '.join(CARDS)}", code=2)
     return CARDS[name]
 
 
 def card_reported(name):
     """The name in CARDS of what the driver calls `name`, or None."""
-    return next((key for key, card in CARDS.items() if name.startswith(card.reported)), None)
+    return next((key for key, card in CARDS.items() if (name or "").startswith(card.reported)), None)
 
 
 class Kernel:
@@ -87,7 +86,7 @@ class Kernel:
 
 
 class Edge(NamedTuple):
-    """What a layer reads: the layer that stored it (-1: the input), how many elements, and what happens on the way."""
+    """What a layer reads: the layer that stored it (-1: the input), how many elements, and what the reader computes."""
 
     stored: int
     elements: float
@@ -96,7 +95,7 @@ class Edge(NamedTuple):
 
 
 def edges_from(network, index):
-    """What there is to read for the value of layer `index`."""
+    """What has to be read for the value of layer `index`."""
     if index < 0:
         return [Edge(-1, network.input.size)]
     layer = network.layers[index]
@@ -107,7 +106,7 @@ def edges_from(network, index):
         return [edge._replace(norms=True) for edge in before]
     if layer.kind == "activation":
         return [edge._replace(bends=edge.bends or layer.activation != "linear") for edge in before]
-    if layer.thins:
+    if layer.subsamples:
         share = layer.out.size / layer.read.size
         return [edge._replace(elements=edge.elements * share) for edge in before]
     return [Edge(index, layer.out.size)]
@@ -115,7 +114,7 @@ def edges_from(network, index):
 
 def passes(layer):
     """Stores nothing."""
-    return layer.kind in ("route", "dropout", "batchnorm", "activation") or layer.thins
+    return layer.kind in ("route", "dropout", "batchnorm", "activation") or layer.subsamples
 
 
 def multiplies(layer):
@@ -137,15 +136,15 @@ class Reads:
         for index, edges in self.edges.items():
             for edge in edges:
                 self.readers.setdefault(edge.stored, []).append((index, edge))
-        self.made = set()  # sums that are stored already
+        self.stored_sums = set()
 
     def elements(self, index):
-        """Elements that layer `index` reads forward; a sum that nobody has read yet is added up and stored."""
+        """Elements that layer `index` reads forward; the first reader of a sum computes and stores it."""
         total = 0
         for edge in self.edges[index]:
             source = self.network.layers[edge.stored] if edge.stored >= 0 else None
-            if source and source.kind == "shortcut" and source.index not in self.made:
-                self.made.add(source.index)
+            if source and source.kind == "shortcut" and source.index not in self.stored_sums:
+                self.stored_sums.add(source.index)
                 total += self.elements(source.index) + source.out.size
             else:
                 total += edge.elements
@@ -153,7 +152,7 @@ class Reads:
 
 
 def computed(network):
-    """Layers that have a kernel of their own; the cost comes last."""
+    """Layers with a separate kernel; the cost comes last."""
     return [layer for layer in network.layers if not passes(layer) and layer.kind != "shortcut"]
 
 
@@ -171,7 +170,7 @@ def forward(network, reads):
 def inference_kernels(network):
     """Of an evaluation, or of a frozen teacher."""
     reads = Reads(network)
-    added = {}  # convolution: what else it reads, to write a sum in the place of its output
+    added = {}  # convolution: what else it reads where a shortcut is fused into it
     for layer in network.layers:
         if layer.kind != "shortcut":
             continue
@@ -180,7 +179,7 @@ def inference_kernels(network):
         plain = later.stored >= 0 and network.layers[later.stored].kind == "convolutional" and not later.norms
         if plain and len(reads.readers[later.stored]) == 1:
             added[later.stored] = other
-            reads.made.add(layer.index)
+            reads.stored_sums.add(layer.index)
     kernels = forward(network, reads)
     for kernel in kernels:
         if kernel.layer in added:
@@ -191,15 +190,15 @@ def inference_kernels(network):
 
 
 def backward(network, reads, cost):
-    """The kernels behind the cost's; who writes a gradient is noted, and the traffic of gradients added at the end."""
+    """The kernels after the cost's. The traffic of gradients is added at the end, when all their writers are known."""
     kernels, writers = [], {}
 
-    def gives(kernel, edge):
+    def writes_gradient(kernel, edge):
         if edge.stored >= 0:
             writers.setdefault(edge.stored, []).append((edge.elements, kernel))
 
     for edge in reads.edges[cost.layer]:
-        gives(cost, edge)
+        writes_gradient(cost, edge)
     for layer in reversed(computed(network)):
         edges = reads.edges[layer.index]
         if layer.index == cost.layer:
@@ -212,7 +211,7 @@ def backward(network, reads, cost):
         if all(edge.stored < 0 for edge in edges):
             continue
         kernel = Kernel(layer.index, "backward data", gradient, layer.multiply_adds, layer.weights)
-        if layer.kind == "maxpool":  # looks for the largest once more
+        if layer.kind == "maxpool":  # searches the maximum again
             kernel.elements += sum(edge.elements for edge in edges)
         kernels.append(kernel)
         norm = Kernel(layer.index, "batch norm")
@@ -220,10 +219,10 @@ def backward(network, reads, cost):
             if edge.norms:
                 kernel.elements += 2 * edge.elements  # writes the gradient, reads the input for sums and derivative
                 norm.elements += 2 * edge.elements    # reads both
-                gives(norm, edge)
+                writes_gradient(norm, edge)
             else:
                 kernel.elements += edge.elements if edge.bends else 0
-                gives(kernel, edge)
+                writes_gradient(kernel, edge)
         if norm.elements > 0:
             kernels.append(norm)
 
@@ -257,14 +256,14 @@ def training_kernels(network, precision):
     return kernels
 
 
-class Floor:
+class Roofline:
     """Of one step: operations, bytes, launches, and the seconds they take on a card."""
 
     def __init__(self, network, work, batch, precision, card, gap=GAP):
         self.network, self.work, self.batch, self.precision = network.name, work, batch, precision
         last = network.layers[-1] if network.layers else None
         if last is None or last.kind not in COSTS:
-            raise Failure(f"{network.path}: the last section is no cost; allowed: {', '.join(COSTS)}")
+            raise Failure(f"{network.path}: the last section is not a cost; allowed: {', '.join(COSTS)}")
         self.kernels = training_kernels(network, precision) if work != "valid" else []
         if work != "train":
             self.kernels += inference_kernels(network)

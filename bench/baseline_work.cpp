@@ -1,4 +1,4 @@
-#include "bench/chain_work.h"
+#include "bench/baseline_work.h"
 
 #include "base/error.h"
 #include "layers/convolutional_layer.h"
@@ -34,8 +34,7 @@ Convolution convolution_of(const graph::LayerConfig& layer) {
   return work;
 }
 
-// The layer right before `layer` where that is a linear convolution whose output nobody else reads: what `layer` does
-// to it can be done on the way. Else null.
+// The layer right before `layer` if `layer` can be fused into it: a linear convolution with one reader. Else null.
 const graph::LayerConfig* foldable_source(const graph::NetworkConfig& config, const graph::LayerConfig& layer) {
   const int source = layer.sources[0];
   if (source < 0) return nullptr;
@@ -63,8 +62,8 @@ std::string Convolution::text() const {
 
 std::string Pointwise::text() const { return format("%dx%dx%d", shape.channels, shape.height, shape.width); }
 
-ChainWork training_work(const graph::NetworkConfig& config) {
-  ChainWork work;
+BaselineWork training_work(const graph::NetworkConfig& config) {
+  BaselineWork work;
   for (const graph::LayerConfig& layer : config.layers) {
     if (is(layer, "convolutional")) {
       count_in(convolution_of(layer), &work.convolutions);
@@ -78,9 +77,9 @@ ChainWork training_work(const graph::NetworkConfig& config) {
   return work;
 }
 
-ChainWork inference_work(const graph::NetworkConfig& config) {
-  ChainWork work;
-  // What later layers do on the way of an earlier convolution has to be known before that is counted.
+BaselineWork inference_work(const graph::NetworkConfig& config) {
+  BaselineWork work;
+  // What is fused into a convolution has to be known before that is counted.
   std::vector<bool> adds(config.layers.size()), rectifies(config.layers.size());
   for (const graph::LayerConfig& layer : config.layers) {
     const bool shortcut = is(layer, "shortcut"), batch_norm = is(layer, "batchnorm");
