@@ -93,18 +93,14 @@ class Reuse:
         generation.write_record({key: value for key, value in taken.items() if key != "finished"})
         for suffix in (*COPIED, *WEIGHTS):
             with replacing(generation.path(suffix)) as temporary:
-                if suffix in COPIED or not linked(source + suffix, temporary):
-                    shutil.copyfile(source + suffix, temporary)
+                (shutil.copyfile if suffix in COPIED else link_or_copy)(source + suffix, temporary)
         generation.write_record(taken)
         return origin
 
 
-def linked(source, name):
-    """A hard link needs no space; False where the file system has no links."""
+def link_or_copy(source, name):
+    """A hard link needs no space, but not every file system has links."""
     try:
         os.link(source, name)
-    except FileNotFoundError:
-        raise
     except OSError:
-        return False
-    return True
+        shutil.copyfile(source, name)

@@ -73,7 +73,7 @@ def parts_of_names(settings):
     if settings[0].section == "experiment" and settings[0].key in PATHS:
         stems = [stem(setting.value) for setting in settings]
         common = os.path.commonprefix(stems).rpartition("-")  # the common beginning tells no runs apart
-        parts = [stem[len(common[0] + common[1]):] for stem in stems] if len(stems) > 1 else stems
+        parts = [name[len(common[0] + common[1]):] for name in stems] if len(stems) > 1 else stems
     else:
         parts = [setting.key + setting.value for setting in settings]
     return [re.sub(r"[^A-Za-z0-9._-]", "_", part) for part in parts]
