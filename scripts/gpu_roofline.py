@@ -43,19 +43,17 @@ def card_of(options):
     return card._replace(**given), options.card + (" with other rates" if given else "")
 
 
-def table(options):
+def show_table(options):
     card, name = card_of(options)
-    yield (f"Computed, not measured. {name}: bf16 {card.bf16:g}, tf32 {card.tf32:g}, fp32 {card.fp32:g} "
-           f"TFLOP/s, {card.bandwidth:g} TB/s; {options.gap:g} us between kernels (assumed). Times in ms a step.")
-    yield ""
-    yield markdown(HEADING)
-    yield "|" + "---|" * len(HEADING)
+    print(f"Computed, not measured. {name}: bf16 {card.bf16:g}, tf32 {card.tf32:g}, fp32 {card.fp32:g} TFLOP/s, "
+          f"{card.bandwidth:g} TB/s; {options.gap:g} us between kernels (assumed). Times in ms a step.")
+    print("", markdown(HEADING), "|" + "---|" * len(HEADING), sep="\n")
     for path in options.cfgs or PAPER_CFGS:
         network = Network(path)
         batch = options.batch or batch_for(network.input.height, GPU_BATCHES)
         for precision in options.precision:
             for work in options.work:
-                yield markdown(row(Roofline(network, work, batch, precision, card, options.gap)))
+                print(markdown(row(Roofline(network, work, batch, precision, card, options.gap))))
 
 
 def main(arguments=None):
@@ -73,17 +71,7 @@ def main(arguments=None):
     parser.add_argument("--bandwidth", type=float, metavar="T", help="10^12 bytes a second")
     parser.add_argument("--gap", type=float, default=GAP, metavar="US",
                         help=f"microseconds between two kernels (default: {GAP:g}, an assumption)")
-    options = parser.parse_args(arguments)
-    try:
-        for line in table(options):
-            print(line)
-        return 0
-    except Failure as failure:
-        print(f"gpu_roofline.py: {failure}", file=sys.stderr)
-        return failure.code
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+    return parser.run(show_table, arguments)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ class ExperimentFile(Case):
             ("student.cached=2", "not allowed"),
             ("lambda=1", "section.key"),
             ("pupil.lambda=1", "[pupil]"),
-            ("student.temperature=", "takes a key out"),
+            ("student.temperature=", "removes a key"),
             ("experiment.base=b.ini", "cannot be set here"),
         ):
             self.refused(EXPERIMENT, f"--set {override}", word, overrides=[override], code=2)
@@ -153,7 +153,7 @@ class Cfgs(Case):
 
     def text(self, folder, name, seed=1):
         found = [entry for entry in folder.generations if (entry.name, entry.seed) == (name, seed)]
-        return found[0].texts[found[0].cfg]
+        return found[0].contents[found[0].cfg]
 
     def test_cost_replaces_softmax_and_overrides_replace_keys(self):
         text = self.text(self.folder_of("network.batch=16", "network.momentum=0.8"), "patriarch")
@@ -182,8 +182,8 @@ class Cfgs(Case):
 
     def test_backup_is_the_seeds_folder(self):
         generation = self.folder_of().generations[0]
-        self.assertIn("backup=runs/trial/seed1\n", generation.texts[generation.data])
-        self.assertNotIn("elsewhere", generation.texts[generation.data])
+        self.assertIn("backup=runs/trial/seed1\n", generation.contents[generation.data])
+        self.assertNotIn("elsewhere", generation.contents[generation.data])
 
     def test_plain_patriarch_is_the_baseline(self):
         names = [entry.name for entry in self.folder_of("patriarch.cost=softmax", "patriarch.confidence=").generations]
@@ -281,9 +281,9 @@ class Runs(Case):
 
     def test_program_without_options_is_one_line(self):
         done = self.run_driver("run", "a.ini", code=1, FAKE_OPTIONS="{}")
-        self.assertIn("./darknet options: the answer is not its JSON", done.stderr)
+        self.assertIn("./darknet options: the output is not its JSON", done.stderr)
         self.write("darknet", "#!/bin/sh\necho unknown verb >&2; exit 2\n")
-        self.assertIn("./darknet options: unknown verb; build", self.run_driver("run", "a.ini", code=1).stderr)
+        self.assertIn("./darknet options: unknown verb; rebuild", self.run_driver("run", "a.ini", code=1).stderr)
 
     def test_second_run_trains_and_evaluates_nothing(self):
         self.run_driver("run", "a.ini", *ONE_SEED)
@@ -407,8 +407,7 @@ class Interruptions(Case):
         driver.send_signal(number)
         output, errors = driver.communicate(timeout=30)
         self.assertEqual(driver.returncode, 130, output + errors)
-        self.assertEqual(output.splitlines()[-1], "stopped; the same command goes on where it was")
-        self.assertEqual(errors, "")
+        self.assertEqual(errors, "generations.py: stopped; the same command resumes\n")
 
     def test_interrupt_is_handed_on_once_and_the_training_goes_on_later(self):
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -416,7 +415,7 @@ class Interruptions(Case):
                 shutil.rmtree("runs", ignore_errors=True)
                 self.stopped(number)
                 self.assertEqual(self.read("runs/trial/seed1/patriarch.signals"), f"{int(number)}\n1 in all\n")
-                self.assertIn("cut off after", self.run_driver("status", "runs/trial").stdout)
+                self.assertIn("interrupted after", self.run_driver("status", "runs/trial").stdout)
                 self.run_driver(*self.ARGUMENTS)
                 self.assertRegex(self.read("runs/trial/seed1/patriarch.log"), r"resumed at iteration \d0\n")
                 rows = files.read_csv("runs/trial/seed1/patriarch.csv")
@@ -601,12 +600,11 @@ class Reports(Case):
             self.assertRegex(errors.getvalue(), rf"^\S+: bad.csv: .*{reason}.*\n$")
 
     def test_summaries_of_another_form_are_refused(self):
-        run = {"seed": 1, "index": 0, "last": {"top1": 0.5}}
-        self.write("s.json", json.dumps({"runs": [run], "ensembles": [{"seed": 1, "index": 2, "result": None}]}))
+        right = {"format": 1, "name": "a", "configuration": {}, "runs": [], "mean": [], "ensemble_mean": []}
+        self.write("s.json", json.dumps(right))
         load_summary("s.json")
-        for summary in ({}, {"runs": 3}, {"runs": [3]}, {"runs": [{}]}, {"runs": [{**run, "last": 3}]},
-                        {"runs": [{**run, "last": {"top1": "x"}}]}, {"runs": [run], "ensembles": [{"seed": 1}]},
-                        {"runs": [run], "ensembles": [{"seed": 1, "index": None, "result": None}]}):
+        incomplete = [{key: right[key] for key in right if key != missing} for missing in right]
+        for summary in ({}, {**right, "format": 2}, *incomplete):
             self.write("s.json", json.dumps(summary))
             with contextlib.redirect_stderr(io.StringIO()) as errors:
                 self.assertEqual(plot_generations.main(["s.json", "-o", "none.png"]), 1, summary)

@@ -266,7 +266,7 @@ class ScriptTest(RunTest):
         # All of them differ now, and the first is named: [:-1] was left in each.
         self.fails("--check", "--out", out, says=[os.path.join(out, names[0])])
         os.unlink(os.path.join(out, names[0]))
-        self.fails("--check", "--out", out, says=[os.path.join(out, names[0]) + ": missing"])
+        self.fails("--check", "--out", out, says=[os.path.join(out, names[0]) + ": cannot read"])
         self.script("--out", out)
         self.script("--check", "--out", out)
 
@@ -274,7 +274,7 @@ class ScriptTest(RunTest):
         file = self.write("file", "")
         self.fails("--out", file, says=[file, "folder"])
         self.fails("--out", os.path.join(file, "cfg"), says=[file, "folder"])
-        self.fails("--check", "--out", self.path("none"), says=[self.path("none"), "missing"])
+        self.fails("--check", "--out", self.path("none"), says=[self.path("none"), "cannot read"])
         os.makedirs(self.path("cfg", "cifar100-resnet8.cfg"))
         self.fails("--out", self.path("cfg"), says=["cifar100-resnet8.cfg", "cannot write"])
         self.fails("--check", "--out", self.path("cfg"), says=["cifar100-resnet8.cfg", "cannot read"])

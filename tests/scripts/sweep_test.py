@@ -54,8 +54,8 @@ class Reuse(Case):
         self.assertEqual(taken, ["runs/trial/seed1/baseline", "runs/trial/seed1/patriarch", None, None])
         report = self.read("runs/other/report.md")
         self.assertIn("seed 1 patriarch from `runs/trial/seed1/patriarch`", report)
-        self.assertEqual(report.count("| taken over |"), 2)
-        self.assertNotIn("taken over", self.read("runs/trial/report.md"))
+        self.assertEqual(report.count("| reused |"), 2)
+        self.assertNotIn("reused", self.read("runs/trial/report.md"))
 
     def test_whole_chains_are_taken_over_generation_by_generation(self):
         self.trained_by("--set", "experiment.generations=1")
@@ -222,7 +222,7 @@ class Sweeps(Case):
         self.assertEqual([entry.name for entry in experiments], ["lambda0.1", "lambda0.2", "lambda0.3"])
         self.assertEqual({entry.net["epochs"] for entry in experiments}, {"9"})
         self.refused("--set sweep.student.lambda=", overrides=["student.lambda=1"], code=2)
-        self.refused("is not there", overrides=["sweep.student.temperature="], code=2)
+        self.refused("is not given", overrides=["sweep.student.temperature="], code=2)
         self.assertIsNone(read_sweep("a.ini", (), Program("./darknet")))
 
     def test_sweep_trains_what_is_shared_once_and_compares(self):
@@ -253,7 +253,7 @@ class Sweeps(Case):
             self.write("runs/s/sweep.json", json.dumps(mark))
             for arguments in (("status", "runs/s"), ("report", "runs/s"), ("compare", "runs/s", "--out", "c")):
                 done = self.run_driver(*arguments, code=1)
-                self.assertRegex(done.stderr, "runs/s/sweep.json: .* is not a list of texts; run the sweep again")
+                self.assertRegex(done.stderr, "runs/s/sweep.json: .* is not a list of strings; run the sweep again")
 
     def test_everything_is_checked_before_the_first_training(self):
         self.write_sweep("experiment.network=net.cfg nowhere.cfg")
