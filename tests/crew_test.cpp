@@ -51,12 +51,12 @@ TEST_F(CrewTest, ForgetsWhenAnotherNumberIsAskedFor) {
 
 TEST_F(CrewTest, TriesAgainAfterARest) {
   cpu::Crew::report(3, kWall, 1.5 * kWall);
-  cpu::Crew::rest_is_over();
+  cpu::Crew::end_back_off();
   EXPECT_EQ(omp_get_max_threads(), 2);
   const double begin = omp_get_wtime();
   while (omp_get_wtime() - begin < 1.1) {
   }
-  cpu::Crew::rest_is_over();
+  cpu::Crew::end_back_off();
   EXPECT_EQ(omp_get_max_threads(), 3);
 }
 

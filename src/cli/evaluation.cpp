@@ -22,8 +22,7 @@ int images_at_a_time(const graph::NetworkConfig& config, bool whole_set) {
   if (!whole_set) return 1;
   for (const graph::LayerConfig& layer : config.layers) {
     // The host's code keeps the outputs of a whole batch.
-    if (layer.op->kind == graph::Op::Kind::kLayer && layer.op->kernels.count(graph::Device::kCpu) == 0)
-      return config.mini_batch;
+    if (layer.op->kind == graph::Op::Kind::kLayer && !layer.op->cpu_kernel) return config.mini_batch;
   }
   size_t images = kMost;
   while (images > 1 && images * config.input.size() * sizeof(float) > kInputBytes) images /= 2;
