@@ -1,7 +1,7 @@
 #include "bench/baseline_work.h"
 
 #include "base/error.h"
-#include "layers/convolutional_layer.h"
+#include "layers/layer_options.h"
 
 namespace dng::bench {
 namespace {

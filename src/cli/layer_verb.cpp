@@ -144,8 +144,8 @@ int layer_verb(const Arguments& arguments) {
     std::vector<double> log_f(static_cast<size_t>(classes)), f(log_f.size()), gradient(log_f.size());
     for (const Sample& sample : samples) {
       math::log_softmax(classes, sample.logits.data(), log_f.data(), f.data());
-      const math::CostRow<double> row{classes,  sample.logits.data(), log_f.data(),
-                                      f.data(), sample.label,         teacher ? sample.teacher.data() : nullptr};
+      const math::CostRow row{classes,  sample.logits.data(), log_f.data(),
+                              f.data(), sample.label,         teacher ? sample.teacher.data() : nullptr};
       // After the warm-up, where a cost has one.
       std::printf("%.9g", cost->evaluate(row, 1e30, gradient.data()));
       for (const double g : gradient) std::printf(",%.9g", g);

@@ -9,7 +9,7 @@
 namespace dng::math {
 
 enum class Activation { kLinear, kRelu, kLeaky, kLogistic, kTanh, kElu, kRelu6 };
-// False for those we leave to the host.
+// False for those without a formula here: Darknet's kernels compute them.
 bool find_activation(const std::string& name, Activation* activation);
 
 // f(x). Comparisons are written so that NaN stays NaN and is noticed.

@@ -49,10 +49,10 @@ TEST_F(CrewTest, ForgetsWhenAnotherNumberIsAskedFor) {
 
 TEST_F(CrewTest, TriesAgainAfterARest) {
   cpu::Crew::report(3, kWall, 1.5 * kWall);
-  cpu::Crew::rest_is_over();
+  cpu::Crew::end_back_off();
   EXPECT_EQ(omp_get_max_threads(), 2);
   std::this_thread::sleep_for(std::chrono::milliseconds(1100));  // a rest is a second
-  cpu::Crew::rest_is_over();
+  cpu::Crew::end_back_off();
   EXPECT_EQ(omp_get_max_threads(), 3);
 }
 

@@ -118,8 +118,7 @@ void measure(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolu
                                      host::traits().batchnorm,
                                      0.01f,
                                      static_cast<double>(count),
-                                     partial.as<float>(),
-                                     counters.as<unsigned>()};
+                                     {partial.as<float>(), counters.as<unsigned>()}};
   const Tensor found(gpu, y.size(), 12);
   ASSERT_TRUE(convolution->forward_with_statistics(x.data(), w.data(), found.data(), into));
   expect_close(found, y, 10);
@@ -178,8 +177,7 @@ void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution
                                         array(kConstant),
                                         rules,
                                         count,
-                                        partial.as<float>(),
-                                        counters.as<unsigned>()};
+                                        {partial.as<float>(), counters.as<unsigned>()}};
   ASSERT_TRUE(convolution->backward_data_with_statistics(w.data(), dy.data(), found.data(), into));
   expect_close(found, dx, 10);
   gpu->copy_out(all.data(), memory.data(), all.size() * sizeof(float));

@@ -17,13 +17,13 @@ namespace {
 
 class EmulatedGraph final : public gpu::CapturedGraph {
  public:
-  explicit EmulatedGraph(emulated::Recorded work) : work_(std::move(work)) {}
+  explicit EmulatedGraph(emulated::Captured work) : work_(std::move(work)) {}
   void run() override {
     for (const auto& item : work_) item();
   }
 
  private:
-  emulated::Recorded work_;
+  emulated::Captured work_;
 };
 
 class EmulatedGpu final : public gpu::Gpu {
@@ -82,9 +82,9 @@ class EmulatedGpu final : public gpu::Gpu {
   double seconds_between(size_t first, size_t second) override {
     return std::chrono::duration<double>(marks_.at(second) - marks_.at(first)).count();
   }
-  void begin_capture() override { recorded_ = std::make_unique<emulated::Recorded>(); }
+  void begin_capture() override { recorded_ = std::make_unique<emulated::Captured>(); }
   std::unique_ptr<gpu::CapturedGraph> end_capture(std::string* why) override {
-    const std::unique_ptr<emulated::Recorded> recorded = std::move(recorded_);
+    const std::unique_ptr<emulated::Captured> recorded = std::move(recorded_);
     *why = "it was told not to";
     return records_ ? std::make_unique<EmulatedGraph>(std::move(*recorded)) : nullptr;
   }
@@ -95,7 +95,7 @@ class EmulatedGpu final : public gpu::Gpu {
   using Clock = std::chrono::steady_clock;
   size_t bytes_, used_ = 0;
   bool records_;
-  std::unique_ptr<emulated::Recorded> recorded_;  // null: work runs at once
+  std::unique_ptr<emulated::Captured> recorded_;  // null: work runs at once
   std::map<void*, size_t> sizes_;
   std::unique_ptr<gpu::SharedWorkspace> workspace_ = std::make_unique<gpu::SharedWorkspace>(this);
   std::map<size_t, Clock::time_point> marks_;

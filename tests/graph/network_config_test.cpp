@@ -108,7 +108,7 @@ TEST(NetworkConfig, AugmentationsThatContradictThemselvesAreRefused) {
   for (const char* host_key : {"flip=0", "angle=7", "aspect=.75", "hue=.1", "saturation=.75", "exposure=.75",
                                "min_crop=8", "max_crop=16", "min_ratio=1", "max_ratio=2"}) {
     for (const char* own_key : {"pad=4", "mirror=0", "random_resized_crop=1"}) {
-      net_refused(std::string(host_key) + "\n" + own_key + "\n", {host_key, "switch the host's augmentation off"});
+      net_refused(std::string(host_key) + "\n" + own_key + "\n", {host_key, "switch Darknet's augmentation off"});
     }
   }
   net_refused("pad=4\nrandom_resized_crop=1\n", {"pad=4", "crops already"});
@@ -147,7 +147,7 @@ TEST(NetworkConfig, UnknownSectionsGetTheNearestNameOrTheReason) {
   refused("[cost]\n", {"[cost]", "already are softmax and cost in one"});
   refused("[crop]\n", {"[crop]", "use pad="});
   refused("[empty]\n", {"[empty]", "frees its buffers twice"});
-  refused("[yolo]\n", {"test.cfg:7: [yolo] is a layer of the host that this program does not train"});
+  refused("[yolo]\n", {"test.cfg:7: [yolo] is a layer of Darknet that this program does not train"});
   refused("[convolutional]\nfilers=8\n", {"test.cfg:8: [convolutional] unknown key 'filers'; did you mean 'filters'?"});
   refused("[convolutional]\nxnor=1\n", {"[convolutional] xnor=1", "does not train such convolutions"});
   refused("[tds]\n", {"did you mean 'tsd'?"});
@@ -504,29 +504,17 @@ TEST(Registry, IsSortedWithoutDuplicates) {
   }
 }
 
-class EmptyKernel final : public cpu::Kernel {
- public:
-  void forward(cpu::Node&, graph::Pass&) override {}
-  void backward(cpu::Node&, graph::Pass&) override {}
-  void infer(const cpu::Node&, int, const cpu::View*, float*, size_t, cpu::Workspace*) override {}
-};
+class EmptyKernel final : public cpu::Kernel {};
 
-TEST(Registry, MissingKernelsNameLayerDeviceAndWhatThereIs) {
-  const graph::KernelFactory factory = [](const graph::LayerConfig&) { return std::make_unique<EmptyKernel>(); };
+TEST(Registry, DarknetsKernelStandsInWhereTheOpHasNone) {
   graph::Op op("made_up", graph::Op::Kind::kLayer, "for this test");
   graph::LayerConfig layer;
   layer.op = &op;
-  layer.index = 3;
-  layer.options = cfg::Options("a.cfg", {"made_up", 12, {}}, {});
-  expect_error([&] { cpu::make_kernel(layer, graph::Device::kCuda); },
-               {"a.cfg:12: [made_up]", "layer 3", "no kernel for cuda", "one for cpu (the host's own code)"});
-  EXPECT_NE(dynamic_cast<cpu::HostKernel*>(cpu::make_kernel(layer, graph::Device::kCpu).get()), nullptr);
-  op.kernel(graph::Device::kCpu, factory);
-  expect_error([&] { cpu::make_kernel(layer, graph::Device::kCuda); },
-               {"[made_up]", "layer 3", "cuda; there is one for cpu"});
-  EXPECT_NE(dynamic_cast<EmptyKernel*>(cpu::make_kernel(layer, graph::Device::kCpu).get()), nullptr);
-  op.kernel(graph::Device::kCuda, factory);
-  EXPECT_NE(dynamic_cast<EmptyKernel*>(cpu::make_kernel(layer, graph::Device::kCuda).get()), nullptr);
+  EXPECT_NE(dynamic_cast<cpu::DarknetKernel*>(cpu::make_kernel(layer).get()), nullptr);
+  op.kernel([](const graph::LayerConfig&) { return std::make_unique<EmptyKernel>(); });
+  EXPECT_NE(dynamic_cast<EmptyKernel*>(cpu::make_kernel(layer).get()), nullptr);
+  op.kernel([](const graph::LayerConfig&) { return nullptr; });
+  EXPECT_NE(dynamic_cast<cpu::DarknetKernel*>(cpu::make_kernel(layer).get()), nullptr);
 }
 
 }  // namespace

@@ -193,11 +193,12 @@ class Bench {
     settings.reference = reference;
     return settings;
   }
-  // Whether the layers under test are the first to give to the delta of their input.
+  // Whether the layers under test are the first to accumulate in the delta of their input.
   void set_first(bool first) {
     for (int i = 2; i <= last_; ++i) {
       for (graph::Edge& source : node(i).sources) {
-        if (source.node == &node(1)) source.first = first;
+        if (source.node != &node(1) || !source.needs_gradient()) continue;
+        source.gradient = first ? graph::Gradient::kOverwrite : graph::Gradient::kAdd;
       }
     }
   }

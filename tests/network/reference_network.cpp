@@ -272,25 +272,26 @@ double ReferenceNetwork::cost(const graph::LayerConfig& layer, const ReferenceBa
   const size_t n = static_cast<size_t>(classes);
   std::vector<double> log_f(n), gradient(n), workspace(3 * n);
   std::vector<unsigned char> rank(n);
+  const math::CostWorkspace memory{workspace.data(), rank.data()};
   double sum = 0;
   for (size_t b = 0; b < static_cast<size_t>(config_.mini_batch); ++b) {
     double* f = probabilities->data() + b * n;
     math::log_softmax(classes, &z[b * n], log_f.data(), f);
     const double* teacher = batch.teacher.empty() ? nullptr : &batch.teacher[b * n];
-    const math::CostRow<double> row{classes, &z[b * n], log_f.data(), f, batch.labels[b], teacher};
+    const math::CostRow row{classes, &z[b * n], log_f.data(), f, batch.labels[b], teacher};
     if (section == "softmax") {
       sum += math::cross_entropy(row, gradient.data());
     } else if (section == "tsd") {
       const int k = o.integer("k");
-      sum += layers::top_score_difference(row, o.real("eta"), k, o.text("primary") == "truth", rank.data(),
-                                          gradient.data());
+      sum += layers::TsdFormula{o.real("eta"), 0, k, o.text("primary") == "truth"}(row, 0, memory, gradient.data(),
+                                                                                   math::OneLane());
       for (const unsigned char r : rank) note(r);
     } else if (section == "distill") {
-      sum += layers::distillation(row, o.real("lambda"), o.real("temperature"), workspace.data(), gradient.data());
+      sum += layers::distill_formula(layer)(row, 0, memory, gradient.data(), math::OneLane());
     } else if (section == "label_smoothing") {
-      sum += layers::label_smoothing(row, o.real("epsilon"), gradient.data());
+      sum += layers::label_smoothing_formula(layer)(row, 0, memory, gradient.data(), math::OneLane());
     } else if (section == "confidence_penalty") {
-      sum += layers::confidence_penalty(row, o.real("beta"), gradient.data());
+      sum += layers::confidence_penalty_formula(layer)(row, 0, memory, gradient.data(), math::OneLane());
     } else {
       throw std::runtime_error("no formula for [" + section + "]");
     }

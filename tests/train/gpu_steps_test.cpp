@@ -288,7 +288,7 @@ TEST(EmulatedSteps, MoreItemsThanKernelsCountAreRefused) {
 TEST(EmulatedSteps, LayersWithoutAKernelAreNamed) {
   const std::string text = net("") + convolution(8, 3, 1, "relu", true) + "[normalization]\n" + head() + "[softmax]\n";
   expect_error([&] { network::Network network(config_of(text), on(emulated_gpu())); },
-               {"[normalization]", "layer 1 has no kernel for cuda", "cpu", "-nogpu"});
+               {"[normalization]", "layer 1 has no GPU kernel", "CPU", "-nogpu"});
 }
 
 }  // namespace

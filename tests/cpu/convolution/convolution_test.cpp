@@ -10,11 +10,13 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <thread>
 #include <vector>
 
 #include "base/error.h"
 #include "base/instructions.h"
+#include "cpu/convolution/winograd.h"
 #include "cpu/workspace.h"
 #include "tests/compare.h"
 #include "tests/cpu/convolution/reference_convolution.h"
@@ -35,12 +37,16 @@ struct Results {
 
 // The convolution with weights, and where it may keep them.
 struct Ready {
-  Ready(const cpu::ConvolutionShape& shape, const Floats& weights) : convolution(shape) { set(weights); }
+  Ready(const cpu::ConvolutionShape& shape, const Floats& weights)
+      : chosen(cpu::make_training_convolution(shape)), convolution(*chosen) {
+    set(weights);
+  }
   void set(const Floats& weights) {
     convolution.prepare_forward(weights.data(), &memory);
     convolution.prepare_backward(weights.data(), &memory);
   }
-  cpu::TrainingConvolution convolution;
+  std::unique_ptr<cpu::TrainingConvolution> chosen;
+  cpu::TrainingConvolution& convolution;
   cpu::Workspace memory;
 };
 
@@ -76,7 +82,8 @@ double inference_error(const cpu::ConvolutionShape& shape, bool relu, bool facto
   const Example example(shape);
   const auto filters = static_cast<size_t>(shape.out.channels);
   const Floats factor = random_floats(filters, 4), shift = random_floats(filters, 5);
-  cpu::InferenceConvolution convolution(shape, relu);
+  const auto chosen = cpu::make_inference_convolution(shape, relu);
+  cpu::InferenceConvolution& convolution = *chosen;
   convolution.set_weights(example.weights.data(), factors ? factor.data() : nullptr, shift.data());
   cpu::Workspace workspace;
   spoil(&workspace);
@@ -207,7 +214,8 @@ TEST(TrainingConvolutionTest, NewWeightsTakeEffect) {
     const double bound = blocks ? kWinograd : kDirect;
     Floats weights(example.weight_count, 9.0f);
     Ready training(shape, weights);
-    cpu::InferenceConvolution inference(shape, false);
+    const auto chosen = cpu::make_inference_convolution(shape, false);
+    cpu::InferenceConvolution& inference = *chosen;
     const Floats shift(24, 0.0f);
     cpu::Workspace workspace;
     for (const Floats* now : {static_cast<const Floats*>(&weights), &example.weights}) {
@@ -284,7 +292,8 @@ TEST(WinogradTest, TakesEveryShape) {
         cpu::ConvolutionShape shape = shape_of(images, {from, height, width}, to, 3, 1, padding);
         shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
         SCOPED_TRACE(text_of(shape));
-        if (cpu::TrainingConvolution(shape).gradient_size() != cpu::WinogradGradient(cpu::winograd_shape(shape)).size())
+        if (cpu::make_training_convolution(shape)->gradient_size() !=
+            cpu::WinogradGradient(cpu::winograd_shape(shape)).size())
           continue;
         ++by_winograd;
         const double error = std::max(
@@ -304,7 +313,8 @@ TEST(TrainingConvolutionTest, GradientsOfWeightsAddUp) {
     shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
     shape.direct_only = direct;
     const Example example(shape);
-    cpu::TrainingConvolution convolution(shape);
+    const auto chosen = cpu::make_training_convolution(shape);
+    cpu::TrainingConvolution& convolution = *chosen;
     cpu::Workspace workspace;
     const size_t size = convolution.gradient_size();
     Floats sums(2 * size, kNan), gradient(example.weight_count, 0.0f);
@@ -333,7 +343,8 @@ TEST(ConvolutionThreadsTest, ManyAtOnceGiveTheSameBits) {
     const Example example(shape);
     const Ready ready(shape, example.weights);
     const cpu::TrainingConvolution& training = ready.convolution;
-    cpu::InferenceConvolution inference(shape, true);
+    const auto chosen = cpu::make_inference_convolution(shape, true);
+    cpu::InferenceConvolution& inference = *chosen;
     const Floats shift = random_floats(static_cast<size_t>(shape.out.channels), 6);
     inference.set_weights(example.weights.data(), nullptr, shift.data());
     const auto infer = [&] {

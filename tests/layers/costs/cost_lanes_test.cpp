@@ -107,7 +107,7 @@ double run(const Formula& formula, Sample* s, std::vector<double>* workspace, st
            std::vector<double>* gradient, const Lanes& lanes) {
   const int classes = static_cast<int>(s->z.size());
   math::log_softmax(classes, s->z.data(), s->log_f.data(), s->f.data(), lanes);
-  const math::CostRow<double> row{classes, s->z.data(), s->log_f.data(), s->f.data(), s->label, s->teacher.data()};
+  const math::CostRow row{classes, s->z.data(), s->log_f.data(), s->f.data(), s->label, s->teacher.data()};
   return formula(row, 0.5, math::CostWorkspace{workspace->data(), rank->data()}, gradient->data(), lanes);
 }
 

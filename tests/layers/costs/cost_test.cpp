@@ -58,8 +58,8 @@ class CostOf {
     math::log_softmax(classes, z.data(), log_f.data(), f.data());
     Result result;
     result.gradient.assign(z.size(), std::nan(""));
-    const math::CostRow<double> row{classes,  z.data(), log_f.data(),
-                                    f.data(), label,    teacher.empty() ? nullptr : teacher.data()};
+    const math::CostRow row{classes,  z.data(), log_f.data(),
+                            f.data(), label,    teacher.empty() ? nullptr : teacher.data()};
     result.loss = cost_->evaluate(row, epoch, result.gradient.data());
     return result;
   }
@@ -508,8 +508,8 @@ Outcome run_kernel(const std::string& section, const std::string& options, const
   node.output = run.output.data();
   node.delta = run.delta.data();
   node.sources.emplace_back();
-  const std::unique_ptr<cpu::Kernel> kernel = cpu::make_kernel(config.cost(), graph::Device::kCpu);
-  kernel->prepare(&node);
+  const std::unique_ptr<cpu::Kernel> kernel = cpu::make_kernel(config.cost());
+  kernel->prepare(node, {});
   graph::Pass pass;
   pass.training = in.training;
   pass.input = in.logits.data();
@@ -669,8 +669,8 @@ TEST(CostKernel, BackwardAddsToTheDeltaOfTheLayerBefore) {
   node.delta = delta.data();
   node.sources.emplace_back();
   node.sources[0].node = &source;
-  node.sources[0].needs_gradient = true;
-  const std::unique_ptr<cpu::Kernel> kernel = cpu::make_kernel(config.cost(), graph::Device::kCpu);
+  node.sources[0].gradient = graph::Gradient::kAdd;
+  const std::unique_ptr<cpu::Kernel> kernel = cpu::make_kernel(config.cost());
   graph::Pass pass;
   kernel->backward(node, pass);
   EXPECT_EQ(before, (std::vector<float>{11, 22, 33, 44, 55, 66}));
