@@ -36,7 +36,7 @@ int options_verb(const Arguments& arguments) {
   Json layers = Json::object(), costs = Json::object(), aliases = Json::object();
   for (const graph::Op& op : layers::all_ops()) {
     (op.kind == graph::Op::Kind::kCost ? costs : layers).set(op.section, options_json(op.options));
-    for (const std::string& alias : op.aliases) aliases.set(alias, Json::text(op.section));
+    for (const std::string& alias : op.aliases) aliases.set(alias, Json::string(op.section));
   }
   Json all = Json::object();
   all.set("host", Json::string(host::traits().id))
