@@ -283,7 +283,7 @@ TEST(NetworkConfig, ImpossibleSizesAreRefused) {
       [] {
         config_of(net_text(4096, {3, 512, 512}) + "[convolutional]\nfilters=4\nsize=3\npad=1\n" + kTail);
       },
-      {"more than 2^31 numbers"});
+      {"more than 2^31 values"});
   for (const char* layer : {"[batchnorm]\n", "[connected]\noutput=4\nbatch_normalize=1\n",
                             "[convolutional]\nfilters=4\nbatch_normalize=1\n"}) {
     expect_error([&] { config_of(net_text(1, {3, 1, 1}) + layer + kTail); }, {"batch norm over one value per channel"});

@@ -1002,7 +1002,7 @@ const std::vector<std::pair<std::string, std::string>> kNormalizing = {
     {"BatchNorm", "[batchnorm]\n"},
     {"Convolutional", "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=1\nactivation=linear\n"},
     {"Connected", "[connected]\nbatch_normalize=1\noutput=60\nactivation=linear\n"},
-    // These run on Darknet's kernels, and the plugin then corrects what the host did.
+    // These run Darknet kernels; src/host/ then corrects what they did.
     {"ConvolutionalByTheHost", "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=1\nactivation=selu\n"},
     {"ConnectedByTheHost", "[connected]\nbatch_normalize=1\noutput=60\nactivation=selu\n"},
 };

@@ -48,7 +48,6 @@ class MicroBatchReorder {
   MicroBatchReorder() = default;
   // To be made under OneThread (cpu/parallel.h).
   MicroBatchReorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
-  bool needed() const { return needed_; }
   // `from` itself, or memory of the workspace.
   const float* run(const float* from, Workspace* workspace) const;
   // Where a primitive should write: `to` itself, or memory of the workspace, to be brought over by finish.
