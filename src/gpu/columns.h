@@ -100,7 +100,11 @@ struct ColumnSums {
         constexpr uint32_t kAhead = 4;  // rows whose reading is under way at once
         for (auto row = static_cast<uint32_t>(block.y() * height + thread / columns); row < rows;
              row += kAhead * step) {
+#ifdef __CUDACC__
           typename Body::Row ahead[kAhead];
+#else  // GCC 15 does not see that only what was read is added; on the GPU the zeros would cost instructions.
+          typename Body::Row ahead[kAhead] = {};
+#endif
           DNG_UNROLL for (uint32_t i = 0; i < kAhead; ++i) {
             if (row + i * step < rows) ahead[i] = body.read(row + i * step, channel);
           }
