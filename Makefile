@@ -64,8 +64,8 @@ test-debian:
 
 # BENCH='--quick' or other options of scripts/bench.py.
 bench: all
-	cmake --build $(BUILD) -j $(JOBS) --target onednn_chain image_pipeline
-	$(PYTHON) scripts/bench.py --darknet ./darknet --chain $(BUILD)/onednn_chain $(BENCH)
+	cmake --build $(BUILD) -j $(JOBS) --target onednn_baseline image_pipeline
+	$(PYTHON) scripts/bench.py --darknet ./darknet --baseline $(BUILD)/onednn_baseline $(BENCH)
 
 # Everything that needs a GPU, into GPU_CHECK_OUT (build/gpu-check); GPU_CHECK='tests bench' or other parts of it.
 gpu-check:

@@ -1,7 +1,7 @@
-// The way of image lists to the network's input, beside the limit: libjpeg-turbo that does nothing but decode. Both go
-// through the same images in turns; rates are images per second of processor time, so per core. Ours is the training
-// stream of the program: file read and checked, random resized crop, mirror, values. The limit decodes whole images to
-// RGB from memory, with the defaults of the library.
+// The data pipeline from image lists to the network's input, compared with its limit, libjpeg-turbo that only decodes.
+// Both go through the same images, interleaved; rates are images per second of processor time, so per core. The
+// pipeline is the program's training stream: read and check the file, random resized crop, mirror, values. The limit
+// decodes whole images to RGB from memory, with the library's defaults.
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -24,12 +24,12 @@
 namespace dng::bench {
 namespace {
 
-const char* const kSynopsis = "DATA [-enlarge WIDTHxHEIGHT] [-count N] [-threads T] [-rounds N] [-seconds S]";
+const char* const kSynopsis = "DATA [-enlarge WIDTHxHEIGHT] [-count N] [-threads T] [-repetitions N] [-seconds S]";
 constexpr int kBatch = 16;
 constexpr int kQuality = 90;  // of enlarged images
 const data::Geometry kNetwork = {3, 224, 224};
 
-// Of all threads together: what another program takes away in the meantime does not count.
+// Of all threads together, so other programs do not count.
 double cpu_seconds_of(const std::function<void()>& work) {
   const auto now = [] {
     timespec time{};
@@ -58,7 +58,7 @@ ImageSet open_set(const data::DataFile& data) {
   for (int64_t i = 0; i < set.data->size(); ++i) {
     set.files.push_back(read_file(set.data->sample_name(i), "image"));
     if (!starts_with(set.files.back(), "\xff\xd8")) {
-      fail("%s: is no JPEG; the limit is that of JPEGs alone", set.data->sample_name(i).c_str());
+      fail("%s: not a JPEG; the limit exists for JPEGs only", set.data->sample_name(i).c_str());
     }
   }
   return set;
@@ -68,7 +68,7 @@ class TemporaryFolder {
  public:
   TemporaryFolder() {
     path_ = (std::filesystem::temp_directory_path() / "image_pipeline_XXXXXX").string();
-    if (mkdtemp(path_.data()) == nullptr) fail("%s: cannot be made", path_.c_str());
+    if (mkdtemp(path_.data()) == nullptr) fail("%s: cannot be created", path_.c_str());
   }
   ~TemporaryFolder() {
     std::error_code ignored;
@@ -82,7 +82,7 @@ class TemporaryFolder {
   std::string path_;
 };
 
-// The first `count` images brought to another size, in a folder of their own.
+// The first `count` images resized, in a separate folder.
 ImageSet enlarge(const ImageSet& set, size_t count, int width, int height, const std::string& folder) {
   data::DataFile data;
   data.path = folder + "/enlarged.data";
@@ -135,28 +135,29 @@ void run_limit(const ImageSet& set, int64_t images, int threads) {
   for (std::thread& worker : workers) worker.join();
 }
 
-void run_ours(const ImageSet& set, int64_t images, int threads) {
+void run_pipeline(const ImageSet& set, int64_t images, int threads) {
   data::Augmentation augmentation;
   augmentation.own = augmentation.random_resized_crop = augmentation.mirror = true;
   data::TrainingStream stream(*set.data, augmentation, kNetwork, 0, kBatch, 0, images, threads);
   for (int64_t i = 0; i < images; i += kBatch) stream.next();
 }
 
-void measure(const ImageSet& set, const std::string& name, int threads, int rounds, double seconds) {
+void measure(const ImageSet& set, const std::string& name, int threads, int repetitions, double seconds) {
   const auto count = static_cast<int64_t>(set.files.size());
-  // Warms up both, and tells how many images fill the time.
-  run_ours(set, count, threads);
+  // Warms up both and finds how many images fill the time.
+  run_pipeline(set, count, threads);
   const double once = cpu_seconds_of([&] { run_limit(set, count, threads); });
   const int64_t images = std::max<int64_t>(count, static_cast<int64_t>(static_cast<double>(count) * seconds / once));
-  std::vector<double> ours, limit, ratios;
-  for (int round = 0; round < rounds; ++round) {
-    const double our_time = cpu_seconds_of([&] { run_ours(set, images, threads); });
+  std::vector<double> pipeline, limit, ratios;
+  for (int repetition = 0; repetition < repetitions; ++repetition) {
+    const double pipeline_time = cpu_seconds_of([&] { run_pipeline(set, images, threads); });
     const double limit_time = cpu_seconds_of([&] { run_limit(set, images, threads); });
-    ours.push_back(static_cast<double>(images) / our_time);
+    pipeline.push_back(static_cast<double>(images) / pipeline_time);
     limit.push_back(static_cast<double>(images) / limit_time);
-    ratios.push_back(our_time / limit_time);
+    ratios.push_back(pipeline_time / limit_time);
   }
-  std::printf("%-24s %7d %10.0f %10.0f %8.2f\n", name.c_str(), threads, median(ours), median(limit), median(ratios));
+  std::printf("%-24s %7d %10.0f %10.0f %8.2f\n", name.c_str(), threads, median(pipeline), median(limit),
+              median(ratios));
   std::fflush(stdout);
 }
 
@@ -173,14 +174,14 @@ int run(int argc, char** argv) {
   }
   const auto count = static_cast<size_t>(arguments.integer("-count", 400, 1, 1 << 20));
   const int threads = static_cast<int>(arguments.integer("-threads", 1, 1, 1024));
-  const int rounds = static_cast<int>(arguments.integer("-rounds", 5, 1, 1000));
+  const int repetitions = static_cast<int>(arguments.integer("-repetitions", 5, 1, 1000));
   const double seconds = arguments.real("-seconds", 2, 0, 1e6);
   const ImageSet listed = open_set(data::read_data_file(arguments.positional()[0]));
-  std::printf("%-24s %7s %10s %10s %8s\n", "images per core second", "threads", "ours", "decoding", "ratio");
-  measure(listed, format("%zu as listed", listed.files.size()), threads, rounds, seconds);
+  std::printf("%-24s %7s %10s %10s %8s\n", "images per core second", "threads", "pipeline", "decoding", "ratio");
+  measure(listed, format("%zu as listed", listed.files.size()), threads, repetitions, seconds);
   const TemporaryFolder folder;
   const ImageSet enlarged = enlarge(listed, count, static_cast<int>(width), static_cast<int>(height), folder.path());
-  measure(enlarged, format("%zu of %s", enlarged.files.size(), size.c_str()), threads, rounds, seconds);
+  measure(enlarged, format("%zu of %s", enlarged.files.size(), size.c_str()), threads, repetitions, seconds);
   return 0;
 }
 

@@ -1,18 +1,13 @@
 #!/usr/bin/python3
-"""Images per second of a network's step in PyTorch: the peer that ours is compared with.
-
-usage: pytorch_step.py NETWORK MODE [--threads N] [--batch N] [--format contiguous|channels_last] [--seconds S]
-                       [--device cpu|cuda|cuda:N] [--tf32 | --autocast] [--compile]
+"""Images per second of a network's step in PyTorch, which the program is compared with.
 
 NETWORK: resnet20, resnet56, resnet110, densenet100 (32x32, 100 classes) or resnet18 (224x224, 1000 classes).
 MODE: train (forward, backward, SGD with momentum and weight decay), distill (the same with a frozen network of the same
 shape as teacher), infer, or infer_jit (traced, frozen, optimized for inference).
---tf32 lets convolutions and products on a GPU use TF32, --autocast runs what PyTorch finds safe in bfloat16; without
-either they are in float. --compile is torch.compile's mode max-autotune, which uses CUDA graphs.
 
-The batch is made beforehand: no data pipeline is counted. Prints one line of JSON: medians over at least 10 steps after
-3 that warm up; on a GPU at least 100 after 30, timed by events on its stream, without waiting for it between steps. One
-measurement for each process, so that the peak memory is its own: the process's, and on a GPU what PyTorch took there.
+One batch is created beforehand: no data pipeline is counted. Prints JSON: medians over at least 10 steps after a
+warm-up of 3; on a GPU at least 100 after 30, timed by events on its stream. One measurement for each process, so that
+the peak memory is its own: the process's, or on a GPU what PyTorch allocated there.
 """
 import argparse
 import contextlib
@@ -24,15 +19,14 @@ import sys
 import time
 
 CIFAR_DEPTHS = {"resnet20": 3, "resnet56": 9, "resnet110": 18}  # blocks in each of three stages
-WARM_UP, LEAST = 3, 10
-# On a GPU: cuDNN tries algorithms in the first step, and a compiled step is recorded only after it has run some times.
-GPU_WARM_UP, GPU_LEAST = 30, 100
-# Steps that are queued before the host waits.
-RUN = 20
+WARM_UP, MIN_STEPS = 3, 10
+# cuDNN benchmarks algorithms in the first step, and a compiled step is captured only after some runs.
+GPU_WARM_UP, GPU_MIN_STEPS = 30, 100
+QUEUED_STEPS = 20  # before the host waits
 
 
 def read_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("network", choices=[*CIFAR_DEPTHS, "densenet100", "resnet18"])
     parser.add_argument("mode", choices=["train", "distill", "infer", "infer_jit"])
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -41,9 +35,9 @@ def read_arguments():
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     precision = parser.add_mutually_exclusive_group()
-    precision.add_argument("--tf32", action="store_true", help="products in TF32")
-    precision.add_argument("--autocast", action="store_true", help="what is safe in bfloat16")
-    parser.add_argument("--compile", action="store_true", help="torch.compile, mode max-autotune")
+    precision.add_argument("--tf32", action="store_true", help="convolutions and products in TF32 (else float)")
+    precision.add_argument("--autocast", action="store_true", help="bfloat16 where PyTorch finds it safe")
+    parser.add_argument("--compile", action="store_true", help="torch.compile, mode max-autotune, with CUDA graphs")
     return parser.parse_args()
 
 
@@ -127,14 +121,14 @@ def make_network(name):
 
 
 def casting():
-    """The context in which a forward pass runs."""
+    """The context of a forward pass."""
     if not ARGUMENTS.autocast:
         return contextlib.nullcontext()
     return torch.autocast(ARGUMENTS.device.split(":")[0], dtype=torch.bfloat16)
 
 
 def compiled(function):
-    """The function, compiled where that was asked for; each call is a step of its own."""
+    """The function, compiled with --compile; each call is a new step."""
     if not ARGUMENTS.compile:
         return function
     fast = torch.compile(function, mode="max-autotune")
@@ -145,17 +139,6 @@ def compiled(function):
         return fast()
 
     return call
-
-
-def make_optimizer(network):
-    """One kernel, or few, for all parameters, where this PyTorch can."""
-    options = {"lr": 0.01, "momentum": 0.9, "weight_decay": 1e-4}
-    if ON_GPU:
-        try:
-            return torch.optim.SGD(network.parameters(), fused=True, **options)
-        except (TypeError, RuntimeError):
-            pass
-    return torch.optim.SGD(network.parameters(), **options)
 
 
 def make_step(network, images, labels):
@@ -175,7 +158,9 @@ def make_step(network, images, labels):
 
     teacher = make_network(ARGUMENTS.network).to(**placement()).eval() if mode == "distill" else None
     network.train()
-    optimizer = make_optimizer(network)
+    # One kernel, or few, for all parameters.
+    fused = {"fused": True} if ON_GPU else {}
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, **fused)
 
     def forward():
         with casting():
@@ -198,13 +183,9 @@ def make_step(network, images, labels):
     return train
 
 
-def memory_format():
-    return "channels_last" if ARGUMENTS.format == "channels_last" else "contiguous_format"
-
-
 def placement():
-    """Where a network lies, and how."""
-    return {"device": ARGUMENTS.device, "memory_format": getattr(torch, memory_format())}
+    memory_format = torch.channels_last if ARGUMENTS.format == "channels_last" else torch.contiguous_format
+    return {"device": ARGUMENTS.device, "memory_format": memory_format}
 
 
 def measure_on_gpu(step):
@@ -213,8 +194,8 @@ def measure_on_gpu(step):
         step()
     torch.cuda.synchronize()
     times, end = [], time.perf_counter() + ARGUMENTS.seconds
-    while len(times) < GPU_LEAST or time.perf_counter() < end:
-        events = [torch.cuda.Event(enable_timing=True) for _ in range(RUN + 1)]
+    while len(times) < GPU_MIN_STEPS or time.perf_counter() < end:
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(QUEUED_STEPS + 1)]
         events[0].record()
         for event in events[1:]:
             step()
@@ -229,7 +210,7 @@ def measure(step):
     for _ in range(WARM_UP):
         step()
     times, end = [], time.perf_counter() + ARGUMENTS.seconds
-    while len(times) < LEAST or time.perf_counter() < end:
+    while len(times) < MIN_STEPS or time.perf_counter() < end:
         start = time.perf_counter()
         step()
         times.append(time.perf_counter() - start)
@@ -241,11 +222,7 @@ def prepare_gpu():
         sys.exit(f"pytorch_step.py: this PyTorch ({torch.__version__}) finds no GPU for --device {ARGUMENTS.device}")
     torch.cuda.set_device(ARGUMENTS.device if ":" in ARGUMENTS.device else 0)
     torch.backends.cudnn.benchmark = True
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not is_float()
-
-
-def is_float():
-    return not (ARGUMENTS.tf32 or ARGUMENTS.autocast)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = ARGUMENTS.tf32 or ARGUMENTS.autocast
 
 
 def main():
@@ -263,16 +240,11 @@ def main():
     network = make_network(ARGUMENTS.network).to(**placement())
     images = torch.randn(batch, 3, size, size).to(**placement())
     labels = torch.randint(0, classes, (batch,)).to(ARGUMENTS.device)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
     step = make_step(network, images, labels)
     times = measure_on_gpu(step) if ON_GPU else measure(step)
     peak = torch.cuda.max_memory_allocated() if ON_GPU else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({
-        "network": ARGUMENTS.network, "mode": ARGUMENTS.mode, "threads": ARGUMENTS.threads, "batch": batch,
-        "format": ARGUMENTS.format, "images_per_second": batch / statistics.median(times),
-        "best_images_per_second": batch / min(times), "steps": len(times), "parameters": parameters,
-        "peak_bytes": peak, "pytorch": torch.__version__, "device": ARGUMENTS.device, "compiled": ARGUMENTS.compile,
-        "precision": "bf16" if ARGUMENTS.autocast else "tf32" if ARGUMENTS.tf32 else "fp32"}))
+    print(json.dumps({"images_per_second": batch / statistics.median(times), "format": ARGUMENTS.format,
+                      "peak_bytes": peak, "pytorch": torch.__version__}))
 
 
 if __name__ == "__main__":

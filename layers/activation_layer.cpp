@@ -1,18 +1,20 @@
-#include "layers/activation_layer.h"
-
+// [activation]: an activation function on its own, y = f(x) for every element; shapes are kept.
+// Darknet's kernels, for functions without a formula in math/activation.h, overwrite the gradient of the layer before;
+// src/host/ adds instead.
 #include <cstring>
 
 #include "cpu/kernel.h"
 #include "cpu/loops/row_math.h"
 #include "cpu/workspace.h"
 #include "layers/layer_options.h"
+#include "layers/ops.h"
 
 namespace dng::layers {
 namespace {
 
 class ActivationKernel final : public cpu::Kernel {
  public:
-  explicit ActivationKernel(math::Activation activation) : activation_(activation) {}
+  ActivationKernel(const graph::LayerConfig&, math::Activation activation) : activation_(activation) {}
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
 
   const math::Activation* activation() const override { return &activation_; }
@@ -24,8 +26,6 @@ class ActivationKernel final : public cpu::Kernel {
     return role;
   }
 
-  void forward(cpu::Node&, graph::Pass&) override {}
-
   void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
                cpu::Workspace* workspace) override {
     for (int i = 0; i < range.count; ++i) {
@@ -34,7 +34,7 @@ class ActivationKernel final : public cpu::Kernel {
     }
   }
 
-  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+  void backward_epilogue(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
                          cpu::Workspace* workspace) override {
     const size_t size = node.out_size();
     for (int i = 0; i < range.count; ++i) {
@@ -46,8 +46,6 @@ class ActivationKernel final : public cpu::Kernel {
     }
     node.pass_through(pass, range, workspace);
   }
-
-  void backward(cpu::Node&, graph::Pass&) override {}
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
              cpu::Workspace*) override {
@@ -65,21 +63,14 @@ class ActivationKernel final : public cpu::Kernel {
   math::Activation activation_;
 };
 
-std::unique_ptr<cpu::Kernel> make_activation_kernel(const graph::LayerConfig& layer) {
-  math::Activation activation{};
-  if (!math::find_activation(layer.options.text("activation"), &activation)) return std::make_unique<cpu::HostKernel>();
-  return std::make_unique<ActivationKernel>(activation);
-}
-
 }  // namespace
 
 graph::Op activation_op() {
-  graph::Op op("activation", graph::Op::Kind::kLayer, "an activation function on its own");
-  op.option(activation_option("linear")).kernel(graph::Device::kCpu, make_activation_kernel);
-  op.checked(
-      [](const graph::LayerConfig& layer, const graph::ShapeContext&) { require_working_activation(layer, false); });
-  graph::add_common_options(&op);
-  return op;
+  return graph::Op("activation", graph::Op::Kind::kLayer, "an activation function on its own")
+      .option(activation_option("linear"))
+      .checked(
+          [](const graph::LayerConfig& layer, const graph::ShapeContext&) { require_working_activation(layer, false); })
+      .kernel(make_with_activation<ActivationKernel>);
 }
 
 }  // namespace dng::layers

@@ -16,22 +16,13 @@ struct ActivationBody {
 
 class ActivationKernel final : public gpu::Kernel {
  public:
-  explicit ActivationKernel(math::Activation activation) : activation_(activation) {}
+  ActivationKernel(const graph::LayerConfig&, math::Activation activation) : activation_(activation) {}
   const math::Activation* activation() const override { return &activation_; }
-  gpu::Needs needs(const gpu::Node&) const override {
-    gpu::Needs needs;
-    needs.reads_input = false;
-    needs.reads_output = activation_ != math::Activation::kLinear;
-    return needs;
+  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::output_of(activation_); }
+  void forward(const gpu::Node& node, const gpu::Pass&) override {
+    each_element<ActivationBody>(node, node.size(), node.input(), node.output, activation_);
   }
-  void forward(gpu::Node& node, const gpu::Pass&) override {
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      each(*node.gpu, node.size(),
-           ActivationBody<T>{static_cast<const T*>(node.input()), static_cast<T*>(node.output), activation_});
-    });
-  }
-  void backward(gpu::Node& node, const gpu::Pass&) override { pass_through(node, 0, activation_); }
+  void backward(const gpu::Node& node, const gpu::Pass&) override { pass_through(node, 0, activation_); }
 
  private:
   math::Activation activation_;
@@ -40,9 +31,7 @@ class ActivationKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_activation(const graph::LayerConfig& layer) {
-  math::Activation activation{};
-  if (!math::find_activation(layer.options.text("activation"), &activation)) return nullptr;
-  return std::make_unique<ActivationKernel>(activation);
+  return layers::make_with_activation<ActivationKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

@@ -1,5 +1,5 @@
-#include "gpu/dispatch.h"
 #include "layers/device_kernels.h"
+#include "layers/pooling_on_gpu.h"
 
 namespace dng::DNG_GPU {
 namespace {
@@ -32,27 +32,12 @@ struct AvgpoolGradientBody {
 
 class AvgpoolKernel final : public gpu::Kernel {
  public:
-  gpu::Needs needs(const gpu::Node&) const override {
-    gpu::Needs needs;
-    needs.reads_input = needs.reads_output = false;
-    return needs;
+  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::neither(); }
+  void forward(const gpu::Node& node, const gpu::Pass&) override {
+    each_element<AvgpoolBody>(node, node.size(), node.input(), node.output, channels(node), space(node));
   }
-  void forward(gpu::Node& node, const gpu::Pass&) override {
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      each(*node.gpu, node.size(),
-           AvgpoolBody<T>{static_cast<const T*>(node.input()), static_cast<T*>(node.output), channels(node),
-                          space(node)});
-    });
-  }
-  void backward(gpu::Node& node, const gpu::Pass&) override {
-    if (node.input_delta() == nullptr) return;
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      each(*node.gpu, static_cast<size_t>(node.batch) * node.in.size(),
-           AvgpoolGradientBody<T>{static_cast<const T*>(node.delta), static_cast<T*>(node.input_delta()),
-                                  node.sources[0].adds(), channels(node), space(node)});
-    });
+  void backward(const gpu::Node& node, const gpu::Pass&) override {
+    each_input_gradient<AvgpoolGradientBody>(node, channels(node), space(node));
   }
 
  private:

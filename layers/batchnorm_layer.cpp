@@ -1,11 +1,24 @@
-#include "layers/batchnorm_layer.h"
-
+// clang-format off
+// [batchnorm]: normalisation of each channel over batch, height and width, then scale and bias. Shapes are kept.
+//   training    y = (x - mean) / divisor(v) * scale + bias
+//               mean and v: of the batch, v unbiased (over N - 1)
+//   evaluation  the same with the rolling mean and variance
+//   divisor(v)  sqrt(v) + 1e-6 on the packaged Darknet, sqrt(v + 1e-5) on AlexeyAB's fork, so that the weights evaluate
+//               the same under the stock binary
+// The rolling statistics move by max(Darknet's rate, 1 / (steps + 1)) of each batch: Darknet's rate alone, from a start
+// of zero, leaves them far too small for hundreds of steps.
+// Backward is Darknet's formula: 1 / sqrt(v + 1e-5) throughout and sums divided by N (not N - 1), which differs from the
+// exact derivative by O(1/N). Source: Ioffe, Szegedy: Batch Normalization, ICML 2015.
+// The kernel is this program's: the packaged Darknet's crashes and never updates, and that of either overwrites the
+// gradient of the layer before.
+// clang-format on
 #include <vector>
 
 #include "cpu/kernel.h"
 #include "cpu/loops/batchnorm_math.h"
 #include "cpu/parallel.h"
 #include "layers/layer_options.h"
+#include "layers/ops.h"
 
 namespace dng::layers {
 namespace {
@@ -13,11 +26,7 @@ namespace {
 class BatchnormKernel final : public cpu::Kernel {
  public:
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
-  bool fuse_activation(math::Activation activation) override {
-    if (activation_ != math::Activation::kLinear) return false;
-    activation_ = activation;
-    return true;
-  }
+  bool fuse_activation(math::Activation activation) override { return fuse(activation, &activation_); }
 
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
@@ -27,22 +36,23 @@ class BatchnormKernel final : public cpu::Kernel {
     return role;
   }
 
-  void prepare(cpu::Node* node) override {
-    rows_ = cpu::Rows(node->config->out, node->layout);
-    batchnorm_ = std::make_unique<cpu::BatchNorm>(node->host->blocks(node->index), rows_, node->batch,
+  void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
+    rows_ = cpu::Rows(node.config->out, node.layout);
+    batchnorm_ = std::make_unique<cpu::BatchNorm>(node.host->blocks(node.index), rows_, node.batch,
                                                   host::traits().batchnorm.rolling_rate);
     micro_batch_ =
-        cpu::micro_batch_of(node->batch, rows_.size() * sizeof(float), cpu::least_micro_batches(node->threads));
-    if (node->before == nullptr) return;
-    before_ = dynamic_cast<const BatchnormKernel*>(&node->before->graph_kernel());
-    measured_ = before_ == nullptr ? 0 : node->before->config->out.channels;
+        cpu::micro_batch_of(node.batch, rows_.size() * sizeof(float), cpu::least_micro_batches(setup.threads));
+    if (node.predecessor == nullptr) return;
+    predecessor_ = dynamic_cast<const BatchnormKernel*>(&node.predecessor->graph_kernel());
+    shared_channels_ = predecessor_ == nullptr ? 0 : node.predecessor->config->out.channels;
   }
 
-  void forward(cpu::Node& node, graph::Pass& pass) override {
+  void forward(const cpu::Node& node, graph::Pass& pass) override {
     cpu::for_ranges(node.batch, micro_batch_, [&](const graph::Range& range, cpu::Workspace& workspace) {
-      batchnorm_->measure(node.view(0, pass, range, &workspace), range, measured_);
+      batchnorm_->add_statistics(node.view(0, pass, range, &workspace), range, shared_channels_);
     });
-    batchnorm_->finish(pass.steps, before_ == nullptr ? nullptr : before_->batchnorm_.get(), measured_);
+    batchnorm_->finish(pass.steps, predecessor_ == nullptr ? nullptr : predecessor_->batchnorm_.get(),
+                       shared_channels_);
   }
 
   void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
@@ -50,16 +60,16 @@ class BatchnormKernel final : public cpu::Kernel {
     batchnorm_->apply(node.view(0, pass, range, workspace), range.count, activation_, output);
   }
 
-  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+  void backward_epilogue(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
                          cpu::Workspace* workspace) override {
     const cpu::WorkspaceFrame frame(workspace);
     batchnorm_->gradient_sums(node.view(0, pass, range, workspace), range, activation_,
                               node.delta + range.offset(node.stride), node.stride, workspace);
   }
 
-  void backward(cpu::Node& node, graph::Pass& pass) override {
+  void backward(const cpu::Node& node, graph::Pass& pass) override {
     batchnorm_->finish_gradient();
-    if (!node.sources[0].needs_gradient) return;
+    if (!node.sources[0].needs_gradient()) return;
     cpu::for_ranges(node.batch, micro_batch_, [&](const graph::Range& range, cpu::Workspace& workspace) {
       batchnorm_->gradient(node.view(0, pass, range, &workspace), {node.delta + range.offset(node.stride), node.stride},
                            range.count, node.gradient_place(0, range));
@@ -67,7 +77,7 @@ class BatchnormKernel final : public cpu::Kernel {
     });
   }
 
-  void prepare_inference(cpu::Node&) override { batchnorm_->fold(&factor_, &shift_); }
+  void prepare_inference(const cpu::Node&) override { batchnorm_->fold(&factor_, &shift_); }
   void infer(const cpu::Node&, int images, const cpu::View* inputs, float* output, size_t, cpu::Workspace*) override {
     const float zero[cpu::kLanes] = {};
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
@@ -88,8 +98,8 @@ class BatchnormKernel final : public cpu::Kernel {
   math::Activation activation_ = math::Activation::kLinear;
   cpu::Rows rows_;
   int micro_batch_ = 1;
-  const BatchnormKernel* before_ = nullptr;  // has measured the first channels of the same numbers
-  int measured_ = 0;                         // that many
+  const BatchnormKernel* predecessor_ = nullptr;  // has the batch statistics of the first channels of the same tensor
+  int shared_channels_ = 0;                       // that many
   std::unique_ptr<cpu::BatchNorm> batchnorm_;
   std::vector<float> factor_, shift_;  // of the inference
 };
@@ -97,12 +107,9 @@ class BatchnormKernel final : public cpu::Kernel {
 }  // namespace
 
 graph::Op batchnorm_op() {
-  graph::Op op("batchnorm", graph::Op::Kind::kLayer, "batch norm on its own");
-  op.checked(require_room_for_batchnorm).kernel(graph::Device::kCpu, [](const graph::LayerConfig&) {
-    return std::make_unique<BatchnormKernel>();
-  });
-  graph::add_common_options(&op);
-  return op;
+  return graph::Op("batchnorm", graph::Op::Kind::kLayer, "batch norm on its own")
+      .checked(require_room_for_batchnorm)
+      .kernel([](const graph::LayerConfig&) { return std::make_unique<BatchnormKernel>(); });
 }
 
 }  // namespace dng::layers

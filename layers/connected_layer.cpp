@@ -1,5 +1,5 @@
-#include "layers/connected_layer.h"
-
+// [connected]: output = f(W input + b), optionally with batch norm over the batch. W is [output][inputs]; it starts
+// uniform in +-sqrt(2 / inputs). Products are oneDNN's.
 #include <dnnl.h>
 
 #include <algorithm>
@@ -10,6 +10,7 @@
 #include "cpu/loops/batchnorm_math.h"
 #include "cpu/parallel.h"
 #include "layers/layer_options.h"
+#include "layers/ops.h"
 
 namespace dng::layers {
 namespace {
@@ -39,8 +40,8 @@ void multiply(int m, int n, int k, Matrix a, Matrix b, float beta, float* c, int
   if (status != dnnl_success) fail("oneDNN refused a product of %dx%d and %dx%d", m, k, k, n);
 }
 
-// The same on all threads, for a C of m rows of n: as many stripes along its longer side as there are parts of
-// work, but none so narrow that oneDNN's kernels waste their width. (Every stripe packs the other matrix anew.)
+// The same on all threads, for a C of m rows of n, in stripes along its longer side. Each is kMinWidth wide at least:
+// oneDNN's kernels would waste their vectors on less, and every stripe packs the other matrix again.
 void multiply_in_stripes(int threads, int m, int n, int k, Matrix a, Matrix b, float beta, float* c) {
   constexpr int kMinWidth = 96;
   const int longer = std::max(m, n), micro_batches = cpu::least_micro_batches(threads);
@@ -66,29 +67,30 @@ class ConnectedKernel final : public cpu::Kernel {
     return role;
   }
 
-  void prepare(cpu::Node* node) override {
-    const std::vector<host::Block> blocks = node->host->blocks(node->index);
+  void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
+    const std::vector<host::Block> blocks = node.host->blocks(node.index);
+    threads_ = setup.threads;
     bias_ = blocks[0];
     weights_ = blocks[1];
     if (!batch_normalize_) return;
-    x_.resize(node->out_size() * static_cast<size_t>(node->batch));
-    batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, cpu::Rows(node->config->out, cpu::Layout::kPlain),
-                                                  node->batch, host::traits().batchnorm.rolling_rate_connected);
+    x_.resize(node.out_size() * static_cast<size_t>(node.batch));
+    batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, cpu::Rows(node.config->out, cpu::Layout::kPlain), node.batch,
+                                                  host::traits().batchnorm.rolling_rate_connected);
   }
 
-  void forward(cpu::Node& node, graph::Pass& pass) override {
+  void forward(const cpu::Node& node, graph::Pass& pass) override {
     if (!batch_normalize_) {
       product(node, node.input(pass), node.output);
       return add_bias_and_activate(node, node.batch, node.output);
     }
     const cpu::View x{x_.data(), node.out_size()};
     product(node, node.input(pass), x_.data());
-    batchnorm_->measure(x, {0, node.batch});
+    batchnorm_->add_statistics(x, {0, node.batch});
     batchnorm_->finish(pass.steps);
     batchnorm_->apply(x, node.batch, activation_, node.output);
   }
 
-  void backward(cpu::Node& node, graph::Pass& pass) override {
+  void backward(const cpu::Node& node, graph::Pass& pass) override {
     const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
     cpu::row_activation_gradient(node.output, node.out_size() * static_cast<size_t>(node.batch), activation_,
                                  node.delta);
@@ -103,14 +105,13 @@ class ConnectedKernel final : public cpu::Kernel {
       }
     }
     const Matrix input{node.input(pass), inputs, false}, weights{weights_.value, inputs, false};
-    multiply_in_stripes(node.threads, outputs, inputs, node.batch, {node.delta, outputs, true}, input, 1,
-                        weights_.update);
+    multiply_in_stripes(threads_, outputs, inputs, node.batch, {node.delta, outputs, true}, input, 1, weights_.update);
     if (node.input_delta() == nullptr) return;
-    multiply_in_stripes(node.threads, node.batch, inputs, outputs, {node.delta, outputs, false}, weights, 1,
+    multiply_in_stripes(threads_, node.batch, inputs, outputs, {node.delta, outputs, false}, weights, 1,
                         node.input_delta());
   }
 
-  void prepare_inference(cpu::Node&) override {
+  void prepare_inference(const cpu::Node&) override {
     if (batchnorm_) batchnorm_->fold(&factor_, &shift_);
   }
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
@@ -129,8 +130,8 @@ class ConnectedKernel final : public cpu::Kernel {
  private:
   void product(const cpu::Node& node, const float* input, float* output) const {
     const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
-    multiply_in_stripes(node.threads, node.batch, outputs, inputs, {input, inputs, false},
-                        {weights_.value, inputs, true}, 0, output);
+    multiply_in_stripes(threads_, node.batch, outputs, inputs, {input, inputs, false}, {weights_.value, inputs, true},
+                        0, output);
   }
 
   void add_bias_and_activate(const cpu::Node& node, int images, float* output) const {
@@ -143,23 +144,18 @@ class ConnectedKernel final : public cpu::Kernel {
 
   math::Activation activation_;
   bool batch_normalize_;
+  int threads_ = 1;
   host::Block bias_, weights_;
   std::vector<float> x_;
   std::unique_ptr<cpu::BatchNorm> batchnorm_;
   std::vector<float> factor_, shift_;  // of the inference
 };
 
-std::unique_ptr<cpu::Kernel> make_connected_kernel(const graph::LayerConfig& layer) {
-  math::Activation activation{};
-  if (!math::find_activation(layer.options.text("activation"), &activation)) return std::make_unique<cpu::HostKernel>();
-  return std::make_unique<ConnectedKernel>(layer, activation);
-}
-
 }  // namespace
 
 graph::Op connected_op() {
-  graph::Op op("connected", graph::Op::Kind::kLayer, "every output from every input");
-  op.alias("conn")
+  return graph::Op("connected", graph::Op::Kind::kLayer, "every output from every input")
+      .alias("conn")
       .option(cfg::integer_option("output", "1", 1, 1 << 24, "number of outputs"))
       .option(activation_option("logistic"))
       .option(cfg::flag_option("batch_normalize", "0", "1: batch norm before the activation"))
@@ -172,9 +168,7 @@ graph::Op connected_op() {
         require_working_activation(layer, false);
         if (layer.options.flag("batch_normalize")) require_room_for_batchnorm(layer, context);
       })
-      .kernel(graph::Device::kCpu, make_connected_kernel);
-  graph::add_common_options(&op);
-  return op;
+      .kernel(make_with_activation<ConnectedKernel>);
 }
 
 }  // namespace dng::layers

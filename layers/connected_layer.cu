@@ -1,7 +1,6 @@
-// The GPU kernel of [connected]: cuBLAS multiplies, into float; the rest is ours. Weights are [output][y][x][channel],
-// as the input lies.
+// The GPU kernel of [connected]: cuBLAS multiplies, into float. Weights are [output][y][x][channel], in the order of
+// the input.
 #include "gpu/batchnorm.h"
-#include "gpu/elementwise.h"
 #include "layers/device_kernels.h"
 
 namespace dng::DNG_GPU {
@@ -23,23 +22,23 @@ class ConnectedKernel final : public gpu::Kernel {
     needs.workspace = sizeof(float) * (std::max(outputs, inputs) + outputs);
     return needs;
   }
-  void prepare(gpu::Node* node) override {
-    if (batch_normalize_) batchnorm_ = BatchNorm(*node, host::traits().batchnorm.rolling_rate_connected);
+  void prepare(const gpu::Node& node) override {
+    if (batch_normalize_) batchnorm_ = BatchNorm(node, host::traits().batchnorm.rolling_rate_connected);
   }
 
-  void forward(gpu::Node& node, const gpu::Pass& pass) override {
+  void forward(const gpu::Node& node, const gpu::Pass& pass) override {
     if (!batch_normalize_) return plain_forward(node);
     product(node, node.saved);
-    batchnorm_.measure(node, pass, node.saved);
+    batchnorm_.compute_statistics(node, pass, node.saved);
     batchnorm_.apply(node, node.saved, nullptr, activation_);
   }
 
-  void backward(gpu::Node& node, const gpu::Pass&) override {
+  void backward(const gpu::Node& node, const gpu::Pass&) override {
     if (batch_normalize_) {
       batchnorm_.gradient_sums(node, node.saved, activation_, false, nullptr, false);
       batchnorm_.gradient(node, node.saved, activation_, false, node.delta, false);
     } else {
-      bias_gradient(node);
+      bias_gradient(node, activation_, 1);
     }
     gpu::Gpu& gpu = *node.gpu;
     const int inputs = static_cast<int>(node.in.size()), outputs = node.out().channels;
@@ -54,17 +53,15 @@ class ConnectedKernel final : public gpu::Kernel {
     gpu::Product p;
     p.type = type;
     p.precision = node.precision;
-    if (node.learns) {
-      p.transpose_a = true;
-      p.m = outputs;
-      p.n = inputs;
-      p.k = node.batch;
-      p.a = delta;
-      p.b = node.input();
-      p.c = node.weights.gradient;
-      p.add = true;
-      gpu.multiply(p);
-    }
+    p.transpose_a = true;
+    p.m = outputs;
+    p.n = inputs;
+    p.k = node.batch;
+    p.a = delta;
+    p.b = node.input();
+    p.c = node.weights.gradient;
+    p.add = true;
+    gpu.multiply(p);
     void* to = node.input_delta();
     if (to == nullptr) return;
     const bool straight = type == gpu::Type::kFloat;
@@ -82,10 +79,10 @@ class ConnectedKernel final : public gpu::Kernel {
     }
   }
 
-  void prepare_inference(gpu::Node& node) override {
+  void prepare_inference(const gpu::Node& node) override {
     if (batch_normalize_) batchnorm_.fold(node);
   }
-  void infer(gpu::Node& node, const gpu::Pass&) override {
+  void infer(const gpu::Node& node, const gpu::Pass&) override {
     if (!batch_normalize_) return plain_forward(node);
     product(node, node.output);
     batchnorm_.infer(node, node.output, nullptr, activation_);
@@ -93,7 +90,7 @@ class ConnectedKernel final : public gpu::Kernel {
 
  private:
   // The product alone, in the type of the node.
-  void product(gpu::Node& node, void* x) const {
+  void product(const gpu::Node& node, void* x) const {
     const bool straight = node.type == gpu::Type::kFloat;
     gpu::Product p;
     p.transpose_b = true;
@@ -109,24 +106,9 @@ class ConnectedKernel final : public gpu::Kernel {
     if (!straight) convert(*node.gpu, static_cast<const float*>(node.workspace), x, node.type, node.size(), false);
   }
 
-  void plain_forward(gpu::Node& node) const {
+  void plain_forward(const gpu::Node& node) const {
     product(node, node.output);
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      each(*node.gpu, node.size(),
-           BiasBody<T>{static_cast<T*>(node.output), node.bias.value, static_cast<uint32_t>(node.out().channels),
-                       activation_});
-    });
-  }
-
-  void bias_gradient(gpu::Node& node) const {
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      const T* y = activation_ == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
-      sum_columns<1>(*node.gpu, node.rows(), node.out().channels, node.partial, node.counters,
-                     BiasGradientBody<T, 1>{static_cast<T*>(node.delta), y, activation_, node.out().channels,
-                                            node.learns ? node.bias.gradient : nullptr});
-    });
+    add_bias(node, activation_);
   }
 
   math::Activation activation_;
@@ -137,9 +119,7 @@ class ConnectedKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_connected(const graph::LayerConfig& layer) {
-  math::Activation activation{};
-  if (!math::find_activation(layer.options.text("activation"), &activation)) return nullptr;
-  return std::make_unique<ConnectedKernel>(layer, activation);
+  return layers::make_with_activation<ConnectedKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

@@ -5,6 +5,7 @@
 
 #include "gpu/kernel.h"
 #include "gpu/launch.h"
+#include "layers/layer_options.h"
 
 namespace dng::DNG_GPU {
 

@@ -1,11 +1,16 @@
-#include "layers/dropout_layer.h"
-
+// [dropout]: in training, sets each value to zero with the given probability and scales the others by
+// 1 / (1 - probability); at evaluation the identity. Shapes are kept.
+// Source: Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 2014.
+// The mask is drawn from the counter-based generator by (seed, layer, position of the image in training), so it is the
+// same after a resume and for any number of threads. Unlike Darknet's, it does not change its input in place: that
+// spoils the gradient of the layer before where it is computed from its output.
 #include <cstring>
 
 #include "base/random.h"
 #include "cpu/kernel.h"
 #include "cpu/loops/channels.h"
 #include "cpu/parallel.h"
+#include "layers/ops.h"
 
 namespace dng::layers {
 namespace {
@@ -22,9 +27,11 @@ class DropoutKernel final : public cpu::Kernel {
     return role;
   }
 
-  void prepare(cpu::Node* node) override { factors_.assign(node->out_size() * static_cast<size_t>(node->batch), 1.0f); }
+  void prepare(const cpu::Node& node, const cpu::Setup&) override {
+    factors_.assign(node.out_size() * static_cast<size_t>(node.batch), 1.0f);
+  }
 
-  void forward(cpu::Node& node, graph::Pass& pass) override {
+  void forward(const cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
     const cpu::Rows rows(node.config->out, node.layout);
     cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
@@ -44,7 +51,7 @@ class DropoutKernel final : public cpu::Kernel {
     });
   }
 
-  void backward(cpu::Node& node, graph::Pass&) override {
+  void backward(const cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     for (size_t i = 0; i < factors_.size(); ++i) input_delta[i] += node.delta[i] * factors_[i];
@@ -64,13 +71,11 @@ class DropoutKernel final : public cpu::Kernel {
 }  // namespace
 
 graph::Op dropout_op() {
-  graph::Op op("dropout", graph::Op::Kind::kLayer, "sets values to zero at random while training");
-  op.option(cfg::open_high(cfg::real_option("probability", "0.5", 0, 1, "of a value being dropped")))
-      .kernel(graph::Device::kCpu, [](const graph::LayerConfig& layer) {
+  return graph::Op("dropout", graph::Op::Kind::kLayer, "sets values to zero at random while training")
+      .option(cfg::open_high(cfg::real_option("probability", "0.5", 0, 1, "of a value being dropped")))
+      .kernel([](const graph::LayerConfig& layer) {
         return std::make_unique<DropoutKernel>(layer.options.real("probability"));
       });
-  graph::add_common_options(&op);
-  return op;
 }
 
 }  // namespace dng::layers

@@ -1,12 +1,12 @@
 #include "base/random.h"
-#include "gpu/dispatch.h"
+#include "gpu/node_launch.h"
 #include "layers/device_kernels.h"
 
 namespace dng::DNG_GPU {
 namespace {
 
-// to = or += from * mask. The mask is that of the CPU (layers/dropout_layer.cpp): number c * space + i of the image's
-// draws belongs to pixel i of channel c. It is drawn again for the way back.
+// to = or += from * mask. The mask is that of the CPU (layers/dropout_layer.cpp): draw c * space + i of the image is
+// for pixel i of channel c. It is drawn again in the backward pass.
 template <class T>
 struct DropoutBody {
   const T* from;
@@ -30,33 +30,24 @@ struct DropoutBody {
 class DropoutKernel final : public gpu::Kernel {
  public:
   explicit DropoutKernel(double probability) : probability_(probability) {}
-  gpu::Needs needs(const gpu::Node&) const override {
-    gpu::Needs needs;
-    needs.reads_input = needs.reads_output = false;
-    return needs;
-  }
-  void forward(gpu::Node& node, const gpu::Pass& pass) override {
+  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::neither(); }
+  void forward(const gpu::Node& node, const gpu::Pass& pass) override {
     step_ = pass.step;
     run(node, node.input(), node.output, false, probability_);
   }
-  void backward(gpu::Node& node, const gpu::Pass&) override {
+  void backward(const gpu::Node& node, const gpu::Pass&) override {
     if (node.input_delta() != nullptr) run(node, node.delta, node.input_delta(), node.sources[0].adds(), probability_);
   }
-  void infer(gpu::Node& node, const gpu::Pass& pass) override {
+  void infer(const gpu::Node& node, const gpu::Pass& pass) override {
     step_ = pass.step;
     run(node, node.input(), node.output, false, 0);
   }
 
  private:
-  void run(gpu::Node& node, const void* from, void* to, bool add, double probability) const {
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      each(*node.gpu, node.size(),
-           DropoutBody<T>{static_cast<const T*>(from), static_cast<T*>(to), add, step_,
-                          static_cast<uint64_t>(node.index), probability, static_cast<float>(1.0 / (1.0 - probability)),
-                          static_cast<uint32_t>(node.out().channels),
-                          static_cast<uint32_t>(node.out().height * node.out().width)});
-    });
+  void run(const gpu::Node& node, const void* from, void* to, bool add, double probability) const {
+    each_element<DropoutBody>(node, node.size(), from, to, add, step_, static_cast<uint64_t>(node.index), probability,
+                              static_cast<float>(1.0 / (1.0 - probability)), static_cast<uint32_t>(node.out().channels),
+                              static_cast<uint32_t>(node.out().height * node.out().width));
   }
 
   double probability_;

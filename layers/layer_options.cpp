@@ -9,10 +9,10 @@ cfg::OptionSpec activation_option(const std::string& fallback) {
   return cfg::choice_option("activation", fallback, host::traits().activations, "activation function");
 }
 
-void require_working_activation(const graph::LayerConfig& layer, bool host_kernel) {
+void require_working_activation(const graph::LayerConfig& layer, bool darknet_kernel) {
   const std::string& name = layer.options.text("activation");
-  if (name != "swish" && name != "mish" && !(host_kernel && name == "relu6")) return;
-  fail("%s: in [%s] the host gives zero for it; use another one, or %s in a [convolutional] before it",
+  if (name != "swish" && name != "mish" && !(darknet_kernel && name == "relu6")) return;
+  fail("%s: in [%s] Darknet computes zero for it; use another one, or %s in a [convolutional] before it",
        layer.options.where("activation").c_str(), layer.op->section.c_str(), name.c_str());
 }
 
@@ -26,7 +26,7 @@ void require_room_for_batchnorm(const graph::LayerConfig& layer, const graph::Sh
 
 void require_indexable_weights(const graph::LayerConfig& layer, double weights, const std::string& option) {
   if (weights < 2147483648.0) return;
-  fail("%s: the layer would have %.3g weights; the host can index fewer than 2^31: make the layer or its input smaller",
+  fail("%s: the layer would have %.3g weights; Darknet can index fewer than 2^31: make the layer or its input smaller",
        layer.options.where(option).c_str(), weights);
 }
 
@@ -37,6 +37,15 @@ int window_count(const graph::LayerConfig& layer, int length, int padding, int s
          layer.options.where("size").c_str(), size, length + padding);
   }
   return room / stride + 1;
+}
+
+int convolution_padding(const cfg::Options& options) {
+  return options.flag("pad") ? options.integer("size") / 2 : options.integer("padding");
+}
+
+bool has_shortcut_factors(const graph::LayerConfig& layer) {
+  const cfg::Options& o = layer.options;
+  return (o.has("alpha") && o.real("alpha") != 1) || (o.has("beta") && o.real("beta") != 1);
 }
 
 }  // namespace dng::layers

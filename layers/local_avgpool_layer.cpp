@@ -1,70 +1,30 @@
-#include "layers/local_avgpool_layer.h"
-
+// [local_avgpool]: the mean over windows; pixels outside the input are left out of the mean. Output height =
+// (height + padding - size) / stride + 1, the window starts at -padding / 2 (rounded towards zero), padding defaults to
+// size - 1 as for [maxpool].
+// AlexeyAB's fork has this layer, the packaged Darknet has not. The kernel is this program's on both, because the
+// fork's backward divides by size * size even where its forward divided by fewer pixels. Darknet sees a [maxpool] of
+// the same window.
 #include <algorithm>
 
-#include "cpu/kernel.h"
-#include "cpu/parallel.h"
+#include "layers/ops.h"
 #include "layers/pool_options.h"
+#include "layers/pooling_kernel.h"
 
 namespace dng::layers {
 namespace {
 
-class LocalAvgpoolKernel final : public cpu::Kernel {
+class LocalAvgpoolKernel final : public PoolingKernel {
  public:
   explicit LocalAvgpoolKernel(const graph::LayerConfig& layer)
-      : window_(pool_window(layer.options)), in_(layer.in), out_(layer.out) {}
-
-  cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
-  graph::Role role(const cpu::Node&) const override {
-    graph::Role role;
-    role.reads_input = role.reads_output = false;
-    return role;
-  }
-
-  void prepare(cpu::Node* node) override {
-    rows_ = cpu::Rows(in_, node->layout);
-    length_ = cpu::Rows(out_, node->layout).length();
-  }
-
-  void forward(cpu::Node& node, graph::Pass& pass) override {
-    const float* input = node.input(pass);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
-      pool(input + image.offset(rows_.size()), node.output + image.offset(node.out_size()));
-    });
-  }
-
-  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Workspace*) override {
-    for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
-      pool(inputs[0].data + i * rows_.size(), output + i * node.out_size());
-    }
-  }
-
-  void backward(cpu::Node& node, graph::Pass&) override {
-    float* input_delta = node.input_delta();
-    if (input_delta == nullptr) return;
-    const auto block = static_cast<size_t>(rows_.block);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
-      const float* delta = node.delta + image.offset(node.out_size());
-      float* to = input_delta + image.offset(rows_.size());
-      each_window([&](size_t out, size_t first, float share, int height, int width) {
-        for (int y = 0; y < height; ++y) {
-          float* pixel = to + first + static_cast<size_t>(y * in_.width) * block;
-          for (int x = 0; x < width; ++x, pixel += block) {
-            for (size_t l = 0; l < block; ++l) pixel[l] += delta[out + l] * share;
-          }
-        }
-      });
-    });
-  }
+      : PoolingKernel(false), window_(pool_window(layer.options)), in_shape_(layer.in), out_shape_(layer.out) {}
 
  private:
-  void pool(const float* input, float* output) const {
-    const auto block = static_cast<size_t>(rows_.block);
+  void pool(const float* input, float* output, int*) const override {
+    const auto block = static_cast<size_t>(in_.block);
     each_window([&](size_t out, size_t first, float share, int height, int width) {
       float sum[cpu::kLanes] = {};
       for (int y = 0; y < height; ++y) {
-        const float* pixel = input + first + static_cast<size_t>(y * in_.width) * block;
+        const float* pixel = input + first + static_cast<size_t>(y * in_shape_.width) * block;
         for (int x = 0; x < width; ++x, pixel += block) {
           for (size_t l = 0; l < block; ++l) sum[l] += pixel[l];
         }
@@ -73,21 +33,33 @@ class LocalAvgpoolKernel final : public cpu::Kernel {
     });
   }
 
+  void pool_gradient(const float* delta, const int*, float* input_delta) const override {
+    const auto block = static_cast<size_t>(in_.block);
+    each_window([&](size_t out, size_t first, float share, int height, int width) {
+      for (int y = 0; y < height; ++y) {
+        float* pixel = input_delta + first + static_cast<size_t>(y * in_shape_.width) * block;
+        for (int x = 0; x < width; ++x, pixel += block) {
+          for (size_t l = 0; l < block; ++l) pixel[l] += delta[out + l] * share;
+        }
+      }
+    });
+  }
+
   // Calls visit(index of the output pixel, of the window's first input pixel, 1 / pixels, height, width) for one image,
   // with the windows cut to the input.
   template <class Visit>
   void each_window(const Visit& visit) const {
-    const auto block = static_cast<size_t>(rows_.block);
+    const auto block = static_cast<size_t>(in_.block);
     const int offset = -(window_.padding / 2);
-    for (int row = 0; row < rows_.count(); ++row) {
-      size_t out = static_cast<size_t>(row) * length_;
-      for (int oy = 0; oy < out_.height; ++oy) {
+    for (int row = 0; row < in_.count(); ++row) {
+      size_t out = out_.offset(row);
+      for (int oy = 0; oy < out_shape_.height; ++oy) {
         const int y = offset + oy * window_.stride;
-        const int y0 = std::max(y, 0), y1 = std::min(y + window_.size, in_.height);
-        for (int ox = 0; ox < out_.width; ++ox, out += block) {
+        const int y0 = std::max(y, 0), y1 = std::min(y + window_.size, in_shape_.height);
+        for (int ox = 0; ox < out_shape_.width; ++ox, out += block) {
           const int x = offset + ox * window_.stride;
-          const int x0 = std::max(x, 0), x1 = std::min(x + window_.size, in_.width);
-          const size_t first = rows_.offset(row) + static_cast<size_t>(y0 * in_.width + x0) * block;
+          const int x0 = std::max(x, 0), x1 = std::min(x + window_.size, in_shape_.width);
+          const size_t first = in_.offset(row) + static_cast<size_t>(y0 * in_shape_.width + x0) * block;
           visit(out, first, 1.0f / static_cast<float>((y1 - y0) * (x1 - x0)), y1 - y0, x1 - x0);
         }
       }
@@ -95,9 +67,7 @@ class LocalAvgpoolKernel final : public cpu::Kernel {
   }
 
   PoolWindow window_;
-  data::Geometry in_, out_;
-  cpu::Rows rows_;
-  size_t length_ = 0;  // of a row of the output
+  data::Geometry in_shape_, out_shape_;
 };
 
 cfg::CfgSection as_maxpool(const graph::LayerConfig& layer) {
@@ -114,7 +84,7 @@ cfg::CfgSection as_maxpool(const graph::LayerConfig& layer) {
 graph::Op local_avgpool_op() {
   graph::Op op("local_avgpool", graph::Op::Kind::kLayer, "the mean over windows");
   add_pool_options(&op);
-  op.shaped(pool_shape).stand_in(as_maxpool).kernel(graph::Device::kCpu, [](const graph::LayerConfig& layer) {
+  op.shaped(pool_shape).stand_in(as_maxpool).kernel([](const graph::LayerConfig& layer) {
     return std::make_unique<LocalAvgpoolKernel>(layer);
   });
   return op;

@@ -1,80 +1,43 @@
-#include "layers/maxpool_layer.h"
-
-#include <vector>
-
-#include "cpu/kernel.h"
+// [maxpool]: the maximum over windows. Output height = (height + padding - size) / stride + 1, the window starts at
+// -padding / 2 (rounded towards zero). Of equal pixels the first gets the gradient.
 #include "cpu/loops/max_pooling.h"
-#include "cpu/parallel.h"
+#include "layers/ops.h"
 #include "layers/pool_options.h"
+#include "layers/pooling_kernel.h"
 
 namespace dng::layers {
 namespace {
 
-class MaxpoolKernel final : public cpu::Kernel {
+class MaxpoolKernel final : public PoolingKernel {
  public:
-  explicit MaxpoolKernel(const graph::LayerConfig& layer)
-      : window_(pool_window(layer.options)), in_(layer.in), out_(layer.out) {}
-  cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
-  int subsample_factor() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
-  graph::Role role(const cpu::Node&) const override {
-    graph::Role role;
-    role.reads_input = role.reads_output = false;
-    return role;
+  explicit MaxpoolKernel(const graph::LayerConfig& layer) : PoolingKernel(true), subsample_factor_(0) {
+    const PoolWindow window = pool_window(layer.options);
+    shape_ = {layer.in, layer.out, window.size, window.stride, -(window.padding / 2)};
+    if (window.size == 1 && window.padding == 0) subsample_factor_ = window.stride;
+  }
+  int subsample_factor() const override { return subsample_factor_; }
+
+ private:
+  // indices: the start of the largest pixel within its row.
+  void pool(const float* input, float* output, int* indices) const override {
+    for (int row = 0; row < in_.count(); ++row) {
+      const size_t first = out_.offset(row);
+      cpu::max_pool_row(input + in_.offset(row), shape_, in_.block, output + first, indices + first);
+    }
   }
 
-  void prepare(cpu::Node* node) override {
-    rows_ = cpu::Rows(in_, node->layout);
-    length_ = cpu::Rows(out_, node->layout).length();
-    if (node->trains) best_.resize(node->out_size() * static_cast<size_t>(node->batch));
-  }
-
-  void forward(cpu::Node& node, graph::Pass& pass) override {
-    const float* input = node.input(pass);
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
-      const size_t first = image.offset(node.out_size());
-      for (int row = 0; row < rows_.count(); ++row) {
-        const size_t start = first + static_cast<size_t>(row) * length_;
-        pool(input + image.offset(rows_.size()) + rows_.offset(row), node.output + start, best_.data() + start);
-      }
-    });
-  }
-
-  void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
-             cpu::Workspace* workspace) override {
-    const cpu::WorkspaceFrame frame(workspace);
-    int* best = reinterpret_cast<int*>(workspace->take(length_));
-    for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
-      for (int row = 0; row < rows_.count(); ++row) {
-        pool(inputs[0].data + i * rows_.size() + rows_.offset(row),
-             output + i * node.out_size() + static_cast<size_t>(row) * length_, best);
+  void pool_gradient(const float* delta, const int* indices, float* input_delta) const override {
+    for (int row = 0; row < in_.count(); ++row) {
+      float* to = input_delta + in_.offset(row);
+      for (size_t i = 0; i < out_.length(); ++i) {
+        const size_t at = out_.offset(row) + i;
+        to[indices[at] + static_cast<int>(i % static_cast<size_t>(in_.block))] += delta[at];
       }
     }
   }
 
-  void backward(cpu::Node& node, graph::Pass&) override {
-    float* input_delta = node.input_delta();
-    if (input_delta == nullptr) return;
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
-      for (int row = 0; row < rows_.count(); ++row) {
-        const size_t first = image.offset(node.out_size()) + static_cast<size_t>(row) * length_;
-        float* to = input_delta + image.offset(rows_.size()) + rows_.offset(row);
-        for (size_t i = 0; i < length_; ++i) {
-          to[best_[first + i] + static_cast<int>(i % static_cast<size_t>(rows_.block))] += node.delta[first + i];
-        }
-      }
-    });
-  }
-
- private:
-  void pool(const float* in, float* out, int* best) const {
-    cpu::max_pool_row(in, {in_, out_, window_.size, window_.stride, -(window_.padding / 2)}, rows_.block, out, best);
-  }
-
-  PoolWindow window_;
-  data::Geometry in_, out_;
-  cpu::Rows rows_;
-  size_t length_ = 0;      // of a row of the output
-  std::vector<int> best_;  // start of the pixel within its row
+  cpu::PoolShape shape_;
+  int subsample_factor_;
 };
 
 }  // namespace
@@ -83,9 +46,7 @@ graph::Op maxpool_op() {
   graph::Op op("maxpool", graph::Op::Kind::kLayer, "the maximum over windows");
   op.alias("max");
   add_pool_options(&op);
-  op.shaped(pool_shape).kernel(graph::Device::kCpu, [](const graph::LayerConfig& layer) {
-    return std::make_unique<MaxpoolKernel>(layer);
-  });
+  op.shaped(pool_shape).kernel([](const graph::LayerConfig& layer) { return std::make_unique<MaxpoolKernel>(layer); });
   for (const char* key : {"maxpool_depth", "out_channels", "antialiasing", "stride_x", "stride_y"}) {
     op.refuse(key, "this program does not train such pooling; remove it");
   }

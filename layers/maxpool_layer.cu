@@ -1,35 +1,28 @@
-#include "gpu/dispatch.h"
 #include "layers/device_kernels.h"
-#include "layers/pool_windows.h"
+#include "layers/pooling_on_gpu.h"
 
 namespace dng::DNG_GPU {
 namespace {
 
-// Keeps which pixel of its window was the largest; of equal ones the first.
+// Saves which pixel of its window was the largest; of equal ones the first.
 template <class T>
 struct MaxpoolBody {
-  Windows w;
+  Windows windows;
   const T* x;
   T* y;
   uint32_t* best;  // null at evaluation
   DNG_DEVICE void operator()(uint32_t i) const {
-    const Windows::Place p = w.out_place(i);
-    const int top = p.y * w.stride + w.offset, left = p.x * w.stride + w.offset;
     bool any = false;
     float largest = 0;
     uint32_t where = 0;
-    for (int r = 0; r < w.size; ++r) {
-      if (top + r < 0 || top + r >= w.height) continue;
-      for (int s = 0; s < w.size; ++s) {
-        if (left + s < 0 || left + s >= w.width) continue;
-        const float value = gpu::to_float(x[w.in_at(p, top + r, left + s)]);
-        // NaN is the largest of all, so that it is noticed.
-        if (any && !(value > largest) && value == value) continue;
-        any = true;
-        largest = value;
-        where = static_cast<uint32_t>(r * w.size + s);
-      }
-    }
+    windows.each_pixel(i, [&](int pixel, size_t at) {
+      const float value = gpu::to_float(x[at]);
+      // NaN is the largest of all, so that it is noticed.
+      if (any && !(value > largest) && value == value) return;
+      any = true;
+      largest = value;
+      where = static_cast<uint32_t>(pixel);
+    });
     y[i] = gpu::from_float<T>(largest);
     if (best != nullptr) best[i] = where;
   }
@@ -37,23 +30,16 @@ struct MaxpoolBody {
 
 template <class T>
 struct MaxpoolGradientBody {
-  Windows w;
   const T* delta;
-  const uint32_t* best;
   T* to;
   bool add;
+  Windows windows;
+  const uint32_t* best;
   DNG_DEVICE void operator()(uint32_t i) const {
-    const Windows::Place p = w.in_place(i);
     float sum = add ? gpu::to_float(to[i]) : 0;
-    for (int oy = w.first_window(p.y); oy <= w.last_window(p.y, w.out_height); ++oy) {
-      const int r = p.y - oy * w.stride - w.offset;
-      for (int ox = w.first_window(p.x); ox <= w.last_window(p.x, w.out_width); ++ox) {
-        const int s = p.x - ox * w.stride - w.offset;
-        if (r >= w.size || s >= w.size) continue;
-        const size_t at = w.out_at(p, oy, ox);
-        if (best[at] == static_cast<uint32_t>(r * w.size + s)) sum += gpu::to_float(delta[at]);
-      }
-    }
+    windows.each_window(i, [&](size_t at, int pixel) {
+      if (best[at] == static_cast<uint32_t>(pixel)) sum += gpu::to_float(delta[at]);
+    });
     to[i] = gpu::from_float<T>(sum);
   }
 };
@@ -64,30 +50,20 @@ class MaxpoolKernel final : public gpu::Kernel {
       : window_(layers::pool_window(layer.options)), windows_(window_, layer.in, layer.out) {}
   int subsample_factor() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
   gpu::Needs needs(const gpu::Node& node) const override {
-    gpu::Needs needs;
-    needs.reads_input = needs.reads_output = false;
+    gpu::Needs needs = gpu::Needs::neither();
     needs.saved = node.size() * sizeof(uint32_t);
     return needs;
   }
-  void forward(gpu::Node& node, const gpu::Pass&) override { pool(node, static_cast<uint32_t*>(node.saved)); }
-  void infer(gpu::Node& node, const gpu::Pass&) override { pool(node, nullptr); }
-  void backward(gpu::Node& node, const gpu::Pass&) override {
-    if (node.input_delta() == nullptr) return;
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      each(*node.gpu, static_cast<size_t>(node.batch) * node.in.size(),
-           MaxpoolGradientBody<T>{windows_, static_cast<const T*>(node.delta), static_cast<const uint32_t*>(node.saved),
-                                  static_cast<T*>(node.input_delta()), node.sources[0].adds()});
-    });
+  void forward(const gpu::Node& node, const gpu::Pass&) override { pool(node, best(node)); }
+  void infer(const gpu::Node& node, const gpu::Pass&) override { pool(node, nullptr); }
+  void backward(const gpu::Node& node, const gpu::Pass&) override {
+    each_input_gradient<MaxpoolGradientBody>(node, windows_, best(node));
   }
 
  private:
-  void pool(gpu::Node& node, uint32_t* best) const {
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      each(*node.gpu, node.size(),
-           MaxpoolBody<T>{windows_, static_cast<const T*>(node.input()), static_cast<T*>(node.output), best});
-    });
+  static uint32_t* best(const gpu::Node& node) { return static_cast<uint32_t*>(node.saved); }
+  void pool(const gpu::Node& node, uint32_t* best) const {
+    each_element<MaxpoolBody>(node, node.size(), windows_, node.input(), node.output, best);
   }
 
   layers::PoolWindow window_;

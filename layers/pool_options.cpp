@@ -10,7 +10,6 @@ void add_pool_options(graph::Op* op) {
       .option(cfg::integer_option("stride", "1", 1, 1 << 10, "step of the window"))
       .option(
           cfg::integer_option("padding", "", 0, 1 << 10, "padding in all, both sides together (default: size - 1)"));
-  graph::add_common_options(op);
 }
 
 PoolWindow pool_window(const cfg::Options& options) {

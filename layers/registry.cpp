@@ -1,19 +1,22 @@
 #include "layers/registry.h"
 
+#include "layers/ops.h"
+
 namespace dng::layers {
 
-#define LAYER(name) graph::Op name##_op();
-#define DARKNET_LAYER(name) LAYER(name)
-#define COST(name) LAYER(name)
-#include "layers/layers.def"
-
 const graph::Ops& all_ops() {
-  static const graph::Ops ops = {
+  static const graph::Ops ops = [] {
+    graph::Ops made = {
 #define LAYER(name) name##_op(),
 #define DARKNET_LAYER(name) LAYER(name)
 #define COST(name) LAYER(name)
 #include "layers/layers.def"
-  };
+    };
+    for (graph::Op& op : made) {
+      if (op.kind == graph::Op::Kind::kLayer) graph::add_common_options(&op);
+    }
+    return made;
+  }();
   return ops;
 }
 

@@ -1,5 +1,6 @@
-#include "layers/route_layer.h"
-
+// [route]: concatenates the outputs of earlier layers along the channels; with groups=G, group_id=g (AlexeyAB's) takes
+// only the g-th of G equal parts of each. [C1][H][W], [C2][H][W], ... -> [(C1 + C2 + ...) / G][H][W].
+// It does not read the layer before it unless that is named.
 #include <cstring>
 #include <vector>
 
@@ -8,13 +9,14 @@
 #include "cpu/loops/channels.h"
 #include "cpu/workspace.h"
 #include "host/host.h"
+#include "layers/ops.h"
 
 namespace dng::layers {
 namespace {
 
 void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
   const cfg::Options& o = layer->options;
-  o.require("layers", "name the layers to join, e.g. layers=-1,-4");
+  o.require("layers", "name the layers to concatenate, e.g. layers=-1,-4");
   layer->sources.clear();
   for (const int number : o.integers("layers")) layer->sources.push_back(context.resolve(o, "layers", number));
   layer->in = context.shape_of(layer->sources[0]);
@@ -27,7 +29,7 @@ void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
   for (const int source : layer->sources) {
     const data::Geometry shape = context.shape_of(source);
     if (shape.height != layer->in.height || shape.width != layer->in.width) {
-      fail("%s: layer %d is %dx%d, layer %d is %dx%d; only layers of one height and width can be joined",
+      fail("%s: layer %d is %dx%d, layer %d is %dx%d; only layers of one height and width can be concatenated",
            o.where("layers").c_str(), layer->sources[0], layer->in.height, layer->in.width, source, shape.height,
            shape.width);
     }
@@ -38,8 +40,8 @@ void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
   }
 }
 
-// Where an earlier route has joined all but the last of the same layers, its output is the start of this one's: the
-// plan lays both at the same place (Source::in_place), and only what is new is copied.
+// Where an earlier [route] has concatenated the first of the same layers, its output is the start of this one's: the
+// plan puts both at the same place (graph::Edge::in_place), and only the new channels are copied.
 class RouteKernel final : public cpu::Kernel {
  public:
   explicit RouteKernel(const graph::LayerConfig& layer)
@@ -58,8 +60,6 @@ class RouteKernel final : public cpu::Kernel {
     return role;
   }
 
-  void forward(cpu::Node&, graph::Pass&) override {}
-
   void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
                cpu::Workspace* workspace) override {
     const cpu::WorkspaceFrame frame(workspace);
@@ -67,30 +67,28 @@ class RouteKernel final : public cpu::Kernel {
     for (size_t slot = 0; slot < inputs.size(); ++slot) {
       if (!node.sources[slot].in_place) inputs[slot] = node.view(slot, pass, range, workspace);
     }
-    join(node, range.count, inputs.data(), output, node.stride);
+    concatenate(node, range.count, inputs.data(), output, node.stride);
   }
 
-  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+  void backward_epilogue(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
                          cpu::Workspace* workspace) override {
     each_part(node, [&](size_t slot, int first, int channels, const cpu::Rows& rows) {
       const graph::Edge& source = node.sources[slot];
-      if (!source.needs_gradient || source.shared) return;
+      if (!source.needs_gradient() || source.gradient == graph::Gradient::kShared) return;
       for (int i = range.first; i < range.first + range.count; ++i) {
         float* to = cpu::node_of(source)->delta + static_cast<size_t>(i) * cpu::node_of(source)->stride;
-        if (source.first && groups_ > 1) std::memset(to, 0, rows.size() * sizeof(float));
+        if (!source.adds() && groups_ > 1) std::memset(to, 0, rows.size() * sizeof(float));
         cpu::copy_channels(
             {node.delta + static_cast<size_t>(i) * node.stride, cpu::Rows(node.config->out, node.layout), first},
-            {to, rows, group_ * channels}, channels, !source.first);
+            {to, rows, group_ * channels}, channels, source.adds());
       }
     });
     node.run_source_epilogues(pass, range, workspace);
   }
 
-  void backward(cpu::Node&, graph::Pass&) override {}
-
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t stride,
              cpu::Workspace*) override {
-    join(node, images, inputs, output, stride);
+    concatenate(node, images, inputs, output, stride);
   }
 
  private:
@@ -105,7 +103,7 @@ class RouteKernel final : public cpu::Kernel {
     }
   }
 
-  void join(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t stride) const {
+  void concatenate(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t stride) const {
     each_part(node, [&](size_t slot, int first, int channels, const cpu::Rows& rows) {
       if (node.sources[slot].in_place) return;
       for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
@@ -125,18 +123,16 @@ class RouteKernel final : public cpu::Kernel {
 }  // namespace
 
 graph::Op route_op() {
-  graph::Op op("route", graph::Op::Kind::kLayer, "joins earlier outputs along the channels");
+  graph::Op op("route", graph::Op::Kind::kLayer, "concatenates earlier outputs along the channels");
   op.option(cfg::integers_option("layers", "", -(1 << 20), 1 << 20, "the layers; negative: counted back"))
       .shaped(shape)
-      .kernel(graph::Device::kCpu,
-              [](const graph::LayerConfig& layer) { return std::make_unique<RouteKernel>(layer); });
+      .kernel([](const graph::LayerConfig& layer) { return std::make_unique<RouteKernel>(layer); });
   if (host::traits().route_has_groups) {
     op.option(cfg::integer_option("groups", "1", 1, 1 << 16, "equal parts that each layer is cut into"))
-        .option(cfg::integer_option("group_id", "0", 0, 1 << 16, "the part that is taken"));
+        .option(cfg::integer_option("group_id", "0", 0, 1 << 16, "the part that is taken, below groups"));
   } else {
     op.refuse("groups", "the packaged Darknet has no groups; build with AlexeyAB's fork (make DARKNET_ROOT=DIR)");
   }
-  graph::add_common_options(&op);
   return op;
 }
 

@@ -1,6 +1,6 @@
 #include <numeric>
 
-#include "gpu/dispatch.h"
+#include "gpu/node_launch.h"
 #include "layers/device_kernels.h"
 
 namespace dng::DNG_GPU {
@@ -8,7 +8,7 @@ namespace {
 
 // Copies `taken` channels of every pixel into another tensor.
 template <class T, int V>
-struct JoinBody {
+struct CopyChannelsBody {
   const T* from;
   T* to;
   uint32_t groups;  // taken / V
@@ -24,7 +24,7 @@ struct JoinBody {
 
 // The gradient of a source: of the taken channels the node's delta, of others zero.
 template <class T, int V>
-struct PartBody {
+struct SourceGradientBody {
   const T* delta;
   T* to;
   bool add;
@@ -53,32 +53,28 @@ class RouteKernel final : public gpu::Kernel {
         group_(groups_ > 1 ? layer.options.integer("group_id") : 0),
         parts_(layer.sources.size()) {}
   int subsample_factor() const override { return groups_ == 1 && parts_ == 1 ? 1 : 0; }
-  gpu::Needs needs(const gpu::Node&) const override {
-    gpu::Needs needs;
-    needs.reads_input = needs.reads_output = false;
-    return needs;
-  }
+  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::neither(); }
 
-  void forward(gpu::Node& node, const gpu::Pass&) override {
+  void forward(const gpu::Node& node, const gpu::Pass&) override {
     each_part(node, [&](size_t slot, int first, int taken, int channels, auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
       each(*node.gpu, node.rows() * static_cast<size_t>(taken) / V,
-           JoinBody<T, V>{static_cast<const T*>(node.input(slot)), static_cast<T*>(node.output), unsigned_(taken / V),
-                          unsigned_(channels), unsigned_(group_ * taken), unsigned_(node.out().channels),
-                          unsigned_(first)});
+           CopyChannelsBody<T, V>{static_cast<const T*>(node.input(slot)), static_cast<T*>(node.output),
+                                  unsigned_(taken / V), unsigned_(channels), unsigned_(group_ * taken),
+                                  unsigned_(node.out().channels), unsigned_(first)});
     });
   }
 
-  void backward(gpu::Node& node, const gpu::Pass&) override {
+  void backward(const gpu::Node& node, const gpu::Pass&) override {
     each_part(node, [&](size_t slot, int first, int taken, int channels, auto zero, auto vector) {
       using T = decltype(zero);
       constexpr int V = decltype(vector)::value;
       if (node.input_delta(slot) == nullptr) return;
       each(*node.gpu, node.rows() * static_cast<size_t>(channels) / V,
-           PartBody<T, V>{static_cast<const T*>(node.delta), static_cast<T*>(node.input_delta(slot)),
-                          node.sources[slot].adds(), unsigned_(channels / V), unsigned_(group_ * taken),
-                          unsigned_(taken), unsigned_(node.out().channels), unsigned_(first)});
+           SourceGradientBody<T, V>{static_cast<const T*>(node.delta), static_cast<T*>(node.input_delta(slot)),
+                                    node.sources[slot].adds(), unsigned_(channels / V), unsigned_(group_ * taken),
+                                    unsigned_(taken), unsigned_(node.out().channels), unsigned_(first)});
     });
   }
 

@@ -1,14 +1,16 @@
-#include "layers/scale_channels_layer.h"
-
+// [scale_channels]: multiplies the channels of an earlier layer by this input (squeeze and excitation),
+// [C][1][1] and [C][H][W] -> [C][H][W]. AlexeyAB's fork only, by its kernel.
 #include "base/error.h"
 #include "host/host.h"
 #include "layers/layer_options.h"
+#include "layers/ops.h"
 
 namespace dng::layers {
 
 graph::Op scale_channels_op() {
-  graph::Op op("scale_channels", graph::Op::Kind::kLayer, "multiplies the channels of an earlier layer by this input");
-  op.option(cfg::integer_option("from", "", -(1 << 20), 1 << 20, "the layer whose channels are scaled"))
+  return graph::Op("scale_channels", graph::Op::Kind::kLayer,
+                   "multiplies the channels of an earlier layer by this input")
+      .option(cfg::integer_option("from", "", -(1 << 20), 1 << 20, "the layer whose channels are scaled"))
       .option(activation_option("linear"))
       .shaped([](graph::LayerConfig* layer, const graph::ShapeContext& context) {
         const cfg::Options& o = layer->options;
@@ -27,8 +29,6 @@ graph::Op scale_channels_op() {
       })
       .checked(
           [](const graph::LayerConfig& layer, const graph::ShapeContext&) { require_working_activation(layer, true); });
-  graph::add_common_options(&op);
-  return op;
 }
 
 }  // namespace dng::layers

@@ -1,5 +1,5 @@
-#include "layers/shortcut_layer.h"
-
+// [shortcut]: output = f(input + earlier output); on the packaged Darknet f(alpha input + beta earlier), and with its
+// strided, zero-padded form for other shapes. Darknet's kernel computes it where alpha or beta is not 1.
 #include <algorithm>
 
 #include "base/error.h"
@@ -9,6 +9,7 @@
 #include "cpu/workspace.h"
 #include "host/host.h"
 #include "layers/layer_options.h"
+#include "layers/ops.h"
 
 namespace dng::layers {
 namespace {
@@ -46,14 +47,10 @@ void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
 // Equal shapes, as residual networks have them.
 class ShortcutKernel final : public cpu::Kernel {
  public:
-  explicit ShortcutKernel(math::Activation activation) : activation_(activation) {}
+  ShortcutKernel(const graph::LayerConfig&, math::Activation activation) : activation_(activation) {}
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
 
-  bool fuse_activation(math::Activation activation) override {
-    if (activation_ != math::Activation::kLinear) return false;
-    activation_ = activation;
-    return true;
-  }
+  bool fuse_activation(math::Activation activation) override { return fuse(activation, &activation_); }
 
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
@@ -62,8 +59,6 @@ class ShortcutKernel final : public cpu::Kernel {
     role.reads_input = false;
     return role;
   }
-
-  void forward(cpu::Node&, graph::Pass&) override {}
 
   void compute(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range, float* output,
                cpu::Workspace* workspace) override {
@@ -77,7 +72,7 @@ class ShortcutKernel final : public cpu::Kernel {
     }
   }
 
-  void backward_epilogue(cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
+  void backward_epilogue(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
                          cpu::Workspace* workspace) override {
     const size_t first = range.offset(node.stride);
     if (activation_ != math::Activation::kLinear) {
@@ -86,8 +81,6 @@ class ShortcutKernel final : public cpu::Kernel {
     }
     node.pass_through(pass, range, workspace);
   }
-
-  void backward(cpu::Node&, graph::Pass&) override {}
 
   void infer(const cpu::Node& node, int images, const cpu::View* inputs, float* output, size_t,
              cpu::Workspace*) override {
@@ -98,11 +91,11 @@ class ShortcutKernel final : public cpu::Kernel {
   math::Activation activation_;
 };
 
-// The packaged host's other form: every n-th pixel of the larger of the two, and the channels that both have; the rest
-// of the input goes through as it is.
+// The packaged Darknet's other form: every n-th pixel of the larger of the two, and the channels that both have; the
+// rest of the input goes through as it is.
 class StridedShortcutKernel final : public cpu::Kernel {
  public:
-  explicit StridedShortcutKernel(math::Activation activation) : activation_(activation) {}
+  StridedShortcutKernel(const graph::LayerConfig&, math::Activation activation) : activation_(activation) {}
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
@@ -111,12 +104,12 @@ class StridedShortcutKernel final : public cpu::Kernel {
     return role;
   }
 
-  void prepare(cpu::Node* node) override {
-    out_ = cpu::Rows(node->config->out, node->layout);
-    from_ = cpu::Rows(node->shape_of(1), node->layout);
+  void prepare(const cpu::Node& node, const cpu::Setup&) override {
+    out_ = cpu::Rows(node.config->out, node.layout);
+    from_ = cpu::Rows(node.shape_of(1), node.layout);
   }
 
-  void forward(cpu::Node& node, graph::Pass& pass) override {
+  void forward(const cpu::Node& node, graph::Pass& pass) override {
     const float *input = node.input(pass), *from = node.source(1)->output;
     cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       add(node, input + image.offset(out_.size()), from + image.offset(from_.size()),
@@ -124,8 +117,8 @@ class StridedShortcutKernel final : public cpu::Kernel {
     });
   }
 
-  void backward(cpu::Node& node, graph::Pass&) override {
-    float *input = node.input_delta(), *from = node.sources[1].needs_gradient ? node.source(1)->delta : nullptr;
+  void backward(const cpu::Node& node, graph::Pass&) override {
+    float *input = node.input_delta(), *from = node.sources[1].needs_gradient() ? node.source(1)->delta : nullptr;
     cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
       const size_t first = image.offset(out_.size());
       float* delta = node.delta + first;
@@ -151,7 +144,7 @@ class StridedShortcutKernel final : public cpu::Kernel {
     cpu::row_activation(output, out_.size(), activation_);
   }
 
-  // Calls visit(index in the output, index in the added layer) for every pair of numbers of an image that are added.
+  // Calls visit(index in the output, index in the added layer) for every pair of values of an image that are added.
   template <class Visit>
   void each_pair(const cpu::Node& node, const Visit& visit) const {
     const data::Geometry &out = node.config->out, &from = node.shape_of(1);
@@ -172,14 +165,10 @@ class StridedShortcutKernel final : public cpu::Kernel {
   cpu::Rows out_, from_;
 };
 
-// Factors are left to the host.
 std::unique_ptr<cpu::Kernel> make_shortcut_kernel(const graph::LayerConfig& layer) {
-  const cfg::Options& o = layer.options;
-  math::Activation activation{};
-  const bool factors = (o.has("alpha") && o.real("alpha") != 1) || (o.has("beta") && o.real("beta") != 1);
-  if (factors || !math::find_activation(o.text("activation"), &activation)) return std::make_unique<cpu::HostKernel>();
-  if (!layer.equal_sources) return std::make_unique<StridedShortcutKernel>(activation);
-  return std::make_unique<ShortcutKernel>(activation);
+  if (has_shortcut_factors(layer)) return nullptr;
+  if (!layer.equal_sources) return make_with_activation<StridedShortcutKernel>(layer);
+  return make_with_activation<ShortcutKernel>(layer);
 }
 
 }  // namespace
@@ -189,7 +178,7 @@ graph::Op shortcut_op() {
   op.option(cfg::integer_option("from", "", -(1 << 20), 1 << 20, "the layer that is added; negative: counted back"))
       .option(activation_option("linear"))
       .shaped(shape)
-      .kernel(graph::Device::kCpu, make_shortcut_kernel);
+      .kernel(make_shortcut_kernel);
   if (host::traits().shortcut_has_alpha_beta) {
     op.option(cfg::real_option("alpha", "1", -1e6, 1e6, "factor on the input"))
         .option(cfg::real_option("beta", "1", -1e6, 1e6, "factor on the earlier layer"));
@@ -197,7 +186,6 @@ graph::Op shortcut_op() {
   for (const char* key : {"weights_type", "weights_normalization"}) {
     op.refuse(key, "this program does not train weighted shortcuts; remove it");
   }
-  graph::add_common_options(&op);
   return op;
 }
 

@@ -22,31 +22,16 @@ struct SumBody {
 
 class ShortcutKernel final : public gpu::Kernel {
  public:
-  explicit ShortcutKernel(math::Activation activation) : activation_(activation) {}
+  ShortcutKernel(const graph::LayerConfig&, math::Activation activation) : activation_(activation) {}
 
   const math::Activation* sum_activation() const override { return &activation_; }
-  bool fuse_activation(math::Activation activation) override {
-    if (activation_ != math::Activation::kLinear) return false;
-    activation_ = activation;
-    return true;
-  }
-  gpu::Needs needs(const gpu::Node&) const override {
-    gpu::Needs needs;
-    needs.reads_input = false;
-    needs.reads_output = activation_ != math::Activation::kLinear;
-    return needs;
-  }
+  bool fuse_activation(math::Activation activation) override { return fuse(activation, &activation_); }
+  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::output_of(activation_); }
 
-  void forward(gpu::Node& node, const gpu::Pass&) override {
-    gpu::with_vectors(node.type, node.out().channels, [&](auto zero, auto vector) {
-      using T = decltype(zero);
-      constexpr int V = decltype(vector)::value;
-      each(*node.gpu, node.size() / V,
-           SumBody<T, V>{static_cast<const T*>(node.input(0)), static_cast<const T*>(node.input(1)),
-                         static_cast<T*>(node.output), activation_});
-    });
+  void forward(const gpu::Node& node, const gpu::Pass&) override {
+    each_vector<SumBody>(node, node.input(0), node.input(1), node.output, activation_);
   }
-  void backward(gpu::Node& node, const gpu::Pass&) override {
+  void backward(const gpu::Node& node, const gpu::Pass&) override {
     for (size_t slot = 0; slot < 2; ++slot) pass_through(node, slot, activation_);
   }
 
@@ -54,24 +39,19 @@ class ShortcutKernel final : public gpu::Kernel {
   math::Activation activation_;
 };
 
-// The packaged host's other form: every n-th pixel of the larger of the two, and the channels that both have; the rest
-// of the input goes through as it is.
+// The packaged Darknet's other form: every n-th pixel of the larger of the two, and the channels that both have; the
+// rest of the input goes through as it is.
 struct Pairs {
-  int channels, height, width;                 // that both have
-  int out_channels, out_height, out_width;     // of the output
-  int from_channels, from_height, from_width;  // of the layer that is added
+  data::Geometry out, from;     // of the output; of the layer that is added
+  int channels, height, width;  // that both have
   int step, spread;
 
-  Pairs(const data::Geometry& out, const data::Geometry& from)
-      : channels(std::min(out.channels, from.channels)),
+  Pairs(const data::Geometry& output, const data::Geometry& added)
+      : out(output),
+        from(added),
+        channels(std::min(out.channels, from.channels)),
         height(std::min(out.height, from.height)),
         width(std::min(out.width, from.width)),
-        out_channels(out.channels),
-        out_height(out.height),
-        out_width(out.width),
-        from_channels(from.channels),
-        from_height(from.height),
-        from_width(from.width),
         step(std::max(1, from.width / out.width)),
         spread(std::max(1, out.width / from.width)) {}
 };
@@ -83,15 +63,15 @@ struct StridedSumBody {
   T* y;
   math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
-    const int c = static_cast<int>(i % p.out_channels);
-    const int x = static_cast<int>(i / p.out_channels % p.out_width);
-    const int row = static_cast<int>(i / p.out_channels / p.out_width % p.out_height);
-    const auto b = static_cast<size_t>(i / p.out_channels / p.out_width / p.out_height);
+    const int c = static_cast<int>(i % p.out.channels);
+    const int x = static_cast<int>(i / p.out.channels % p.out.width);
+    const int row = static_cast<int>(i / p.out.channels / p.out.width % p.out.height);
+    const auto b = static_cast<size_t>(i / p.out.channels / p.out.width / p.out.height);
     float sum = gpu::to_float(input[i]);
     if (c < p.channels && x % p.spread == 0 && row % p.spread == 0 && x / p.spread < p.width &&
         row / p.spread < p.height) {
-      sum += gpu::to_float(from[((b * p.from_height + row / p.spread * p.step) * p.from_width + x / p.spread * p.step) *
-                                    p.from_channels +
+      sum += gpu::to_float(from[((b * p.from.height + row / p.spread * p.step) * p.from.width + x / p.spread * p.step) *
+                                    p.from.channels +
                                 c]);
     }
     y[i] = gpu::from_float<T>(math::activate(sum, activation));
@@ -106,14 +86,14 @@ struct StridedGradientBody {
   bool add;
   math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
-    const int c = static_cast<int>(i % p.from_channels);
-    const int x = static_cast<int>(i / p.from_channels % p.from_width);
-    const int row = static_cast<int>(i / p.from_channels / p.from_width % p.from_height);
-    const auto b = static_cast<size_t>(i / p.from_channels / p.from_width / p.from_height);
+    const int c = static_cast<int>(i % p.from.channels);
+    const int x = static_cast<int>(i / p.from.channels % p.from.width);
+    const int row = static_cast<int>(i / p.from.channels / p.from.width % p.from.height);
+    const auto b = static_cast<size_t>(i / p.from.channels / p.from.width / p.from.height);
     float d = 0;
     if (c < p.channels && x % p.step == 0 && row % p.step == 0 && x / p.step < p.width && row / p.step < p.height) {
       const size_t at =
-          ((b * p.out_height + row / p.step * p.spread) * p.out_width + x / p.step * p.spread) * p.out_channels + c;
+          ((b * p.out.height + row / p.step * p.spread) * p.out.width + x / p.step * p.spread) * p.out.channels + c;
       d = gpu::to_float(delta[at]);
       if (y != nullptr) d *= math::activation_gradient(gpu::to_float(y[at]), activation);
     }
@@ -123,31 +103,20 @@ struct StridedGradientBody {
 
 class StridedShortcutKernel final : public gpu::Kernel {
  public:
-  explicit StridedShortcutKernel(math::Activation activation) : activation_(activation) {}
-  gpu::Needs needs(const gpu::Node&) const override {
-    gpu::Needs needs;
-    needs.reads_input = false;
-    needs.reads_output = activation_ != math::Activation::kLinear;
-    return needs;
+  StridedShortcutKernel(const graph::LayerConfig&, math::Activation activation) : activation_(activation) {}
+  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::output_of(activation_); }
+  void forward(const gpu::Node& node, const gpu::Pass&) override {
+    each_element<StridedSumBody>(node, node.size(), Pairs(node.out(), node.shape_of(1)), node.input(0), node.input(1),
+                                 node.output, activation_);
   }
-  void forward(gpu::Node& node, const gpu::Pass&) override {
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      each(*node.gpu, node.size(),
-           StridedSumBody<T>{Pairs(node.out(), node.shape_of(1)), static_cast<const T*>(node.input(0)),
-                             static_cast<const T*>(node.input(1)), static_cast<T*>(node.output), activation_});
-    });
-  }
-  void backward(gpu::Node& node, const gpu::Pass&) override {
+  void backward(const gpu::Node& node, const gpu::Pass&) override {
     pass_through(node, 0, activation_);
     if (node.input_delta(1) == nullptr) return;
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      const T* y = activation_ == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output);
-      each(*node.gpu, static_cast<size_t>(node.batch) * node.shape_of(1).size(),
-           StridedGradientBody<T>{Pairs(node.out(), node.shape_of(1)), static_cast<const T*>(node.delta), y,
-                                  static_cast<T*>(node.input_delta(1)), node.sources[1].adds(), activation_});
-    });
+    const void* delta = node.delta;
+    const void* y = activation_ == math::Activation::kLinear ? nullptr : node.output;
+    each_element<StridedGradientBody>(node, static_cast<size_t>(node.batch) * node.shape_of(1).size(),
+                                      Pairs(node.out(), node.shape_of(1)), delta, y, node.input_delta(1),
+                                      node.sources[1].adds(), activation_);
   }
 
  private:
@@ -157,12 +126,9 @@ class StridedShortcutKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_shortcut(const graph::LayerConfig& layer) {
-  const cfg::Options& o = layer.options;
-  math::Activation activation{};
-  const bool factors = (o.has("alpha") && o.real("alpha") != 1) || (o.has("beta") && o.real("beta") != 1);
-  if (factors || !math::find_activation(o.text("activation"), &activation)) return nullptr;
-  if (!layer.equal_sources) return std::make_unique<StridedShortcutKernel>(activation);
-  return std::make_unique<ShortcutKernel>(activation);
+  if (layers::has_shortcut_factors(layer)) return nullptr;
+  if (!layer.equal_sources) return layers::make_with_activation<StridedShortcutKernel>(layer);
+  return layers::make_with_activation<ShortcutKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

@@ -1,192 +1,181 @@
 #!/usr/bin/env python3
-"""Images per second of training, distilling and evaluating, beside the limit, PyTorch, and where the time goes.
+"""Images per second of training, distilling and evaluating, compared with bare oneDNN primitives and PyTorch.
 
     scripts/bench.py [--quick] [--pytorch] [--busy] [--images LIST.data] [--json FILE] [CFG...]
     scripts/bench.py --gpu N [--precision P[,P...]] [--card NAME] [--no-compile] [options as above] [CFG...]
+    scripts/bench.py --table RESULT.json
+    scripts/bench.py --chart PICTURE RESULT.json...
 
-Every figure is the program's own on real data, data pipeline included: CIFAR100 (scripts/get_cifar100.sh) for 3-channel
-networks, Fashion-MNIST for 1-channel ones, and for large images what --images names (a .data file of image lists).
+The program is measured on real data, data pipeline included: CIFAR100 (scripts/get_cifar100.sh) for 3-channel networks,
+Fashion-MNIST for 1-channel ones, and for large images what --images names (a .data file of image lists).
 
-train, distill  the median time of at least 10 steps after 5 that warm up; a student's teacher is the same network
-valid           the time by which an evaluation of many images is longer than one of a single batch: without the start
-chain           the limit: bare oneDNN primitives for the same network (bench/chain_work.h says which count); distilling
-                is its training and its inference one after the other
-PyTorch         bench/pytorch_step.py on the same work without a data pipeline, the better of its two memory formats
+train, distill  the median time of at least 10 steps after a warm-up of 5; a student's teacher is the same network
+valid           the time of an evaluation of many images minus that of a single batch, so the start is excluded
+baseline        the primitive baseline: bare oneDNN primitives of the same network (bench/baseline_work.h says which);
+                distilling is training and inference one after the other
+PyTorch         bench/pytorch_step.py on the same work without a data pipeline, the better of its two memory formats;
+                frozen: traced and frozen for inference
 
-The rounds take turns (ours, chain, PyTorch, ours, ...); rates are medians over rounds, ratios the medians of each
-round's. The machine should be idle: what else it did meanwhile is printed at the end.
+Program, baseline and PyTorch are interleaved. Rates are medians over the repetitions; ratios (program / reference) are
+medians of each repetition's ratio. The machine should be idle: other work is printed at the end.
 
-With --gpu N the program computes there, in each precision; there is no chain. Beside it stand the floor on paper
-(scripts/gpu_floor.py), how often the floor a step takes, the operations and the bytes of the floor over the step's
-time, and PyTorch in the same precision (bf16: autocast): eager and torch.compile with max-autotune, each in its better
-memory format. Steps of the first 2 seconds warm up. An evaluation reads its images from the host; where the set is
-small, they come again and again.
+With --gpu N the program runs there, in each precision, compared with the roofline (scripts/gpu_roofline.py) and with
+PyTorch in the same precision (bf16: autocast), eager and torch.compile with max-autotune. The warm-up is 2 seconds. An
+evaluation reads its images from the host; small sets are repeated.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import tempfile
 import time
 
-from benchmark import busy, gpu, tables
-from benchmark.floor import CARDS, PRECISIONS, card_named
-from benchmark.processes import Machine
+from benchmark import chart, tables
+from benchmark.machine import OtherWork, Spinner, nvidia_smi, processor
+from benchmark.network_shapes import Network
 from benchmark.program import Program
 from benchmark.progress import Progress
-from benchmark.rivals import Chain, GpuPyTorch, PyTorch
-from benchmark.rounds import Rounds, entries
+from benchmark.references import PrimitiveBaseline, PyTorch
+from benchmark.repetitions import Runner, entries
+from benchmark.roofline import CARDS, PRECISIONS, Roofline, card_named, card_reported
 from benchmark.shares import shares
-from benchmark.workload import GPU_BATCHES, LARGE, PAPER_CFGS, Workload, option, read
+from benchmark.workload import LARGE, PAPER_CFGS, WORK, Workload, option, read
 from generations_driver.errors import Failure, OneLineParser, words_of
+from generations_driver.tables import counted
 
 QUICK_CFGS = PAPER_CFGS[:1]
 
 
-def show(text=""):
+def show(text):
     print(text, flush=True)
 
 
-def needs_images(path):
-    return int(option(read(path), "height", path)) >= LARGE
-
-
 def choose_cfgs(options):
-    """The cfgs to measure. Of the default ones those whose images are not given are left out, with the reason."""
-    cfgs = options.cfgs or (QUICK_CFGS if options.quick or options.busy else PAPER_CFGS)
-    kept = []
-    for path in cfgs:
-        if not options.cfgs and not options.images and needs_images(path):
-            show(f"{path} is left out: its images are not given (--images LIST.data)")
+    """The cfgs to measure. Default ones without images are skipped, with the reason."""
+    chosen = []
+    for path in options.cfgs or (QUICK_CFGS if options.quick or options.busy else PAPER_CFGS):
+        if not options.cfgs and not options.images and int(option(read(path), "height", path)) >= LARGE:
+            show(f"{path} is skipped: its images are missing (--images LIST.data)")
         else:
-            kept.append(path)
-    return kept
+            chosen.append(path)
+    return chosen
 
 
-def measure(workload, options, runner, profile):
-    """Everything about one network, printed and returned."""
-    progress = runner.machine.progress
-    rounds = progress.run(workload.name, {threads: tables.threads_text(threads) for threads in options.threads},
-                          lambda threads: runner.measure(workload, threads))
-    rows = []
-    for threads, done in rounds.items():
-        rows += entries(workload, threads, done)
+def choose_references(options):
+    """Those that exist."""
+    references = []
+    if options.gpu is None:
+        references.append(PrimitiveBaseline(options.baseline, options.seconds))
+        if not references[0].exists():
+            show(f"no primitive baseline: {options.baseline} is not built (`make bench` builds it)")
+            references = []
+    if options.pytorch:
+        other = "frozen" if options.gpu is None else "compile"
+        kinds = ("eager",) if options.no_compile else ("eager", other)
+        pytorch = PyTorch(options.python, options.seconds, kinds, options.gpu, options.most)
+        if pytorch.exists():
+            references.append(pytorch)
+        else:
+            need = "package python3-torch" if options.gpu is None else "one that finds a GPU"
+            show(f"no PyTorch: {options.python} cannot import torch ({need}); name another with --python")
+    return references
+
+
+def measure(settings, options, runner, card):
+    """One network, printed as measured: (rows, shares of the layers). settings: {(workload, threads): title}."""
+    progress, rows, found = runner.other_work.progress, [], {}
+    name = next(iter(settings))[0].name
+    measured = progress.run(name, settings, lambda setting: runner.measure(*setting))
+    for (workload, threads), repetitions in measured.items():
+        network = Network(workload.cfg) if card else None
+        rows += entries(workload, threads, repetitions, {
+            work: Roofline(network, work, workload.batch, workload.precision, card) for work in WORK if card})
     for row in rows:
-        show(tables.row(row))
-    scale = tables.scaling(rows)
-    if scale:
-        show(tables.scaling_line(scale))
-    result = {"network": workload.path, "batch": workload.batch, "rows": rows, "scaling": scale,
-              "rounds": {str(threads): done for threads, done in rounds.items()}, "profiles": {}, "shares": {}}
-    for threads in options.threads if profile else []:
-        with progress.showing(f"shares of the layers, {tables.threads_text(threads)}"):
-            profiles = {
-                work: runner.program.profile(workload.data, cfg, workload.batch, threads, workload.folder)
-                for work, cfg in (("train", workload.cfg), ("distill", workload.student))
-            }
-        columns = {work: shares(one) for work, one in profiles.items()}
-        result["profiles"][str(threads)], result["shares"][str(threads)] = profiles, columns
-        show("\n".join(tables.share_lines(tables.threads_text(threads), columns)))
-    return result
+        show(tables.text_row(row))
+    scaling = tables.scaling_line(rows) if options.gpu is None else None
+    if scaling:
+        show(scaling)
+    for (workload, threads), title in settings.items():
+        with progress.showing(f"shares of the layers, {title}"):
+            found[title] = {work: shares(runner.program.profile(workload.data, cfg, workload.batch, threads,
+                                                                workload.folder))
+                            for work, cfg in (("train", workload.cfg), ("distill", workload.student))}
+        show("\n".join(tables.share_lines(title, found[title])))
+    return rows, found
 
 
-def measure_on_gpu(path, options, folder, runner, card):
-    """Everything about one network, printed and returned."""
-    result = {"network": path, "rows": [], "rounds": {}, "profiles": {}}
-    workloads = {precision: Workload(path, options.images, options.batch, folder, GPU_BATCHES, precision)
-                 for precision in options.precision}
-    progress = runner.machine.progress
-    rounds = progress.run(next(iter(workloads.values())).name, {precision: precision for precision in workloads},
-                          lambda precision: runner.measure(workloads[precision], precision))
-    for precision, workload in workloads.items():
-        rows = gpu.entries(workload, precision, rounds[precision], gpu.floors(workload, precision, card))
-        result["rows"] += rows
-        for row in rows:
-            show(gpu.row(row))
-    result["rounds"] = rounds
-    for text in gpu.best_lines(result["rows"]):
-        show(text)
-    for precision, workload in workloads.items() if runner.program.has_profile() else ():
-        with progress.showing(f"shares of the layers, {precision}"):
-            found = gpu.profiles(runner.program, workload, runner.threads)
-        result["profiles"][precision] = found
-        show("\n".join(gpu.share_lines(precision, found)))
-    return result
-
-
-def run_on_gpu(options, folder):
-    program = Program(options.darknet, options.seconds, options.gpu)
-    reported = gpu.reported_name(options.gpu)
-    name, card = gpu.choose_card(options.card, reported)
-    report = {"date": time.strftime("%Y-%m-%d %H:%M:%S"), "gpu": reported, "card": name, "networks": []}
-    pytorch = GpuPyTorch(options.python, options.seconds, options.gpu, options.most) if options.pytorch else None
-    if pytorch and not pytorch.exists():
-        show(f"no PyTorch: {options.python} cannot import one that finds a GPU; name another with --python")
-        pytorch = None
-    if card is None:
-        show(f"no floor: nothing is known of {reported or 'the GPU'}; name the nearest with --card: {', '.join(CARDS)}")
-    show(f"{reported or 'GPU'} {options.gpu}; floor of {name or 'no card'}, on paper; medians over {options.rounds} "
-         f"round{'s' if options.rounds > 1 else ''}; ms a step; ratio: ours / PyTorch's")
-    show(tables.heading(gpu.COLUMNS))
-    cfgs = choose_cfgs(options)
-    machine = Machine(Progress(len(cfgs), options.rounds))
-    kinds = [kind for kind in gpu.KINDS if kind != "compile" or not options.no_compile]
-    runner = gpu.GpuRounds(program, pytorch, kinds, machine, max(options.threads))
-    for path in cfgs:
-        report["networks"].append(measure_on_gpu(path, options, folder, runner, card))
-        report["failures"] = [[*key, text] for key, text in pytorch.failures.items()] if pytorch else []
-        write_report(options, report)  # a long run that is cut off keeps what it has
-    for *what, text in report.get("failures", []):
-        show(f"PyTorch without a figure: {' '.join(what)}: {text}")
-    report["machine"] = machine.report()
-    show(tables.machine_line(report["machine"]))
+def begin_report(options, program):
+    report = {"format": 1, "date": time.strftime("%Y-%m-%d %H:%M:%S"),
+              "machine": {"processor": processor(), "cores": os.cpu_count()}, "versions": program.versions()}
+    if options.gpu is not None:
+        report["machine"]["gpu"] = nvidia_smi(options.gpu, "name")
+        report["versions"]["driver"] = nvidia_smi(options.gpu, "driver_version")
     return report
+
+
+def run(options, folder):
+    program = Program(options.darknet, options.seconds, options.gpu)
+    report = begin_report(options, program)
+    precisions = [None] if options.gpu is None else options.precision
+    threads = options.threads if options.gpu is None else options.threads[-1:]
+    networks = [[Workload(path, options.images, options.batch, folder, precision) for precision in precisions]
+                for path in choose_cfgs(options)]
+    progress = Progress(len(networks), options.repetitions)
+    references, card = choose_references(options), None
+    over = f"medians over {counted(options.repetitions, 'repetition')}; ratio: program / reference"
+    if options.gpu is None:
+        show(f"load average {os.getloadavg()[0]:.2f}; images/s, {over}")
+    else:
+        reported = report["machine"]["gpu"]
+        report["card"] = options.card or card_reported(reported)
+        card = CARDS.get(report["card"])
+        if card is None:
+            show(f"no roofline: {reported or 'the GPU'} is unknown; name a card with --card: {', '.join(CARDS)}")
+        show(f"{reported or 'GPU'} {options.gpu}; roofline of {report['card'] or 'no card'}; {over}")
+    show(tables.text_heading(tables.CPU_COLUMNS if options.gpu is None else tables.GPU_COLUMNS))
+    other_work = OtherWork(progress)
+    runner = Runner(program, references, other_work)
+    report.update(rows=[], shares={}, failures=[])
+    for workloads in networks:
+        settings = {(workload, count): workload.precision or counted(count, "thread")
+                    for workload in workloads for count in threads}
+        rows, report["shares"][workloads[0].name] = measure(settings, options, runner, card)
+        report["rows"] += rows
+        for reference in references:
+            if isinstance(reference, PyTorch):
+                report["versions"]["PyTorch"] = reference.version
+                report["failures"] = [[*key, text] for key, text in reference.failures.items()]
+        report["other_work"] = other_work.report()
+        write_report(options, report)  # an interrupted run keeps what it has
+    for *what, text in report["failures"]:
+        show(f"PyTorch without a figure: {' '.join(what)}: {text}")
+    if not options.busy:
+        show(tables.other_work_line(other_work.report()))
+    return report
+
+
+def report_text(report):
+    """JSON with a line for each row."""
+    values = {key: json.dumps(value) for key, value in report.items()}
+    values["rows"] = "[\n  " + ",\n  ".join(map(json.dumps, report.get("rows", []))) + "\n ]"
+    return "{\n" + ",\n".join(f' "{key}": {value}' for key, value in values.items()) + "\n}\n"
 
 
 def write_report(options, report):
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=2)
-            file.write("\n")
+            file.write(report_text(report))
 
 
-def run(options, folder):
-    if options.gpu is not None:
-        return run_on_gpu(options, folder)
-    program = Program(options.darknet, options.seconds)
-    report = {"date": time.strftime("%Y-%m-%d %H:%M:%S"), "load_average": os.getloadavg()[0], "networks": []}
-    cfgs = choose_cfgs(options)
-    workloads = [Workload(path, options.images, options.batch, folder) for path in cfgs]
-    progress = Progress(len(workloads), options.rounds)
-    if options.busy:
-        report["busy"] = []
-        for workload in workloads:
-            result = busy.measure(program, workload, max(2, *options.threads), progress)
-            report["busy"].append(result)
-            show(busy.line(result))
-        return report
-
-    machine = Machine(progress)
-    chain = Chain(options.chain, options.seconds)
-    if not chain.exists():
-        show(f"no chain: {options.chain} is not built (`make bench` does that)")
-        chain = None
-    pytorch = PyTorch(options.python, options.seconds) if options.pytorch else None
-    if pytorch and not pytorch.exists():
-        show(f"no PyTorch: {options.python} cannot import torch (package python3-torch)")
-        pytorch = None
-    profile = program.has_profile()
-    if not profile:
-        show("no shares of the layers: this program has no -profile")
-    show(f"load average {report['load_average']:.2f}; images/s, medians over {options.rounds} "
-         f"round{'s' if options.rounds > 1 else ''}; ratio: ours / theirs")
-    show(tables.heading())
-    runner = Rounds(program, chain, pytorch, machine)
-    for workload in workloads:
-        report["networks"].append(measure(workload, options, runner, profile))
-    report["machine"] = machine.report()
-    show(tables.machine_line(report["machine"]))
+def read_report(path):
+    try:
+        report = json.loads(read(path))
+    except ValueError as error:
+        raise Failure(f"{path}: not JSON ({error}); name a file that --json wrote") from error
+    if not isinstance(report, dict) or report.get("format") != 1 or not report.get("rows"):
+        raise Failure(f"{path}: no rows of format 1; name a file that --json wrote")
     return report
 
 
@@ -201,12 +190,15 @@ def read_options(arguments):
     parser = OneLineParser(prog="bench.py", description=__doc__.split("\n\n", maxsplit=1)[0],
                            epilog=__doc__.split("\n\n", maxsplit=2)[2], formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("cfgs", nargs="*", metavar="CFG", help="networks (default: those of the paper)")
-    parser.add_argument("--quick", action="store_true", help="ResNet-20, one short round: about two minutes")
-    parser.add_argument("--busy", action="store_true", help="only this: training beside a busy process (ResNet-20)")
-    parser.add_argument("--pytorch", action="store_true", help="compare with PyTorch, too")
+    parser.add_argument("--quick", action="store_true", help="ResNet-20, one short repetition: about two minutes")
+    parser.add_argument("--busy", action="store_true", help="beside a process that keeps one core busy (ResNet-20)")
+    parser.add_argument("--pytorch", action="store_true", help="compare with PyTorch")
     parser.add_argument("--images", metavar="LIST.data", help="data for networks of large images")
-    parser.add_argument("--json", metavar="FILE", help="write everything there, too")
-    parser.add_argument("--rounds", type=int, metavar="N", help="default: 3")
+    parser.add_argument("--json", metavar="FILE", help="write the result there")
+    parser.add_argument("--table", metavar="RESULT.json", help="only print a result as a Markdown table")
+    parser.add_argument("--chart", nargs="+", metavar=("PICTURE", "RESULT.json"),
+                        help="only draw results as a .png or .svg")
+    parser.add_argument("--repetitions", type=int, metavar="N", help="default: 3")
     parser.add_argument("--seconds", type=float, metavar="S", help="for each measurement (default: 12)")
     parser.add_argument("--threads", type=counts, metavar="N[,N...]", help="default: 1 and all")
     parser.add_argument("--batch", type=int, metavar="N", help="default: 128, and 16 for large images (256 on a GPU)")
@@ -214,42 +206,52 @@ def read_options(arguments):
     parser.add_argument("--precision", type=words_of(PRECISIONS), metavar="P[,P...]",
                         help=f"with --gpu: {', '.join(PRECISIONS)} (default: all)")
     parser.add_argument("--card", metavar="NAME",
-                        help=f"with --gpu: the floor's rates: {', '.join(CARDS)} (default: what nvidia-smi says)")
+                        help=f"with --gpu: the roofline's rates: {', '.join(CARDS)} (default: what nvidia-smi says)")
     parser.add_argument("--no-compile", action="store_true", help="with --gpu --pytorch: eager only")
     parser.add_argument("--most", type=float, metavar="S",
-                        help="with --gpu --pytorch: one measurement, compiling included, may take this (default: 600)")
+                        help="with --gpu --pytorch: limit of one measurement, compiling included (default: 600)")
     parser.add_argument("--darknet", default="./darknet", metavar="FILE", help="default: ./darknet")
-    parser.add_argument("--chain", default="build/release/onednn_chain", metavar="FILE",
-                        help="default: build/release/onednn_chain")
+    parser.add_argument("--baseline", default="build/release/onednn_baseline", metavar="FILE",
+                        help="default: build/release/onednn_baseline")
     parser.add_argument("--python", default="/usr/bin/python3", metavar="FILE",
                         help="the one with PyTorch (default: /usr/bin/python3)")
     options = parser.parse_args(arguments)
-    options.rounds = options.rounds if options.rounds is not None else 1 if options.quick else 3
+    if options.chart and len(options.chart) < 2:
+        parser.error("--chart takes a picture and at least one result")
+    options.repetitions = options.repetitions if options.repetitions is not None else 1 if options.quick else 3
     options.seconds = options.seconds if options.seconds is not None else 4 if options.quick else 12
     options.threads = sorted(set(options.threads or [1, os.cpu_count() or 1]))
-    numbers = [options.rounds, options.threads[0], options.seconds]
+    numbers = [options.repetitions, options.threads[0], options.seconds]
     numbers += [number for number in (options.batch, options.most) if number is not None]
     if min(numbers) <= 0:
-        parser.error("--rounds, --seconds, --threads, --batch and --most must be above 0")
+        parser.error("--repetitions, --seconds, --threads, --batch and --most must be above 0")
     for_gpu = {"--precision": options.precision, "--card": options.card, "--no-compile": options.no_compile,
                "--most": options.most}
     if options.gpu is None:
         for name in (name for name, value in for_gpu.items() if value):
-            parser.error(f"{name} goes with --gpu N only")
-    elif options.gpu < 0 or options.busy:
-        parser.error("--gpu takes a number from 0 on, and no --busy")
-    options.precision, options.most = options.precision or list(PRECISIONS), options.most or 600
+            parser.error(f"{name} needs --gpu N")
+    elif options.gpu < 0:
+        parser.error("--gpu takes a number from 0 on")
+    options.precision = options.precision or list(PRECISIONS)
+    if options.gpu is not None:
+        options.most = options.most or 600
     return options
 
 
 def main(arguments=None):
     options = read_options(arguments)
     try:
+        if options.table:
+            show("\n".join(tables.markdown(read_report(options.table))))
+            return 0
+        if options.chart:
+            chart.draw([read_report(path) for path in options.chart[1:]], options.chart[0])
+            return 0
         if options.card:
             card_named(options.card)
         if options.json:
-            open(options.json, "a", encoding="utf-8").close()  # an hour later would be late for this error
-        with tempfile.TemporaryDirectory() as folder:
+            open(options.json, "a", encoding="utf-8").close()  # fails now rather than after an hour
+        with tempfile.TemporaryDirectory() as folder, Spinner() if options.busy else contextlib.nullcontext():
             report = run(options, folder)
         write_report(options, report)
         return 0

@@ -18,39 +18,31 @@ INCLUDE = re.compile(r'^#include "([a-z]+)/')
 def read_rules():
     """Folder -> those that it may include, from the table."""
     text = (ROOT / "CONTRIBUTING.md").read_text().split("\n## Folders\n")[1].split("\n## ")[0]
-    rules = {}
-    for line in text.splitlines():
-        row = ROW.match(line)
-        if row:
-            rules[row.group(1)] = set(re.findall(r"`([a-z]+)`", row.group(2)))
-    return rules
+    rows = filter(None, map(ROW.match, text.splitlines()))
+    return {row[1]: set(re.findall(r"`([a-z]+)`", row[2])) for row in rows}
 
 
 def main():
-    rules = read_rules()
-    edges = collections.Counter()
-    errors = []
+    rules, edges, errors = read_rules(), collections.Counter(), []
     for folder in [*(ROOT / "src").iterdir(), ROOT / "layers"]:
         name = folder.name
         if name not in rules:
             errors.append(f"{folder.relative_to(ROOT)}: has no row in CONTRIBUTING.md, \"Folders\"")
             continue
-        for path in sorted(folder.rglob("*")):
-            if path.suffix not in (".h", ".cpp", ".cu"):
-                continue
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".h", ".cpp", ".cu")):
             for number, line in enumerate(path.read_text().splitlines(), 1):
                 found = INCLUDE.match(line)
-                if not found or found.group(1) == name:
-                    continue
-                edges[name, found.group(1)] += 1
-                if found.group(1) not in rules[name]:
-                    errors.append(f"{path.relative_to(ROOT)}:{number}: {name} must not include {found.group(1)}; "
-                                  f"allowed: {', '.join(sorted(rules[name])) or 'nothing'}")
+                if found and found[1] != name:
+                    edges[name, found[1]] += 1
+                    if found[1] not in rules[name]:
+                        errors.append(f"{path.relative_to(ROOT)}:{number}: {name} must not include {found[1]}; "
+                                      f"allowed: {', '.join(sorted(rules[name])) or 'none'}")
     if "--graph" in sys.argv[1:]:
         for (who, whom), count in sorted(edges.items()):
             print(f"{who} -> {whom} {count}")
-    print("\n".join(errors), end="\n" if errors else "")
-    return 1 if errors else 0
+    for error in errors:
+        print(error)
+    return bool(errors)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ test_sum=d8b1e6b7b3bee4020055f0699b111f60b1af1e262aeb93a0b659061746f8224a
 usage() {
   cat <<EOF
 Usage: get_cifar100.sh [ARCHIVE | --url URL] [DIR]
-  ARCHIVE    a tar.gz or tar.xz that is here already, with train.bin and test.bin (in cifar-100-binary/ or without)
+  ARCHIVE    a local tar.gz or tar.xz with train.bin and test.bin (in cifar-100-binary/ or at the top)
   --url URL  where to download the archive (default: $url)
   DIR        where the files go (default: data/cifar-100)
-The files are checked by their SHA-256 before they get their names. Right files that are there already are kept.
+The script checks the SHA-256 of the files before it moves them to DIR. It keeps files that already match.
 EOF
 }
 
@@ -27,22 +27,11 @@ die_usage() {
 }
 
 checksum() {
-  if command -v sha256sum >/dev/null 2>&1; then
-    sha256sum <"$1" | cut -d ' ' -f 1
-  elif command -v shasum >/dev/null 2>&1; then
-    shasum -a 256 <"$1" | cut -d ' ' -f 1
-  else
-    die "neither sha256sum nor shasum is installed; install one of them"
-  fi
+  sha256sum <"$1" | cut -d ' ' -f 1
 }
 
-# File, right checksum
-is_right() {
-  [ -f "$1" ] && [ "$(checksum "$1")" = "$2" ]
-}
-
-# File, right checksum, its name for the user
-require_right() {
+# File, allowed checksum, its name for the user
+require_checksum() {
   [ -f "$1" ] || die "$source_name: has no $3; give the archive of CIFAR100's binary version"
   found=$(checksum "$1")
   [ "$found" = "$2" ] || die "$source_name: $3 has SHA-256 $found; allowed: $2; get the archive again"
@@ -50,16 +39,16 @@ require_right() {
 
 download() {
   if command -v curl >/dev/null 2>&1; then
-    curl -fsSL --retry 3 -o "$2" "$1" 2>"$temporary/log" || die "$1: download failed: $(tail -n 1 "$temporary/log")"
+    set -- curl -fsSL --retry 3 -o "$2" "$1"
   elif command -v wget >/dev/null 2>&1; then
-    wget -nv -O "$2" "$1" 2>"$temporary/log" || die "$1: download failed: $(tail -n 1 "$temporary/log")"
+    set -- wget -nv -O "$2" "$1"
   else
-    die "neither curl nor wget is installed; install one, or give an archive that is here already"
+    die "neither curl nor wget is installed; install one, or give an archive"
   fi
+  "$@" 2>"$temporary/log" || die "$url: download failed: $(tail -n 1 "$temporary/log")"
 }
 
-archive=
-dir=
+archive='' dir='' given_url=''
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help)
@@ -68,42 +57,35 @@ while [ $# -gt 0 ]; do
       ;;
     --url)
       [ $# -ge 2 ] || die_usage "--url needs an address"
-      [ -z "$archive" ] || die_usage "give either an archive or --url"
-      url=$2
+      url=$2 given_url=1
       shift
       ;;
     -*) die_usage "unknown option $1; allowed: --url URL, -h" ;;
+    '') die_usage "an argument is empty" ;;
     *.tar.gz | *.tar.xz | *.tgz | *.txz | *.tar)
       [ -z "$archive" ] || die_usage "more than one archive: $archive and $1"
       [ -f "$1" ] || die "$1: there is no such archive"
       archive=$1
       ;;
-    '') die_usage "an argument is empty" ;;
     *)
-      if [ -f "$1" ] && [ -z "$archive" ]; then
-        archive=$1
-      elif [ -f "$1" ]; then
-        die_usage "more than one archive: $archive and $1"
-      elif [ -z "$dir" ]; then
-        dir=$1
-      else
-        die_usage "more than one folder: $dir and $1"
-      fi
+      [ -z "$dir" ] || die_usage "more than one folder: $dir and $1"
+      dir=$1
       ;;
   esac
   shift
 done
+[ -z "$archive" ] || [ -z "$given_url" ] || die_usage "give either an archive or --url"
 dir=${dir:-data/cifar-100}
 source_name=${archive:-$url}
 
-if is_right "$dir/train.bin" "$train_sum" && is_right "$dir/test.bin" "$test_sum"; then
-  echo "$dir: CIFAR100 is there already, and right"
+if printf '%s  %s\n' "$train_sum" "$dir/train.bin" "$test_sum" "$dir/test.bin" | sha256sum -c >/dev/null 2>&1; then
+  echo "$dir: has CIFAR100 already; checksums match"
   exit 0
 fi
 
-mkdir -p "$dir" 2>/dev/null || die "$dir: the folder cannot be made"
+mkdir -p "$dir" 2>/dev/null || die "$dir: cannot make the folder"
 # Within DIR, so that the final move is a rename on one file system.
-temporary=$(mktemp -d "$dir/.unpack.XXXXXX" 2>/dev/null) || die "$dir: the folder cannot be written"
+temporary=$(mktemp -d "$dir/.unpack.XXXXXX" 2>/dev/null) || die "$dir: cannot write to the folder"
 trap 'rm -rf "$temporary"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -115,13 +97,13 @@ if [ -z "$archive" ]; then
 fi
 mkdir "$temporary/files"
 tar -xf "$archive" -C "$temporary/files" 2>"$temporary/log" ||
-  die "$source_name: cannot be unpacked: $(head -n 1 "$temporary/log")"
+  die "$source_name: cannot unpack: $(head -n 1 "$temporary/log")"
 files=$temporary/files
 [ -d "$files/cifar-100-binary" ] && files=$files/cifar-100-binary
-require_right "$files/train.bin" "$train_sum" train.bin
-require_right "$files/test.bin" "$test_sum" test.bin
+require_checksum "$files/train.bin" "$train_sum" train.bin
+require_checksum "$files/test.bin" "$test_sum" test.bin
 
 for name in fine_label_names.txt coarse_label_names.txt test.bin train.bin; do
-  [ ! -f "$files/$name" ] || mv -f "$files/$name" "$dir/$name" 2>/dev/null || die "$dir/$name: cannot be written"
+  [ ! -f "$files/$name" ] || mv -f "$files/$name" "$dir/$name" 2>/dev/null || die "$dir/$name: cannot write"
 done
-echo "$dir: CIFAR100 is there: train.bin (50000 images), test.bin (10000 images)"
+echo "$dir: has CIFAR100: train.bin (50000 images), test.bin (10000 images)"

@@ -7,12 +7,12 @@ set -u
 usage() {
   cat <<USAGE
 Usage: scripts/gpu_check.sh [PART...]      or: make gpu-check [GPU_CHECK="PART..."]
-Runs on a machine with an NVIDIA GPU, CUDA toolkit and cuDNN. A part that fails does not stop the next ones; at the end
-stands a summary, and the exit code is 1 if any failed. Without parts, all but the last two:
+Runs on a machine with an NVIDIA GPU, CUDA toolkit and cuDNN. The next parts run after one that fails;
+a summary comes last, and the exit code is 1 if any failed. Without parts, all but the last two:
   build       the program and its tests with the CUDA kernels (make all PRESET=cuda)
   tests       the C++ tests on the GPU (suites Cuda...)
   sanitize    some of them under compute-sanitizer: memcheck and racecheck
-  end_to_end  tests/gpu_end_to_end_test.py
+  end_to_end  tests/gpu/gpu_end_to_end_test.py
   bench       scripts/bench.py --gpu 0: the table, beside the floor and PyTorch's eager mode where PyTorch is
   compile     the table of ResNet-20 beside torch.compile, which compiles for minutes
   sanitize_more  synccheck and initcheck
@@ -20,7 +20,7 @@ Environment (default):
   GPU_CHECK_OUT      where logs, tables and summary go (build/gpu-check)
   GPU_CHECK_SECONDS  most seconds of each part, in the order above; of sanitize: each tool's
                      ("480 120 300 180 360 600 300", which is 29 minutes at most without the last two)
-  GPU_CHECK_BENCH    other options of scripts/bench.py for bench ("--precision bf16 --rounds 1 --seconds 1")
+  GPU_CHECK_BENCH    other options of scripts/bench.py for bench ("--precision bf16 --repetitions 1 --seconds 1")
   GPU_CHECK_IMAGES   a .data file of image lists: with it ResNet-18 is in the table
   GPU_CHECK_PYTHON   the Python with PyTorch (python3)
   GPU_CHECK_FILTER   which C++ tests ("*Cuda*")
@@ -33,23 +33,20 @@ USAGE
 
 parts="build tests sanitize end_to_end bench compile sanitize_more"
 for word in "$@"; do
-  case " $parts " in
+  case " $parts -h --help " in
     *" $word "*) ;;
     *)
-      if [ "$word" = -h ] || [ "$word" = --help ]; then
-        usage
-        exit 0
-      fi
       echo "gpu_check.sh: $word is no part; allowed: $parts; gpu_check.sh -h shows the usage" >&2
       exit 2
       ;;
   esac
+  case $word in -*) usage && exit ;; esac
 done
 chosen=${*:-"build tests sanitize end_to_end bench"}
 
 cd "$(dirname "$0")/.." || exit 1
 if ! nvidia-smi -L 2>/dev/null | grep -q '^GPU '; then
-  echo "gpu_check.sh: there is no NVIDIA GPU here (nvidia-smi finds none); run this where there is one" >&2
+  echo "gpu_check.sh: there is no NVIDIA GPU here (nvidia-smi finds none); run it on a machine with one" >&2
   exit 1
 fi
 out=${GPU_CHECK_OUT:-build/gpu-check}
@@ -65,7 +62,7 @@ python=${GPU_CHECK_PYTHON:-python3}
 sanitizer=${COMPUTE_SANITIZER:-compute-sanitizer}
 [ -n "${COMPUTE_SANITIZER:-}" ] || command -v "$sanitizer" >/dev/null 2>&1 || sanitizer=/usr/local/cuda/bin/$sanitizer
 limits=${GPU_CHECK_SECONDS:-480 120 300 180 360 600 300}
-# Choices of convolutions: the first part measures them, the next ones read them.
+# The cache of convolution algorithms: the first part measures them, the next ones read them.
 export XDG_CACHE_HOME="$PWD/$out/cache"
 case $out in /*) XDG_CACHE_HOME=$out/cache ;; esac
 rm -rf "$XDG_CACHE_HOME"
@@ -82,7 +79,7 @@ limit() {
 run() {
   seconds=$1 log=$out/$2
   shift 2
-  echo "\$ $*" >>"$log"
+  echo "\$ $*" >"$log"
   { timeout --kill-after=10 "$seconds" "$@" 2>&1; echo $? >"$out/status"; } | tee -a "$log"
   status=$(cat "$out/status")
   case $status in
@@ -93,26 +90,18 @@ run() {
   return 1
 }
 
-# need FILE...: what the build part makes
+# need FILE: what the build part makes
 need() {
-  for file in "$@"; do
-    if [ ! -x "$file" ]; then
-      reason="$file is missing: run the part build first"
-      return 1
-    fi
-  done
+  reason="$1 is missing: run the part build first"
+  [ -x "$1" ]
 }
 
-# GoogleTest is content where nothing ran.
+# GoogleTest passes where no test ran.
 really_ran() {
-  if grep -q '\[  SKIPPED \]' "$out/$1"; then
-    reason="tests were skipped"
-  elif ! grep -q '\[  PASSED  \] [1-9]' "$out/$1"; then
-    reason="no test ran"
-  else
-    return 0
-  fi
-  return 1
+  reason="no test ran"
+  grep -q '\[  PASSED  \] [1-9]' "$out/$1" || return 1
+  reason="tests were skipped"
+  ! grep -q '\[  SKIPPED \]' "$out/$1"
 }
 
 part_build() {
@@ -129,13 +118,11 @@ sanitize() {
   need "$tests" || return 1
   name=$1
   shift
-  if ! command -v "$sanitizer" >/dev/null 2>&1; then
-    reason="$sanitizer is missing: install the CUDA toolkit's, or name it in COMPUTE_SANITIZER"
-    return 1
-  fi
+  reason="$sanitizer is missing: install the CUDA toolkit's, or name it in COMPUTE_SANITIZER"
+  command -v "$sanitizer" >/dev/null 2>&1 || return 1
   failed=""
   for tool in "$@"; do
-    # Trying whether memory is there, or an algorithm works, fails by intention: calls are not what is checked.
+    # Some calls fail by intention, to find out what is available: API errors are not checked.
     run "$(limit "$name")" "$tool.log" "$sanitizer" --tool "$tool" --error-exitcode 9 --report-api-errors no \
       "$tests" --gtest_filter="$sanitized" && really_ran "$tool.log" || failed="$failed $tool: $reason;"
   done
@@ -143,17 +130,12 @@ sanitize() {
   [ -z "$failed" ]
 }
 
-part_sanitize() {
-  sanitize sanitize memcheck racecheck
-}
-
-part_sanitize_more() {
-  sanitize sanitize_more synccheck initcheck
-}
+part_sanitize() { sanitize sanitize memcheck racecheck; }
+part_sanitize_more() { sanitize sanitize_more synccheck initcheck; }
 
 part_end_to_end() {
   need "$darknet" && run "$(limit end_to_end)" end_to_end.log env DNG_NEED_GPU=1 DNG_DARKNET="$darknet" \
-    DNG_HOST="${root:+alexeyab}" python3 tests/gpu_end_to_end_test.py -v
+    DNG_HOST="${root:+alexeyab}" python3 tests/gpu/gpu_end_to_end_test.py -v
 }
 
 # table NAME SECONDS OPTION...
@@ -169,7 +151,7 @@ part_bench() {
   # Options are words without blanks.
   # shellcheck disable=SC2086
   table bench "$(limit bench)" --no-compile ${GPU_CHECK_IMAGES:+--images "$GPU_CHECK_IMAGES"} \
-    ${GPU_CHECK_BENCH:---precision bf16 --rounds 1 --seconds 1}
+    ${GPU_CHECK_BENCH:---precision bf16 --repetitions 1 --seconds 1}
 }
 
 part_compile() {
@@ -177,7 +159,7 @@ part_compile() {
     reason="$python has no torch.compile: name another in GPU_CHECK_PYTHON"
     return 1
   fi
-  table compile "$(limit compile)" --precision bf16 --rounds 1 --seconds 1 --most 120 cfg/cifar100-resnet20.cfg
+  table compile "$(limit compile)" --precision bf16 --repetitions 1 --seconds 1 --most 120 cfg/cifar100-resnet20.cfg
 }
 
 nvidia-smi >"$out/machine.txt" 2>&1
@@ -191,11 +173,6 @@ for part in $chosen; do
   echo "== $part"
   reason=""
   begin=$(date +%s)
-  rm -f "$out/$part.log"
-  case $part in
-    sanitize) rm -f "$out/memcheck.log" "$out/racecheck.log" ;;
-    sanitize_more) rm -f "$out/synccheck.log" "$out/initcheck.log" ;;
-  esac
   if "part_$part"; then
     verdict=ok
   else

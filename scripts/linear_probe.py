@@ -14,51 +14,38 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 
 from generations_driver.errors import Failure, OneLineParser
 from generations_driver.files import make_folder, number_or_none, write_json
 from generations_driver.place import default_program
+from generations_driver.program import BUILD, output_of
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
 
 TRAINER = "liblinear-train"
+INSTALL = "install it (Debian: liblinear-tools)"
 # L2-regularised, L2 loss, in the primal: the only kind of SVM that -C searches for. Measured: with liblinear's own
 # tolerance of 0.01 it stops so early that rows in float32 or float64 differ in 3 of 500 images; with 0.001 in none.
 SOLVER = ("-s", "2", "-B", "1", "-e", "0.001")
 FOLDS = 5
-# Cross-validation tries a dozen or more values of C, each FOLDS times; so many rows tell them apart.
+# Cross-validation tries a dozen or more values of C, each FOLDS times; this many rows are enough for it.
 SEARCH_ROWS = 10000
 TOP = 5
 
 
-def load_numpy():
-    try:
-        import numpy
-    except ImportError as error:
-        advice = "install it (Debian: python3-numpy) and use /usr/bin/python3"
-        raise Failure(f"{sys.executable} cannot import numpy ({error}); {advice}") from error
-    return numpy
-
-
 def make_features(options, name, path):
-    """Lets the program write one set's features; its own line on stderr is the error."""
+    """Has the program write one set's features."""
     command = [options.darknet, "classifier", "features", options.data, options.cfg, options.weights, "-out", path,
-               "-set", name]
-    if options.layer is not None:
-        command += ["-layer", options.layer]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
-    except OSError as error:
-        raise Failure(
-            f"{options.darknet}: cannot start: {error.strerror}; build it with `make`, or name it with --darknet"
-        ) from error
-    if done.returncode:
-        sys.exit(done.returncode if done.returncode > 0 else 128 - done.returncode)
-    print(done.stdout.strip().removeprefix("saved "), flush=True)
+               "-set", name, *(["-layer", options.layer] if options.layer is not None else [])]
+    print(output_of(command, f"; {BUILD}").strip().removeprefix("saved "), flush=True)
 
 
-def load_features(numpy, path):
+def load_features(path):
     """(labels, rows of length 1)."""
     records = numpy.load(path)
     rows = records["features"].astype(numpy.float64)
@@ -78,18 +65,10 @@ def write_rows(path, labels, rows):
 
 
 def run_trainer(*arguments):
-    try:
-        done = subprocess.run([TRAINER, *SOLVER, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              check=False)
-    except OSError as error:
-        raise Failure(f"{TRAINER}: cannot start: {error.strerror}; install it (Debian: liblinear-tools)") from error
-    if done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise Failure(f"{TRAINER}: {words}")
-    return done.stdout
+    return output_of([TRAINER, *SOLVER, *arguments], f"; {INSTALL}")
 
 
-def search_c(numpy, labels, rows, path):
+def search_c(labels, rows, path):
     """(C with the best accuracy in cross-validation, that accuracy)."""
     count = min(len(rows), SEARCH_ROWS)
     chosen = numpy.arange(count) * len(rows) // count
@@ -98,24 +77,24 @@ def search_c(numpy, labels, rows, path):
     answer = run_trainer("-C", "-v", str(FOLDS), path)
     found = re.search(r"Best C = (\S+)\s+CV accuracy = (\S+)%", answer)
     if not found:
-        raise Failure(f"{TRAINER} -C: its answer names no best C; give one with -c")
+        raise Failure(f"{TRAINER} -C: its output names no best C; give one with -c")
     return float(found[1]), float(found[2]) / 100
 
 
 class Model:
     """What liblinear learnt: scores = rows W + b, one column a class."""
 
-    def __init__(self, numpy, path):
+    def __init__(self, path):
         with open(path, encoding="ascii") as file:
             head, _, numbers = file.read().partition("\nw\n")
         values = dict(line.split(" ", 1) for line in head.splitlines())
         self.labels = [int(label) for label in values["label"].split()]
         weights = numpy.array(numbers.split(), dtype=numpy.float64).reshape(int(values["nr_feature"]) + 1, -1)
-        if weights.shape[1] == 1:  # of two classes the first one's alone is kept
+        if weights.shape[1] == 1:  # of two classes the file has only the first one's
             weights = numpy.hstack([weights, -weights])
         self.weights, self.bias = weights[:-1], weights[-1] * float(values["bias"])
 
-    def ranks(self, numpy, labels, rows):
+    def ranks(self, labels, rows):
         """Where the label stands among the scores, from 0; a label that training did not see comes last."""
         scores = rows @ self.weights + self.bias
         column = {label: i for i, label in enumerate(self.labels)}
@@ -127,32 +106,32 @@ class Model:
         return numpy.where(places < 0, len(self.labels), ahead.sum(axis=1))
 
 
-def probe(options, numpy, folder):
-    """Runs the whole measurement; the figures as they go into the JSON."""
+def probe(options, folder):
+    """The figures, as they go into the JSON."""
     sets = {}
     for name in ("train", "valid"):
         path = os.path.join(options.features or folder, f"{name}.npy")
         make_features(options, name, path)
-        sets[name] = load_features(numpy, path)
+        sets[name] = load_features(path)
     labels, rows = sets["train"]
     if len(set(labels.tolist())) < 2:
         raise Failure(f"{options.data}: all training images have one label; a classifier needs two classes at least")
     c, cv_top1 = options.c, None
     if c is None:
-        c, cv_top1 = search_c(numpy, labels, rows, os.path.join(folder, "search"))
+        c, cv_top1 = search_c(labels, rows, os.path.join(folder, "search"))
         print(f"C = {c:g}: top1 {cv_top1:.4f} in cross-validation", flush=True)
     print(f"training on {len(rows)} images ...", flush=True)
     write_rows(os.path.join(folder, "train"), labels, rows)
     run_trainer("-q", "-c", f"{c!r}", os.path.join(folder, "train"), os.path.join(folder, "model"))
-    model = Model(numpy, os.path.join(folder, "model"))
+    model = Model(os.path.join(folder, "model"))
     k = min(TOP, len(model.labels))
-    ranks = model.ranks(numpy, *sets["valid"])
+    ranks = model.ranks(*sets["valid"])
     top1, topk = int((ranks < 1).sum()), int((ranks < k).sum())
     images = len(ranks)
     return {
         "top1": top1 / images, "topk": topk / images, f"top{k}": topk / images, "k": k, "images": images,
         "top1_count": top1, "topk_count": topk, "c": c, "cv_top1": cv_top1,
-        "train_top1": float((model.ranks(numpy, labels, rows) < 1).mean()), "train_images": len(rows),
+        "train_top1": float((model.ranks(labels, rows) < 1).mean()), "train_images": len(rows),
         "features": rows.shape[1], "weights": options.weights, "cfg": options.cfg, "data": options.data,
     }
 
@@ -164,43 +143,36 @@ def positive(text):
     return value
 
 
+def measure(options):
+    # subprocess and tempfile then end their processes and remove their files.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    if numpy is None:
+        raise Failure(f"{sys.executable} has no numpy; install it (Debian: python3-numpy) and use /usr/bin/python3")
+    if shutil.which(TRAINER) is None:
+        raise Failure(f"{TRAINER}: no such program; {INSTALL}")
+    if options.json and not os.access(os.path.dirname(options.json) or ".", os.W_OK):
+        raise Failure(f"{options.json}: cannot write: its folder is missing or cannot be written")
+    if options.features:
+        make_folder(options.features, "--features")
+    with tempfile.TemporaryDirectory(prefix="linear_probe.") as folder:
+        result = probe(options, folder)
+    if options.json:
+        write_json(options.json, result)
+    print(f"top1 {result['top1']:.4f} top{result['k']} {result['topk']:.4f} images {result['images']}")
+
+
 def main(arguments=None):
     parser = OneLineParser(prog="linear_probe.py", description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("data", metavar="DATA", help="the .data file of the set that the features are tried on")
+    parser.add_argument("data", metavar="DATA", help="the .data file of the set to measure the features on")
     parser.add_argument("cfg", metavar="CFG")
     parser.add_argument("weights", metavar="WEIGHTS")
     parser.add_argument("-c", type=positive, metavar="C",
                         help="liblinear's C, above 0 (default: the best one in cross-validation)")
     parser.add_argument("--layer", metavar="N", help="the layer of the features, from 0 (default: the last pooling)")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON, too")
-    parser.add_argument("--features", metavar="DIR", help="keep train.npy and valid.npy there")
+    parser.add_argument("--features", metavar="DIR", help="save train.npy and valid.npy in DIR")
     parser.add_argument("--darknet", default=default_program(), metavar="FILE", help="the program (default: ./darknet)")
-    options = parser.parse_args(arguments)
-    # subprocess and tempfile then end their processes and remove their files.
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    try:
-        numpy = load_numpy()
-        if shutil.which(TRAINER) is None:
-            raise Failure(f"{TRAINER}: no such program; install it (Debian: liblinear-tools)")
-        if options.json and not os.access(os.path.dirname(options.json) or ".", os.W_OK):
-            raise Failure(f"{options.json}: cannot write: its folder is missing or cannot be written")
-        if options.features:
-            make_folder(options.features, "--features")
-        with tempfile.TemporaryDirectory(prefix="linear_probe.") as folder:
-            result = probe(options, numpy, folder)
-        if options.json:
-            write_json(options.json, result)
-        print(f"top1 {result['top1']:.4f} top{result['k']} {result['topk']:.4f} images {result['images']}")
-        return 0
-    except Failure as failure:
-        sys.stderr.write(f"linear_probe.py: {failure}\n")
-        return failure.code
-    except KeyboardInterrupt:
-        sys.stderr.write("linear_probe.py: stopped\n")
-        return 130
-    except OSError as error:
-        sys.stderr.write(f"linear_probe.py: {error.filename or 'system'}: {error.strerror or error}\n")
-        return 1
+    return parser.run(measure, arguments)
 
 
 if __name__ == "__main__":

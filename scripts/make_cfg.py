@@ -5,7 +5,7 @@
     scripts/make_cfg.py --check [--out DIR]    exits 1 and names the first file that is not what would be written
     scripts/make_cfg.py --list                 names them
 
-The table NETWORKS says what there is: a data set, a [net] and layers. To add a network, add a row.
+The table NETWORKS lists them: a data set, a [net] and layers. To add a network, add a row.
 """
 
 import os
@@ -13,13 +13,12 @@ import sys
 import textwrap
 from typing import NamedTuple
 
-from generations_driver.errors import Failure, OneLineParser
-from generations_driver.files import read_text, write_text
+from generations_driver.errors import OneLineParser
+from generations_driver.files import make_folder, write_or_check
+from generations_driver.tables import counted
 
 FOLDER = os.path.relpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "cfg"))
 
-
-# --- sections ---------------------------------------------------------------------------------------------------------
 
 def section(name, **options):
     return "\n".join([f"[{name}]", *(f"{key}={value}" for key, value in options.items())])
@@ -44,21 +43,15 @@ def classifier(classes):
     return ["# classifier\n[avgpool]", section("connected", output=classes, activation="linear"), section("softmax")]
 
 
-# --- families ---------------------------------------------------------------------------------------------------------
-
 class Layers(NamedTuple):
     title: str
     shape: str
     sections: list  # up to the classifier
-    reason: str = ""  # why they are written so
+    reason: str = ""  # why the sections are as they are
 
 
 def commented(text, sections):
     return [f"# {text}\n{sections[0]}", *sections[1:]]
-
-
-def counted(number, noun):
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def residual_block(filters, stride):
@@ -77,14 +70,14 @@ def residual(stem, widths, blocks):
         for block in range(1, blocks + 1):
             stride = 2 if stage > 1 and block == 1 else 1
             sections += commented(f"stage {stage}, block {block}", residual_block(filters, stride))
-    filters = ", ".join(str(width) for width in widths[:-1]) + f" and {widths[-1]}"
+    filters = ", ".join(map(str, widths[:-1])) + f" and {widths[-1]}"
     return Layers(
         f"ResNet-{2 * len(widths) * blocks + 2}",
         f"{len(widths)} stages of {counted(blocks, 'block')} with {filters} filters",
         sections,
-        "Where the shape changes, the block's input comes back through [route], is thinned out by a maxpool of size 1 "
-        "and goes through a 1x1 convolution: the packaged Darknet ignores the stride of a 1x1 convolution, AlexeyAB's "
-        "[shortcut] wants equal shapes.")
+        "Where the shape changes, the block's input comes back through [route], is subsampled by a maxpool of size "
+        "1 and goes through a 1x1 convolution: the packaged Darknet ignores the stride of a 1x1 convolution, "
+        "AlexeyAB's [shortcut] wants equal shapes.")
 
 
 def small_residual(blocks, stem=None):
@@ -98,7 +91,7 @@ def image_residual(blocks):
                     blocks)
 
 
-# Sections of a dense layer, and so the distance between the outputs that a dense block joins.
+# Sections of a dense layer, and so the distance between the outputs that a dense block concatenates.
 DENSE_LAYER = 5
 
 
@@ -137,12 +130,10 @@ def dense(depth, growth):
 
 
 def plain(widths):
-    """Convolutions of stride 2, nothing else."""
+    """Convolutions of stride 2."""
     return Layers("A small network", f"{counted(len(widths), 'convolution')} of stride 2",
                   [convolutional(width, 3 if number else 5, 2) for number, width in enumerate(widths)])
 
-
-# --- the networks -----------------------------------------------------------------------------------------------------
 
 class Data(NamedTuple):
     title: str
@@ -204,15 +195,11 @@ NETWORKS = {
 }
 
 
-# --- text -------------------------------------------------------------------------------------------------------------
-
 def net(data, training):
+    schedule = {"policy": "steps" if training.drops else "cosine", "epochs": training.epochs}
     if training.drops:
-        schedule = {"policy": "steps", "epochs": training.epochs,
-                    "epoch_steps": ",".join(str(epoch) for epoch in training.drops),
-                    "scales": ",".join(".1" for _ in training.drops)}
-    else:
-        schedule = {"policy": "cosine", "epochs": training.epochs}
+        schedule["epoch_steps"] = ",".join(map(str, training.drops))
+        schedule["scales"] = ",".join(".1" for _ in training.drops)
     return section("net", batch=training.batch, subdivisions=training.subdivisions, height=data.side, width=data.side,
                    channels=data.channels, learning_rate=training.rate, momentum=0.9, decay=0.0001, **schedule,
                    **training.augmentation)
@@ -240,45 +227,23 @@ def cfg_text(network):
     return "\n\n".join([head, net(data, training), *layers.sections, *classifier(data.classes)]) + "\n"
 
 
-# --- command line -----------------------------------------------------------------------------------------------------
-
-def make_folder(path):
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise Failure(f"{path}: cannot make the folder: {error.strerror}") from error
-
-
-def check(path, text):
-    advice = "scripts/make_cfg.py writes it"
-    if not os.path.exists(path):
-        raise Failure(f"{path}: missing; {advice}")
-    if read_text(path, "cfg") != text:
-        raise Failure(f"{path}: not what scripts/make_cfg.py writes; change the script, or let it write the file anew")
+def write(options):
+    if options.list:
+        print("\n".join(f"{name}.cfg" for name in NETWORKS))
+        return
+    if not options.check:
+        make_folder(options.out, "--out")
+    for name, network in NETWORKS.items():
+        write_or_check(os.path.join(options.out, f"{name}.cfg"), cfg_text(network), options.check, "make_cfg.py")
 
 
 def main(arguments=None):
     parser = OneLineParser(prog="make_cfg.py", description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--out", default=FOLDER, metavar="DIR", help="the folder (default: the project's cfg/)")
     verb = parser.add_mutually_exclusive_group()
-    verb.add_argument("--check", action="store_true", help="compare, write nothing")
+    verb.add_argument("--check", action="store_true", help="only compare")
     verb.add_argument("--list", action="store_true", help="name the files")
-    options = parser.parse_args(arguments)
-    try:
-        if not options.list and not options.check:
-            make_folder(options.out)
-        for name, network in NETWORKS.items():
-            path = os.path.join(options.out, name + ".cfg")
-            if options.list:
-                print(os.path.basename(path))
-            elif options.check:
-                check(path, cfg_text(network))
-            else:
-                write_text(path, cfg_text(network))
-    except Failure as failure:
-        sys.stderr.write(f"make_cfg.py: {failure}\n")
-        return failure.code
-    return 0
+    return parser.run(write, arguments)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import os
 import sys
 
 from generations_driver.errors import Failure, OneLineParser
-from generations_driver.files import read_text, write_text
+from generations_driver.files import read_text, write_or_check
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 WORDNET = "/usr/share/wordnet/data.noun"
@@ -77,7 +77,7 @@ def cut(classes, hierarchy):
     return owner
 
 
-def texts(classes, hierarchy):
+def contents(classes, hierarchy):
     """{file name: content}."""
     owner = cut(classes, hierarchy)
     superclasses = sorted(set(owner))
@@ -88,33 +88,24 @@ def texts(classes, hierarchy):
     }
 
 
+def write(options):
+    labels = os.path.join(FOLDER, "ilsvrc2012.labels")
+    classes = read_text(labels, "list of synsets").split()
+    hierarchy = read_hierarchy(options.source)
+    for synset in classes:
+        if synset not in hierarchy:
+            raise Failure(f"{options.source}: has no synset {synset} of {labels}; give WordNet 3.0")
+    for name, text in contents(classes, hierarchy).items():
+        write_or_check(os.path.join(options.out, name), text, options.check, f"make_superclasses.py {options.source}")
+
+
 def main(arguments=None):
     parser = OneLineParser(prog="make_superclasses.py", description=__doc__,
                            formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("source", nargs="?", default=WORDNET, metavar="SOURCE", help=f"default: {WORDNET}")
     parser.add_argument("--out", default=FOLDER, metavar="DIR", help="the folder (default: the project's data/)")
-    parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    options = parser.parse_args(arguments)
-    try:
-        labels = os.path.join(FOLDER, "ilsvrc2012.labels")
-        classes = read_text(labels, "list of synsets").split()
-        hierarchy = read_hierarchy(options.source)
-        for synset in classes:
-            if synset not in hierarchy:
-                raise Failure(f"{options.source}: has no synset {synset} of {labels}; give WordNet 3.0")
-        for name, text in texts(classes, hierarchy).items():
-            path = os.path.join(options.out, name)
-            if not options.check:
-                write_text(path, text)
-            elif read_text(path, "file") != text:
-                raise Failure(f"{path}: is not what {options.source} gives; run scripts/make_superclasses.py")
-    except Failure as failure:
-        sys.stderr.write(f"make_superclasses.py: {failure}\n")
-        return failure.code
-    except OSError as error:
-        sys.stderr.write(f"make_superclasses.py: {error.filename}: {error.strerror}\n")
-        return 1
-    return 0
+    parser.add_argument("--check", action="store_true", help="only compare")
+    return parser.run(write, arguments)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""Makes ILSVRC2012 ready for training: unpacks the official archives, checks them, writes lists and the .data file.
+"""Prepares ILSVRC2012 for training: unpacks the official archives, checks them, writes lists and the .data file.
 
     scripts/prepare_imagenet.py SOURCE [--out DIR] [--valid-labels FILE] [--part]
 
-SOURCE is a folder with the archives as image-net.org hands them out,
+SOURCE is a folder with the archives as image-net.org distributes them,
     ILSVRC2012_img_train.tar  ILSVRC2012_img_val.tar  ILSVRC2012_devkit_t12.tar.gz
 or one where they are unpacked already: train/nXXXXXXXX/*.JPEG and val/, either in folders of that kind or all in one.
 The classes of validation images in one folder come from the devkit (needs python3-scipy), or from --valid-labels FILE
 with one name and class index a line.
 
 Unpacked images go to DIR (default: data/ilsvrc2012), where train.txt, valid.txt and ilsvrc2012.data are written, too.
-Given again, the command goes on where it stopped: what is unpacked already is not unpacked twice.
+The same command resumes after an interruption: it unpacks only what is missing.
 """
 
 import argparse
+import contextlib
 import io
 import os
 import shutil
@@ -21,7 +22,7 @@ import sys
 import tarfile
 
 from generations_driver.errors import Failure, OneLineParser
-from generations_driver.files import make_folder, read_text, tidy, whole_or_none, write_text
+from generations_driver.files import make_folder, read_text, replacing, tidy, whole_or_none, write_text
 from generations_driver.progress import Display
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -38,19 +39,20 @@ AGAIN = "get the archive again"
 
 
 class Progress:
-    """A line that is written over on a terminal; in a pipe a plain line at every tenth."""
+    """How much of an archive is unpacked: a bar on a terminal; in a pipe a plain line at every tenth."""
 
-    def __init__(self, display, what, total):
-        self.display, self.what, self.total, self.shown = display, what, max(1, total), 0
+    def __init__(self, display, what, archive):
+        self.display, self.what, self.total, self.shown = display, what, os.path.getsize(archive), 0
 
-    def at(self, done, text):
-        percent = min(100, 100 * done // self.total)
+    def at(self, member):
+        percent = min(100, 100 * (member.offset_data + member.size) // self.total)
+        name = os.path.basename(member.name)
         if self.display.terminal:
             bar = "#" * (percent // 4)
-            self.display.update(f"{self.what} [{bar:<25}] {percent:3} % {text}")
+            self.display.update(f"{self.what} [{bar:<25}] {percent:3} % {name}")
         elif percent // 10 > self.shown:
             self.shown = percent // 10
-            self.display.line(f"{self.what}: {percent} %, {text}")
+            self.display.line(f"{self.what}: {percent} %, {name}")
 
 
 def some(names):
@@ -58,102 +60,75 @@ def some(names):
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def check_room(folder, needs):
-    """For all archives together, {archive: bytes still to unpack}; an archive needs about its own size."""
-    needed, free = sum(needs.values()), shutil.disk_usage(folder).free
+def check_room(folder, unpacked):
+    """For all archives together, {archive: its folder}; an archive needs about its own size, less what is unpacked."""
+    needed = 0
+    for archive, target in unpacked.items():
+        files = (os.path.join(path, name) for path, _, names in os.walk(target) for name in names)
+        needed += max(0, os.path.getsize(archive) - sum(map(os.path.getsize, files)))
+    free = shutil.disk_usage(folder).free
     if needed > free:
-        raise Failure(f"{folder}: {needed / 1e9:.1f} GB are needed for {' and '.join(needs)}, {free / 1e9:.1f} GB are "
-                      "free; make room, or name another disk with --out")
+        raise Failure(f"{folder}: {needed / 1e9:.1f} GB are needed for {' and '.join(unpacked)}, {free / 1e9:.1f} GB "
+                      "are free; free more, or name another disk with --out")
 
 
-def size_of(folder):
-    return sum(os.path.getsize(os.path.join(path, name)) for path, _, names in os.walk(folder) for name in names)
+@contextlib.contextmanager
+def opened(where, **source):
+    """An archive that is read to its end; damage is one line."""
+    try:
+        with tarfile.open(mode="r:", **source) as archive:
+            yield archive
+            # tarfile takes whatever is no header for the end, which is a block of zeros.
+            archive.fileobj.seek(archive.offset)
+            if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                raise Failure(f"{where} is damaged at byte {archive.offset}, or cut off; {AGAIN}")
+    except (tarfile.TarError, EOFError) as error:
+        raise Failure(f"{where} is damaged: {error}; {AGAIN}") from error
 
 
 def copy_member(archive, member, path, where):
-    """Writes one image under a temporary name first. What is no image, or too short, is an error."""
+    """Writes one image."""
     source = archive.extractfile(member)
     first = source.read(CHUNK)
     if not first.startswith(STARTS):
         raise Failure(f"{where}: {member.name} ({member.size} bytes) is no JPEG; {AGAIN}")
-    temporary = path + ".part"
-    with open(temporary, "wb") as file:
+    with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(first)
         shutil.copyfileobj(source, file, CHUNK)
-        written = file.tell()
-    if written != member.size:
-        raise Failure(f"{where}: {member.name} has {written} bytes instead of {member.size}; {AGAIN}")
-    os.replace(temporary, path)
+        if file.tell() != member.size:
+            raise Failure(f"{where}: {member.name} has {file.tell()} bytes instead of {member.size}; {AGAIN}")
 
 
-def images_of(archive, where):
-    """The members that are images; anything else is an error."""
-    for member in archive:
-        if member.isdir():
-            continue
-        name = os.path.basename(member.name)
-        if not member.isfile() or not name.endswith(".JPEG"):
-            raise Failure(f"{where}: has {member.name}; allowed: images named *.JPEG")
-        yield member, name
-
-
-def require_end(archive, stream, where):
-    """tarfile takes whatever is no header for the end, which is a block of zeros; so does a file that was cut off."""
-    stream.seek(archive.offset)
-    if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise Failure(f"{where} is damaged at byte {archive.offset}, or cut off; {AGAIN}")
-
-
-def unpack_class(stream, where, folder):
-    """One class's tar into its folder, which gets its name when it is complete."""
+def unpack_images(where, folder, progress=None, **source):
+    """An archive of images into a folder, which gets its name when it is complete."""
     part = folder + ".part"
     os.makedirs(part, exist_ok=True)
-    with tarfile.open(fileobj=stream, mode="r:") as archive:
-        for member, name in images_of(archive, where):
-            path = os.path.join(part, name)
+    with opened(where, **source) as archive:
+        for member in (member for member in archive if not member.isdir()):
+            path = os.path.join(part, os.path.basename(member.name))
+            if not member.isfile() or not path.endswith(".JPEG"):
+                raise Failure(f"{where}: has {member.name}; allowed: images named *.JPEG")
             if not os.path.exists(path) or os.path.getsize(path) != member.size:
                 copy_member(archive, member, path, where)
-        require_end(archive, stream, where)
+            if progress:
+                progress.at(member)
     if not os.listdir(part):
         raise Failure(f"{where}: has no images; {AGAIN}")
     os.replace(part, folder)
 
 
-def unpack_train(path, folder, classes, display):
+def unpack_train(path, folder, classes, progress):
     os.makedirs(folder, exist_ok=True)
-    progress = Progress(display, "training images", os.path.getsize(path))
-    with tarfile.open(path, "r:") as archive:
-        for member in archive:
-            if member.isdir():
-                continue
+    with opened(path, name=path) as archive:
+        for member in (member for member in archive if not member.isdir()):
             synset, extension = os.path.splitext(os.path.basename(member.name))
             where = f"{path}: {member.name}"
             if synset not in classes or extension != ".tar":
                 raise Failure(f"{where} is none of the 1000 classes' archives; give {TRAIN_TAR} of ILSVRC2012")
             target = os.path.join(folder, synset)
             if not os.path.isdir(target):
-                try:
-                    unpack_class(archive.extractfile(member), where, target)
-                except (tarfile.TarError, EOFError) as error:
-                    raise Failure(f"{where} is damaged: {error}; {AGAIN}") from error
-            progress.at(member.offset_data + member.size, synset)
-        require_end(archive, archive.fileobj, path)
-    display.clear()
-
-
-def unpack_valid(path, folder, display):
-    part = folder + ".part"
-    os.makedirs(part, exist_ok=True)
-    progress = Progress(display, "validation images", os.path.getsize(path))
-    with tarfile.open(path, "r:") as archive:
-        for member, name in images_of(archive, path):
-            target = os.path.join(part, name)
-            if not os.path.exists(target) or os.path.getsize(target) != member.size:
-                copy_member(archive, member, target, path)
-            progress.at(member.offset_data + member.size, name)
-        require_end(archive, archive.fileobj, path)
-    display.clear()
-    os.replace(part, folder)
+                unpack_images(where, target, fileobj=archive.extractfile(member))
+            progress.at(member)
 
 
 def devkit_labels(path, classes):
@@ -194,14 +169,14 @@ def listed_labels(path):
     return labels
 
 
+def images_in(folder):
+    return sorted(name for name in os.listdir(folder) if name.endswith(".JPEG")) if os.path.isdir(folder) else []
+
+
 def list_folder(folder, classes):
     """[(path, class)] of images in folders of classes."""
-    lines = []
-    for index, synset in enumerate(classes):
-        path = os.path.join(folder, synset)
-        if os.path.isdir(path):
-            lines += [(os.path.join(path, name), index) for name in sorted(os.listdir(path)) if name.endswith(".JPEG")]
-    return lines
+    paths = [(os.path.join(folder, synset), index) for index, synset in enumerate(classes)]
+    return [(os.path.join(path, name), index) for path, index in paths for name in images_in(path)]
 
 
 def valid_labels(options, classes):
@@ -210,14 +185,14 @@ def valid_labels(options, classes):
     if options.valid_labels:
         return listed_labels(options.valid_labels), options.valid_labels
     if not os.path.exists(devkit):
-        raise Failure(f"{options.source}: no validation image's class is known; put {DEVKIT} there, or give "
+        raise Failure(f"{options.source}: no validation image's class is known; add {DEVKIT}, or give "
                       "--valid-labels FILE")
     numbers = devkit_labels(devkit, classes)
     return {f"ILSVRC2012_val_{i:08}.JPEG": label for i, label in enumerate(numbers, 1)}, devkit
 
 
 def list_valid(folder, labels, origin):
-    names = sorted(name for name in os.listdir(folder) if name.endswith(".JPEG"))
+    names = images_in(folder)
     unknown = [name for name in names if name not in labels]
     if unknown:
         raise Failure(f"{folder}: the classes of {some(unknown)} are unknown; {origin} names others")
@@ -225,40 +200,31 @@ def list_valid(folder, labels, origin):
 
 
 def check_counts(lines, what, images, classes, options):
-    """Says what is missing; with --part that is no error as long as there is something."""
+    """Refuses missing images, or with --part only a set without any; returns the counts as text."""
     found = {index for _, index in lines}
     missing = [synset for index, synset in enumerate(classes) if index not in found]
     empty = [path for path, _ in lines if os.path.getsize(path) == 0]
     if empty:
         raise Failure(f"{what} images: {some(empty)} empty (0 bytes); get them again")
     text = f"{len(lines)} {what} images of {len(found)} classes"
-    if not lines:
-        raise Failure(f"{text}; allowed: {images} of 1000")
     lacking = len(lines) != images or (missing and what == "training")
-    if lacking and not options.part:
+    if not lines or lacking and not options.part:
         detail = f", missing: {some(missing)}" if missing else ""
         raise Failure(f"{text}{detail}; allowed: {images} of 1000; complete them, or give --part")
     return text
 
 
-def place_of(options, name, archive):
+def place_of(options, name, archive, complete):
     """(the folder of the images, the archive to unpack into it or None)."""
     tree, done = os.path.join(options.source, name), os.path.join(options.out, name)
+    path = os.path.join(options.source, archive)
     if os.path.isdir(tree):
         return tree, None
-    path = os.path.join(options.source, archive)
+    if os.path.isdir(done) and (complete(done) or not os.path.exists(path)):
+        return done, None
     if os.path.exists(path):
         return done, path
-    if os.path.isdir(done):
-        return done, None  # unpacked earlier, the archive gone since
     raise Failure(f"{options.source}: has neither {archive} nor a folder {name}; get the archive from image-net.org")
-
-
-def unpack(function, path, *arguments):
-    try:
-        function(path, *arguments)
-    except (tarfile.TarError, EOFError) as error:
-        raise Failure(f"{path} is damaged: {error}; {AGAIN}") from error
 
 
 def prepare(options):
@@ -266,24 +232,19 @@ def prepare(options):
     classes = read_text(LABELS, "list of synsets").split()
     if not os.path.isdir(options.source):
         raise Failure(f"{options.source}: is no folder; give the one with ILSVRC2012's archives")
-    members = set(classes)
-    # All that can be known beforehand: unpacking takes hours.
-    train, train_tar = place_of(options, "train", TRAIN_TAR)
-    valid, valid_tar = place_of(options, "val", VALID_TAR)
-    if all(os.path.isdir(os.path.join(train, synset)) for synset in classes):
-        train_tar = None
-    if os.path.isdir(valid):
-        valid_tar = None
-    in_folders = not valid_tar and not members.isdisjoint(os.listdir(valid))
+    # Everything that can be checked first: unpacking takes hours.
+    train, train_tar = place_of(options, "train", TRAIN_TAR, lambda folder: set(classes) <= set(os.listdir(folder)))
+    valid, valid_tar = place_of(options, "val", VALID_TAR, lambda folder: True)
+    in_folders = not valid_tar and not set(classes).isdisjoint(os.listdir(valid))
     labels = None if in_folders else valid_labels(options, classes)
     make_folder(options.out, "--out")
     unpacked = {train_tar: train, valid_tar: valid + ".part"}
-    check_room(options.out, {path: max(0, os.path.getsize(path) - size_of(folder))
-                             for path, folder in unpacked.items() if path})
+    check_room(options.out, {archive: folder for archive, folder in unpacked.items() if archive})
     if train_tar:
-        unpack(unpack_train, train_tar, train, members, display)
+        unpack_train(train_tar, train, set(classes), Progress(display, "training images", train_tar))
     if valid_tar:
-        unpack(unpack_valid, valid_tar, valid, display)
+        unpack_images(valid_tar, valid, Progress(display, "validation images", valid_tar), name=valid_tar)
+    display.clear()
     valid_lines = list_folder(valid, classes) if in_folders else list_valid(valid, *labels)
     sets = {"train": (list_folder(train, classes), "training", TRAIN_IMAGES),
             "valid": (valid_lines, "validation", VALID_IMAGES)}
@@ -306,19 +267,7 @@ def main(arguments=None):
     parser.add_argument("--out", default=DEFAULT_OUT, metavar="DIR", help=f"default: {DEFAULT_OUT}")
     parser.add_argument("--valid-labels", metavar="FILE", help="name and class index of a validation image a line")
     parser.add_argument("--part", action="store_true", help="fewer images or classes than ILSVRC2012 has are no error")
-    options = parser.parse_args(arguments)
-    try:
-        prepare(options)
-    except Failure as failure:
-        sys.stderr.write(f"prepare_imagenet.py: {failure}\n")
-        return failure.code
-    except KeyboardInterrupt:
-        sys.stderr.write("prepare_imagenet.py: stopped; the same command goes on\n")
-        return 130
-    except OSError as error:
-        sys.stderr.write(f"prepare_imagenet.py: {error.filename or options.out}: {error.strerror or error}\n")
-        return 1
-    return 0
+    return parser.run(prepare, arguments, "stopped; the same command resumes")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the tests that run the program share: the program, small sets of real images, networks, comparisons.
+"""What the Python tests share: folders, the program, small sets of real images, networks, comparisons.
 
 Environment: DNG_DARKNET, the program (default: ./darknet of the repository); DNG_HOST, packaged or alexeyab (default:
 packaged); DNG_STOCK, the host's own program (default: /usr/bin/darknet where the host is the packaged one).
@@ -25,6 +25,8 @@ FASHION = "/usr/share/datasets/fashion-mnist"
 CIFAR100_ARCHIVE = os.path.join(os.path.dirname(ROOT), "shared", "data", "cifar-100-binary.tar.xz")
 PHOTOGRAPHS_ARCHIVE = os.path.join(os.path.dirname(ROOT), "shared", "data", "ilsvrc2012-1300.tar.xz")
 CIFAR100_RECORD = 2 + 3 * 32 * 32
+SCRIPTS = os.path.join(ROOT, "scripts")
+sys.path.insert(0, SCRIPTS)
 # No single run of these tests lasts longer, however busy the machine is.
 RUN_SECONDS = 300
 # A page each in the pipe and in the reader's buffer: a run is at most that many lines of its log ahead of its reader.
@@ -45,7 +47,7 @@ def stock_darknet():
 
 
 def answers(done):
-    """[(class name, percent)] that `classifier predict` printed, ours or the host's own program, best first."""
+    """[(class name, percent)] that `classifier predict` printed, the plugin or the host's own program, best first."""
     found = []
     for line in done.stdout.splitlines():
         # "12.34%: name" of the packaged Darknet, "name: 0.123400" of AlexeyAB's.
@@ -132,17 +134,20 @@ def unpack_photographs(folder):
     return [(os.path.join(folder, "images", name), int(index), synset) for name, index, synset in rows]
 
 
-def write_png(path, rows, channels):
-    """An 8-bit PNG of rows of bytes, grey (1 channel) or RGB (3)."""
-    height, width = len(rows), len(rows[0]) // channels
+def png(rows, channels, size=None, body=None):
+    """An 8-bit PNG of rows of bytes, grey (1 channel) or RGB (3); or of that size, with `body` for pixels."""
+    width, height = size or (len(rows[0]) // channels, len(rows))
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2}[channels], 0, 0, 0)
-    scanlines = b"".join(b"\0" + bytes(row) for row in rows)
-    write(path, b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(scanlines, 1)) +
-          chunk(b"IEND", b""))
+    body = zlib.compress(b"".join(b"\0" + bytes(row) for row in rows), 1) if body is None else body
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def write_png(path, rows, channels):
+    write(path, png(rows, channels))
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
@@ -185,16 +190,10 @@ def fashion_data(backup="backup", train="train", valid="valid", **keys):
 
 # --- the program ------------------------------------------------------------------------------------------------------
 
-class RunTest(unittest.TestCase):
-    """Every test has a folder of its own, self.folder, in which the program runs."""
+class FolderTest(unittest.TestCase):
+    """Every test has a folder of its own, self.folder."""
 
-    longMessage = True
     maxDiff = 2000
-
-    @classmethod
-    def setUpClass(cls):
-        if not os.access(DARKNET, os.X_OK):
-            raise AssertionError("%s is missing: build the program, or name it in DNG_DARKNET" % DARKNET)
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="dng-%s-" % type(self).__name__.lower())
@@ -209,6 +208,23 @@ class RunTest(unittest.TestCase):
 
     def read(self, *names):
         return read(self.path(*names))
+
+    def wait_for(self, condition):
+        """Polls for a minute at most: what other processes do to files cannot be waited for otherwise."""
+        for _ in range(3000):
+            if condition():
+                return
+            time.sleep(0.02)
+        self.fail("nothing happened")
+
+
+class RunTest(FolderTest):
+    """The program runs in the test's folder."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not os.access(DARKNET, os.X_OK):
+            raise AssertionError("%s is missing: build the program, or name it in DNG_DARKNET" % DARKNET)
 
     def start(self, *words, cwd=None, **options):
         return subprocess.Popen([DARKNET] + [str(word) for word in words], cwd=cwd or self.folder,

@@ -1,4 +1,4 @@
-#include "test_util.h"
+#include "tests/test_util.h"
 
 #include <unistd.h>
 #include <zlib.h>
@@ -16,8 +16,8 @@
 #include "base/file.h"
 
 #ifdef __SANITIZE_THREAD__
-// OpenCV registers GDAL's drivers on first use, and GDAL takes its own two locks in both orders; nothing of ours is in
-// it.
+// OpenCV registers GDAL's drivers on first use, and GDAL takes its own two locks in both orders; no code of this
+// project is in it.
 extern "C" const char* __tsan_default_suppressions();  // NOLINT(bugprone-reserved-identifier)
 extern "C" const char* __tsan_default_suppressions() { return "deadlock:libgdal.so\n"; }  // NOLINT
 #endif

@@ -10,32 +10,22 @@
 
 namespace dng::layers {
 
-// Confidence penalty (Pereyra et al., 2017): L = CE(y, f) - beta H(f), H(f) = -sum f log f;
-// dL/dz_j = f_j - y_j + beta f_j (log f_j - sum_i f_i log f_i).
-template <class Real, class Lanes = math::OneLane>
-DNG_HOST_DEVICE Real confidence_penalty(const math::CostRow<Real>& row, Real beta, Real* gradient,
-                                        const Lanes& lanes = {}) {
-  const Real loss = math::cross_entropy(row, gradient, lanes);
-  Real negative_entropy = 0;
-  for (int j = lanes.first(); j < row.classes; j += lanes.step()) negative_entropy += row.f[j] * row.log_f[j];
-  negative_entropy = lanes.sum(negative_entropy);
-  for (int j = lanes.first(); j < row.classes; j += lanes.step())
-    gradient[j] += beta * (row.f[j] * (row.log_f[j] - negative_entropy));
-  return loss + beta * negative_entropy;
-}
-
-// What the options amount to.
 struct ConfidencePenaltyFormula {
   static constexpr bool kNeedsTeacher = false;
   double beta;
   template <class Lanes>
-  DNG_HOST_DEVICE double operator()(const math::CostRow<double>& row, double, const math::CostWorkspace&,
-                                    double* gradient, const Lanes& lanes) const {
-    return confidence_penalty(row, beta, gradient, lanes);
+  DNG_HOST_DEVICE double operator()(const math::CostRow& row, double, const math::CostWorkspace&, double* gradient,
+                                    const Lanes& lanes) const {
+    const double loss = math::cross_entropy(row, gradient, lanes);
+    double negative_entropy = 0;
+    for (int j = lanes.first(); j < row.classes; j += lanes.step()) negative_entropy += row.f[j] * row.log_f[j];
+    negative_entropy = lanes.sum(negative_entropy);
+    for (int j = lanes.first(); j < row.classes; j += lanes.step())
+      gradient[j] += beta * (row.f[j] * (row.log_f[j] - negative_entropy));
+    return loss + beta * negative_entropy;
   }
 };
 
-graph::Op confidence_penalty_op();
 ConfidencePenaltyFormula confidence_penalty_formula(const graph::LayerConfig& layer);
 
 }  // namespace dng::layers

@@ -2,14 +2,12 @@
 // are added in a fixed order.
 #pragma once
 
-#include "gpu/dispatch.h"
-#include "gpu/kernel.h"
-#include "gpu/launch.h"
+#include "gpu/node_launch.h"
 #include "math/cost_row.h"
 
 namespace dng::DNG_GPU {
 
-// What is kept of a sample.
+// The results for a sample.
 struct SampleResult {
   double loss;
   int64_t correct;
@@ -19,21 +17,21 @@ template <class T, class Formula>
 struct CostBody {
   Formula formula;
   const T* logits;
-  T* delta;  // null: nobody wants it
+  T* delta;  // null: not needed
   bool training, scores;
   int classes;
   const int* labels;
   const float* teacher;
   const gpu::StepInput* step;
   float* probabilities;
-  double* numbers;  // [batch][8 C]
+  double* values;  // [batch][8 C]
   unsigned char* ranks;
   SampleResult* samples;
 
   template <class Lanes>
   DNG_DEVICE void operator()(int sample, const Lanes& lanes) const {
     const size_t at = static_cast<size_t>(sample) * static_cast<size_t>(classes);
-    double* z = numbers + 8 * at;
+    double* z = values + 8 * at;
     double *log_f = z + classes, *f = log_f + classes, *t = f + classes, *gradient = t + classes;
     for (int j = lanes.first(); j < classes; j += lanes.step())
       z[j] = static_cast<double>(gpu::to_float(logits[at + j]));
@@ -49,7 +47,7 @@ struct CostBody {
       }
       lanes.sync();
       const int label = labels[sample];
-      const math::CostRow<double> row{classes, z, log_f, f, label, taught ? t : nullptr};
+      const math::CostRow row{classes, z, log_f, f, label, taught ? t : nullptr};
       result.loss = formula(row, step->epoch, math::CostWorkspace{gradient + classes, ranks + at}, gradient, lanes);
       const float mine = probabilities[at + label];
       int64_t ahead = 0;
@@ -117,22 +115,22 @@ class CostKernel final : public gpu::Kernel {
     return needs;
   }
 
-  // Gives its gradient at once: nobody has given to the logits before.
-  void forward(gpu::Node& node, const gpu::Pass& pass) override {
+  // Writes its gradient at once: nobody has accumulated in the delta of the logits before.
+  void forward(const gpu::Node& node, const gpu::Pass& pass) override {
     const size_t count = node.size();
     auto* samples_of = static_cast<SampleResult*>(node.workspace);
-    auto* numbers = reinterpret_cast<double*>(samples_of + node.batch);
+    auto* values = reinterpret_cast<double*>(samples_of + node.batch);
     gpu::with_type(node.type_of(0), [&](auto zero) {
       using T = decltype(zero);
       samples(*node.gpu, node.batch,
               CostBody<T, Formula>{formula_, static_cast<const T*>(node.input()), static_cast<T*>(node.input_delta()),
                                    pass.training, pass.scored, static_cast<int>(node.out().size()), pass.labels,
-                                   pass.teacher, pass.step, pass.probabilities, numbers,
-                                   reinterpret_cast<unsigned char*>(numbers + 8 * count), samples_of});
+                                   pass.teacher, pass.step, pass.probabilities, values,
+                                   reinterpret_cast<unsigned char*>(values + 8 * count), samples_of});
     });
     blocks(*node.gpu, 1, 1, CostSumBody{samples_of, node.batch, pass.step, pass.results});
   }
-  void backward(gpu::Node&, const gpu::Pass&) override {}
+  void backward(const gpu::Node&, const gpu::Pass&) override {}
 
  private:
   Formula formula_;

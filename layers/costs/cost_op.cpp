@@ -14,8 +14,8 @@ class CostKernel final : public cpu::Kernel {
  public:
   CostKernel(std::unique_ptr<math::Cost> cost, int classes) : cost_(std::move(cost)), classes_(classes) {}
 
-  // Training and evaluation: the whole batch, from the stored logits.
-  void forward(cpu::Node& node, graph::Pass& pass) override {
+  // Training and evaluation: the whole batch, from the stored logits. The executor runs this instead of infer.
+  void forward(const cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
     losses_.assign(static_cast<size_t>(node.batch), 0.0);
     cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace& workspace) {
@@ -33,7 +33,7 @@ class CostKernel final : public cpu::Kernel {
         if (pass.teacher != nullptr) {
           for (int j = 0; j < classes_; ++j) teacher[j] = pass.teacher[row + j];
         }
-        const math::CostRow<double> sample{
+        const math::CostRow sample{
             classes_, z, log_f, f, pass.labels[image.first], pass.teacher != nullptr ? teacher : nullptr};
         losses_[static_cast<size_t>(image.first)] = cost_->evaluate(sample, pass.epoch, gradient);
       }
@@ -44,22 +44,17 @@ class CostKernel final : public cpu::Kernel {
     for (const double loss : losses_) pass.loss += loss;
   }
 
-  void backward(cpu::Node& node, graph::Pass&) override {
+  void backward(const cpu::Node& node, graph::Pass&) override {
     float* input_delta = node.input_delta();
     if (input_delta == nullptr) return;
     const size_t count = static_cast<size_t>(node.batch) * static_cast<size_t>(classes_);
     for (size_t i = 0; i < count; ++i) input_delta[i] += node.delta[i];
   }
 
-  // Network runs forward instead, once all logits are there.
-  void infer(const cpu::Node&, int, const cpu::View*, float*, size_t, cpu::Workspace*) override {}
-
-  std::string describe() const override { return cost_->describe(); }
-
  private:
   std::unique_ptr<math::Cost> cost_;
   int classes_;
-  std::vector<double> losses_;  // of each image: added in their order, whoever computed them
+  std::vector<double> losses_;  // of each image; added in their order
 };
 
 }  // namespace
@@ -74,7 +69,7 @@ graph::Op cost_op(const std::string& section, const std::string& summary, const 
       .stand_in([](const graph::LayerConfig&) {
         return cfg::CfgSection{"softmax", 0, {{"groups", "1", 0}}};
       })
-      .kernel(graph::Device::kCpu, [factory](const graph::LayerConfig& layer) {
+      .kernel([factory](const graph::LayerConfig& layer) {
         return std::make_unique<CostKernel>(factory(layer), static_cast<int>(layer.out.size()));
       });
   return op;

@@ -1,38 +1,20 @@
 #include "layers/costs/tsd.h"
 
-#include <vector>
-
 #include "base/error.h"
 #include "layers/costs/cost_op.h"
+#include "layers/ops.h"
 
 namespace dng::layers {
 namespace {
 
-class TsdCost final : public math::Cost {
- public:
-  explicit TsdCost(const graph::LayerConfig& layer)
-      : formula_(tsd_formula(layer)),
-        confidence_(layer.options.given("confidence") ? layer.options.real("confidence") : 0) {}
-
-  double evaluate(const math::CostRow<double>& row, double epoch, double* gradient) override {
-    // Samples are evaluated by several threads at once.
-    static thread_local std::vector<unsigned char> rank;
-    rank.resize(static_cast<size_t>(row.classes));
-    return formula_(row, epoch, {nullptr, rank.data()}, gradient, math::OneLane());
-  }
-
-  std::string describe() const override {
-    std::string text = format("cross entropy x %.6g + top-score difference x %.6g", formula_.eta, 1 - formula_.eta);
-    if (confidence_ > 0) text += format(" (confidence %g)", confidence_);
-    text += format(", k %d, primary %s", formula_.k, formula_.truth ? "truth" : "top");
-    if (formula_.warmup > 0) text += format(", from plain cross entropy over %g epochs", formula_.warmup);
-    return text;
-  }
-
- private:
-  TsdFormula formula_;
-  double confidence_;
-};
+std::string describe(const graph::LayerConfig& layer) {
+  const TsdFormula f = tsd_formula(layer);
+  std::string text = format("cross entropy x %.6g + top-score difference x %.6g", f.eta, 1 - f.eta);
+  if (layer.options.given("confidence")) text += format(" (confidence %g)", layer.options.real("confidence"));
+  text += format(", k %d, primary %s", f.k, f.primary_is_label ? "truth" : "top");
+  if (f.warmup > 0) text += format(", from plain cross entropy over %g epochs", f.warmup);
+  return text;
+}
 
 void check(const graph::LayerConfig& layer, const graph::ShapeContext&) {
   const cfg::Options& o = layer.options;
@@ -67,17 +49,16 @@ TsdFormula tsd_formula(const graph::LayerConfig& layer) {
 }
 
 graph::Op tsd_op() {
-  graph::Op op = cost_op("tsd", "cross entropy plus top-score difference: the tolerant patriarch",
-                         [](const graph::LayerConfig& layer) { return std::make_unique<TsdCost>(layer); });
-  op.option(cfg::ours(cfg::real_option("eta", "", 0, 1, "weight of the cross entropy, literally")))
-      .option(cfg::open_low(
-          cfg::ours(cfg::real_option("confidence", "", 0, 1, "wanted on the primary class, instead of eta"))))
-      .option(cfg::ours(cfg::integer_option("k", "5", 2, 1 << 20, "scores compared, the primary one included")))
+  return cost_op("tsd", "cross entropy plus top-score difference: the tolerant patriarch", tsd_formula, describe)
+      .option(cfg::ours(cfg::real_option("eta", "", 0, 1, "weight of the cross entropy, literally")))
+      .option(cfg::open_low(cfg::ours(
+          cfg::real_option("confidence", "", 0, 1, "wanted on the primary class, above 1/k; instead of eta"))))
+      .option(
+          cfg::ours(cfg::integer_option("k", "5", 2, 1 << 20, "scores compared, the primary one included; at most C")))
       .option(cfg::ours(cfg::choice_option("primary", "top", {"top", "truth"}, "the largest output, or the label")))
       .option(
           cfg::ours(cfg::real_option("warmup_epochs", "0", 0, 1e6, "epochs over which eta falls from 1 to its value")))
       .checked(check);
-  return op;
 }
 
 }  // namespace dng::layers

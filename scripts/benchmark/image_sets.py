@@ -1,5 +1,5 @@
-"""The first images of a data set, as a set of its own: an evaluation of few images beside one of many tells the speed
-without the program's start. Where a set has too few, its images come again from the first one on."""
+"""The first images of a data set as a set: a long evaluation minus a short one excludes the program's start. Where a
+set has too few images, they are repeated."""
 
 import gzip
 import os

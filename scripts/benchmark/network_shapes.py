@@ -31,7 +31,7 @@ class Layer:
         self.kind, self.options, self.index = kind, options, index
         self.sources = [index - 1]
         self.read = self.out = before  # the shapes of what the first source writes, and of its own output
-        self.weights = self.numbers = self.multiply_adds = 0  # numbers: parameters that are not weights
+        self.weights = self.biases = self.multiply_adds = 0  # biases: all parameters that are not weights
 
     def number(self, key, fallback):
         return int(self.options.get(key, fallback))
@@ -45,8 +45,8 @@ class Layer:
             self.kind, "linear"))
 
     @property
-    def thins(self):
-        """Takes every second row and column, say; no more than a way of reading."""
+    def subsamples(self):
+        """Only takes every n-th row and column."""
         return self.kind == "maxpool" and self.number("size", self.number("stride", 1)) == 1
 
 
@@ -68,18 +68,19 @@ class Network:
             layer = Layer(kind, options, len(self.layers), self.shape(len(self.layers) - 1))
             work = getattr(self, f"_{kind}", self._keeps if kind in COSTS else None)
             if work is None:
-                raise Failure(f"{path}:{line}: [{name}] is not counted; allowed are layers with a CUDA kernel")
+                raise Failure(f"{path}:{line}: [{name}] cannot be counted: it has no CUDA kernel")
             try:
                 work(layer)
             except (ValueError, KeyError) as error:
-                raise Failure(f"{path}:{line}: [{name}] cannot be counted ({error}); ask ./darknet") from error
+                raise Failure(f"{path}:{line}: [{name}] cannot be counted ({error}); "
+                              f"check it with ./darknet options {path}") from error
             self.layers.append(layer)
 
     def shape(self, index):
         return self.input if index < 0 else self.layers[index].out
 
     def parameters(self):
-        return sum(layer.weights + layer.numbers for layer in self.layers)
+        return sum(layer.weights + layer.biases for layer in self.layers)
 
     def multiply_adds(self):
         """Of one image, forward."""
@@ -89,7 +90,7 @@ class Network:
         number = int(text)
         index = number if number >= 0 else layer.index + number
         if not 0 <= index < layer.index:
-            raise ValueError(f"{text} is no layer before it")
+            raise ValueError(f"{text} is not an earlier layer")
         return index
 
     def _keeps(self, layer):
@@ -104,15 +105,15 @@ class Network:
         layer.out = windows(layer.read, filters, size, stride, 2 * padding)
         layer.weights = filters * (layer.read.channels // groups) * size * size
         layer.multiply_adds = layer.weights * layer.out.height * layer.out.width
-        layer.numbers = filters * (2 if layer.flag("batch_normalize") else 1)
+        layer.biases = filters * (2 if layer.flag("batch_normalize") else 1)
 
     def _connected(self, layer):
         layer.out = Shape(layer.number("output", 1), 1, 1)
         layer.weights = layer.multiply_adds = layer.read.size * layer.out.channels
-        layer.numbers = layer.out.channels * (2 if layer.flag("batch_normalize") else 1)
+        layer.biases = layer.out.channels * (2 if layer.flag("batch_normalize") else 1)
 
     def _batchnorm(self, layer):
-        layer.numbers = 2 * layer.read.channels
+        layer.biases = 2 * layer.read.channels
 
     def _maxpool(self, layer):
         stride = layer.number("stride", 1)

@@ -1,54 +1,17 @@
-"""Running programs and seeing what they, and everything else on the machine, took."""
+"""Running programs, and their peak memory."""
 
-import contextlib
 import json
 import os
-import resource
 import signal
 import subprocess
 import tempfile
 import threading
-import time
 
 from generations_driver.errors import Failure
 
 
-def busy_seconds():
-    """What all processors together have worked since the machine started, or a hypervisor gave to other machines."""
-    with open("/proc/stat", encoding="ascii") as file:
-        user, nice, system, _idle, _wait, interrupts, soft, stolen = map(int, file.readline().split()[1:9])
-    return (user + nice + system + interrupts + soft + stolen) / os.sysconf("SC_CLK_TCK")
-
-
-def own_seconds():
-    return sum(usage.ru_utime + usage.ru_stime
-               for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
-
-
-class Machine:
-    """Collects, over the measurements, how many processors were busy with something else."""
-
-    def __init__(self, progress):
-        self.foreign, self.progress = [], progress
-
-    @contextlib.contextmanager
-    def measuring(self, what):
-        """Around a measurement; the progress shows `what`."""
-        start = time.monotonic(), busy_seconds(), own_seconds()
-        with self.progress.showing(what):
-            yield
-        now = time.monotonic(), busy_seconds(), own_seconds()
-        wall, busy, own = (after - before for after, before in zip(now, start))
-        if wall > 0:
-            self.foreign.append(max(0.0, (busy - own) / wall))
-
-    def report(self):
-        mean = sum(self.foreign) / len(self.foreign) if self.foreign else 0.0
-        return {"cores": os.cpu_count(), "foreign_mean": mean, "foreign_most": max(self.foreign, default=0.0)}
-
-
 class Child:
-    """A process whose stdout is read line by line; it is ended in any case."""
+    """A process whose stdout is read line by line; it ends with the block."""
 
     def __init__(self, command):
         self.command = command
@@ -67,7 +30,7 @@ class Child:
         self.errors.close()
 
     def send(self, number):
-        """Sends a signal. Popen's way would take the exit status of a process that is over away from finish()."""
+        """Sends a signal. Popen's own would take the exit status of an ended process away from finish()."""
         if self.process.returncode is None:
             os.kill(self.process.pid, number)
 
@@ -86,22 +49,22 @@ class Child:
         return lines[-1] if lines else f"stopped with status {self.process.returncode}"
 
 
-def json_line(command, most=None):
-    """Runs a program that prints one line of JSON; it may take `most` seconds."""
+def json_of(command, max_seconds=None):
+    """Runs a program that prints JSON; it may take `max_seconds`."""
     with Child(command) as child:
-        timer = threading.Timer(most or threading.TIMEOUT_MAX, child.send, [signal.SIGKILL])
+        timer = threading.Timer(max_seconds or threading.TIMEOUT_MAX, child.send, [signal.SIGKILL])
         timer.start()
         try:
-            line = child.process.stdout.readline()
+            text = child.process.stdout.read()
             status = child.finish()
         finally:
-            late = most is not None and not timer.is_alive()
+            late = max_seconds is not None and not timer.is_alive()
             timer.cancel()
         if late:
-            raise Failure(f"{command[0]}: stopped after {most:g} seconds")
+            raise Failure(f"{command[0]}: stopped after {max_seconds:g} seconds")
         if status != 0:
             raise Failure(f"{command[0]}: {child.message()}")
         try:
-            return json.loads(line)
+            return json.loads(text)
         except ValueError as error:
-            raise Failure(f"{command[0]}: its output is no JSON: {line[:60]!r}") from error
+            raise Failure(f"{command[0]}: its output is not JSON: {text[:60]!r}") from error

@@ -1,4 +1,4 @@
-"""./darknet under the clock: training steps, evaluations, profiles."""
+"""Measures ./darknet: training steps, evaluations, profiles."""
 
 import json
 import os
@@ -13,18 +13,18 @@ from generations_driver.errors import Failure
 from .processes import Child
 
 ITERATION = re.compile(r"^\d+, [\d.]+: \S+, \S+ avg, \S+ rate, (\S+) seconds, ")
-WARM_UP, LEAST = 5, 10  # steps
-# On a GPU a step is recorded before it is played, and the clock of an idle GPU is low.
+WARM_UP_STEPS, MIN_STEPS = 5, 10
+# On a GPU the first steps include CUDA graph capture, and the clock of an idle GPU is low.
 GPU_WARM_UP_SECONDS = 2
-# So many images at most does an evaluation on a GPU take: it is over too soon otherwise, and more do not fit anywhere.
-MOST_EVALUATED = 400_000
+# Images of an evaluation on a GPU: repeated up to here, because real sets are evaluated too fast to be timed.
+MAX_EVALUATED = 400_000
 NO_STATES = ["-state_seconds", "1e9"]
-# Evaluation is about that much faster than training: for the first guess of how many images take the time wanted.
+# About how much faster evaluation is than training; decides how many images are evaluated.
 EVALUATION_FACTOR = 3
 
 
 class Program:
-    """gpu: the number of the GPU that it computes on; None for the CPU, also where there is a GPU."""
+    """gpu: the number of the GPU; None for the CPU."""
 
     def __init__(self, path, seconds, gpu=None):
         self.path, self.seconds, self.gpu = os.path.abspath(path), seconds, gpu
@@ -34,11 +34,18 @@ class Program:
             raise Failure(f"{path}: no such program; run `make` first, or name it with --darknet")
         self.evaluations = {}
 
-    def has_profile(self):
-        """Whether this build knows `-profile FILE`."""
-        answer = subprocess.run([self.path, "classifier", "train", "-profile", "FILE"], stdout=subprocess.DEVNULL,
-                                stderr=subprocess.PIPE, text=True, check=False)
-        return "unknown option" not in answer.stderr
+    def versions(self):
+        """{what: version} as `--version` says, without paths."""
+        answer = subprocess.run([self.path, "--version"], stdout=subprocess.PIPE, text=True, check=False).stdout
+        words = [re.split(r"\s+", line, maxsplit=1) for line in answer.splitlines()]
+        return {name: value.split(",")[0] for name, value in words}
+
+    def measure(self, workload, work, threads, results):
+        """One kind of work; `results` has those of the same repetition before it."""
+        if work == "valid":
+            return self.valid(workload, threads, results["train"]["program"]["images_per_second"])
+        cfg = workload.cfg if work == "train" else workload.student
+        return self.train(workload.data, cfg, workload.batch, threads)
 
     def train(self, data, cfg, batch, threads, flags=()):
         """{"images_per_second", "steps", "peak_bytes"}: the median over the steps after the first ones."""
@@ -48,13 +55,13 @@ class Program:
             steps = self.steps(child.process.stdout)
             child.send(signal.SIGTERM)
             child.finish()
-            if len(steps) < LEAST:
+            if len(steps) < MIN_STEPS:
                 raise Failure(f"{cfg}: {child.message()}")
             return {"images_per_second": batch / statistics.median(steps), "steps": len(steps),
                     "peak_bytes": child.peak_bytes}
 
     def steps(self, lines):
-        """Seconds of each step after those that warm up, from the log while it is written."""
+        """Seconds of each step after the warm-up, from the log while it is written."""
         seconds, first, end = [], None, None
         for line in lines:
             found = ITERATION.match(line)
@@ -63,9 +70,9 @@ class Program:
             now = time.monotonic()
             first = first or now
             seconds.append(float(found.group(1)))
-            if end is None and len(seconds) >= WARM_UP and now - first >= self.warm_up_seconds:
+            if end is None and len(seconds) >= WARM_UP_STEPS and now - first >= self.warm_up_seconds:
                 seconds, end = [], now + self.seconds
-            elif end is not None and len(seconds) >= LEAST and now > end:
+            elif end is not None and len(seconds) >= MIN_STEPS and now > end:
                 break
         return seconds if end is not None else []
 
@@ -78,16 +85,16 @@ class Program:
         return {"images_per_second": (many - few) / (spent[1] - spent[0]), "images": many - few}
 
     def evaluation_sizes(self, workload, threads, training_rate):
-        """The same in every round."""
+        """The same in every repetition."""
         key = workload.name, threads
         if key not in self.evaluations:
             batch, available = workload.batch, workload.valid_images()
             if self.gpu is not None:
-                available = max(available, MOST_EVALUATED)
+                available = max(available, MAX_EVALUATED)
             wanted = EVALUATION_FACTOR * training_rate * self.seconds
             batches = min(max(4, round(wanted / batch)), available // batch - 1)
             if batches < 1:
-                raise Failure(f"{workload.source}: valid= has {available} images, needed are two batches of {batch}")
+                raise Failure(f"{workload.source}: valid= has {available} images, two batches of {batch} are needed")
             self.evaluations[key] = batch, batch * (batches + 1)
         return self.evaluations[key]
 
@@ -108,4 +115,4 @@ class Program:
             with open(path, encoding="utf-8") as file:
                 return json.load(file)
         except (OSError, ValueError) as error:
-            raise Failure(f"{path}: {error}; the program was to write a profile there") from error
+            raise Failure(f"{path}: {error}; -profile should have written it") from error

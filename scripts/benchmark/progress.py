@@ -1,4 +1,4 @@
-"""How far a benchmark is: on a terminal one line that is written over, in a pipe a line for each turn that is done."""
+"""How far a benchmark is: on a terminal one line that is overwritten, in a pipe a line for each finished setting."""
 
 import contextlib
 import statistics
@@ -9,24 +9,25 @@ from generations_driver.progress import Display, clock
 
 
 class Progress:
-    """A network goes through rounds; in each, every turn (a number of threads, a precision) comes once.
+    """A network is measured in repetitions; each goes once through the settings (numbers of threads, precisions).
 
-    It writes to stderr: stdout has the table alone.
+    It writes to stderr: stdout has the table only.
     """
 
-    def __init__(self, networks, rounds, stream=None):
-        self.rounds, self.later, self.display = rounds, networks, Display(stream or sys.stderr)
+    def __init__(self, networks, repetitions, stream=None):
+        self.repetitions, self.later, self.display = repetitions, networks, Display(stream or sys.stderr)
         self.place, self.spent, self.since = "", {}, 0.0
 
-    def run(self, network, turns, measure):
-        """{turn: results of measure(turn), one for each round}. turns: {turn: its title}."""
-        results = {turn: [] for turn in turns}
-        self.spent, self.later = {turn: [] for turn in turns}, self.later - 1
-        for number in range(1, self.rounds + 1):
-            for turn, title in turns.items():
-                self.place, self.since = f"{network}, {title}, round {number} of {self.rounds}", time.monotonic()
-                results[turn].append(measure(turn))
-                self._done(turn)
+    def run(self, network, settings, measure):
+        """{setting: results of measure(setting), one for each repetition}. settings: {setting: its title}."""
+        results = {setting: [] for setting in settings}
+        self.spent, self.later = {setting: [] for setting in settings}, self.later - 1
+        for number in range(1, self.repetitions + 1):
+            for setting, title in settings.items():
+                self.place = f"{network}, {title}, repetition {number} of {self.repetitions}"
+                self.since = time.monotonic()
+                results[setting].append(measure(setting))
+                self._done(setting)
         self.place, self.spent = network, {}
         return results
 
@@ -39,15 +40,15 @@ class Progress:
         finally:
             self.display.clear()
 
-    def _done(self, turn):
-        self.spent[turn].append(time.monotonic() - self.since)
+    def _done(self, setting):
+        self.spent[setting].append(time.monotonic() - self.since)
         if not self.display.terminal:
-            self.display.line(f"{self.place}: {clock(self.spent[turn][-1])}{self._left(0)}")
+            self.display.line(f"{self.place}: {clock(self.spent[setting][-1])}{self._left(0)}")
 
     def _left(self, begun):
-        """Turns take as long as they took before; those not yet seen as long as the others."""
+        """A setting takes as long as before; one not yet measured as long as the others."""
         known = [seconds for spent in self.spent.values() for seconds in spent]
-        rest = sum((self.rounds - len(spent)) * statistics.mean(spent or known)
+        rest = sum((self.repetitions - len(spent)) * statistics.mean(spent or known)
                    for spent in self.spent.values() if known)
         texts = [f"about {clock(max(0.0, rest - begun))} left for this network"] if rest else []
         if self.later:

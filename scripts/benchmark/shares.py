@@ -4,14 +4,13 @@ WHOLE = ("data", "teacher", "cost", "update")  # keys of the profile beside the 
 
 
 def shares(profile):
-    """[(what, share of the time)], the largest first; what nobody claims comes last."""
+    """{what: share of the time}, the largest first; the rest, which no key names, comes last."""
     seconds = {}
     for layer in profile["layers"]:
         for direction in ("forward", "backward"):
             what = f"[{layer['section']}] {direction}"
             seconds[what] = seconds.get(what, 0) + layer.get(direction, 0)
-    for key in WHOLE:
-        seconds[key] = profile.get(key, 0)
+    seconds.update((key, profile.get(key, 0)) for key in WHOLE)
     total = profile["seconds"]
-    rows = sorted(((what, spent / total) for what, spent in seconds.items() if spent > 0), key=lambda row: -row[1])
-    return [*rows, ("the rest", 1 - sum(share for _, share in rows))]
+    found = {what: spent / total for what, spent in sorted(seconds.items(), key=lambda item: -item[1]) if spent > 0}
+    return {**found, "the rest": 1 - sum(found.values())}

@@ -1,4 +1,4 @@
-"""A network made ready for measuring: a cfg that trains without end, a student of it, data files."""
+"""A network prepared for measuring: a cfg that trains without end, a student of it, data files."""
 
 import os
 import re
@@ -7,7 +7,8 @@ from generations_driver.errors import Failure
 
 from . import image_sets
 
-# Images in a batch, of small images and of those from LARGE pixels on. On the CPU: what is known to fit.
+WORK = ("train", "distill", "valid")
+# Images in a batch, of small images and of those from LARGE pixels on.
 CPU_BATCHES, GPU_BATCHES, LARGE = (128, 16), (128, 256), 128
 PAPER_CFGS = ["cfg/cifar100-resnet20.cfg", "cfg/cifar100-resnet56.cfg", "cfg/cifar100-resnet110.cfg",
               "cfg/cifar100-densenet100.cfg", "cfg/ilsvrc2012-resnet18.cfg"]
@@ -21,7 +22,7 @@ def read(path):
         with open(path, encoding="utf-8") as file:
             return file.read()
     except OSError as error:
-        raise Failure(f"{path}: {error.strerror}; name cfg files that are there") from error
+        raise Failure(f"{path}: {error.strerror}; name existing cfg files") from error
 
 
 def write(path, text):
@@ -33,13 +34,13 @@ def write(path, text):
 def option(text, key, path):
     found = re.search(rf"^\s*{key}\s*=\s*(.*\S)", text, re.M)
     if not found:
-        raise Failure(f"{path}: there is no {key}=")
+        raise Failure(f"{path}: {key}= is missing")
     return found.group(1)
 
 
 def endless(cfg, batch, precision=None):
     """The cfg with one forward pass of `batch` images for each step, a constant rate, and no end."""
-    head, mark, rest = cfg.partition("\n[")  # the first section is [net]; maybe after comments
+    head, mark, rest = cfg.partition("\n[")  # comments may precede [net]
     if "[net]" not in head:
         net, mark, tail = rest.partition("\n[")
         head, rest = head + "\n[" + net, tail
@@ -60,23 +61,23 @@ def batch_for(height, batches):
 
 
 class Workload:
-    """One network; its files lie in a folder of their own."""
+    """One network, its files in a separate folder."""
 
-    def __init__(self, path, images, batch, folder, batches=CPU_BATCHES, precision=None):
+    def __init__(self, path, images, batch, folder, precision=None):
         cfg = read(path)
-        self.path, self.name = path, os.path.splitext(os.path.basename(path))[0]
+        self.path, self.precision, self.name = path, precision, os.path.splitext(os.path.basename(path))[0]
         self.folder = os.path.join(folder, "-".join(filter(None, (self.name, precision))))
         os.makedirs(self.folder, exist_ok=True)
         height = int(option(cfg, "height", path))
         large = height >= LARGE
-        self.batch = batch or batch_for(height, batches)
+        self.batch = batch or batch_for(height, GPU_BATCHES if precision else CPU_BATCHES)
         plain = with_cost(endless(cfg, self.batch, precision), "[softmax]\n")
         self.cfg = write(os.path.join(self.folder, "train.cfg"), plain)
         self.weights = os.path.join(self.folder, "train_last.weights")
         self.student = write(os.path.join(self.folder, "student.cfg"), with_cost(
             plain, f"[distill]\nlambda=0.6\nteacher={self.cfg}\nteacher_weights={self.weights}\n"))
         if large and not images:
-            raise Failure(f"{path}: its images are not given: name a .data file of image lists with --images")
+            raise Failure(f"{path}: its images are missing: name a .data file of image lists with --images")
         gray = option(cfg, "channels", path) == "1"
         self.source = images if large else "cfg/fashion.data" if gray else "cfg/cifar100.data"
         self.lines = [line for line in read(self.source).splitlines() if not re.match(r"\s*backup\s*=", line)]

@@ -16,7 +16,7 @@ def read_sections(path, text, first=None):
                 raise Failure(f"{where}: '{line}' is not a section; write [name]")
             sections.append((line[1:-1].strip(), number, []))
             continue
-        key, equals, value = (piece.strip() for piece in line.partition("="))
+        key, equals, value = (word.strip() for word in line.partition("="))
         if not equals or not key:
             raise Failure(f"{where}: '{line}' is neither [section] nor key=value; comments start their line with #")
         if not sections:
@@ -30,12 +30,26 @@ def read_sections(path, text, first=None):
     return sections
 
 
+def values(section):
+    """{key: value} of a section."""
+    return {key: value for key, value, _ in section[2]}
+
+
+def read_network(path):
+    """(text, sections) of a network's cfg: [net] and at least one layer."""
+    text = read_text(path, "network cfg")
+    sections = read_sections(path, text)
+    if len(sections) < 2 or sections[0][0] not in ("net", "network"):
+        raise Failure(f"{path}: not a network cfg: the first section is [net], and layers follow")
+    return text, sections
+
+
 def read_data(path):
     """The keys of a .data file, in order; ./darknet checks their values."""
-    (_, _, entries), *more = read_sections(path, read_text(path, ".data file"), "data")
+    data, *more = read_sections(path, read_text(path, ".data file"), "data")
     if more:
         raise Failure(f"{path}:{more[0][1]}: [{more[0][0]}]: a .data file has no sections; take the line out")
-    keys = {key: value for key, value, _ in entries}
+    keys = values(data)
     for key in ("classes", "train", "valid"):
         if key not in keys and (key, "held_out_per_class" in keys) != ("valid", True):
             needed = "an experiment needs classes=, train=, and valid= or held_out_per_class="

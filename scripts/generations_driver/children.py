@@ -1,4 +1,4 @@
-"""The processes of a run: output into a log, the end of stderr as the error, a signal handed on once."""
+"""The processes of a run: output into a log, the last line of stderr as the error, a signal passed through once."""
 
 import os
 import shlex
@@ -8,12 +8,13 @@ import threading
 
 from .errors import Failure, Stopped
 from .files import now
+from .program import BUILD
 
 
 class Children:
-    def __init__(self, program, lock, heard):
+    def __init__(self, program, lock, on_line):
         self.program, self.lock = program, lock
-        self.heard = heard  # gets the commands and lines of stderr, for -v
+        self.on_line = on_line  # gets the commands and lines of stderr, for -v
         self.mutex = threading.Lock()
         self.running = set()
         self.stopping = False
@@ -21,7 +22,7 @@ class Children:
     def run(self, arguments, log, what, watched=False):
         """Runs the program to its end; raises Failure with its last line on stderr. `watched`: its log is read."""
         command = [self.program, *arguments]
-        self.heard("$ " + shlex.join(command))
+        self.on_line("$ " + shlex.join(command))
         with open(log, "ab", buffering=0) as output:
             output.write(f"\n# {now()} {shlex.join(command)}\n".encode())
             process = self._start(command, output)
@@ -32,7 +33,7 @@ class Children:
                 if text:
                     last = text
                     if not watched:
-                        self.heard(f"{what}: {text}")
+                        self.on_line(f"{what}: {text}")
             process.stderr.close()
             code = process.wait()
         with self.mutex:
@@ -40,7 +41,7 @@ class Children:
             if self.stopping:
                 raise Stopped
         if code:
-            ended = f"was ended by signal {-code}" if code < 0 else f"failed with exit code {code}"
+            ended = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
             raise Failure(f"{what} {ended}: {last or 'no line on stderr'}; log: {log}")
 
     def _start(self, command, output):
@@ -48,31 +49,25 @@ class Children:
             if self.stopping:
                 raise Stopped
             try:
-                process = subprocess.Popen(
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
-                    start_new_session=True,  # a terminal's Ctrl-C comes through the driver, once
-                    pass_fds=(self.lock.file,),
-                )
+                # A session of its own: a terminal's Ctrl-C comes through the driver, once.
+                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
+                                           start_new_session=True, pass_fds=(self.lock.file,))
             except OSError as error:
-                raise Failure(
-                    f"{self.program}: cannot start: {error.strerror}; name the program with --darknet"
-                ) from error
+                raise Failure(f"{self.program}: cannot start: {error.strerror}; {BUILD}") from error
             self.running.add(process)
             self.lock.note(process.pid)
             return process
 
     def stop(self, number):
-        """Hands a signal on, once; the children save their state and end, and no other is started."""
+        """Passes a signal through, once; the children save their state and end, and no other starts."""
         with self.mutex:
             if self.stopping:
                 return
             self.stopping = True
             for process in self.running:
-                if process.poll() is None:
-                    process.send_signal(number)
+                process.send_signal(number)
 
     def kill(self):
         with self.mutex:
-            for process in self.running:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
+            for process in (process for process in self.running if process.poll() is None):
+                os.killpg(process.pid, signal.SIGKILL)

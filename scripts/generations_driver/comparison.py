@@ -5,12 +5,15 @@ import shlex
 
 from .errors import Failure
 from .figures import comparison, confidence, examples, measures, options
-from .files import finite, write_text
+from .files import finite, stem, write_text
 from .measures import INSPECTIONS, MEASURES
-from .methods import labels_of, option_title, patriarch_of, stem
+from .methods import labels_of, option_title, patriarch_of
 from .report import draw_all, example_networks
-from .summary import collect, groups, shown_spread, spread, top1
-from .tables import counted, distance_text, k_of, label_of, measure_cell, measure_name, picture, table
+from .summary import baseline_name, collect, gains, groups, shown_spread, spread, top1
+from .tables import (
+    confidence_section, counted, distance_text, examples_section, k_of, label_of, measure_cell, measure_name, picture,
+    table,
+)
 
 
 def cell(entry, seeds, *form):
@@ -22,49 +25,32 @@ def cell(entry, seeds, *form):
 def columns_of(summaries, name):
     """The generations of all runs together, in order."""
     found = {}
-    for summary in summaries:
-        for entry in summary[name]:
-            key = entry["generation"] if name == "mean" else entry["name"]
-            index = entry["index"]
-            found.setdefault(key, (-1 if index is None else index, len(found)))
+    for entry in (entry for summary in summaries for entry in summary[name]):
+        key = entry["generation"] if name == "mean" else entry["name"]
+        found.setdefault(key, (-1 if entry["index"] is None else entry["index"], len(found)))
     return sorted(found, key=found.get)
 
 
 def mean_of_generation(summary, name):
     """The means of a generation; a plain patriarch is the baseline, too."""
-    if name == "baseline" and summary["patriarch_is_baseline"]:
-        name = "patriarch"
+    name = baseline_name(summary) if name == "baseline" else name
     return next((entry for entry in summary["mean"] if entry["generation"] == name), None)
 
 
-def accuracy_rows(summaries, labels, names, kind, key):
-    for summary, label in zip(summaries, labels):
-        seeds = len(summary["configuration"]["seeds"])
-        entries = [mean_of_generation(summary, name) for name in names]
-        yield [label, *(cell(entry and entry[kind][key], seeds) for entry in entries)]
+def table_of(summaries, labels, names, mean_of):
+    """A row for each run, with mean_of(summary, name)."""
+    rows = [[label, *(cell(mean_of(summary, name), len(summary["configuration"]["seeds"])) for name in names)]
+            for summary, label in zip(summaries, labels)]
+    return table(["", *map(label_of, names)], rows)
 
 
-def ensemble_rows(summaries, labels, names):
-    for summary, label in zip(summaries, labels):
-        entries = {entry["name"]: entry["top1"] for entry in summary["ensemble_mean"]}
-        yield [label, *(cell(entries.get(name), len(summary["configuration"]["seeds"])) for name in names)]
+def ensemble_mean(summary, name):
+    return next((entry["top1"] for entry in summary["ensemble_mean"] if entry["name"] == name), None)
 
 
 def last_student(summary):
     count = summary["configuration"]["generations"]
     return f"student{count}" if count else None
-
-
-def gains(summary, pick):
-    """By how much what `pick` chooses differs from the baseline, seed by seed, in fractions."""
-    found = []
-    for seed in summary["configuration"]["seeds"]:
-        values = {run["generation"]: top1(run["last"]) for run in summary["runs"] if run["seed"] == seed}
-        reference = values.get("patriarch" if summary["patriarch_is_baseline"] else "baseline")
-        value = pick(values, seed)
-        if None not in (reference, value):
-            found.append(value - reference)
-    return found
 
 
 def gain_rows(summaries, labels):
@@ -74,18 +60,17 @@ def gain_rows(summaries, labels):
             entry["seed"]: top1(entry["result"]) for entry in summary["ensembles"]
             if entry["kind"] == "cumulative" and entry["index"] == summary["configuration"]["generations"]
         }
-        last = last_student(summary)
-        row = [label]
+        last, found = last_student(summary), []
         for pick in (
             lambda values, _: values.get("patriarch"),
             lambda values, _, last=last: values.get(last),
             lambda _, seed, ensembles=ensembles: ensembles.get(seed),
         ):
-            entry = spread(gains(summary, pick))
-            row.append(f"{'+' if entry and entry['mean'] >= 0 else ''}{shown_spread(entry)}")
-        pairs = gains(summary, lambda values, _, last=last: values.get(last))
-        row.append(f"{sum(pair > 0 for pair in pairs)} of {len(pairs)}" if pairs else "-")
-        yield row
+            found.append(gains(summary, pick, baseline_name(summary)))
+        spreads = [spread(pairs) for pairs in found]
+        row = [f"{'+' if entry and entry['mean'] >= 0 else ''}{shown_spread(entry)}" for entry in spreads]
+        pairs = found[1]
+        yield [label, *row, f"{sum(pair > 0 for pair in pairs)} of {len(pairs)}" if pairs else "-"]
 
 
 def measure_tables(summaries, labels):
@@ -143,7 +128,7 @@ def opening(summaries):
     deviation = "Every number is the mean over the seeds, ± the sample deviation where there are several."
     reading = (
         "In D(eta, lambda), *confidence* means that the first number is the confidence wanted on the primary class, "
-        "*eta* that it weighs the cross entropy literally. The *best epoch* is chosen on the validation images that it "
+        "*eta* that it is the weight of the cross entropy. The *best epoch* is chosen on the validation images that it "
         "is reported on, so it is optimistic."
     )
     return [text[0].upper() + text[1:] + f" {deviation}", "", reading, ""]
@@ -153,23 +138,24 @@ def report_text(summaries, folders, labels, drawn, out, command):
     names = columns_of(summaries, "mean")
     if any(summary["patriarch_is_baseline"] for summary in summaries) and "baseline" not in names:
         names.insert(0, "baseline")
-    k, header = k_of(summaries[0]), ["", *map(label_of, names)]
+    k = k_of(summaries[0])
     lines = [f"# Comparison of {counted(len(summaries), 'run')}", "", *opening(summaries)]
     for summary, label in zip(summaries, labels):
         if summary["missing"]:
             lines += [f"**Not complete:** {label} lacks {', '.join(summary['missing'])}.", ""]
     lines += ["## Accuracy over generations", ""]
-    if "accuracy" in drawn:
-        lines += picture("accuracy.png", "top-1 accuracy over generations, a line for each run")
+    lines += picture(drawn, "accuracy", "top-1 accuracy over generations, a line for each run")
     if "options" in drawn:
-        lines += ["What each option does: a faint point is a run, a large one the mean of the runs with that value.",
-                  ""]
-        lines += picture("options.png", "top-1 accuracy over the values of the options in which the runs differ")
+        text = "The effect of each option: a faint point is a run, a large one the mean of the runs with that value."
+        lines += [text, ""]
+    lines += picture(drawn, "options", "top-1 accuracy over the values of the options in which the runs differ")
     for kind, key, text in (
         ("last", "top1", "Top-1 accuracy in %, last epoch"), ("last", "topk", f"Top-{k} accuracy in %, last epoch"),
         ("best", "top1", "Top-1 accuracy in %, best epoch"),
     ):
-        lines += [f"{text}:", "", *table(header, list(accuracy_rows(summaries, labels, names, kind, key)))]
+        def mean_of(summary, name, kind=kind, key=key):
+            return (mean_of_generation(summary, name) or {}).get(kind, {}).get(key)
+        lines += [f"{text}:", "", *table_of(summaries, labels, names, mean_of)]
     lines += ["## Against the baseline of the same seed", ""]
     head = ["points of top-1, last epoch", "patriarch", "last student", "ensemble of all students"]
     head.append("seeds with the last student above")
@@ -177,21 +163,13 @@ def report_text(summaries, folders, labels, drawn, out, command):
     ensembles = columns_of(summaries, "ensemble_mean")
     if ensembles:
         lines += ["## Ensembles", "", "Top-1 accuracy in % of the mean of the members' probabilities, last epoch:", ""]
-        lines += table(["", *ensembles], list(ensemble_rows(summaries, labels, ensembles)))
+        lines += table_of(summaries, labels, ensembles, ensemble_mean)
     lines += ["## Secondary information", ""]
-    if "measures" in drawn:
-        lines += picture("measures.png", "measures over generations, a line for each run")
+    lines += picture(drawn, "measures", "measures over generations, a line for each run")
     lines += measure_tables(summaries, labels) + distance_text(summaries)
-    if "confidence" in drawn:
-        text = "How many validation images each network is how sure of, last epoch, mean over the seeds."
-        lines += ["## Confidence", "", text, ""]
-        lines += picture("confidence.png", "histograms of the primary class's confidence")
-    if "examples" in drawn:
-        text = "Validation images, chosen by their place in the set alone, with the most probable classes in %: "
-        text += f"{', '.join(name for name, _ in networks_of(summaries))}; the first seed of each. The label's class "
-        text += "is green and bold."
-        lines += ["## Examples", "", text, ""]
-        lines += picture("examples.png", "images with the most probable classes")
+    lines += confidence_section(drawn, "validation images")
+    networks = ", ".join(name for name, _ in networks_of(summaries))
+    lines += examples_section(drawn, f"{networks}; the first seed of each")
     lines += ["## Runs", ""]
     rows = []
     for summary, folder, label in zip(summaries, folders, labels):
@@ -199,7 +177,7 @@ def report_text(summaries, folders, labels, drawn, out, command):
         taken = sum(bool(run["taken_from"]) for run in summary["runs"])
         rows.append([label, f"[{summary['name']}]({path})", f"`{stem(summary['configuration']['network'])}`",
                      str(len(summary["configuration"]["seeds"])), f"{taken} of {len(summary['runs'])}"])
-    lines += table(["", "report", "network", "seeds", "trainings taken over"], rows)
+    lines += table(["", "report", "network", "seeds", "trainings reused"], rows)
     lines += [f"Command: `{shlex.join(command)}`", ""]
     return "\n".join(lines)
 
@@ -207,7 +185,7 @@ def report_text(summaries, folders, labels, drawn, out, command):
 def write_comparison(folders, out, command):
     """Writes report.md and the figures into `out`; returns the paths."""
     if not folders:
-        raise Failure("nothing to compare: no run is begun")
+        raise Failure("no run to compare: none is begun")
     if os.path.isfile(os.path.join(out, "experiment.ini")):
         raise Failure(f"{out}: a run's own report is in that folder; choose another --out", 2)
     summaries = [finite(collect(folder, None)) for folder in folders]

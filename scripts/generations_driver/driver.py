@@ -1,11 +1,11 @@
-"""Runs the chains of a folder, several side by side, until all is done, one fails, or a signal comes."""
+"""Runs the chains of a folder, several at a time, until all are done, one fails, or a signal comes."""
 
-import collections
 import contextlib
 import os
 import signal
 import threading
 import time
+from concurrent import futures
 
 from .children import Children
 from .errors import Failure, Stopped, warn
@@ -26,12 +26,12 @@ class Driver:
         self.folder, self.command, self.verbose, self.reuse = folder, command, verbose, reuse
         wanted, cores = folder.experiment.threads, len(os.sched_getaffinity(0))
         if wanted and wanted > cores:
-            warn(f"threads={wanted}, but there are {cores} cores: using {cores}")
+            warn(f"threads={wanted} is more than the {cores} cores: using {cores}")
         threads = min(wanted or cores, cores)
         jobs = min(jobs, len(folder.chains))
         self.jobs = min(jobs, threads)
         if self.jobs < jobs:
-            warn(f"{jobs} jobs, but only {threads} threads: {self.jobs} side by side")
+            warn(f"{jobs} jobs are more than the {threads} threads: running {self.jobs} at a time")
         self.threads = ["-threads", str(threads // self.jobs)]
         net = folder.network.net
         self.lengths = epochs_of(net), whole_or_none(net.get("max_batches"))
@@ -39,7 +39,7 @@ class Driver:
         self.mutex = threading.Lock()  # guards the display and what follows
         self.progress = {}  # title -> Progress, of those being trained now
         self.done = {}  # title -> seconds of training, of those that are trained and evaluated
-        self.signals, self.failures = [], []
+        self.signals = []
         self.children = Children(program.path, Lock(folder.path), self.say if verbose else lambda text: None)
 
     def close(self):
@@ -50,7 +50,7 @@ class Driver:
             self.display.line(text)
 
     def evaluate(self, generation, evaluation):
-        """What the program says about weights, from the store where it has said so before."""
+        """The result of an evaluation, the saved one where there is one."""
         result = evaluation.result()
         if result is not None:
             return result
@@ -59,7 +59,7 @@ class Driver:
             os.unlink(evaluation.answer)
         what = f"{generation.title}: classifier {evaluation.verb}"
         self.children.run([*evaluation.arguments, *self.threads], generation.log, what)
-        return evaluation.keep()
+        return evaluation.save()
 
     def train(self, generation):
         """Trains what is not done yet, with a record of what it began with and how long it took."""
@@ -72,7 +72,7 @@ class Driver:
             "generation": generation.name, "seed": generation.seed, **generation.identity(),
             "teacher_sha256": sha256_file(teacher.final) if teacher else None, "begun": now(), "wall_seconds": 0.0,
         }
-        record.pop("taken_from", None)  # it was to be taken over, but that was cut off
+        record.pop("taken_from", None)  # reusing another training was interrupted
         record["command"] = [self.children.program, *arguments]
         generation.write_record(record)
         started = time.monotonic()
@@ -97,17 +97,17 @@ class Driver:
             raise Failure(f"{generation.final}: the training ended without writing it; log: {generation.log}")
         generation.write_record({**record, "finished": now()})
 
-    def take_over(self, generation):
-        """Takes it over from another run, unless its own training was begun."""
+    def reuse_training(self, generation):
+        """Copies it from another run, unless its own training was begun."""
         begun = generation.traces() and not (generation.record() or {}).get("taken_from")
         origin = None if begun or self.reuse is None else self.reuse.take(generation)
         if origin:
-            self.say(f"{generation.title}: taken over from {origin}")
+            self.say(f"{generation.title}: reused from {origin}")
         return bool(origin)
 
     def advance(self, generation):
         """Trains and evaluates a generation, as far as that is not done yet."""
-        if not generation.is_done() and not self.take_over(generation):
+        if not generation.is_done() and not self.reuse_training(generation):
             self.train(generation)
         if generation.cached and os.path.exists(generation.targets):
             os.unlink(generation.targets)
@@ -123,30 +123,14 @@ class Driver:
             self.display.line(text)
             write_outputs(self.folder, self.command, quiet=True)
 
-    def finish(self, chain):
-        """The ensembles of a chain."""
+    def train_chain(self, chain):
+        for generation in chain:
+            self.advance(generation)
         for ensemble in self.folder.ensembles(chain):
             self.evaluate(chain[-1], ensemble.evaluation)
 
-    def work(self, pending):
-        try:
-            while True:
-                with self.mutex:
-                    if not pending:
-                        return
-                    chain = pending.popleft()
-                for generation in chain:
-                    self.advance(generation)
-                self.finish(chain)
-        except Stopped:
-            pass
-        except Failure as failure:
-            self.failures.append(failure)
-        except Exception as error:  # a thread's end must not go unnoticed
-            self.failures.append(Failure(f"{type(error).__name__}: {error}"))
-
     def show(self):
-        """Epoch by epoch in a pipe; one line that is written over on a terminal."""
+        """A line for each epoch in a pipe; one line that is overwritten on a terminal."""
         with self.mutex:
             left = time_left(self.folder.chains, self.jobs, self.progress, self.done)
             for title, progress in self.progress.items():
@@ -165,40 +149,38 @@ class Driver:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
             names.append(signal.SIGHUP)
         previous = {name: signal.signal(name, lambda number, _: self.signals.append(number)) for name in names}
-        # Side by side, the long chains go first so that the short ones fill the gaps.
-        chains = self.folder.chains
-        pending = collections.deque(sorted(chains, key=len, reverse=True) if self.jobs > 1 else chains)
-        workers = [threading.Thread(target=self.work, args=(pending,), daemon=True) for _ in range(self.jobs)]
+        # With several jobs, the long chains go first so that the short ones fill the gaps.
+        chains = self.folder.chains if self.jobs == 1 else sorted(self.folder.chains, key=len, reverse=True)
+        pool = futures.ThreadPoolExecutor(self.jobs)
+        work = [pool.submit(self.train_chain, chain) for chain in chains]
         try:
-            for worker in workers:
-                worker.start()
-            while any(worker.is_alive() for worker in workers) and not self.signals and not self.failures:
+            while not self.signals and not all(one.done() for one in work) and not failures_of(work):
                 self.show()
-                self.join(workers)
+                futures.wait(work, POLL, futures.FIRST_EXCEPTION)
         finally:
-            self.end(workers)
+            pool.shutdown(wait=False, cancel_futures=True)
+            self.end(work)
             for name, handler in previous.items():
                 signal.signal(name, handler)
         if self.signals:
             raise Stopped
-        if self.failures:
-            raise self.failures[0]
+        for failure in failures_of(work):
+            raise failure
 
-    def join(self, workers):
-        """Waits a moment for the workers to end."""
-        end = time.monotonic() + POLL
-        for worker in workers:
-            worker.join(max(0, end - time.monotonic()))
-
-    def end(self, workers):
+    def end(self, work):
         """Has the children save their state and waits for them; a second signal does not wait."""
         self.children.stop(signal.SIGINT if self.signals[:1] in ([], [signal.SIGINT]) else signal.SIGTERM)
-        if any(worker.is_alive() for worker in workers):
+        deadline = time.monotonic() + STOP_WAIT
+        while any(not one.done() for one in work):
             with self.mutex:
                 self.display.update("waiting for the training to save its state")
-        deadline = time.monotonic() + STOP_WAIT
-        while any(worker.is_alive() for worker in workers):
             if time.monotonic() > deadline or len(self.signals) > 1:
                 self.children.kill()
-            self.join(workers)
+            futures.wait([one for one in work if not one.done()], POLL)
         self.display.clear()
+
+
+def failures_of(work):
+    """The exceptions of finished futures, without those of a stop."""
+    errors = [one.exception() for one in work if one.done() and not one.cancelled()]
+    return [error for error in errors if error and not isinstance(error, Stopped)]

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import os
 import sys
 
 from .place import DRIVER_NAME
@@ -20,9 +21,28 @@ class Stopped(Exception):
 
 
 class OneLineParser(argparse.ArgumentParser):
+    """A script's command line; its errors are one line."""
+
     def error(self, message):
-        sys.stderr.write(f"{self.prog}: {message}; see {self.prog} --help\n")
-        sys.exit(2)
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def run(self, command, arguments=None, stopped="stopped"):
+        """Calls the command with the parsed arguments; returns the exit code."""
+        options = self.parse_args(arguments)
+        try:
+            command(options)
+            return 0
+        except Failure as failure:
+            code, text = failure.code, failure
+        except (Stopped, KeyboardInterrupt):
+            code, text = 130, stopped
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads what is still buffered
+            return 1
+        except OSError as error:
+            code, text = 1, f"{error.filename or 'system'}: {error.strerror or error}"
+        sys.stderr.write(f"{self.prog}: {text}\n")
+        return code
 
 
 def words_of(allowed):

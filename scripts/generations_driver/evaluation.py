@@ -1,4 +1,4 @@
-"""What the program says about weights, kept with the hashes of what went in."""
+"""Results of evaluating weights, saved with the hashes of the inputs."""
 
 import dataclasses
 import os
@@ -9,17 +9,17 @@ from .files import read_json, sha256_file, write_json
 @dataclasses.dataclass
 class Evaluation:
     verb: str  # valid, inspect, ensemble
-    path: str  # where the result is kept
+    path: str  # where the result is saved
     network: str
     data: str
     weights: list
     options: list = dataclasses.field(default_factory=list)  # more of the command line
-    also: dict = dataclasses.field(default_factory=dict)  # more of what the result depends on: name -> text, or a file
-    makes: str | None = None  # a file that it writes besides
+    also: dict = dataclasses.field(default_factory=dict)  # other inputs: name -> string, or a file
+    makes: str | None = None  # another file that it writes
 
     @property
     def answer(self):
-        """What the program itself writes; gone once it is kept."""
+        """What the program itself writes; removed once the result is saved."""
         return self.path + ".new"
 
     @property
@@ -35,14 +35,14 @@ class Evaluation:
         }
 
     def result(self):
-        """The kept result, or None where there is none for these very weights."""
+        """The saved result, or None where there is none for these weights."""
         needed = [self.path, self.network, self.data, *self.weights] + ([self.makes] if self.makes else [])
         if not all(map(os.path.exists, needed)):
             return None
-        kept = read_json(self.path, "remove it and run again")
-        return kept.get("result") if kept.get("key") == self.key() else None
+        saved = read_json(self.path, "remove it and run again")
+        return saved.get("result") if saved.get("key") == self.key() else None
 
-    def keep(self):
+    def save(self):
         result = read_json(self.answer, "run again")
         write_json(self.path, {"key": self.key(), "arguments": self.arguments, "result": result})
         os.unlink(self.answer)

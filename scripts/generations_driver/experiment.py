@@ -7,12 +7,12 @@ import typing
 
 from .cfg_files import read_sections
 from .errors import Failure, nearest
-from .files import read_text
+from .files import read_text, stem
 from .network import PARTNER
 
 SECTIONS = ("experiment", "network", "patriarch", "student")
 FILE_SECTIONS = (*SECTIONS, "sweep")  # sweep.py makes several experiments of a file with the last one
-SEEDS_APART = 1000  # a seed's generations take the numbers from seed * 1000 on
+SEEDS_APART = 1000  # a seed's generations have the training seeds from seed * 1000 on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ def whole(text, low, high):
 
 
 def seed_list(text):
-    seeds = [whole(piece, 0, 2_000_000) for piece in text.replace(",", " ").split()]  # times 1000 still 31 bits
+    seeds = [whole(word, 0, 2_000_000) for word in text.replace(",", " ").split()]  # times 1000 still 31 bits
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError
     return seeds
@@ -51,7 +51,7 @@ def flag(default):
     return Key(lambda text: bool(whole(text, 0, 1)), default, "0 or 1")
 
 
-# Without a default: "" where the key has to be given, None where it need not be.
+# Without a default: "" where the key is required, None where it is optional.
 EXPERIMENT_KEYS = {
     "name": Key(folder_name, None, "it names a folder: letters, digits, '.', '_' and '-'"),
     "data": Key(str, "", "a .data file"),
@@ -81,9 +81,17 @@ class Setting:
         raise Failure(f"{self.where}: [{self.section}] {text}", self.code)
 
 
+def parse_set(text):
+    """(key, value) of --set key=value."""
+    key, equals, value = (word.strip() for word in text.partition("="))
+    if not equals:
+        raise Failure(f"--set {text}: not section.key=value", 2)
+    return key, value
+
+
 def know_section(section, where, code=1, sections=FILE_SECTIONS):
     if section not in sections:
-        text = f"no section [{section}] in an experiment file; there are {', '.join(sections)}"
+        text = f"no section [{section}] in an experiment file; allowed: {', '.join(sections)}"
         raise Failure(f"{where}: {text}{nearest(section, sections)}", code)
 
 
@@ -94,9 +102,9 @@ def read_file(path):
     for section, line, entries in read_sections(path, read_text(path, "experiment file")):
         where = f"{path}:{line}"
         know_section(section, where)
-        if section in first_lines:
-            first = first_lines[section]
-            raise Failure(f"{where}: [{section}] is there twice, first in line {first}; keep one of them")
+        first = first_lines.get(section)
+        if first:
+            raise Failure(f"{where}: [{section}] is given twice, first in line {first}; keep one of them")
         first_lines[section] = line
         for key, value, number in entries:
             found[section][key] = Setting(section, key, value, f"{path}:{number}")
@@ -108,14 +116,14 @@ def files_of(path, last=None):
     chain, paths = [], []
     while True:
         chain.append(read_file(path))
-        paths.append(path)
+        paths.append(os.path.abspath(path))
         base = chain[-1]["experiment"].get("base")
         if not base:
             base, last = last, None
         if not base:
             return chain
         path = os.path.join(os.path.dirname(path), base.value)
-        if any(os.path.abspath(path) == os.path.abspath(other) for other in paths):
+        if os.path.abspath(path) in paths:
             base.refuse(f"base={base.value} leads back to {path}; an experiment cannot be based on itself")
         if not os.path.isfile(path):
             base.refuse(f"base={base.value}: there is no file {path}; the path is relative to this file")
@@ -124,9 +132,9 @@ def files_of(path, last=None):
 class Experiment:
     """The checked contents of an experiment file with its overrides.
 
-    `program` knows the names of [net] and of the costs, and their defaults; their values are for ./darknet to check.
-    Without it, for an experiment that a run has written with all defaults, they are taken as they are. `combination`:
-    the settings that a sweep has chosen, and the name that it gives to them.
+    `program` knows the keys of [net] and of the costs, and their defaults; ./darknet checks their values. Without it,
+    for an experiment that a run has written with all defaults, these keys are not checked. `combination`: the settings
+    that a sweep has chosen, and their name.
     """
 
     def __init__(self, path, overrides=(), program=None, combination=None):
@@ -146,14 +154,9 @@ class Experiment:
             self.settings["experiment"].setdefault("reuse", Setting("experiment", "reuse", "1", path))
         self._override(overrides)
         self._know_keys("experiment", EXPERIMENT_KEYS)
-        stem = os.path.splitext(os.path.basename(path))[0]
-        self.settings["experiment"].setdefault("name", Setting("experiment", "name", stem, path))
-        own = self._own("experiment", EXPERIMENT_KEYS)
-        self.name, self.data, self.network = own["name"], own["data"], own["network"]
-        self.generations, self.seeds, self.baseline = own["generations"], own["seeds"], own["baseline"]
-        self.ensemble, self.reuse = own["ensemble"], own["reuse"]
-        self.threads, self.jobs = own["threads"], own["jobs"]
-        self.cached = self._own("student", STUDENT_KEYS)["cached"]
+        self.settings["experiment"].setdefault("name", Setting("experiment", "name", stem(path), path))
+        # name, data, network, ... and cached
+        vars(self).update(self._own("experiment", EXPERIMENT_KEYS) | self._own("student", STUDENT_KEYS))
         for settings in self.settings.values():
             for key, setting in settings.items():
                 if PARTNER.get(key) in settings:
@@ -165,23 +168,24 @@ class Experiment:
         for section in ("patriarch", "student"):
             if "cost" not in self.settings[section]:
                 raise Failure(f"{path}: [{section}] has no cost=")
-        self.net, self.patriarch, self.student = (self._texts(section) for section in SECTIONS[1:])
+        self.net, self.patriarch, self.student = (self._values(section) for section in SECTIONS[1:])
         self.student.pop("cached", None)
 
     def _add(self, section, settings):
-        """Puts the keys of a file in the place of its base's; another cost has other options."""
-        there = self.settings[section]
-        if "cost" in settings and "cost" in there and settings["cost"].value != there["cost"].value:
-            there = {key: there[key] for key in STUDENT_KEYS if key in there}
+        """Adds the keys of a file to its base's; another cost has other options."""
+        old = self.settings[section]
+        if "cost" in settings and "cost" in old and settings["cost"].value != old["cost"].value:
+            old = {key: old[key] for key in STUDENT_KEYS if key in old}
         partners = {PARTNER.get(key) for key in settings}
-        self.settings[section] = {key: value for key, value in there.items() if key not in partners} | settings
+        self.settings[section] = {key: value for key, value in old.items() if key not in partners} | settings
 
     def _override(self, overrides):
+        given = {section: set(settings) for section, settings in self.settings.items()}
         seen = set()
         for text in overrides:
-            name, equals, value = (piece.strip() for piece in text.partition("="))
-            section, dot, key = name.partition(".")
-            if not equals or not dot or not key:
+            name, value = parse_set(text)
+            section, _, key = name.partition(".")
+            if not key:
                 raise Failure(f"--set {text}: not section.key=value", 2)
             know_section(section, f"--set {text}", 2, SECTIONS)
             if (section, key) in seen:
@@ -190,16 +194,14 @@ class Experiment:
                 raise Failure(f"--set {text}: base= cannot be set here; write it into a file, or give that file", 2)
             seen.add((section, key))
             settings = self.settings[section]
-            if not value and key not in settings:
+            if not value and key not in given[section]:
                 advice = nearest(key, settings)
-                raise Failure(f"--set {text}: an empty value takes a key out, but {key}= is not there{advice}", 2)
-            settings[key] = Setting(section, key, value, f"--set {text}", 2)
-        for section, key in seen:
-            settings = self.settings[section]
-            if not settings[key].value:
-                del settings[key]
-            elif (section, PARTNER.get(key)) not in seen:
-                settings.pop(PARTNER.get(key), None)
+                raise Failure(f"--set {text}: an empty value removes a key, but {key}= is not given{advice}", 2)
+            removed = PARTNER.get(key) if value else key
+            if (section, removed) not in seen or not value:
+                settings.pop(removed, None)
+            if value:
+                settings[key] = Setting(section, key, value, f"--set {text}", 2)
 
     def _own(self, section, keys):
         """The values of keys of the driver's own."""
@@ -217,8 +219,8 @@ class Experiment:
     def _know_keys(self, section, names):
         for key, setting in self.settings[section].items():
             if key not in names:
-                there = ", ".join(names) if len(names) < 12 else "the keys of a network's [net]"
-                setting.refuse(f"has no key {key}=; there are {there}{nearest(key, names)}")
+                allowed = ", ".join(names) if len(names) < 12 else "the keys of a network's [net]"
+                setting.refuse(f"has no key {key}=; allowed: {allowed}{nearest(key, names)}")
 
     def _complete(self, section, costs, own):
         """Checks the names of a section with a cost, and fills in the defaults."""
@@ -227,11 +229,11 @@ class Experiment:
         setting = settings.setdefault("cost", Setting(section, "cost", only, self.path))
         cost = setting.value
         if cost not in costs:
-            setting.refuse(f"cost={cost} is not allowed: there are {', '.join(costs)}{nearest(cost, costs)}")
+            setting.refuse(f"cost={cost} is not allowed: one of {', '.join(costs)}{nearest(cost, costs)}")
         for key, setting in settings.items():
             owner = next((name for name, options in costs.items() if key in options), cost)
             if owner != cost and key not in costs[cost]:
-                advice = f"take it out (on the command line: --set {section}.{key}=)"
+                advice = f"remove it (on the command line: --set {section}.{key}=)"
                 setting.refuse(f"{key}= belongs to cost={owner}, not to cost={cost}; {advice}")
         self._know_keys(section, ["cost", *costs[cost], *own])
         for key, default in costs[cost].items():
@@ -257,7 +259,7 @@ class Experiment:
         setting = self.settings[section].get(key, Setting(section, key, "", path))
         raise Failure(f"{setting.where}: [{section}] is refused: {failure}", setting.code) from failure
 
-    def _texts(self, section):
+    def _values(self, section):
         return {key: setting.value for key, setting in self.settings[section].items()}
 
     def as_dictionary(self):
@@ -270,7 +272,7 @@ class Experiment:
         lines = [f"# As run by: {command}"]
         for section in SECTIONS:
             if self.settings[section]:
-                lines += ["", f"[{section}]", *(f"{key}={value}" for key, value in self._texts(section).items())]
+                lines += ["", f"[{section}]", *(f"{key}={value}" for key, value in self._values(section).items())]
         return "\n".join(lines) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Files: read with one-line errors, written whole or not at all."""
+"""Files: one-line errors, and writing that leaves a complete file or none."""
 
 import contextlib
 import csv
@@ -22,12 +22,11 @@ def read_text(path, what):
     try:
         with open(find_file(path), encoding="utf-8") as file:
             return file.read()
-    except FileNotFoundError as error:
-        other = os.path.join(HOME, path)
-        also = "" if other == os.path.abspath(path) else f", nor is there {other}"
-        raise Failure(f"{path}: cannot read the {what}: {error.strerror}{also}") from error
     except OSError as error:
-        raise Failure(f"{path}: cannot read the {what}: {error.strerror}") from error
+        other = os.path.join(HOME, path)
+        missing = isinstance(error, FileNotFoundError) and other != os.path.abspath(path)
+        also = f", nor is there {other}" if missing else ""
+        raise Failure(f"{path}: cannot read the {what}: {error.strerror}{also}") from error
     except UnicodeDecodeError as error:
         raise Failure(f"{path}: the {what} is not a text file") from error
 
@@ -42,7 +41,7 @@ def make_folder(path, option):
 
 @contextlib.contextmanager
 def replacing(path):
-    """A temporary name to write to; at the end it takes the path's place."""
+    """A temporary name to write to; at the end the file is renamed to the path."""
     temporary = f"{path}.tmp{os.getpid()}.{threading.get_ident()}"
     try:
         yield temporary
@@ -59,6 +58,14 @@ def write_text(path, text):
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_or_check(path, text, check, writer):
+    """Writes a generated file; with `check`, only refuses one with another text."""
+    if not check:
+        write_text(path, text)
+    elif read_text(path, "generated file") != text:
+        raise Failure(f"{path}: not what scripts/{writer} writes; change the script, or run it to write the file")
 
 
 def finite(value):
@@ -94,12 +101,12 @@ def number_or_none(text):
 
 
 def whole_or_none(text):
-    """A number of the digits 0 to 9 alone; isdigit() knows others that int() refuses, and int() a longest number."""
+    """A number of the digits 0 to 9; isdigit() accepts others, which int() refuses, and int() limits their number."""
     return int(text) if re.fullmatch("[0-9]{1,18}", text or "") else None
 
 
 def read_csv(path):
-    """{epoch: row} of a training's table; a resumed training's later row of an epoch counts."""
+    """{epoch: row} of a training's table; the last row of an epoch counts, as a resumed training writes it again."""
     rows = {}
     try:
         with open(path, newline="", encoding="utf-8") as file:
@@ -127,6 +134,11 @@ def sha256_file(path):
         with open(path, "rb") as file:
             _hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
     return _hashes[key]
+
+
+def stem(path):
+    """The file's name without its extension."""
+    return os.path.splitext(os.path.basename(path))[0]
 
 
 def tidy(path):

@@ -1,16 +1,16 @@
-"""The run's folder: the generations of every seed, their ensembles, and the files that it has to hold."""
+"""The run's folder: the generations of every seed, their ensembles, and its files."""
 
 import dataclasses
 import os
 import re
 
-from .cfg_files import read_data
+from .cfg_files import read_data, read_network, values
 from .errors import Failure
 from .evaluation import Evaluation
 from .experiment import Experiment
 from .files import tidy, write_text
 from .generation import Generation
-from .network import Network, epochs_of, read_net
+from .network import Network, epochs_of
 from .place import DRIVER_NAME
 from .stock import stock_text
 
@@ -75,7 +75,7 @@ class Folder:
     @property
     def epochs(self):
         """Of each generation, as the written network has it; None where it has max_batches."""
-        return epochs_of(read_net(self.network_cfg)) if os.path.exists(self.network_cfg) else None
+        return epochs_of(values(read_network(self.network_cfg)[1][0])) if os.path.exists(self.network_cfg) else None
 
     def ensembles(self, chain):
         """Students 1 to g for each g from 2 on, and for each g from 1 on the patriarch with them."""
@@ -86,9 +86,6 @@ class Folder:
         for g in range(1, count + 1):
             label = "patriarch and student 1" if g == 1 else f"patriarch and students 1 to {g}"
             found.append(("patriarch", g, label, chain[:g + 1]))
-        ensembles = []
-        for kind, index, name, members in found:
-            weights = [member.final for member in members]
-            evaluation = chain[-1].evaluation("ensemble", f"ensemble-{kind}{index}", weights)
-            ensembles.append(Ensemble(kind, index, name, members, evaluation))
-        return ensembles
+        return [Ensemble(kind, g, label, members, chain[-1].evaluation(
+            "ensemble", f"ensemble-{kind}{g}", [member.final for member in members]))
+            for kind, g, label, members in found]

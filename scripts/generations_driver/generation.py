@@ -1,4 +1,4 @@
-"""One training: the baseline, the patriarch or a student of one seed; its files, and what it began with."""
+"""One training: the baseline, the patriarch or a student of one seed; its files and its record."""
 
 import dataclasses
 import itertools
@@ -32,7 +32,7 @@ class Generation:
         seed = ["-seed", str(self.training_seed)]
         self.train_arguments = ["classifier", "train", self.data, self.cfg, *seed]
         self.targets_arguments = ["classifier", "targets", self.data, self.targets_cfg, "-out", self.targets, *seed]
-        self.texts = {}  # path -> contents, what the folder has to hold
+        self.contents = {}  # path -> text of the files that the folder must have
 
     @property
     def training_seed(self):
@@ -57,19 +57,19 @@ class Generation:
             live = {**options, "teacher": self.network, "teacher_weights": self.teacher.final}
             if self.cached:
                 title = f"Seed {self.seed}, the teacher's outputs for student {self.index}. By hand:"
-                self.texts[self.targets_cfg] = network.text([title, by_hand[0]], cost, live)
+                self.contents[self.targets_cfg] = network.text([title, by_hand[0]], cost, live)
             options = {**options, "targets": self.targets} if self.cached else live
-        self.texts[self.cfg] = network.text([f"Seed {self.seed}, {what}. By hand:", *by_hand], cost, options)
-        self.texts[self.data] = "".join(f"{key}={value}\n" for key, value in {**keys, "backup": self.folder}.items())
+        self.contents[self.cfg] = network.text([f"Seed {self.seed}, {what}. By hand:", *by_hand], cost, options)
+        self.contents[self.data] = "".join(f"{key}={value}\n" for key, value in {**keys, "backup": self.folder}.items())
 
     def write(self):
         os.makedirs(self.folder, exist_ok=True)
-        for path, text in self.texts.items():
+        for path, text in self.contents.items():
             if not os.path.exists(path) or read_text(path, "file of the run") != text:
                 write_text(path, text)
 
     def record(self):
-        """What it was begun with; None where it was not begun."""
+        """What it began with; None where it has not begun."""
         advice = "remove it together with the generation's other files to train it again"
         return read_json(self.json, advice) if os.path.exists(self.json) else None
 
@@ -77,35 +77,32 @@ class Generation:
         write_json(self.json, record)
 
     def identity(self):
-        """What a record has to agree with; the cfg's first lines have the seed."""
-        return {
-            "training_seed": self.training_seed,
-            "cfg_sha256": sha256_text(self.texts[self.cfg]),
-            "data_sha256": sha256_text(self.texts[self.data]),
-        }
+        """What a record must match; the cfg's first lines have the seed."""
+        return {"training_seed": self.training_seed, "cfg_sha256": sha256_text(self.contents[self.cfg]),
+                "data_sha256": sha256_text(self.contents[self.data])}
 
     def traces(self):
         return [self.path(suffix) for suffix in TRACES if os.path.exists(self.path(suffix))]
 
     def is_done(self):
-        """Finished, and by the cfg that lies there now."""
-        there = os.path.exists(self.final) and os.path.exists(self.cfg)
-        return there and (self.record() or {}).get("cfg_sha256") == sha256_file(self.cfg)
+        """Finished, with the cfg that the folder has now."""
+        exist = os.path.exists(self.final) and os.path.exists(self.cfg)
+        return exist and (self.record() or {}).get("cfg_sha256") == sha256_file(self.cfg)
 
     def check(self):
-        """Refuses to go on where it was begun with other settings."""
+        """Refuses to resume with other settings."""
         traces, record = self.traces(), self.record()
         if not traces:
             return
         advice = f"choose another --out, or remove {self.path('[._-]*')} (all of this generation's files)"
         if record is None:
             raise Failure(f"{traces[0]}: a training was begun here, but its record {self.json} is missing; {advice}")
-        for path, text in self.texts.items():
+        for path, text in self.contents.items():
             found = read_text(path, "file of the run") if os.path.exists(path) else text
             if found != text:
                 place, old, new = first_difference(found, text)
-                words = f"{self.title} was begun with '{old}', but the experiment now says '{new}'"
-                raise Failure(f"{path}:{place}: {words}; {advice}")
+                change = f"{self.title} was begun with '{old}', but the experiment now says '{new}'"
+                raise Failure(f"{path}:{place}: {change}; {advice}")
         for key, now in self.identity().items():
             if record.get(key) != now:
                 raise Failure(f"{self.json}: {self.title} was begun with another {key}; {advice}")
@@ -155,6 +152,6 @@ class Generation:
 
 def first_difference(old, new):
     """The number of the first line that differs, and the line in both."""
-    pairs = itertools.zip_longest(old.splitlines(), new.splitlines(), fillvalue="nothing")
+    pairs = itertools.zip_longest(old.splitlines(), new.splitlines(), fillvalue="no line")
     different = ((number, a, b) for number, (a, b) in enumerate(pairs, 1) if a != b)
     return next(different, (1, "other line ends", "one newline a line"))

@@ -1,7 +1,6 @@
-"""The folder belongs to one driver.
+"""One driver at a time works in a folder.
 
-The children inherit the lock: should the driver be killed, the folder stays locked for as long as one of them still
-writes into it.
+The children inherit the lock: if the driver is killed, the folder stays locked while one of them writes into it.
 """
 
 import fcntl
@@ -19,7 +18,7 @@ class Lock:
             self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise Failure(f"{path}: cannot write: {error.strerror}; choose another --out") from error
-        # `status` holds it for a moment.
+        # `status` takes it for a moment.
         if not any(try_lock(self.file, fcntl.LOCK_EX) or time.sleep(0.1) for _ in range(5)):
             holders = os.pread(self.file, 4096, 0).decode(errors="replace").split()
             os.close(self.file)

@@ -1,11 +1,9 @@
-"""What a run is called beside others: D(eta, lambda) as in the paper, with the reading of the first number."""
-
-import os
+"""Names of runs in comparisons: D(eta, lambda) as in the paper, with the meaning of the first number."""
 
 from .experiment import options_of
-from .files import number_or_none
+from .files import number_or_none, stem
 
-# Keys whose usual values are not worth a word.
+# Values that a name does not mention.
 USUAL = {
     "tsd": {"k": "5", "primary": "top", "warmup_epochs": "0"},
     "softmax": {}, "label_smoothing": {}, "confidence_penalty": {},
@@ -28,10 +26,8 @@ def decimal(text):
 def unusual(values, named):
     """', K 10' and the like: the options that the name does not hold and that are not as usual."""
     usual = USUAL.get(values["cost"], {})
-    return "".join(
-        f", {SIGNS.get(key, key)} {value}" for key, value in options_of(values).items()
-        if key not in named and decimal(value) != decimal(usual.get(key))
-    )
+    return "".join(f", {SIGNS.get(key, key)} {value}" for key, value in options_of(values).items()
+                   if key not in named and decimal(value) != decimal(usual.get(key)))
 
 
 def method_of(configuration):
@@ -61,10 +57,6 @@ def patriarch_of(patriarch):
     return f"{name} {patriarch.get(first, '')}".rstrip() + unusual(patriarch, (first,))
 
 
-def stem(path):
-    return os.path.splitext(os.path.basename(path))[0]
-
-
 def labels_of(summaries):
     """A name for each run: its method, with network and data where these differ, and the run's name if need be."""
     configurations = [summary["configuration"] for summary in summaries]
@@ -72,7 +64,5 @@ def labels_of(summaries):
     for key in ("network", "data"):
         if len({configuration[key] for configuration in configurations}) > 1:
             labels = [f"{stem(configuration[key])}: {label}" for configuration, label in zip(configurations, labels)]
-    return [
-        f"{label} ({summary['name']})" if labels.count(label) > 1 else label
-        for label, summary in zip(labels, summaries)
-    ]
+    return [f"{label} ({summary['name']})" if labels.count(label) > 1 else label
+            for label, summary in zip(labels, summaries)]

@@ -1,4 +1,4 @@
-"""Where the project's own files and the program are, and by which names: in a checkout, or installed."""
+"""Paths and names of the project's files and the program: in a checkout, or installed."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""./darknet as the source of what there is: names and defaults of options, and whether it accepts values."""
+"""./darknet, which knows the names and defaults of all options, and checks their values."""
 
 import json
 import os
@@ -9,8 +9,24 @@ import tempfile
 
 from .errors import Failure
 
+BUILD = "build it with `make`, or name it with --darknet"
 TEACHER_KEYS = ("teacher", "teacher_weights", "targets")  # a student's cost has them; the driver fills them in
 ANSWER_WAIT = 60  # seconds
+
+
+def output_of(command, advice="", timeout=None):
+    """What a program prints; raises Failure with its last line on stderr."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+                              timeout=timeout, check=False)
+    except OSError as error:
+        raise Failure(f"{command[0]}: cannot start: {error.strerror}{advice}") from error
+    except subprocess.TimeoutExpired as error:
+        raise Failure(f"{command[0]}: no answer after {timeout} s") from error
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"{command[0]}: exit code {done.returncode} without a message"]
+        raise Failure(lines[-1].removeprefix("darknet: "), 2 if done.returncode == 2 else 1)
+    return done.stdout
 
 
 class Program:
@@ -19,17 +35,15 @@ class Program:
     def __init__(self, path):
         self.path = path if os.sep in path else shutil.which(path) or path
         if not os.path.isfile(self.path) or not os.access(self.path, os.X_OK):
-            raise Failure(f"{path}: no such program; build it with `make`, or name it with --darknet")
+            raise Failure(f"{path}: no such program; {BUILD}")
         try:
             tables = json.loads(self.ask("options"))
             self.net = [option["name"] for option in tables["net"]]
-            costs = {
-                cost: {option["name"]: option["default"] for option in options}
-                for cost, options in tables["costs"].items()
-            }
+            costs = {cost: {option["name"]: option["default"] for option in options}
+                     for cost, options in tables["costs"].items()}
         except (ValueError, KeyError, TypeError, Failure) as error:
-            words = error if isinstance(error, Failure) else "the answer is not its JSON"
-            raise Failure(f"{path} options: {words}; build ./darknet anew with `make`") from error
+            reason = error if isinstance(error, Failure) else "the output is not its JSON"
+            raise Failure(f"{path} options: {reason}; rebuild ./darknet with `make`") from error
         costs["softmax"] = {}  # Darknet's own: each of its keys has one allowed value
         self.patriarch_costs, self.student_costs = {}, {}
         for cost, options in costs.items():
@@ -37,40 +51,25 @@ class Program:
             kind[cost] = {name: default for name, default in options.items() if name not in TEACHER_KEYS}
 
     def ask(self, *arguments):
-        """What it prints; raises Failure with its last line on stderr."""
-        try:
-            done = subprocess.run(
-                [self.path, *arguments], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
-                timeout=ANSWER_WAIT, check=False,
-            )
-        except OSError as error:
-            raise Failure(f"cannot start: {error.strerror}") from error
-        except subprocess.TimeoutExpired as error:
-            raise Failure(f"no answer after {ANSWER_WAIT} s") from error
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode} without a line on stderr"]
-            raise Failure(lines[-1].removeprefix("darknet: "))
-        return done.stdout
+        return output_of([self.path, *arguments], timeout=ANSWER_WAIT)
 
-    def check_network(self, text, data):
-        """Raises Failure with its own words where it refuses a cfg, or where that does not fit the .data file."""
-        with tempfile.NamedTemporaryFile("w", suffix=".cfg") as file:
+    def ask_about(self, text, suffix, *arguments):
+        """Asks about a file with this text, whose name becomes the first argument that is None."""
+        with tempfile.NamedTemporaryFile("w", suffix=suffix) as file:
             file.write(text)
             file.flush()
             try:
-                self.ask("options", file.name, data)
+                self.ask(*(file.name if argument is None else argument for argument in arguments))
             except Failure as failure:
-                words = re.sub(rf"^{re.escape(file.name)}(:\d+)?: ", "", str(failure))
-                raise Failure(words) from failure
+                place = rf"^({re.escape(file.name)}(:\d+)?|command line): "
+                raise Failure(re.sub(place, "", str(failure))) from failure
+
+    def check_network(self, text, data):
+        """Raises Failure with its own words where it refuses a cfg, or where that does not fit the .data file."""
+        self.ask_about(text, ".cfg", "options", None, data)
 
     def check_cost(self, cost, options, classes):
         """Raises Failure with its own words where it refuses the options: before hours of training, not after."""
         teacher = [str(1 / classes)] * classes if cost in self.student_costs else []
-        with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
-            file.write(",".join(["0"] * (1 + classes) + teacher) + "\n")
-            file.flush()
-            words = [f"{key}={value}" for key, value in options.items()]
-            try:
-                self.ask("layer", cost, *words, file.name)
-            except Failure as failure:
-                raise Failure(str(failure).removeprefix("command line: ")) from failure
+        row = ",".join(["0"] * (1 + classes) + teacher) + "\n"
+        self.ask_about(row, ".csv", "layer", cost, *(f"{key}={value}" for key, value in options.items()), None)

@@ -58,7 +58,7 @@ class Progress:
 
 
 def time_left(chains, jobs, progress, done):
-    """Text with the time for the rest of all chains, from the speeds seen so far; empty where there are none.
+    """The time left for all chains as text, from the speeds seen so far; empty without any.
 
     `progress` has those being trained now, `done` the seconds of those that are finished, both by title.
     """
@@ -83,7 +83,7 @@ def time_left(chains, jobs, progress, done):
 
 
 class Display:
-    """Plain lines, and on a terminal one line that is written over."""
+    """Plain lines, and on a terminal one line that is overwritten."""
 
     def __init__(self, stream=None):
         """stream: stdout, unless named."""

@@ -1,18 +1,18 @@
-"""The summary as words: report.md, the table that a run ends with; and the files of both, with the figures."""
+"""The summary as text: report.md, and the table that a run ends with. Writes both, and the figures."""
 
 import os
 import shlex
 
 from .errors import Failure, warn
-from .experiment import options_of
 from .figures import accuracy, confidence, examples, measures
 from .figures.style import KINDS
 from .files import finite, read_json, write_json, write_text
 from .measures import INSPECTIONS, MEASURES
 from .progress import clock
-from .summary import collect, groups, shown, shown_spread, top1, top_k
+from .summary import collect, gains, groups, shown, shown_spread, top1
 from .tables import (
-    accuracy_cells, count_of, counted, distance_text, k_of, label_of, measure_cell, measure_name, picture, table,
+    accuracy_cells, confidence_section, count_of, counted, distance_text, examples_section, k_of, label_of,
+    measure_cell, measure_name, picture, table,
 )
 
 
@@ -23,7 +23,7 @@ def differ(value, reference):
 
 
 def facts(summary):
-    """Sentences that say what the numbers say, and nothing else: means over the same seeds are compared, no others."""
+    """Sentences about the results; only means over the same seeds are compared."""
     means = {entry["generation"]: entry["last"]["top1"] for entry in summary["mean"] if entry["last"]["top1"]}
     if not means:
         return ["No generation is finished yet."]
@@ -46,10 +46,8 @@ def facts(summary):
         whole = entry["top1"] and entry["top1"]["n"] == seeds
         if whole and entry["index"] == summary["configuration"]["generations"] and students:
             against = differ(entry["top1"]["mean"], means[students[-1]]["mean"])
-            text.append(
-                f"The ensemble of {entry['name']} reaches {shown_spread(entry['top1'])} %, {against} "
-                f"{label_of(students[-1])} alone."
-            )
+            text.append(f"The ensemble of {entry['name']} reaches {shown_spread(entry['top1'])} %, {against} "
+                        f"{label_of(students[-1])} alone.")
     return text
 
 
@@ -61,41 +59,28 @@ def student_facts(summary, means, chain, students):
     against = differ(means[highest]["mean"], means[reference]["mean"]) if reference in means else None
     against = f", {against} the {reference}" if against else ""
     text.append(f"{which} reaches {shown_spread(means[highest])} %{against}.")
-    steps = [
-        f"{100 * (means[b]['mean'] - means[a]['mean']):+.2f} ({label_of(a)} to {label_of(b)})"
-        for a, b in zip(chain, chain[1:])
-    ]
+    steps = [f"{100 * (means[b]['mean'] - means[a]['mean']):+.2f} ({label_of(a)} to {label_of(b)})"
+             for a, b in zip(chain, chain[1:])]
     text.append(f"From generation to generation the top-1 accuracy changes by {', '.join(steps)} points.")
-    pairs = []
-    for seed in summary["configuration"]["seeds"]:
-        values = {run["generation"]: top1(run["last"]) for run in summary["runs"] if run["seed"] == seed}
-        if values.get(students[-1]) is not None and values.get(reference) is not None:
-            pairs.append(values[students[-1]] - values[reference])
+    pairs = gains(summary, lambda values, _: values.get(students[-1]), reference)
     if len(pairs) > 1:
-        text.append(
-            f"Seed by seed, {label_of(students[-1])} differs from the {reference} by "
-            f"{', '.join(f'{100 * pair:+.2f}' for pair in pairs)} points: above it in "
-            f"{sum(pair > 0 for pair in pairs)} of {len(pairs)} seeds."
-        )
+        text.append(f"Seed by seed, {label_of(students[-1])} differs from the {reference} by "
+                    f"{', '.join(f'{100 * pair:+.2f}' for pair in pairs)} points: above it in "
+                    f"{sum(pair > 0 for pair in pairs)} of {len(pairs)} seeds.")
     return text
 
 
 def accuracy_rows(summary):
-    return [
-        [
-            label_of(entry["generation"]), *accuracy_cells(entry["last"]), *accuracy_cells(entry["best"])[:2],
-            count_of(entry["last"]),
-        ]
-        for entry in summary["mean"]
-    ]
+    return [[label_of(entry["generation"]), *accuracy_cells(entry["last"]), *accuracy_cells(entry["best"])[:2],
+             count_of(entry["last"])] for entry in summary["mean"]]
 
 
 def assignments(values):
-    return " ".join(f"{key}={value}" for key, value in values.items())
+    return " ".join(f"{key}={value}" for key, value in values.items() if key != "cost")
 
 
 def cost_text(values):
-    return f"[{values['cost']}] {assignments(options_of(values))}".rstrip()
+    return f"[{values['cost']}] {assignments(values)}".rstrip()
 
 
 def opening(summary):
@@ -103,28 +88,20 @@ def opening(summary):
     configuration, epochs = summary["configuration"], summary["epochs"]
     student = dict(configuration["student"])
     cached = ", from cached teacher outputs" if student.pop("cached") else ""
-    setting = [f"Network `{configuration['network']}`", f"data `{configuration['data']}`"]
-    if epochs:
-        setting.append(counted(epochs, "epoch"))
     changed = {key: value for key, value in configuration["net"].items() if key != "epochs" or not epochs}
-    if changed:
-        setting.append(f"with `{assignments(changed)}` in `[net]`")
+    setting = [f"Network `{configuration['network']}`", f"data `{configuration['data']}`",
+               *([counted(epochs, "epoch")] if epochs else []),
+               *([f"with `{assignments(changed)}` in `[net]`"] if changed else [])]
     seeds = configuration["seeds"]
     seed_text = f"One seed ({seeds[0]}): a single run each, so no deviation can be given."
     if len(seeds) > 1:
-        seed_text = (
-            f"{len(seeds)} seeds ({', '.join(map(str, seeds))}); every figure is the mean over the n seeds that are "
-            "finished, ± the sample deviation."
-        )
-    return [
-        f"{', '.join(setting)}. Patriarch: `{cost_text(configuration['patriarch'])}`. "
-        f"{counted(configuration['generations'], 'student generation')}: `{cost_text(student)}`{cached}.",
-        "",
-        seed_text,
-        "The *last epoch* is the weights at the end of training. The *best epoch* is chosen by accuracy on the same "
-        "validation images that it is reported on, so it is optimistic.",
-        "",
-    ]
+        seed_text = (f"{len(seeds)} seeds ({', '.join(map(str, seeds))}); every figure is the mean over the n seeds "
+                     "that are finished, ± the sample deviation.")
+    costs = (f"Patriarch: `{cost_text(configuration['patriarch'])}`. "
+             f"{counted(configuration['generations'], 'student generation')}: `{cost_text(student)}`{cached}.")
+    epochs_text = ("The *last epoch* is the weights at the end of training. The *best epoch* is chosen by accuracy on "
+                   "the same validation images that it is reported on, so it is optimistic.")
+    return [f"{', '.join(setting)}. {costs}", "", seed_text, epochs_text, ""]
 
 
 def measure_table(summary, kind):
@@ -146,52 +123,32 @@ def mildness(summary):
 
 
 def inspect_section(summary, drawn):
-    valid, train = (measure_table(summary, kind) for kind in INSPECTIONS)
-    if not valid and not train:
+    tables = [(text, measure_table(summary, kind)) for text, kind in zip(("Validation", "Training"), INSPECTIONS)]
+    if not any(rows for _, rows in tables):
         return []
     lines = ["## Secondary information", "", *mildness(summary)]
-    if "measures" in drawn:
-        lines += picture("measures.png", "measures over generations")
-    for text, rows in (("Validation", valid), ("Training", train)):
-        head = f"{text} images, last epoch; the teacher is the generation before:"
-        lines += [head, "", *rows] if rows else []
-    lines += distance_text([summary])
-    if "confidence" in drawn:
-        lines += ["## Confidence", "", "How many images each network is how sure of, mean over the seeds.", ""]
-        lines += picture("confidence.png", "histograms of the primary class's confidence")
-    if "examples" in drawn:
-        networks = " and ".join(label for label, _ in example_networks(summary))
-        text = "Validation images, chosen by their place in the set alone, with the most probable classes in %: "
-        text += f"{networks}, seed {example_seed(summary)}. The label's class is green and bold."
-        lines += ["## Examples", "", text, ""]
-        lines += picture("examples.png", "images with the most probable classes")
-    return lines
-
-
-def time_text(run):
-    if run.get("taken_from"):
-        return "taken over"
-    return "-" if run["wall_seconds"] is None else clock(run["wall_seconds"])
+    lines += picture(drawn, "measures", "measures over generations")
+    for text, rows in tables:
+        lines += [f"{text} images, last epoch; the teacher is the generation before:", "", *rows] if rows else []
+    lines += distance_text([summary]) + confidence_section(drawn, "images")
+    networks = " and ".join(label for label, _ in example_networks(summary))
+    return lines + examples_section(drawn, f"{networks}, seed {example_seed(summary)}")
 
 
 def taken_text(summary):
     """Which trainings are another run's, whose time is not this run's."""
-    taken = [run for run in summary["runs"] if run.get("taken_from")]
-    if not taken:
-        return []
-    names = (f"seed {run['seed']} {label_of(run['generation'])} from `{run['taken_from']}`" for run in taken)
-    text = "Taken over, because another run had trained with the same cfg, data, seed and teacher: "
-    return [f"{text}{', '.join(names)}.", ""]
+    names = [f"seed {run['seed']} {label_of(run['generation'])} from `{run['taken_from']}`"
+             for run in summary["runs"] if run["taken_from"]]
+    text = "Reused, because another run had trained with the same cfg, data, seed and teacher"
+    return [f"{text}: {', '.join(names)}.", ""] if names else []
 
 
 def run_rows(summary):
     for run in summary["runs"]:
         epoch = f" ({run['best_epoch']})" if run["best"] and run["best_epoch"] is not None else ""
-        yield [
-            str(run["seed"]), label_of(run["generation"]), str(run["training_seed"]), str(run["epochs"]),
-            shown(top1(run["last"])), shown(top_k(run["last"])), shown(top1(run["best"])) + epoch,
-            time_text(run),
-        ]
+        time = "reused" if run["taken_from"] else "-" if run["wall_seconds"] is None else clock(run["wall_seconds"])
+        yield [str(run["seed"]), label_of(run["generation"]), str(run["training_seed"]), str(run["epochs"]),
+               shown(top1(run["last"])), shown((run["last"] or {}).get("topk")), shown(top1(run["best"])) + epoch, time]
 
 
 def report_text(summary, drawn):
@@ -199,23 +156,17 @@ def report_text(summary, drawn):
     lines = [f"# {summary['name']}", "", *opening(summary)]
     if summary["missing"]:
         lines += [f"**Not complete.** Still missing: {', '.join(summary['missing'])}.", ""]
-    lines += ["## Accuracy over generations", ""]
-    if "accuracy" in drawn:
-        lines += picture("accuracy.png", "top-1 accuracy over generations")
-    header = [
-        "generation", "top-1 %, last epoch", f"top-{k} %, last epoch", "loss, last epoch", "top-1 %, best epoch",
-        f"top-{k} %, best epoch", "n",
-    ]
+    lines += ["## Accuracy over generations", "", *picture(drawn, "accuracy", "top-1 accuracy over generations")]
+    header = ["generation", "top-1 %, last epoch", f"top-{k} %, last epoch", "loss, last epoch", "top-1 %, best epoch",
+              f"top-{k} %, best epoch", "n"]
     lines += table(header, accuracy_rows(summary)) + ["At the last epoch: " + " ".join(facts(summary)), ""]
     if summary["ensemble_mean"]:
         rows = [[entry["name"], *accuracy_cells(entry), count_of(entry)] for entry in summary["ensemble_mean"]]
         lines += ["## Ensembles", "", "Mean of the members' probabilities, last epoch.", ""]
         lines += table(["ensemble", "top-1 %", f"top-{k} %", "loss", "n"], rows)
     lines += [*inspect_section(summary, drawn), "## Every run", ""]
-    header = [
-        "seed", "generation", "-seed", "epochs", "top-1 %, last", f"top-{k} %, last", "top-1 %, best (epoch)",
-        "wall time",
-    ]
+    header = ["seed", "generation", "-seed", "epochs", "top-1 %, last", f"top-{k} %, last", "top-1 %, best (epoch)",
+              "wall time"]
     lines += table(header, run_rows(summary)) + taken_text(summary)
     if summary["command"]:
         lines += [f"Command: `{shlex.join(summary['command'])}`", ""]
@@ -239,24 +190,22 @@ CONFIDENCE_LAYERS = ("validation images", "training images")
 
 
 def confidence_panels(summary):
-    return [
-        (label_of(keys["generation"]), *([run.get(kind) for run in same] for kind in INSPECTIONS))
-        for keys, same in groups(summary["runs"], "generation")
-    ]
+    return [(label_of(keys["generation"]), *([run.get(kind) for run in same] for kind in INSPECTIONS))
+            for keys, same in groups(summary["runs"], "generation")]
 
 
 def write_outputs(folder, command, quiet=False):
     """Writes summary.json, report.md and, with matplotlib, the figures; returns the summary and the figures' paths."""
     path = os.path.join(folder.path, "summary.json")
-    before = read_json(path, "remove it and ask for the report again") if os.path.exists(path) else {}
+    before = read_json(path, "remove it and write the report again") if os.path.exists(path) else {}
     summary = finite(collect(folder, before.get("command") if command is None else command))
     subjects = {
-        "accuracy": lambda *paths: accuracy.draw([summary], *paths),
+        "accuracy": lambda *paths: accuracy.draw(summary, *paths),
         "measures": lambda *paths: measures.draw([summary], [summary["name"]], *paths),
         "confidence": lambda *paths: confidence.draw(confidence_panels(summary), CONFIDENCE_LAYERS, *paths),
         "examples": lambda *paths: examples.draw(example_networks(summary), *paths),
     }
-    same = {**before, "written": summary["written"]} == summary  # figures of the very same numbers are still good
+    same = {**before, "written": summary["written"]} == summary  # figures of the same results are up to date
     if quiet:  # between two generations: what takes a moment only
         subjects = {"accuracy": subjects["accuracy"]}
     drawn = draw_all(folder.path, subjects, same, quiet)
@@ -266,18 +215,18 @@ def write_outputs(folder, command, quiet=False):
 
 
 def draw_all(folder, subjects, same=False, quiet=False):
-    """Draws {subject: function of the paths} as PNG and SVG; returns {subject: path of the PNG} of what is there."""
+    """Draws {subject: function of the paths} as PNG and SVG; returns {subject: path of the PNG} of those that exist."""
     drawn = {}
     for subject, draw in subjects.items():
         paths = [os.path.join(folder, f"{subject}.{kind}") for kind in KINDS]
         try:
-            there = draw(*paths)
+            exists = draw(*paths)
         except Failure as failure:
-            there = same and all(map(os.path.exists, paths))
+            exists = same and all(map(os.path.exists, paths))
             if not quiet:
                 warn(failure)
             quiet = True  # one line is enough
-        if there:
+        if exists:
             drawn[subject] = paths[0]
     return drawn
 

@@ -1,38 +1,35 @@
 """Trainings that another run has finished already.
 
 Training is deterministic: the same cfg, data, seed and teacher give the same weights. So a generation that was finished
-in a folder beside this run's need not be trained again; its files are taken over.
+in a folder beside this run's need not be trained again; its files are reused.
 """
 
 import os
 import shutil
 
-from .cfg_files import read_sections
+from .cfg_files import read_sections, values
 from .errors import Failure
 from .files import read_json, read_text, replacing, sha256_file, tidy
 from .program import TEACHER_KEYS
 from .sweep import MARK
 
-# The final weights come last: they say that all is there.
+# The final weights come last: they mark that all files exist.
 WEIGHTS = ("_best.weights", "_last.weights", "_final.weights")
-TEXTS = (".csv", ".log")  # copied: the evaluations of either run go on writing into the log
+COPIED = (".csv", ".log")  # not linked: later evaluations of either run append to the log
 
 
 def plain_cfg(path, text):
-    """What trains: sections, keys and values, without comments and without the place of the teacher."""
-    return [
-        (name, [(key, "" if key in TEACHER_KEYS else value) for key, value, _ in entries])
-        for name, _, entries in read_sections(path, text)
-    ]
+    """What decides the training: sections, keys and values, without comments and without the teacher's paths."""
+    return [(name, [(key, "" if key in TEACHER_KEYS else value) for key, value, _ in entries])
+            for name, _, entries in read_sections(path, text)]
 
 
 def plain_data(path, text):
-    (_, _, entries), *_ = read_sections(path, text, "data")
-    return {key: value for key, value, _ in entries if key != "backup"}
+    return values(read_sections(path, text, "data")[0]) | {"backup": None}
 
 
 def needed(source):
-    return [source + suffix for suffix in (".cfg", *TEXTS, *WEIGHTS)]
+    return [source + suffix for suffix in (".cfg", *COPIED, *WEIGHTS)]
 
 
 def run_folders(root):
@@ -51,7 +48,7 @@ class Reuse:
         self.root = root
 
     def take(self, generation):
-        """Takes over a finished training with the same outcome; says from where, or None where there is none."""
+        """Copies a finished training with the same result; returns from where, or None without one."""
         for source, record in self._finished(generation):
             try:
                 if self._matches(generation, source, record):
@@ -59,55 +56,51 @@ class Reuse:
             except (OSError, Failure):
                 if all(map(os.path.exists, needed(source))):
                     raise
-                # Somebody is tidying up there: what is gone is no match.
+                # Another process removes files there: those are no match.
         return None
 
     def _finished(self, generation):
-        """(stem of its files, record) of the finished trainings with this seed, this very one left out."""
+        """(path of its files without extension, record) of the finished trainings with this seed, without this one."""
         for folder in run_folders(self.root):
             folder = os.path.join(folder, os.path.basename(generation.folder))
             if not os.path.isdir(folder) or os.path.samefile(folder, generation.folder):
                 continue
             for name in sorted(os.listdir(folder)):
-                stem, extension = os.path.splitext(os.path.join(folder, name))
-                if extension == ".json" and all(map(os.path.exists, needed(stem))):
-                    record = read_json(stem + ".json", "remove it together with the generation's other files")
+                source, extension = os.path.splitext(os.path.join(folder, name))
+                if extension == ".json" and all(map(os.path.exists, needed(source))):
+                    record = read_json(source + ".json", "remove it together with the generation's other files")
                     if record.get("finished") and record.get("training_seed") == generation.training_seed:
-                        yield stem, record
+                        yield source, record
 
     def _matches(self, generation, source, record):
         cfg, data = source + ".cfg", os.path.join(os.path.dirname(source), os.path.basename(generation.data))
         if not os.path.exists(data):
             return False
         if (record.get("cfg_sha256"), record.get("data_sha256")) != (sha256_file(cfg), sha256_file(data)):
-            return False  # the files beside it are not those that it was trained with
+            return False  # not the files that it was trained with
         teacher = sha256_file(generation.teacher.final) if generation.teacher else None
-        texts = generation.texts
+        new_cfg, new_data = generation.contents[generation.cfg], generation.contents[generation.data]
         return record.get("teacher_sha256") == teacher and (
-            plain_cfg(cfg, read_text(cfg, "cfg")) == plain_cfg(generation.cfg, texts[generation.cfg])
-            and plain_data(data, read_text(data, ".data file")) == plain_data(generation.data, texts[generation.data])
+            plain_cfg(cfg, read_text(cfg, "cfg")) == plain_cfg(generation.cfg, new_cfg)
+            and plain_data(data, read_text(data, ".data file")) == plain_data(generation.data, new_data)
         )
 
     def _take(self, generation, source, record):
-        """A record without its end comes first, so that what is cut off here is seen as such."""
+        """Writes the record without "finished" first, so that an interruption here is noticed."""
         origin = record.get("taken_from") or tidy(source)
         taken = {**record, "generation": generation.name, "seed": generation.seed, **generation.identity(),
                  "taken_from": origin}
         generation.write_record({key: value for key, value in taken.items() if key != "finished"})
-        for suffix in (*TEXTS, *WEIGHTS):
+        for suffix in (*COPIED, *WEIGHTS):
             with replacing(generation.path(suffix)) as temporary:
-                if suffix in TEXTS or not linked(source + suffix, temporary):
-                    shutil.copyfile(source + suffix, temporary)
+                (shutil.copyfile if suffix in COPIED else link_or_copy)(source + suffix, temporary)
         generation.write_record(taken)
         return origin
 
 
-def linked(source, name):
-    """A hard link costs no space; False where the file system has none to give."""
+def link_or_copy(source, name):
+    """A hard link needs no space, but not every file system has links."""
     try:
         os.link(source, name)
-    except FileNotFoundError:
-        raise
     except OSError:
-        return False
-    return True
+        shutil.copyfile(source, name)

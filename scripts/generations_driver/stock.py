@@ -1,36 +1,31 @@
 """The twin of a network's cfg that Darknet's own program reads: it gives the same outputs with the same weights."""
 
-from .cfg_files import read_sections
+from .cfg_files import read_network, values
 from .errors import Failure
-from .files import read_text
 from .methods import USUAL
 
 # All of [net] that matters to an evaluation there. The rest is for training, and some of it is not known to Darknet, or
 # not enough for it: policy=steps without steps=.
-KEPT = ("height", "width", "channels")
+COPIED = ("height", "width", "channels")
 NET = {"batch": "1", "subdivisions": "1", "policy": "constant", "learning_rate": "0.1", "max_batches": "1"}
-# What our evaluation does to images and Darknet's does not: {key: the value that says nothing}.
+# What this program's evaluation does to images and Darknet's does not: {key: the value that has no effect}.
 IMAGES = {"mean": "0", "std": "1", "valid_resize": "0"}
 
 
 def stock_text(path):
-    """(the cfg's text, warnings): the costs that Darknet has not give way to [softmax], its [net] has what it knows."""
-    text = read_text(path, "network cfg")
-    sections = read_sections(path, text)
-    if len(sections) < 2 or sections[0][0] not in ("net", "network"):
-        raise Failure(f"{path}: not a network: the first section is [net], and layers follow")
+    """(the cfg's text, warnings): [softmax] replaces the costs that Darknet lacks; [net] has only keys it knows."""
+    text, sections = read_network(path)
     cost, line, entries = sections[-1]
     if cost not in USUAL:
         raise Failure(f"{path}:{line}: the last section is [{cost}]; one of {', '.join(sorted(USUAL))} is needed")
-    net = {key: value for key, value, _ in sections[0][2]}
-    net_text = [f"{key}={net[key]}" for key in KEPT if key in net] + [f"{key}={value}" for key, value in NET.items()]
+    net = values(sections[0])
+    net_text = [f"{key}={net[key]}" for key in COPIED if key in net] + [f"{key}={value}" for key, value in NET.items()]
     last = [f"{key}={value}" for key, value, _ in entries] if cost == "softmax" else []
     layers = "\n".join(text.splitlines()[sections[1][1] - 1:line - 1]).rstrip("\n").splitlines()
     header = [f"# {path} for Darknet's own program: the same layers, [net] and the cost as Darknet knows them."]
     # One mean of all channels is as good as one for each.
-    warnings = [
-        f"{path}: {key}={net[key]} is left out: Darknet has no such key, and evaluates other images therefore"
-        for key, nothing in IMAGES.items() if key in net and set(net[key].replace(" ", "").split(",")) != {nothing}
-    ]
+    warnings = [f"{path}: {key}={net[key]} is left out: Darknet has no such key, so it evaluates other images"
+                for key, neutral in IMAGES.items()
+                if key in net and set(net[key].replace(" ", "").split(",")) != {neutral}]
     lines = [*header, "", "[net]", *net_text, "", *layers, "", "[softmax]", *last]
     return "\n".join(lines) + "\n", warnings

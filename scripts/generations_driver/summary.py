@@ -1,4 +1,4 @@
-"""The numbers of a run, from what lies in its folder."""
+"""The results of a run, from the files in its folder."""
 
 import os
 import statistics
@@ -8,36 +8,37 @@ from .files import now, read_json, sha256_file
 from .measures import INSPECTIONS, MEASURES
 from .place import DRIVER_NAME
 
+FORMAT = 1
 ADVICE = f"{DRIVER_NAME} report DIR writes a new one"
 
 
 def load_summary(path):
+    """A summary.json that this format's generations.py has written."""
     summary = read_json(path, ADVICE)
-    if not isinstance(summary.get("runs"), list):
-        raise Failure(f'{path}: not a summary.json of generations.py: no list "runs"; {ADVICE}')
-    for key, index in (("runs", int | None), ("ensembles", int)):  # the baseline has no index
-        entries = summary.get(key, [])
-        if not isinstance(entries, list) or not all(is_entry(entry, index) for entry in entries):
-            raise Failure(f'{path}: "{key}" is not a list of what generations.py writes; {ADVICE}')
+    missing = [key for key in ("name", "configuration", "runs", "mean", "ensemble_mean") if key not in summary]
+    if summary.get("format") != FORMAT or missing:
+        raise Failure(f"{path}: not a summary.json of this generations.py; {ADVICE}")
     return summary
-
-
-def is_entry(entry, index):
-    """Whether it is a generation, or an ensemble, with what a chart needs of it."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("seed"), int):
-        return False
-    if not isinstance(entry.get("index"), index):
-        return False
-    results = [entry.get(key) for key in ("last", "result")]
-    return all(isinstance(it, dict | None) and isinstance(top1(it), int | float | None) for it in results)
 
 
 def top1(result):
     return (result or {}).get("top1")
 
 
-def top_k(result):
-    return (result or {}).get("topk")
+def baseline_name(summary):
+    """The generation that stands for the baseline; a plain patriarch is just that."""
+    return "patriarch" if summary["patriarch_is_baseline"] else "baseline"
+
+
+def gains(summary, pick, reference):
+    """By how much what `pick` chooses is above the reference generation, seed by seed, in fractions."""
+    found = []
+    for seed in summary["configuration"]["seeds"]:
+        values = {run["generation"]: top1(run["last"]) for run in summary["runs"] if run["seed"] == seed}
+        pair = pick(values, seed), values.get(reference)
+        if None not in pair:
+            found.append(pair[0] - pair[1])
+    return found
 
 
 def shown(value, digits=2, scale=100):
@@ -45,7 +46,7 @@ def shown(value, digits=2, scale=100):
 
 
 def spread(values):
-    """Mean, sample deviation (None for a single value) and number of what is there; None where nothing is."""
+    """Mean, sample deviation (None for a single value) and number of the values; None without any."""
     values = [value for value in values if value is not None]
     if not values:
         return None
@@ -53,18 +54,13 @@ def spread(values):
     return {"mean": statistics.mean(values), "deviation": deviation, "n": len(values)}
 
 
-def spreads(results):
-    return {
-        "top1": spread([top1(result) for result in results]),
-        "topk": spread([top_k(result) for result in results]),
-        "loss": spread([(result or {}).get("loss") for result in results]),
-    }
+def spreads(results, keys=("top1", "topk", "loss")):
+    return {key: spread([(result or {}).get(key) for result in results]) for key in keys}
 
 
 def measure_spreads(results):
     """Of each measure of `classifier inspect`; empty where there is no result."""
-    found = {key: spread([(result or {}).get(key) for result in results]) for key in MEASURES}
-    return {key: entry for key, entry in found.items() if entry}
+    return {key: entry for key, entry in spreads(results, MEASURES).items() if entry}
 
 
 def shown_spread(entry, scale=100, digits=2):
@@ -116,17 +112,13 @@ def collect(folder, command):
         if not run["done"] or run["last"] is None:
             missing.append(generation.title + (" (accuracy)" if run["done"] else ""))
     missing += [f"seed {entry['seed']} ensemble of {entry['name']}" for entry in ensembles if entry["result"] is None]
-    means = [
-        {**keys, **{kind: spreads([run[kind] for run in same]) for kind in ("last", "best")},
-         **{kind: measure_spreads([run[kind] for run in same]) for kind in INSPECTIONS}}
-        for keys, same in groups(runs, "generation", "index")
-    ]
-    ensemble_means = [
-        {**keys, **spreads([entry["result"] for entry in same])}
-        for keys, same in groups(ensembles, "kind", "index", "name")
-    ]
+    means = [{**keys, **{kind: spreads([run[kind] for run in same]) for kind in ("last", "best")},
+              **{kind: measure_spreads([run[kind] for run in same]) for kind in INSPECTIONS}}
+             for keys, same in groups(runs, "generation", "index")]
+    ensemble_means = [{**keys, **spreads([entry["result"] for entry in same])}
+                      for keys, same in groups(ensembles, "kind", "index", "name")]
     return {
-        "format": 1, "name": folder.experiment.name, "written": now(), "command": command,
+        "format": FORMAT, "name": folder.experiment.name, "written": now(), "command": command,
         "complete": not missing, "missing": missing,
         "configuration": folder.experiment.as_dictionary(), "epochs": folder.epochs,
         "network_sha256": sha256_file(folder.network_cfg) if os.path.exists(folder.network_cfg) else None,

@@ -44,16 +44,31 @@ def measure_name(key):
     return MEASURES[key] + (" (%)" if key in PERCENT else "")
 
 
-def picture(file, text):
-    return [f"![{text}]({file})", ""]
+def picture(drawn, subject, text):
+    """A figure, where it was drawn."""
+    return [f"![{text}]({subject}.png)", ""] if subject in drawn else []
+
+
+def section(drawn, subject, intro, text):
+    """A section of a report about a figure, where it was drawn."""
+    return [f"## {subject.capitalize()}", "", intro, "", *picture(drawn, subject, text)] if subject in drawn else []
+
+
+def confidence_section(drawn, images):
+    intro = f"How many {images} have each confidence of the primary class, mean over the seeds."
+    return section(drawn, "confidence", intro, "histograms of the primary class's confidence")
+
+
+def examples_section(drawn, networks):
+    intro = "Validation images, chosen by their position in the set only, with the most probable classes in %: "
+    intro += f"{networks}. The label's class is green and bold."
+    return section(drawn, "examples", intro, "images with the most probable classes")
 
 
 def distance_text(summaries):
-    """What the distances are, where the tables have any."""
+    """How the distances are computed, where the tables have any."""
     entries = [entry.get(kind) or {} for summary in summaries for entry in summary["mean"] for kind in INSPECTIONS]
     if not any("dist_between" in entry for entry in entries):
         return []
-    return [
-        "The distances are this project's own and stand in for the paper's Dist^C and Dist^S, whose formulas are not "
-        "public: Euclidean, between the mean outputs of two classes.", "",
-    ]
+    return ["The distances replace the paper's Dist^C and Dist^S, whose formulas are not public: Euclidean, between "
+            "the mean outputs of two classes.", ""]

@@ -19,7 +19,7 @@ class Error : public std::runtime_error {
   ExitCode code_;
 };
 
-// Thrown by long work that saw Ctrl-C or SIGTERM and put everything in order; the exit status becomes 128 + signal.
+// Thrown by long work that stopped after Ctrl-C or SIGTERM; the exit status becomes 128 + signal.
 class Interrupted : public std::runtime_error {
  public:
   Interrupted(const std::string& message, int signal) : std::runtime_error(message), signal_(signal) {}
@@ -38,7 +38,7 @@ std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)
 // Throws Error (exit code 2): the command line itself is wrong.
 [[noreturn]] void fail_usage(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 
-// Writes "darknet: " and the text to stderr as one line, whatever it quotes: a path may hold a line break.
+// Writes "darknet: " and the text to stderr as one line, line breaks in quoted paths escaped.
 void show_error(const char* text);
 
 }  // namespace dng

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/share.h"
+#include "base/text.h"
 
 namespace dng {
 
@@ -37,7 +38,7 @@ int open_to_read(const std::string& path) {
 
 }  // namespace
 
-// Without a stream: image lists read a file for every image.
+// Not with a stream, which is slower: image lists read a file for every image.
 std::string read_file(const std::string& path, const std::string& what) {
   const Descriptor file(open_to_read(path));
   struct stat info {};
@@ -49,7 +50,7 @@ std::string read_file(const std::string& path, const std::string& what) {
          also.c_str());
   }
   if (S_ISDIR(info.st_mode)) fail("%s: %s is a folder; give the path of a file", path.c_str(), what.c_str());
-  // Room for a byte more than a file has, so that its end is seen without growing; pipes and the like tell no size.
+  // One byte more than the file has, so that its end is found without growing; pipes have no size.
   std::string text(std::max<size_t>(static_cast<size_t>(info.st_size) + 1, 4096), '\0');
   size_t size = 0;
   while (true) {
@@ -78,7 +79,7 @@ void require_writable_folder(const std::string& path, const std::string& what) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (error && !std::filesystem::is_directory(path)) {
-    fail("%s: %s cannot be made: %s; name a folder that can be written", path.c_str(), what.c_str(),
+    fail("%s: %s cannot be created: %s; name a folder that can be written", path.c_str(), what.c_str(),
          error.message().c_str());
   }
   std::string probe = path + "/.write_probe_XXXXXX";
@@ -96,8 +97,7 @@ void require_writable_file(const std::string& path, const std::string& what) {
   if (std::filesystem::is_directory(path, error)) {
     fail("%s: %s is a folder; give the path of a file", path.c_str(), what.c_str());
   }
-  const size_t slash = path.find_last_of('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const std::string folder = folder_of(path);
   struct stat info {};
   if (stat(folder.c_str(), &info) != 0 || access(folder.c_str(), W_OK) != 0) {
     fail("%s: %s cannot be written: %s; name a file in a folder that exists and can be written", path.c_str(),
@@ -144,9 +144,7 @@ void AtomicFile::commit() {
     fail("%s: cannot be written: %s; the previous file, if any, is untouched", path_.c_str(), std::strerror(reason));
   }
   // The new name is durable only once its folder is.
-  const size_t slash = path_.find_last_of('/');
-  const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY);
+  const int descriptor = open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY);
   if (descriptor >= 0) {
     fsync(descriptor);
     close(descriptor);
@@ -176,6 +174,6 @@ void Hash::add(const void* data, size_t size) {
   value_ ^= value_ >> 29;
 }
 
-std::string Hash::hex() const { return format("%016llx", static_cast<unsigned long long>(value_)); }
+std::string Hash::hex() const { return dng::hex(value_); }
 
 }  // namespace dng

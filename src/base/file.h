@@ -14,9 +14,9 @@ namespace dng {
 std::string read_file(const std::string& path, const std::string& what);
 bool file_exists(const std::string& path);
 uint64_t file_size(const std::string& path);
-// Creates the folder (and its parents) where missing and proves that a file can be written there.
+// Creates the folder (and its parents) where missing and checks that a file can be written there.
 void require_writable_folder(const std::string& path, const std::string& what);
-// Throws Error where `path` is a folder or its folder is missing: said before the work whose result goes there.
+// Throws Error where `path` is a folder or its folder is missing; to be called before the work.
 void require_writable_file(const std::string& path, const std::string& what);
 
 // A file that appears under its name only when it is complete: written to `path`.tmp, synced, renamed. A failed write

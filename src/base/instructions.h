@@ -1,4 +1,4 @@
-// What instructions kernels may use: what the processor has, as far as DNNL_MAX_CPU_ISA lets oneDNN and us see it.
+// The instruction set that kernels use: the processor's, limited by DNNL_MAX_CPU_ISA as oneDNN's is.
 #pragma once
 
 namespace dng {
@@ -11,7 +11,7 @@ enum class Instructions {
 };
 
 Instructions instructions();
-// As states name them.
+// As in .state files.
 const char* text_of(Instructions instructions);
 
 }  // namespace dng

@@ -48,7 +48,7 @@ Json Json::integer(int64_t value) {
   return json;
 }
 
-Json Json::text(const std::string& value) {
+Json Json::string(const std::string& value) {
   Json json;
   json.leaf_ = escape(value);
   return json;

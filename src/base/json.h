@@ -1,4 +1,4 @@
-// Writes JSON: objects and arrays of numbers, texts and nothing.
+// Writes JSON: objects and arrays of numbers, strings and null.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ class Json {
   static Json array();
   static Json number(double value);  // nine significant digits; null where not finite
   static Json integer(int64_t value);
-  static Json text(const std::string& value);
+  static Json string(const std::string& value);
   static Json null();
 
   Json& set(const std::string& key, const Json& value);  // of an object, in the order of the calls

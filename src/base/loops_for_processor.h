@@ -1,7 +1,7 @@
 // Loops in vectors as wide as the processor's. To be included in a namespace without a name, after base/instructions.h,
 // base/simd.h, `struct Loops` of pointers to functions, and DNG_LOOPS: a header that defines `constexpr Loops kLoops`
-// in vectors of kWidth numbers, of which kRegisters are registers. That is included once for each instruction set, and
-// loops() picks. Not as clones of a function: one of vectors is inlined only into one for the same set. No guard.
+// in vectors of kWidth elements, with kRegisters registers. It is included once for each instruction set, and loops()
+// selects. Function clones would not do: code of vectors is inlined only into code for the same set. No guard.
 
 namespace any_processor {
 constexpr int kWidth = 4;

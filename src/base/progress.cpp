@@ -30,9 +30,9 @@ Progress::Progress(std::string label, int64_t total, std::string unit)
       start_(now_seconds()),
       last_(start_) {}
 
-Progress::~Progress() { clear(); }
+Progress::~Progress() { finish(); }
 
-void Progress::clear() {
+void Progress::finish() {
   if (shown_ && terminal_) std::fprintf(stderr, "\r\033[K");
   shown_ = false;
 }
@@ -44,23 +44,21 @@ void Progress::advance(int64_t done, const std::string& note) {
   const double rate = static_cast<double>(done) / (now - start_);
   const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
   const double share = total_ > 0 ? static_cast<double>(done) / static_cast<double>(total_) : 1;
-  const std::string facts = format("%3.0f %% %lld/%lld %s, %.0f/s, %s left%s%s", 100 * share,
-                                   static_cast<long long>(done), static_cast<long long>(total_), unit_.c_str(), rate,
-                                   human_seconds(left).c_str(), note.empty() ? "" : ", ", note.c_str());
+  const std::string status = format("%3.0f %% %lld/%lld %s, %.0f/s, %s left%s%s", 100 * share,
+                                    static_cast<long long>(done), static_cast<long long>(total_), unit_.c_str(), rate,
+                                    human_seconds(left).c_str(), note.empty() ? "" : ", ", note.c_str());
   if (terminal_) {
     const int width = 24;
     const int full = std::clamp(static_cast<int>(share * width), 0, width);
     const std::string bar =
         std::string(static_cast<size_t>(full), '#') + std::string(static_cast<size_t>(width - full), '.');
-    std::fprintf(stderr, "\r\033[K%s [%s] %s", label_.c_str(), bar.c_str(), facts.c_str());
+    std::fprintf(stderr, "\r\033[K%s [%s] %s", label_.c_str(), bar.c_str(), status.c_str());
   } else {
-    std::fprintf(stderr, "%s: %s\n", label_.c_str(), facts.c_str());
+    std::fprintf(stderr, "%s: %s\n", label_.c_str(), status.c_str());
   }
   std::fflush(stderr);
   shown_ = true;
 }
-
-void Progress::finish() { clear(); }
 
 void catch_interrupts() {
   struct sigaction action {};

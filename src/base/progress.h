@@ -1,4 +1,4 @@
-// Long work shows how far it is: a bar with rate and time left on a terminal, a plain line now and then in a pipe.
+// Progress of long work: a bar with rate and time left on a terminal, a line every 30 seconds elsewhere.
 #pragma once
 
 #include <chrono>
@@ -7,29 +7,26 @@
 
 namespace dng {
 
-// Seconds since some fixed moment.
+// Of a steady clock.
 double now_seconds();
 
 class Progress {
  public:
-  // Counts to `total` things called `unit`. A bar on stderr if that is a terminal, else a line on stderr every 30
-  // seconds; nothing for work that is done within the first second.
+  // Counts to `total` items called `unit`, on stderr. Shows nothing for work that takes less than a second.
   Progress(std::string label, int64_t total, std::string unit);
   ~Progress();
   void advance(int64_t done, const std::string& note = "");
-  void finish();
+  void finish();  // clears the bar
 
  private:
-  void clear();
   std::string label_, unit_;
   int64_t total_;
   bool terminal_, shown_ = false;
   double start_, last_;
 };
 
-// Set by Ctrl-C and SIGTERM once they are caught; long loops look at it and stop in good order. The value is the
-// signal.
+// Makes Ctrl-C and SIGTERM set interrupted(), which long loops check, to stop cleanly.
 void catch_interrupts();
-int interrupted();
+int interrupted();  // the signal; 0: none
 
 }  // namespace dng

@@ -1,6 +1,6 @@
 // Counter-based random numbers (Philox4x32-10; Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3,
 // SC 2011). A value depends only on (seed, stream, a, b, how many were drawn), never on who draws or in what order:
-// that is what makes batches independent of the number of threads, and runs resumable.
+// so batches do not depend on the number of threads, and runs can be resumed.
 #pragma once
 
 #include <cmath>

@@ -7,10 +7,10 @@ namespace dng {
 
 // The running program's path.
 std::string program_path();
-// Where the project's files are; "" where there are none.
+// The folder of the project's files; "" without one.
 std::string share_folder();
-// What a relative path means there: read_file looks there for what the current folder does not have. "" where the path
-// is absolute or there is no such folder.
+// A relative path below share_folder(): read_file looks there for files that the current folder does not have. "" for
+// an absolute path or without such a folder.
 std::string in_share(const std::string& path);
 
 }  // namespace dng

@@ -1,5 +1,5 @@
-// Code for the instruction sets that matter, picked when the program runs: the packages stay portable, and plain loops
-// still run at the width of the machine.
+// Code for several instruction sets, selected at run time: packages stay portable, and loops use the processor's full
+// vector width.
 #pragma once
 
 #if defined(__GNUC__) && defined(__x86_64__)
@@ -29,7 +29,7 @@
 #define DNG_SANITIZED
 #endif
 
-// Compiles a function several times and picks one at load. Off under sanitizers, whose start comes after the pick.
+// Compiles a function for each instruction set and selects one at load. Off under sanitizers, which start later.
 #if defined(DNG_SIMD_TARGETS) && !defined(DNG_SANITIZED)
 #define DNG_SIMD_CLONES DNG_CLONES
 #else

@@ -17,23 +17,29 @@ std::string trim(const std::string& text) {
 }
 
 std::vector<std::string> split(const std::string& text, char separator) {
-  std::vector<std::string> pieces;
+  std::vector<std::string> parts;
   size_t start = 0;
   for (;;) {
     const size_t end = text.find(separator, start);
-    pieces.push_back(trim(text.substr(start, end == std::string::npos ? end : end - start)));
-    if (end == std::string::npos) return pieces;
+    parts.push_back(trim(text.substr(start, end == std::string::npos ? end : end - start)));
+    if (end == std::string::npos) return parts;
     start = end + 1;
   }
 }
 
-std::string join(const std::vector<std::string>& pieces, const std::string& separator) {
+std::string join(const std::vector<std::string>& parts, const std::string& separator) {
   std::string text;
-  for (const std::string& piece : pieces) {
+  for (const std::string& part : parts) {
     if (!text.empty()) text += separator;
-    text += piece;
+    text += part;
   }
   return text;
+}
+
+std::pair<std::string, std::string> split_once(const std::string& text, char separator) {
+  const size_t at = text.find(separator);
+  if (at == std::string::npos) return {text, ""};
+  return {text.substr(0, at), text.substr(at + 1)};
 }
 
 bool starts_with(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }
@@ -109,6 +115,11 @@ std::string base_name(const std::string& path) {
   return name;
 }
 
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
 std::string quoted(const std::string& text, size_t limit) {
   std::string out = "'";
   for (const char c : text.substr(0, limit)) {
@@ -130,6 +141,14 @@ std::string human_bytes(double bytes) {
   }
   return format(unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
 }
+
+uint32_t big_endian(const std::string& bytes, size_t at, size_t count) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < count; ++i) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+  return value;
+}
+
+std::string hex(uint64_t value) { return format("%016llx", static_cast<unsigned long long>(value)); }
 
 std::string human_seconds(double seconds) {
   const auto total = static_cast<long long>(std::llround(std::max(0.0, seconds)));

@@ -3,14 +3,17 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace dng {
 
 std::string trim(const std::string& text);
-// Splits at every `separator`; the pieces are trimmed, empty pieces are kept.
+// Splits at every `separator`; the parts are trimmed, empty parts stay.
 std::vector<std::string> split(const std::string& text, char separator);
-std::string join(const std::vector<std::string>& pieces, const std::string& separator);
+std::string join(const std::vector<std::string>& parts, const std::string& separator);
+// The text before the first `separator` and the text after it; without one all of the text, and "".
+std::pair<std::string, std::string> split_once(const std::string& text, char separator);
 bool starts_with(const std::string& text, const std::string& prefix);
 bool ends_with(const std::string& text, const std::string& suffix);
 
@@ -25,10 +28,16 @@ std::string did_you_mean(const std::string& name, const std::vector<std::string>
 
 // A path without its folder and without its last extension: "cfg/a.b.cfg" -> "a.b".
 std::string base_name(const std::string& path);
+// Its folder, with the slash at its end; "." without one.
+std::string folder_of(const std::string& path);
 // Quotes text for an error line: control characters escaped, cut at `limit` characters.
 std::string quoted(const std::string& text, size_t limit = 60);
 // 12345678 bytes -> "11.8 MiB".
 std::string human_bytes(double bytes);
+// The number in so many bytes (at most four), the highest first.
+uint32_t big_endian(const std::string& bytes, size_t at, size_t count);
+// 16 hexadecimal digits.
+std::string hex(uint64_t value);
 // 3725 seconds -> "1:02:05"; below an hour "2:05".
 std::string human_seconds(double seconds);
 

@@ -36,10 +36,8 @@ CfgFile parse_cfg(const std::string& path, const std::string& text) {
     fail("%s: this is a binary file, not a cfg; give a text file that starts with [net]", path.c_str());
   }
   int number = 0;
-  for (size_t start = 0; start < text.size();) {
-    const size_t end = std::min(text.find('\n', start), text.size());
-    const std::string line = trim(text.substr(start, end - start));
-    start = end + 1;
+  for (const std::string& whole_line : split(text, '\n')) {
+    const std::string line = trim(whole_line);
     ++number;
     if (line.empty() || line[0] == '#' || line[0] == ';') continue;
     if (line[0] == '[') {

@@ -1,5 +1,6 @@
 #include "cfg/options.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -7,21 +8,6 @@
 
 namespace dng::cfg {
 namespace {
-
-OptionSpec make(const std::string& name, OptionType type, const std::string& fallback, const std::string& help) {
-  OptionSpec spec;
-  spec.name = name;
-  spec.type = type;
-  spec.fallback = fallback;
-  spec.help = help;
-  return spec;
-}
-
-OptionSpec ranged(OptionSpec spec, double low, double high) {
-  spec.low = low;
-  spec.high = high;
-  return spec;
-}
 
 bool in_range(const OptionSpec& spec, double value) {
   return !(value < spec.low || value > spec.high || (spec.low_open && value == spec.low) ||
@@ -39,6 +25,11 @@ bool real_fits(const OptionSpec& spec, const std::string& text) {
   return parse_real(text, &number) && in_range(spec, number);
 }
 
+bool all_fit(const OptionSpec& spec, const std::string& list, bool fits(const OptionSpec&, const std::string&)) {
+  const std::vector<std::string> values = split(list, ',');
+  return std::all_of(values.begin(), values.end(), [&](const std::string& value) { return fits(spec, value); });
+}
+
 bool valid(const OptionSpec& spec, const std::string& value) {
   switch (spec.type) {
     case OptionType::kFlag:
@@ -50,18 +41,38 @@ bool valid(const OptionSpec& spec, const std::string& value) {
     case OptionType::kText:
       return true;
     case OptionType::kChoice:
-      for (const std::string& choice : spec.choices) {
-        if (value == choice) return true;
-      }
-      return false;
+      return std::count(spec.choices.begin(), spec.choices.end(), value) > 0;
     case OptionType::kIntegerList:
+      return all_fit(spec, value, integer_fits);
     case OptionType::kRealList:
-      for (const std::string& piece : split(value, ',')) {
-        if (!(spec.type == OptionType::kIntegerList ? integer_fits(spec, piece) : real_fits(spec, piece))) return false;
-      }
-      return true;
+      return all_fit(spec, value, real_fits);
   }
   return false;
+}
+
+int to_integer(const std::string& text) {
+  int64_t number = 0;
+  parse_integer(text, &number);
+  return static_cast<int>(number);
+}
+
+double to_real(const std::string& text) {
+  double number = 0;
+  parse_real(text, &number);
+  return number;
+}
+
+template <class Number>
+std::vector<Number> to_list(const std::string& text, Number convert(const std::string&)) {
+  std::vector<Number> numbers;
+  for (const std::string& value : split(text, ',')) numbers.push_back(convert(value));
+  return numbers;
+}
+
+const OptionSpec* find_spec(const std::vector<OptionSpec>& specs, const std::string& name) {
+  const auto found =
+      std::find_if(specs.begin(), specs.end(), [&](const OptionSpec& spec) { return spec.name == name; });
+  return found == specs.end() ? nullptr : &*found;
 }
 
 std::string range_text(const OptionSpec& spec) {
@@ -77,32 +88,32 @@ std::string range_text(const OptionSpec& spec) {
 }  // namespace
 
 OptionSpec flag_option(const std::string& name, const std::string& fallback, const std::string& help) {
-  return make(name, OptionType::kFlag, fallback, help);
+  return {name, OptionType::kFlag, fallback, help};
 }
 OptionSpec integer_option(const std::string& name, const std::string& fallback, double low, double high,
                           const std::string& help) {
-  return ranged(make(name, OptionType::kInteger, fallback, help), low, high);
+  return {name, OptionType::kInteger, fallback, help, low, high};
 }
 OptionSpec real_option(const std::string& name, const std::string& fallback, double low, double high,
                        const std::string& help) {
-  return ranged(make(name, OptionType::kReal, fallback, help), low, high);
+  return {name, OptionType::kReal, fallback, help, low, high};
 }
 OptionSpec text_option(const std::string& name, const std::string& fallback, const std::string& help) {
-  return make(name, OptionType::kText, fallback, help);
+  return {name, OptionType::kText, fallback, help};
 }
 OptionSpec choice_option(const std::string& name, const std::string& fallback, const std::vector<std::string>& choices,
                          const std::string& help) {
-  OptionSpec spec = make(name, OptionType::kChoice, fallback, help);
+  OptionSpec spec{name, OptionType::kChoice, fallback, help};
   spec.choices = choices;
   return spec;
 }
 OptionSpec integers_option(const std::string& name, const std::string& fallback, double low, double high,
                            const std::string& help) {
-  return ranged(make(name, OptionType::kIntegerList, fallback, help), low, high);
+  return {name, OptionType::kIntegerList, fallback, help, low, high};
 }
 OptionSpec reals_option(const std::string& name, const std::string& fallback, double low, double high,
                         const std::string& help) {
-  return ranged(make(name, OptionType::kRealList, fallback, help), low, high);
+  return {name, OptionType::kRealList, fallback, help, low, high};
 }
 OptionSpec open_low(OptionSpec option) {
   option.low_open = true;
@@ -143,22 +154,19 @@ Options::Options(const std::string& file, const CfgSection& section, const std::
   std::vector<std::string> names;
   for (const OptionSpec& spec : specs_) names.push_back(spec.name);
   for (const CfgEntry& entry : section_.entries) {
-    const OptionSpec* found = nullptr;
-    for (const OptionSpec& spec : specs_) {
-      if (spec.name == entry.key) found = &spec;
-    }
-    const std::string place = file_ + (entry.line > 0 ? format(":%d", entry.line) : "") + ": [" + section_.name + "] ";
+    const OptionSpec* found = find_spec(specs_, entry.key);
+    const std::string line = place(entry.line) + " ";
     if (found == nullptr) {
       const auto reason = reasons.find(entry.key);
       if (reason != reasons.end()) {
-        fail("%s%s=%s: %s", place.c_str(), entry.key.c_str(), entry.value.c_str(), reason->second.c_str());
+        fail("%s%s=%s: %s", line.c_str(), entry.key.c_str(), entry.value.c_str(), reason->second.c_str());
       }
-      fail("%sunknown key %s%s%s", place.c_str(), quoted(entry.key).c_str(), did_you_mean(entry.key, names).c_str(),
+      fail("%sunknown key %s%s%s", line.c_str(), quoted(entry.key).c_str(), did_you_mean(entry.key, names).c_str(),
            names.empty() ? "; this section takes no keys" : ("; allowed here: " + join(names, ", ")).c_str());
     }
     if (!valid(*found, entry.value)) {
       const std::string near = found->type == OptionType::kChoice ? did_you_mean(entry.value, found->choices) : "";
-      fail("%s%s=%s: found %s, allowed is %s%s", place.c_str(), entry.key.c_str(), entry.value.c_str(),
+      fail("%s%s=%s: found %s, allowed is %s%s", line.c_str(), entry.key.c_str(), entry.value.c_str(),
            quoted(entry.value).c_str(), allowed_text(*found).c_str(), near.c_str());
     }
     values_[entry.key] = entry.value;
@@ -168,12 +176,18 @@ Options::Options(const std::string& file, const CfgSection& section, const std::
   }
 }
 
-bool Options::given(const std::string& name) const {
+const CfgEntry* Options::find(const std::string& name) const {
   for (const CfgEntry& entry : section_.entries) {
-    if (entry.key == name) return true;
+    if (entry.key == name) return &entry;
   }
-  return false;
+  return nullptr;
 }
+
+std::string Options::place(int line) const {
+  return file_ + (line > 0 ? format(":%d", line) : "") + ": [" + section_.name + "]";
+}
+
+bool Options::given(const std::string& name) const { return find(name) != nullptr; }
 
 bool Options::has(const std::string& name) const { return values_.count(name) > 0; }
 
@@ -185,52 +199,21 @@ const std::string& Options::value(const std::string& name) const {
 
 bool Options::flag(const std::string& name) const { return value(name) == "1"; }
 
-int Options::integer(const std::string& name) const {
-  int64_t number = 0;
-  parse_integer(value(name), &number);
-  return static_cast<int>(number);
-}
+int Options::integer(const std::string& name) const { return to_integer(value(name)); }
 
-double Options::real(const std::string& name) const {
-  double number = 0;
-  parse_real(value(name), &number);
-  return number;
-}
+double Options::real(const std::string& name) const { return to_real(value(name)); }
 
 const std::string& Options::text(const std::string& name) const { return value(name); }
 
-std::vector<int> Options::integers(const std::string& name) const {
-  std::vector<int> numbers;
-  for (const std::string& piece : split(value(name), ',')) {
-    int64_t number = 0;
-    parse_integer(piece, &number);
-    numbers.push_back(static_cast<int>(number));
-  }
-  return numbers;
-}
+std::vector<int> Options::integers(const std::string& name) const { return to_list(value(name), to_integer); }
 
-std::vector<double> Options::reals(const std::string& name) const {
-  std::vector<double> numbers;
-  for (const std::string& piece : split(value(name), ',')) {
-    double number = 0;
-    parse_real(piece, &number);
-    numbers.push_back(number);
-  }
-  return numbers;
-}
+std::vector<double> Options::reals(const std::string& name) const { return to_list(value(name), to_real); }
 
-std::string Options::where() const {
-  return file_ + (section_.line > 0 ? format(":%d", section_.line) : "") + ": [" + section_.name + "]";
-}
+std::string Options::where() const { return place(section_.line); }
 
 std::string Options::where(const std::string& name) const {
-  for (const CfgEntry& entry : section_.entries) {
-    if (entry.key == name) {
-      return file_ + (entry.line > 0 ? format(":%d", entry.line) : "") + ": [" + section_.name + "] " + name + "=" +
-             entry.value;
-    }
-  }
-  return where() + " " + name;
+  const CfgEntry* entry = find(name);
+  return entry == nullptr ? where() + " " + name : place(entry->line) + " " + name + "=" + entry->value;
 }
 
 void Options::require(const std::string& name, const std::string& advice) const {
@@ -240,9 +223,7 @@ void Options::require(const std::string& name, const std::string& advice) const 
 std::vector<CfgEntry> Options::host_entries() const {
   std::vector<CfgEntry> entries;
   for (const CfgEntry& entry : section_.entries) {
-    for (const OptionSpec& spec : specs_) {
-      if (spec.name == entry.key && spec.for_host) entries.push_back(entry);
-    }
+    if (find_spec(specs_, entry.key)->for_host) entries.push_back(entry);
   }
   return entries;
 }

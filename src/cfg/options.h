@@ -17,12 +17,12 @@ struct OptionSpec {
   std::string name;
   OptionType type = OptionType::kText;
   std::string fallback;  // as a user would write it; "" = no default
+  std::string help;
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool low_open = false, high_open = false;  // the bound itself is not allowed
-  std::vector<std::string> choices;
-  bool for_host = true;  // false: our own key, taken out before the host reads the cfg
-  std::string help;
+  std::vector<std::string> choices = {};
+  bool for_host = true;  // false: this program's own key, taken out before Darknet reads the cfg
 };
 
 // Builders, so that a layer's table reads like its documentation.
@@ -41,7 +41,7 @@ OptionSpec reals_option(const std::string& name, const std::string& fallback, do
 // Bounds that are not allowed themselves.
 OptionSpec open_low(OptionSpec option);
 OptionSpec open_high(OptionSpec option);
-// Our own key: the host never sees it.
+// This program's own key: Darknet never sees it.
 OptionSpec ours(OptionSpec option);
 
 // "a number from 0 to 1", "one of top, truth": what an option accepts, for errors and tables.
@@ -52,7 +52,7 @@ class Options {
  public:
   Options() = default;
   // Throws Error for unknown keys (with the nearest name) and for values of the wrong type or out of range. `reasons`
-  // names keys that the host knows and we refuse, with the reason.
+  // names keys that Darknet knows and this program refuses, with the reason.
   Options(const std::string& file, const CfgSection& section, const std::vector<OptionSpec>& specs,
           const std::map<std::string, std::string>& reasons = {});
 
@@ -70,12 +70,14 @@ class Options {
   std::string where() const;
   // Throws Error unless the option was given.
   void require(const std::string& name, const std::string& advice) const;
-  // The lines the host shall see.
+  // The lines for Darknet.
   std::vector<CfgEntry> host_entries() const;
   const CfgSection& section() const { return section_; }
 
  private:
   const std::string& value(const std::string& name) const;
+  const CfgEntry* find(const std::string& name) const;
+  std::string place(int line) const;
   std::string file_;
   CfgSection section_;
   std::vector<OptionSpec> specs_;

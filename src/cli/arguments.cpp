@@ -6,11 +6,11 @@
 namespace dng::cli {
 namespace {
 
-constexpr size_t kMany = 1024;  // arguments where the synopsis ends one with "..."
+constexpr size_t kMaxRepeated = 1024;  // arguments that the synopsis ends with "..."
 
 struct Allowed {
   std::map<std::string, bool> flags;  // whether a value follows
-  size_t least = 0, most = 0;         // arguments
+  size_t min = 0, max = 0;            // arguments
 };
 
 Allowed read_synopsis(const std::string& synopsis) {
@@ -41,8 +41,8 @@ Allowed read_synopsis(const std::string& synopsis) {
       allowed.flags[token] = has_value;
       i += has_value ? 1 : 0;
     } else if (token != "|") {
-      allowed.least += depth == 0 && token != "..." ? 1 : 0;
-      allowed.most += ends_with(token, "...") ? kMany : 1;
+      allowed.min += depth == 0 && token != "..." ? 1 : 0;
+      allowed.max += ends_with(token, "...") ? kMaxRepeated : 1;
     }
   }
   return allowed;
@@ -72,12 +72,12 @@ Arguments::Arguments(const std::vector<std::string>& words, const std::string& s
     if (has_value && i + 1 == words.size()) fail_usage("%s needs a value; usage: %s", word.c_str(), usage_.c_str());
     values_[word] = has_value ? words[++i] : "";
   }
-  if (positional_.size() < allowed.least) {
-    fail_usage("found %zu arguments, needed are at least %zu; usage: %s", positional_.size(), allowed.least,
+  if (positional_.size() < allowed.min) {
+    fail_usage("found %zu arguments, needed are at least %zu; usage: %s", positional_.size(), allowed.min,
                usage_.c_str());
   }
-  if (positional_.size() > allowed.most) {
-    fail_usage("unexpected argument %s; usage: %s", quoted(positional_[allowed.most]).c_str(), usage_.c_str());
+  if (positional_.size() > allowed.max) {
+    fail_usage("unexpected argument %s; usage: %s", quoted(positional_[allowed.max]).c_str(), usage_.c_str());
   }
 }
 

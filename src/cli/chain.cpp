@@ -11,7 +11,7 @@
 namespace dng::cli {
 
 int chain(const Words& words) {
-  // Debian's: the one that the packages with the driver's modules are for.
+  // Debian's, which the packages of the driver's modules are for.
   const char* python = "/usr/bin/python3";
   if (share_folder().empty()) {
     fail(

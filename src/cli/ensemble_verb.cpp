@@ -2,7 +2,6 @@
 
 #include "base/file.h"
 #include "cli/verbs.h"
-#include "eval/accuracy_json.h"
 
 namespace dng::cli {
 
@@ -14,7 +13,7 @@ int ensemble_verb(const Arguments& arguments) {
   Json members = Json::array();
   for (size_t i = 0; i < weights.size(); ++i) {
     std::printf("member %s: %s\n", weights[i].c_str(), result.members[i].line().c_str());
-    members.add(eval::accuracy_json(result.members[i]).set("weights", Json::text(weights[i])));
+    members.add(eval::accuracy_json(result.members[i]).set("weights", Json::string(weights[i])));
   }
   if (arguments.has("-json")) {
     write_file(arguments.text("-json", ""), eval::accuracy_json(result.ensemble).set("members", members).dump() + "\n");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <thread>
 
 #include "base/error.h"
@@ -15,18 +16,17 @@
 namespace dng::cli {
 namespace {
 
-// Images in one pass. The cfg's batch is about training, and often 1 in one that is kept for evaluating: that would
-// keep one thread busy. Few enough that progress shows and Ctrl-C works within seconds.
-int images_at_a_time(const graph::NetworkConfig& config, bool whole_set) {
-  constexpr size_t kMost = 128, kInputBytes = size_t{32} << 20;
+// The batch of an evaluation. The cfg's is for training, and often 1 in cfgs for evaluation, which would use one thread
+// only. Small enough that progress shows and Ctrl-C works within seconds.
+int evaluation_batch(const graph::NetworkConfig& config, bool whole_set) {
+  constexpr size_t kMaxImages = 128, kMaxInputBytes = size_t{32} << 20;
   if (!whole_set) return 1;
   for (const graph::LayerConfig& layer : config.layers) {
-    // The host's code keeps the outputs of a whole batch.
-    if (layer.op->kind == graph::Op::Kind::kLayer && layer.op->kernels.count(graph::Device::kCpu) == 0)
-      return config.mini_batch;
+    // Darknet's kernel keeps the outputs of a whole batch.
+    if (layer.op->kind == graph::Op::Kind::kLayer && !layer.op->cpu_kernel) return config.mini_batch;
   }
-  size_t images = kMost;
-  while (images > 1 && images * config.input.size() * sizeof(float) > kInputBytes) images /= 2;
+  size_t images = kMaxImages;
+  while (images > 1 && images * config.input.size() * sizeof(float) > kMaxInputBytes) images /= 2;
   return std::max(config.mini_batch, static_cast<int>(images));
 }
 
@@ -35,6 +35,10 @@ int images_at_a_time(const graph::NetworkConfig& config, bool whole_set) {
 int threads_of(const Arguments& arguments) {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return static_cast<int>(arguments.integer("-threads", cores, 1, 1024));
+}
+
+uint64_t seed_of(const Arguments& arguments) {
+  return static_cast<uint64_t>(arguments.integer("-seed", 0, 0, std::numeric_limits<int64_t>::max()));
 }
 
 std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments) {
@@ -65,7 +69,7 @@ Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& ne
   if (needs.watched_layer && arguments.has("-gpus")) {
     fail_usage("-gpus %s: features are computed on the CPU; leave -gpus out", arguments.text("-gpus", "").c_str());
   }
-  // A device's network keeps no layer's output.
+  // On a GPU, no layer's output can be read.
   if (!needs.watched_layer) e.gpu = open_device(arguments);
   e.threads = threads_of(arguments);
   e.set = arguments.text("-set", "valid");
@@ -81,13 +85,9 @@ Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& ne
   network::NetworkSettings settings = network::NetworkSettings::evaluation(arguments.has("-v"), e.gpu);
   if (needs.watched_layer) settings.watched_layer = needs.watched_layer(config);
   if (needs.images) {
-    const std::string& path = e.set == "train" ? e.data.train : e.data.valid;
-    if (path.empty()) {
-      fail("%s: %s= is missing; name a packed set or a list of images", e.data.path.c_str(), e.set.c_str());
-    }
-    e.images = data::open_dataset(e.data, path, e.set);
+    e.images = data::open_dataset(e.data, e.set == "train" ? e.data.train : e.data.valid, e.set);
   }
-  e.network = std::make_unique<network::Network>(graph::with_mini_batch(config, images_at_a_time(config, needs.images)),
+  e.network = std::make_unique<network::Network>(graph::with_mini_batch(config, evaluation_batch(config, needs.images)),
                                                  settings);
   return e;
 }

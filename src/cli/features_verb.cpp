@@ -27,7 +27,7 @@ int features_verb(const Arguments& arguments) {
   e.network->freeze();
   const graph::LayerConfig& config = e.network->config().layers[static_cast<size_t>(layer)];
   eval::write_features(path, e.network.get(), config.out.size(), *e.images, e.threads);
-  std::printf("saved %s: %lld images, %zu numbers of layer %d [%s]\n", path.c_str(),
+  std::printf("saved %s: %lld images, %zu values of layer %d [%s]\n", path.c_str(),
               static_cast<long long>(e.images->size()), config.out.size(), layer, config.op->section.c_str());
   return 0;
 }

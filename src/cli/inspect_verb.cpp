@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/verbs.h"
-#include "eval/accuracy_json.h"
 #include "eval/examples.h"
 #include "network/weights.h"
 
@@ -45,6 +44,25 @@ std::unique_ptr<network::Network> teacher_of(const Arguments& arguments, const n
   return teacher;
 }
 
+void print(const eval::Inspection& i, bool superclasses, bool teacher) {
+  std::printf("mean confidence of the primary class  %.4f\n", i.mean_primary);
+  std::printf("mean confidence of the true class     %.4f\n", i.mean_true);
+  std::printf("mean probability of ranks 2 to %zu     %.5f\n", i.mean_by_rank.size(), i.mean_rank_2_k);
+  std::printf("mean entropy                          %.4f nats\n", i.entropy);
+  if (superclasses) {
+    std::printf("secondary probability inside the superclass  %.4f\n", i.inside_superclass);
+    std::printf("distance of class means, between superclasses %.4f, within %.4f\n", i.dist_between, i.dist_within);
+  } else {
+    std::printf("distance of class means               %.4f (superclasses= in the .data file adds more)\n", i.dist_all);
+  }
+  std::printf("expected calibration error            %.4f\n", i.calibration_error);
+  if (teacher) {
+    std::printf("same top class as the teacher         %.4f\n", i.teacher_agreement);
+    std::printf("divergence from the teacher           %.4f nats\n", i.teacher_kl);
+  }
+  std::printf("%s\n", i.accuracy.line().c_str());
+}
+
 }  // namespace
 
 int inspect_verb(const Arguments& arguments) {
@@ -68,30 +86,15 @@ int inspect_verb(const Arguments& arguments) {
   if (arguments.has("-examples")) {
     examples.write(folder, e.data, e.network->config(),
                    Json::object()
-                       .set("set", Json::text(e.set))
-                       .set("data", Json::text(e.images->description()))
-                       .set("cfg", Json::text(cfg))
-                       .set("weights", Json::text(weights)));
+                       .set("set", Json::string(e.set))
+                       .set("data", Json::string(e.images->description()))
+                       .set("cfg", Json::string(cfg))
+                       .set("weights", Json::string(weights)));
   }
   if (arguments.has("-json")) {
-    write_file(arguments.text("-json", ""), to_json(i).set("set", Json::text(e.set)).dump() + "\n");
+    write_file(arguments.text("-json", ""), to_json(i).set("set", Json::string(e.set)).dump() + "\n");
   }
-  std::printf("mean confidence of the primary class  %.4f\n", i.mean_primary);
-  std::printf("mean confidence of the true class     %.4f\n", i.mean_true);
-  std::printf("mean probability of ranks 2 to %zu     %.5f\n", i.mean_by_rank.size(), i.mean_rank_2_k);
-  std::printf("mean entropy                          %.4f nats\n", i.entropy);
-  if (!e.data.superclass_of.empty()) {
-    std::printf("secondary probability inside the superclass  %.4f\n", i.inside_superclass);
-    std::printf("distance of class means, between superclasses %.4f, within %.4f\n", i.dist_between, i.dist_within);
-  } else {
-    std::printf("distance of class means               %.4f (superclasses= in the .data file adds more)\n", i.dist_all);
-  }
-  std::printf("expected calibration error            %.4f\n", i.calibration_error);
-  if (teacher != nullptr) {
-    std::printf("same top class as the teacher         %.4f\n", i.teacher_agreement);
-    std::printf("divergence from the teacher           %.4f nats\n", i.teacher_kl);
-  }
-  std::printf("%s\n", i.accuracy.line().c_str());
+  print(i, !e.data.superclass_of.empty(), teacher != nullptr);
   return 0;
 }
 

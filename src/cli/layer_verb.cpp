@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -16,16 +17,59 @@ struct Sample {
   std::vector<double> logits, teacher;
 };
 
-double number(const std::string& path, int line, const std::string& field, size_t column) {
-  double value = 0;
-  if (!parse_real(field, &value)) {
-    fail("%s:%d: column %zu: found %s, allowed is a finite number", path.c_str(), line, column + 1,
-         quoted(field).c_str());
-  }
-  return value;
-}
+// One line of the file. Errors name it.
+class LineReader {
+ public:
+  LineReader(const std::string& path, int line, std::vector<std::string> fields)
+      : path_(path), line_(line), fields_(std::move(fields)) {}
 
-// label,z_0,...,z_{C-1}, followed by the teacher's C probabilities where the cost has one.
+  // label,z_0,...,z_{C-1}, followed by the teacher's C probabilities where the cost has one.
+  Sample read(size_t columns, bool teacher) const {
+    if (fields_.size() != columns) {
+      fail("%s:%d: found %zu columns, the first line has %zu; every line needs as many", path_.c_str(), line_,
+           fields_.size(), columns);
+    }
+    const size_t classes = teacher ? (columns - 1) / 2 : columns - 1;
+    int64_t label = 0;
+    if (!parse_integer(fields_[0], &label) || label < 0 || label >= static_cast<int64_t>(classes)) {
+      fail("%s:%d: column 1: found %s, allowed is a label from 0 to %zu", path_.c_str(), line_,
+           quoted(fields_[0]).c_str(), classes - 1);
+    }
+    Sample sample;
+    sample.label = static_cast<int>(label);
+    for (size_t j = 1; j <= classes; ++j) sample.logits.push_back(number(j));
+    for (size_t j = 1 + classes; teacher && j < columns; ++j) sample.teacher.push_back(probability(j));
+    const double sum = std::accumulate(sample.teacher.begin(), sample.teacher.end(), 0.0);
+    if (teacher && std::fabs(sum - 1) > 1e-3) {
+      fail("%s:%d: the teacher's probabilities sum to %g; they must sum to 1", path_.c_str(), line_, sum);
+    }
+    return sample;
+  }
+
+ private:
+  double number(size_t column) const {
+    double value = 0;
+    if (!parse_real(fields_[column], &value)) {
+      fail("%s:%d: column %zu: found %s, allowed is a finite number", path_.c_str(), line_, column + 1,
+           quoted(fields_[column]).c_str());
+    }
+    return value;
+  }
+
+  double probability(size_t column) const {
+    const double value = number(column);
+    if (value < 0) {
+      fail("%s:%d: column %zu: found %s, a probability is not negative", path_.c_str(), line_, column + 1,
+           quoted(fields_[column]).c_str());
+    }
+    return value;
+  }
+
+  const std::string& path_;
+  int line_;
+  std::vector<std::string> fields_;
+};
+
 std::vector<Sample> read_samples(const std::string& path, bool teacher) {
   std::vector<Sample> samples;
   int line = 0;
@@ -36,46 +80,18 @@ std::vector<Sample> read_samples(const std::string& path, bool teacher) {
     const std::vector<std::string> fields = split(text, ',');
     if (columns == 0) {
       columns = fields.size();
-      const size_t numbers = columns - 1;
-      if (columns < 3 || (teacher && (numbers % 2 != 0 || numbers < 4))) {
+      if (columns < 3 || (teacher && (columns % 2 == 0 || columns < 5))) {
         fail("%s:%d: found %zu columns, allowed are label,z_0,...,z_{C-1}%s with at least 2 classes", path.c_str(),
              line, columns, teacher ? " and the teacher's C probabilities" : "");
       }
     }
-    if (fields.size() != columns) {
-      fail("%s:%d: found %zu columns, the first line has %zu; every line needs as many", path.c_str(), line,
-           fields.size(), columns);
-    }
-    const size_t classes = teacher ? (columns - 1) / 2 : columns - 1;
-    Sample sample;
-    int64_t label = 0;
-    if (!parse_integer(fields[0], &label) || label < 0 || label >= static_cast<int64_t>(classes)) {
-      fail("%s:%d: column 1: found %s, allowed is a label from 0 to %zu", path.c_str(), line, quoted(fields[0]).c_str(),
-           classes - 1);
-    }
-    sample.label = static_cast<int>(label);
-    for (size_t j = 0; j < classes; ++j) sample.logits.push_back(number(path, line, fields[1 + j], 1 + j));
-    if (teacher) {
-      double sum = 0;
-      for (size_t j = 0; j < classes; ++j) {
-        sample.teacher.push_back(number(path, line, fields[1 + classes + j], 1 + classes + j));
-        if (sample.teacher.back() < 0) {
-          fail("%s:%d: column %zu: found %s, a probability is not negative", path.c_str(), line, 2 + classes + j,
-               quoted(fields[1 + classes + j]).c_str());
-        }
-        sum += sample.teacher.back();
-      }
-      if (std::fabs(sum - 1) > 1e-3) {
-        fail("%s:%d: the teacher's probabilities sum to %g; they must sum to 1", path.c_str(), line, sum);
-      }
-    }
-    samples.push_back(std::move(sample));
+    samples.push_back(LineReader(path, line, fields).read(columns, teacher));
   }
   if (samples.empty()) fail("%s: the file has no samples; write one a line: label,z_0,...,z_{C-1}", path.c_str());
   return samples;
 }
 
-// The cost as a cfg would make it, for logits of `classes` numbers.
+// The cost as a cfg would create it, for `classes` logits.
 graph::LayerConfig cost_layer(const graph::Op& op, const Words& options, int classes) {
   cfg::CfgSection section{op.section, 0, {}};
   for (const std::string& word : options) {
@@ -128,8 +144,8 @@ int layer_verb(const Arguments& arguments) {
     std::vector<double> log_f(static_cast<size_t>(classes)), f(log_f.size()), gradient(log_f.size());
     for (const Sample& sample : samples) {
       math::log_softmax(classes, sample.logits.data(), log_f.data(), f.data());
-      const math::CostRow<double> row{classes,  sample.logits.data(), log_f.data(),
-                                      f.data(), sample.label,         teacher ? sample.teacher.data() : nullptr};
+      const math::CostRow row{classes,  sample.logits.data(), log_f.data(),
+                              f.data(), sample.label,         teacher ? sample.teacher.data() : nullptr};
       // After the warm-up, where a cost has one.
       std::printf("%.9g", cost->evaluate(row, 1e30, gradient.data()));
       for (const double g : gradient) std::printf(",%.9g", g);

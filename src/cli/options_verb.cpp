@@ -1,5 +1,5 @@
-// Prints what [net] and every layer accept, for scripts: there is no second list of options anywhere.
-// A cfg given with it is checked first, without images or weights, and whether it fits a .data file given behind it.
+// Prints the options of [net] and every layer as JSON, for scripts, so that they need no list of their own. A cfg is
+// checked first, without images or weights, also against a .data file.
 #include <cstdio>
 
 #include "base/json.h"
@@ -14,10 +14,10 @@ Json options_json(const std::vector<cfg::OptionSpec>& specs) {
   Json list = Json::array();
   for (const cfg::OptionSpec& spec : specs) {
     list.add(Json::object()
-                 .set("name", Json::text(spec.name))
-                 .set("default", spec.fallback.empty() ? Json::null() : Json::text(spec.fallback))
-                 .set("allowed", Json::text(cfg::allowed_text(spec)))
-                 .set("meaning", Json::text(spec.help)));
+                 .set("name", Json::string(spec.name))
+                 .set("default", spec.fallback.empty() ? Json::null() : Json::string(spec.fallback))
+                 .set("allowed", Json::string(cfg::allowed_text(spec)))
+                 .set("meaning", Json::string(spec.help)));
   }
   return list;
 }
@@ -33,15 +33,17 @@ int options_verb(const Arguments& arguments) {
       config.require_classes(data::read_data_file(files[1]).classes, files[1]);
     }
   }
-  Json layers = Json::object(), costs = Json::object();
+  Json layers = Json::object(), costs = Json::object(), aliases = Json::object();
   for (const graph::Op& op : layers::all_ops()) {
     (op.kind == graph::Op::Kind::kCost ? costs : layers).set(op.section, options_json(op.options));
+    for (const std::string& alias : op.aliases) aliases.set(alias, Json::string(op.section));
   }
   Json all = Json::object();
-  all.set("host", Json::text(host::traits().id))
+  all.set("host", Json::string(host::traits().id))
       .set("net", options_json(graph::net_options()))
       .set("costs", costs)
-      .set("layers", layers);
+      .set("layers", layers)
+      .set("aliases", aliases);
   std::printf("%s\n", all.dump().c_str());
   return 0;
 }

@@ -13,7 +13,7 @@ int targets_verb(const Arguments& arguments) {
   const std::shared_ptr<gpu::Gpu> gpu = open_device(arguments);
   if (!arguments.has("-out")) fail_usage("-out is missing: name the file that the targets are written to");
   const std::string path = arguments.text("-out", "");
-  const auto seed = static_cast<uint64_t>(arguments.integer("-seed", 0, 0, 9223372036854775807LL));
+  const uint64_t seed = seed_of(arguments);
   const int threads = threads_of(arguments);
   omp_set_num_threads(threads);
   const data::DataFile data = data::read_data_file(arguments.positional()[0]);
@@ -27,14 +27,11 @@ int targets_verb(const Arguments& arguments) {
   o.require("teacher_weights", "name the weights of the teacher");
   student.require_classes(data.classes, data.path);
   student.require_image_channels();
-  if (data.train.empty()) fail("%s: train= is missing; name a packed set or a list of images", data.path.c_str());
   const auto images = data::open_dataset(data, data.train, "train");
   const train::Schedule schedule(student.net, images->size(), student.batch);
   train::LiveTeacher teacher(o, student, gpu);
-  train::write_targets(path, train::make_targets_key(student, *images, seed),
-                       train::teacher_hash(o.text("teacher"), o.text("teacher_weights")),
-                       schedule.iterations() * student.batch, student.classes(), student, *images, seed, threads,
-                       &teacher);
+  train::write_targets(path, train::teacher_hash(o.text("teacher"), o.text("teacher_weights")),
+                       schedule.iterations() * student.batch, student, *images, seed, threads, &teacher);
   std::printf("saved %s\n", path.c_str());
   return 0;
 }

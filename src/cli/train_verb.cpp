@@ -10,7 +10,7 @@ int train_verb(const Arguments& arguments) {
   settings.cfg = arguments.positional()[1];
   if (arguments.positional().size() > 2) settings.weights = arguments.positional()[2];
   settings.clear = arguments.has("-clear");
-  settings.seed = static_cast<uint64_t>(arguments.integer("-seed", 0, 0, 9223372036854775807LL));
+  settings.seed = seed_of(arguments);
   settings.threads = threads_of(arguments);
   settings.resume = arguments.has("-resume");
   settings.profile = arguments.text("-profile", "");

@@ -1,6 +1,6 @@
 #include "base/file.h"
 #include "cli/verbs.h"
-#include "eval/accuracy_json.h"
+#include "eval/accuracy.h"
 #include "network/weights.h"
 
 namespace dng::cli {
@@ -12,9 +12,9 @@ int valid_verb(const Arguments& arguments) {
   const eval::Accuracy accuracy = eval::evaluate(e.network.get(), *e.images, e.data.top, e.threads, "valid");
   if (arguments.has("-json")) {
     Json json = eval::accuracy_json(accuracy);
-    json.set("weights", Json::text(arguments.positional()[2]))
-        .set("cfg", Json::text(arguments.positional()[1]))
-        .set("data", Json::text(e.images->description()));
+    json.set("weights", Json::string(arguments.positional()[2]))
+        .set("cfg", Json::string(arguments.positional()[1]))
+        .set("data", Json::string(e.images->description()));
     write_file(arguments.text("-json", ""), json.dump() + "\n");
   }
   std::printf("%s\n", accuracy.line().c_str());

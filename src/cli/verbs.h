@@ -1,4 +1,4 @@
-// The verbs we provide; one file each. A verb gets its arguments and returns the exit code.
+// The program's verbs, one file each. A verb takes its arguments and returns the exit code.
 #pragma once
 
 #include <functional>
@@ -34,20 +34,21 @@ int features_verb(const Arguments& arguments);
 int layer_verb(const Arguments& arguments);
 int options_verb(const Arguments& arguments);
 
-// Replaces this program by the driver of whole chains, scripts/generations.py, with the words behind `chain`.
+// Replaces this program by the driver of whole chains, scripts/generations.py, with the arguments after `chain`.
 int chain(const Words& words);
-// What `--version` prints: the program's version, and what it computes with.
+// The output of `--version`.
 std::string version_text();
 
 int threads_of(const Arguments& arguments);
-// What -nogpu and -gpus N say: the GPU, or null for the CPU. Without either: the first GPU that the build can
-// use, else the CPU, with a line on stderr where there is a GPU or a driver that is too old.
+uint64_t seed_of(const Arguments& arguments);
+// The GPU of -gpus N, or null for the CPU (-nogpu). Without either: the first GPU that the build can use, else the CPU,
+// with a line on stderr where a GPU or its driver is too old.
 std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments);
 
 struct Evaluation {
   std::shared_ptr<gpu::Gpu> gpu;  // null: the CPU
   data::DataFile data;
-  std::string set;                            // "valid", or what -set says where the verb has it
+  std::string set;                            // "valid", or that of -set
   std::unique_ptr<data::Dataset> images;      // of that set
   std::unique_ptr<network::Network> network;  // without weights yet
   int threads = 1;
@@ -55,7 +56,7 @@ struct Evaluation {
 struct EvaluationNeeds {
   bool images = true;
   bool same_classes = true;  // the network's outputs are the classes of the .data file
-  // Which layer's output is wanted beside the last one's; null: none.
+  // Returns the layer whose output is needed beside the last one's; null: none.
   std::function<int(const graph::NetworkConfig&)> watched_layer = nullptr;
 };
 // Reads the .data file and the cfg, and opens the set.

@@ -11,7 +11,7 @@ void Arena::allocate(size_t floats) {
   size_ = floats;
   memory_ = allocate_large(floats);
   if (!memory_) {
-    fail("the network's buffers need %.1f GiB, more than there is; raise subdivisions= or lower batch=",
+    fail("the network's buffers need %.1f GiB, more than is available; raise subdivisions= or lower batch=",
          static_cast<double>(floats) * sizeof(float) / (1 << 30));
   }
   std::fill_n(memory_.get(), floats, 0.0f);

@@ -18,7 +18,7 @@ void choose_layouts(const Nodes& nodes) {
       changed = true;
     };
     for (const auto& node : nodes) {
-      if (node->bypassed) continue;
+      if (node->plan.bypassed()) continue;
       const LayoutUse use = node->kernel->layout_use();
       bool alike = node->layout == Layout::kBlocked;
       for (const graph::Edge& source : node->sources) {

@@ -46,7 +46,7 @@ class Stopwatch {
   Clock::time_point begin_;
 };
 
-bool runs_on_host(const Node& node) { return dynamic_cast<const HostKernel*>(node.kernel.get()) != nullptr; }
+bool runs_on_host(const Node& node) { return dynamic_cast<const DarknetKernel*>(node.kernel.get()) != nullptr; }
 
 }  // namespace
 
@@ -59,23 +59,12 @@ Executor::Executor(const graph::NetworkConfig& config, host::Network* host, cons
   times_.resize(config.layers.size());
   for (const graph::LayerConfig& layer : config.layers) {
     auto node = std::make_unique<Node>();
-    node->config = &layer;
-    node->index = layer.index;
-    node->batch = batch_;
+    graph::connect(layer, batch_, nodes_, node.get());
     node->host = host_;
-    node->in = layer.in;
-    node->trains = settings.trains;
-    node->reference = settings.reference;
-    node->watched = layer.index == settings.watched_layer;
-    if (node->watched) watched_node_ = node.get();
-    node->threads = thread_limit();
-    node->learnable = true;  // Darknet's layers all get a gradient, whether a parameter needs it or not
-    for (const int number : layer.sources) {
-      graph::Edge source;
-      source.node = number < 0 ? nullptr : nodes_[static_cast<size_t>(number)].get();
-      node->sources.push_back(source);
-    }
-    node->kernel = make_kernel(layer, graph::Device::kCpu);
+    node->plan.watched = layer.index == settings.watched_layer;
+    if (node->plan.watched) watched_node_ = node.get();
+    node->plan.has_parameters = true;  // Darknet's layers all get a gradient, whether a parameter needs it or not
+    node->kernel = make_kernel(layer);
     any_host_ = any_host_ || runs_on_host(*node);
     nodes_.push_back(std::move(node));
   }
@@ -102,9 +91,10 @@ void Executor::make_memory(const ExecutorSettings& settings) {
   if (fused) graph::fuse(graph);
   if (!settings.reference) choose_layouts(nodes_);
   inference_ = plan_inference(nodes_, batch_, thread_limit());
+  const Setup setup{thread_limit(), settings.trains, settings.reference};
   for (const auto& node : nodes_) {
     node->inference_micro_batch = node->index < inference_.parted ? inference_.part : inference_.micro_batch;
-    if (!node->bypassed) node->kernel->prepare(node.get());
+    if (!node->plan.bypassed()) node->kernel->prepare(*node, setup);
     if (!runs_on_host(*node)) continue;
     node->output = host_->output(node->index);
     node->delta = host_->delta(node->index);
@@ -129,8 +119,8 @@ void Executor::plan(const graph::Graph& graph, bool fused) {
   const auto holder = [&](const Node& node) { return static_cast<Node*>(holders[static_cast<size_t>(node.index)]); };
   for (const auto& node : nodes_) {
     node->stride = holder(*node)->out_size();
-    node->external_output = node->output != nullptr;
-    node->external_delta = node->delta != nullptr;
+    if (node->output != nullptr) node->plan.output_memory = graph::OutputMemory::kExternal;
+    node->plan.external_delta = node->delta != nullptr;
   }
   graph::PlanSettings settings;
   settings.first_trained = first_trained_;
@@ -140,42 +130,42 @@ void Executor::plan(const graph::Graph& graph, bool fused) {
     if (offset != graph::kNoMemory) *target = arena_.at(offset);
   };
   for (const auto& node : nodes_) {
-    bind(node->offsets.output, &node->output);
-    bind(node->offsets.delta, &node->delta);
-    bind(node->offsets.saved, &node->saved);
-    bind(node->offsets.workspace, &node->workspace);
+    bind(node->plan.offsets.output, &node->output);
+    bind(node->plan.offsets.delta, &node->delta);
+    bind(node->plan.offsets.saved, &node->saved);
+    bind(node->plan.offsets.workspace, &node->workspace);
   }
   for (const auto& node : nodes_) node->output = holder(*node)->output;
 }
 
 void Executor::train_forward(graph::Pass* pass) {
   prepared_ = false;
-  for (const auto& node : nodes_) node->ready = false;
+  for (const auto& node : nodes_) node->plan.computed = false;
   for (const auto& node : nodes_) {
-    if (node->bypassed) continue;
+    if (node->plan.bypassed()) continue;
     const Stopwatch watch(&times_[static_cast<size_t>(node->index)].forward);
     node->kernel->forward(*node, *pass);
-    if (node->storage == graph::Storage::kStored && node->kernel->role(*node).lazy) {
+    if (node->plan.storage == graph::Storage::kStored && node->kernel->role(*node).lazy) {
       for_ranges(node->batch, 1, [&](const graph::Range& range, Workspace& workspace) {
         node->kernel->compute(*node, *pass, range, node->output + range.offset(node->stride), &workspace);
       });
     }
-    for (const auto& other : nodes_) other->ready = other->ready || other->reader == node.get();
+    for (const auto& other : nodes_) other->plan.computed |= other->plan.reader == node.get();
   }
 }
 
 void Executor::backward(graph::Pass* pass) {
   for (size_t i = nodes_.size(); i-- > static_cast<size_t>(first_trained_);) {
     Node& node = *nodes_[i];
-    if (node.bypassed || !node.reached) continue;
+    if (!node.plan.runs_backward()) continue;
     const Stopwatch watch(&times_[i].backward);
     const graph::Role role = node.kernel->role(node);
     if (!role.by_range) {
       for (const graph::Edge& source : node.sources) {
-        if (source.needs_gradient && source.first) clear_delta(*node_of(source));
+        if (source.gradient == graph::Gradient::kOverwrite) clear_delta(*node_of(source));
       }
     }
-    if (!node.epilogue_by_reader) {
+    if (!node.plan.epilogue_by_reader) {
       for_ranges(node.batch, 1, [&](const graph::Range& range, Workspace& workspace) {
         node.kernel->backward_epilogue(node, *pass, range, &workspace);
       });
@@ -194,7 +184,7 @@ size_t Executor::watched_size() const { return watched_node_ == nullptr ? 0 : wa
 void Executor::prepare_inference() {
   if (frozen_ && prepared_) return;
   for (const auto& node : nodes_) {
-    if (!node->bypassed) node->kernel->prepare_inference(*node);
+    if (!node->plan.bypassed()) node->kernel->prepare_inference(*node);
   }
   prepared_ = true;
 }
@@ -222,7 +212,7 @@ void Executor::infer_whole_layers(graph::Pass* pass) {
     if (node == nodes_.back()) break;
     const size_t size = node->out_size();
     const auto watch = [&](const graph::Range& range) {
-      if (node->watched) {
+      if (node->plan.watched) {
         copy_plain(*node, range.count, node->output + range.offset(size), size,
                    own_watched_.data() + range.offset(watched_size()));
       }
@@ -272,7 +262,7 @@ void Executor::infer_layers(int first, int end, const float* images, const graph
   std::vector<View> inputs;
   for (int n = first; n < end; ++n) {
     const auto& node = nodes_[static_cast<size_t>(n)];
-    if (node->bypassed || node == nodes_.back()) continue;
+    if (node->plan.bypassed() || node == nodes_.back()) continue;
     inputs.clear();
     for (const graph::Edge& source : node->sources) {
       if (source.node == nullptr) {
@@ -286,7 +276,7 @@ void Executor::infer_layers(int first, int end, const float* images, const graph
     float* output = node.get() == logits ? to.logits + part.offset(node->out_size()) : place(i);
     const WorkspaceFrame frame(workspace);
     node->kernel->infer(*node, part.count, inputs.data(), output, inference_.stride[i], workspace);
-    if (node->watched) {
+    if (node->plan.watched) {
       copy_plain(*node, part.count, output, inference_.stride[i], to.watched + part.offset(watched_size()));
     }
   }
@@ -311,12 +301,13 @@ std::vector<int> Executor::host_layers() const {
 
 int Executor::first_non_finite() const {
   for (const auto& node : nodes_) {
-    if (node->bypassed) continue;
+    if (node->plan.bypassed()) continue;
     const auto images = static_cast<size_t>(node->batch);
     const graph::Role role = node->kernel->role(*node);
-    const bool fine = role.saved > 0 ? all_finite(node->saved, role.saved * images)
-                                     : node->storage == graph::Storage::kEachRead || node->stride != node->out_size() ||
-                                           node->output == nullptr || all_finite(node->output, node->stride * images);
+    const bool fine = role.saved > 0
+                          ? all_finite(node->saved, role.saved * images)
+                          : node->plan.storage == graph::Storage::kEachRead || node->stride != node->out_size() ||
+                                node->output == nullptr || all_finite(node->output, node->stride * images);
     if (!fine) return node->index;
   }
   return -1;

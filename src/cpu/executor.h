@@ -16,10 +16,10 @@ namespace dng::cpu {
 struct ExecutorSettings {
   bool trains = true;      // false: no memory for training passes
   bool reference = false;  // plain layouts, every output stored, nothing fused, no Winograd; slower
-  int watched_layer = -1;  // whose output in evaluation passes is kept for watched(); -1: none
+  int watched_layer = -1;  // whose output in evaluation passes watched() returns; -1: none
 };
 
-// What an evaluation leaves of some images, one image right behind the other.
+// Where an evaluation writes the results of some images, one image right behind the other.
 struct Outputs {
   float* logits = nullptr;   // [images][classes]
   float* watched = nullptr;  // [images][channels][height][width] of the watched layer, where one is
@@ -38,7 +38,7 @@ class Executor final : public graph::Executor {
   void push() override { prepared_ = false; }
   void pull() override {}
   size_t activation_bytes() const override { return arena_.size() * sizeof(float); }
-  // From now on nobody changes the parameters: what evaluation makes of them is made once.
+  // From now on nobody changes the parameters: evaluation transforms them once.
   void freeze() {
     frozen_ = true;
     prepared_ = false;
@@ -55,7 +55,7 @@ class Executor final : public graph::Executor {
   const Node& node(int index) const { return *nodes_[static_cast<size_t>(index)]; }
   // After a training pass's forward: the first layer whose values are not finite; -1: none.
   int first_non_finite() const;
-  // Those that run on Darknet's code.
+  // Those that run Darknet's kernels.
   std::vector<int> host_layers() const;
 
  private:
@@ -72,7 +72,7 @@ class Executor final : public graph::Executor {
   data::Geometry input_;
   int batch_, classes_;
   int first_trained_;      // layers before it are frozen
-  bool any_host_ = false;  // some layer runs on Darknet's code
+  bool any_host_ = false;  // some layer runs Darknet's kernel
   bool frozen_ = false, prepared_ = false;
   Nodes nodes_;
   Arena arena_;

@@ -9,12 +9,13 @@
 namespace dng::cpu {
 namespace {
 
-// Measured: 16 images keep a layer of a CIFAR network in the cache; of larger images fewer, but so many at least: with
-// large weights 8 are faster, of which the last layers of a network for large images have enough tiles for Winograd.
+// Measured: with 16 images a layer of a CIFAR network fits into the cache. Of larger images fewer do, but there are
+// always these minima: with large weights 8 are faster, because the last layers of a network for large images then have
+// enough tiles for Winograd.
 constexpr int kMaxImages = 16;
 constexpr size_t kBytes = size_t{4} << 20;
 constexpr int kMinImages = 4, kMinImagesForLargeWeights = 8;
-// Through the layers that so many images do not fit into, they go in parts of two and more: measured.
+// Layers whose tensors for a micro-batch do not fit are computed for a part of it, two images at least: measured.
 constexpr int kMinOfAPart = 2;
 
 int64_t largest_weights(const Nodes& nodes) {
@@ -36,14 +37,14 @@ void choose_parts(const Nodes& nodes, const std::vector<graph::Node*>& holders, 
   };
   for (const auto& node : nodes) {
     const bool fits = images_that_fit(node->in_size() + node->out_size()) >= plan->micro_batch;
-    if (!node->bypassed && !fits) plan->parted = node->index + 1;
+    if (!node->plan.bypassed() && !fits) plan->parted = node->index + 1;
   }
   if (plan->parted > 0) {
     const int fit = std::max(kMinOfAPart, images_that_fit(largest));
     while (plan->part > fit && plan->part % 2 == 0) plan->part /= 2;
   }
   for (const auto& node : nodes) {
-    if (node->bypassed || node->index < plan->parted) continue;
+    if (node->plan.bypassed() || node->index < plan->parted) continue;
     plan->whole[holder(*node)] = true;
     for (const graph::Edge& source : node->sources) {
       if (source.node != nullptr) plan->whole[holder(*node_of(source))] = true;
@@ -58,7 +59,7 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
   InferencePlan plan;
   size_t largest = 1;
   for (const auto& node : nodes) {
-    if (!node->bypassed) largest = std::max(largest, node->in_size() + node->out_size());
+    if (!node->plan.bypassed()) largest = std::max(largest, node->in_size() + node->out_size());
   }
   const int64_t weights = largest_weights(nodes);
   const int least = weights > kLargeWeights ? kMinImagesForLargeWeights : kMinImages;
@@ -76,7 +77,7 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
     const auto i = static_cast<size_t>(node->index);
     const auto h = static_cast<size_t>(holders[i]->index);
     plan.stride.push_back(static_cast<const Node*>(holders[i])->out_size());
-    if (node->bypassed) continue;
+    if (node->plan.bypassed()) continue;
     if (h == i) {
       buffers[i].size = node->out_size() * static_cast<size_t>(plan.whole[i] ? plan.micro_batch : plan.part);
       if (buffers[i].birth == 0) buffers[i].birth = node->index;
@@ -90,7 +91,7 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
       read.death = std::max(read.death, node->index);
     }
   }
-  // What later layers read is there while all parts go through the first ones.
+  // What later layers read is live while all parts pass through the first ones.
   for (size_t i = 0; i < buffers.size(); ++i) {
     if (plan.whole[i] && buffers[i].birth < plan.parted) buffers[i].birth = 0;
   }

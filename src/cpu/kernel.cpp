@@ -1,8 +1,5 @@
 #include "cpu/kernel.h"
 
-#include "base/error.h"
-#include "base/text.h"
-
 namespace dng::cpu {
 
 graph::Role Kernel::training_role(const graph::Node& node) const {
@@ -11,29 +8,19 @@ graph::Role Kernel::training_role(const graph::Node& node) const {
   return made;
 }
 
-void Kernel::compute(const Node&, const graph::Pass&, const graph::Range&, float*, Workspace*) {}
-
-void Kernel::backward_epilogue(Node&, const graph::Pass&, const graph::Range&, Workspace*) {}
-
-void HostKernel::forward(Node& node, graph::Pass& pass) {
+void DarknetKernel::forward(const Node& node, graph::Pass& pass) {
   node.host->forward(node.index, node.input(pass), pass.training, pass.steps);
 }
 
-void HostKernel::backward(Node& node, graph::Pass& pass) {
-  node.host->backward(node.index, node.input(pass), node.input_delta(), node.sources[0].first);
+void DarknetKernel::backward(const Node& node, graph::Pass& pass) {
+  const bool alone = node.sources[0].gradient == graph::Gradient::kOverwrite;
+  node.host->backward(node.index, node.input(pass), node.input_delta(), alone);
 }
 
-void HostKernel::infer(const Node&, int, const View*, float*, size_t, Workspace*) {
-  fail("internal error: Darknet's kernels run whole batches only");
-}
-
-std::unique_ptr<Kernel> make_kernel(const graph::LayerConfig& config, graph::Device device) {
-  const auto found = config.op->kernels.find(device);
-  if (found != config.op->kernels.end()) {
-    return std::unique_ptr<Kernel>(static_cast<Kernel*>(found->second(config).release()));
-  }
-  if (device == graph::Device::kCpu) return std::make_unique<HostKernel>();
-  graph::fail_no_kernel(config, device);
+std::unique_ptr<Kernel> make_kernel(const graph::LayerConfig& config) {
+  std::unique_ptr<graph::Kernel> kernel = config.op->cpu_kernel ? config.op->cpu_kernel(config) : nullptr;
+  if (kernel == nullptr) return std::make_unique<DarknetKernel>();
+  return std::unique_ptr<Kernel>(static_cast<Kernel*>(kernel.release()));
 }
 
 }  // namespace dng::cpu

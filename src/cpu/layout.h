@@ -1,6 +1,6 @@
 // Memory layouts of activations. Plain is Darknet's [batch][channels][height][width]; blocked is oneDNN's nChw16c
 // with AVX-512, nChw4c with NEON, else nChw8c: [batch][channels / B][height][width][B], B = block_channels(), with the
-// channels rounded up to a multiple of B; the numbers of the added channels are finite and of no meaning.
+// channels rounded up to a multiple of B; the values of the added channels are finite and of no meaning.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace dng::cpu {
 
 enum class Layout { kPlain, kBlocked };
 
-// Loops over rows take so many numbers at a time: a multiple of every block.
+// Elements that loops over rows compute at a time: a multiple of every block.
 constexpr int kLanes = 16;
 
 // Channels of a block: what oneDNN's kernels for these instructions work with; with NEON, where they are plain code,

@@ -9,14 +9,17 @@
 namespace dng::cpu {
 namespace {
 
-void add(const float* from, size_t size, const graph::Range& range, const Node& to, bool overwrite) {
+// Accumulates a range of dense gradients in the delta of the edge's source.
+void add(const float* from, const graph::Range& range, const graph::Edge& edge) {
+  const Node& to = *node_of(edge);
+  const size_t size = to.out_size();
   for (int i = 0; i < range.count; ++i) {
     const float* image = from + static_cast<size_t>(i) * size;
     float* target = to.delta + static_cast<size_t>(range.first + i) * to.stride;
-    if (overwrite) {
-      std::memcpy(target, image, size * sizeof(float));
-    } else {
+    if (edge.adds()) {
       row_accumulate(image, size, target);
+    } else {
+      std::memcpy(target, image, size * sizeof(float));
     }
   }
 }
@@ -41,15 +44,17 @@ View Node::view(size_t slot, const graph::Pass& pass, const graph::Range& range,
     const size_t size = config->in.size();
     return {pass.input + range.offset(size), size};
   }
-  const bool there =
-      source->storage == graph::Storage::kStored || (source->storage == graph::Storage::kFirstRead && source->ready);
-  if (there) return {source->output + range.offset(source->stride), source->stride};
-  const bool store = source->storage == graph::Storage::kFirstRead;
-  const size_t stride = store ? source->stride : source->out_size();
-  float* to = store ? source->output + range.offset(stride)
-                    : workspace->take(static_cast<size_t>(range.count) * source->out_size());
-  source->kernel->compute(*source, pass, range, to, workspace);
-  return {to, stride};
+  const graph::Storage storage = source->plan.storage;
+  if (storage == graph::Storage::kEachRead) {
+    float* to = workspace->take(static_cast<size_t>(range.count) * source->out_size());
+    source->kernel->compute(*source, pass, range, to, workspace);
+    return {to, source->out_size()};
+  }
+  float* stored = source->output + range.offset(source->stride);
+  if (storage == graph::Storage::kFirstRead && !source->plan.computed) {
+    source->kernel->compute(*source, pass, range, stored, workspace);
+  }
+  return {stored, source->stride};
 }
 
 const float* Node::read(size_t slot, const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const {
@@ -67,7 +72,7 @@ const float* Node::read(size_t slot, const graph::Pass& pass, const graph::Range
 void Node::read_into(size_t slot, const graph::Pass& pass, const graph::Range& range, float* to,
                      Workspace* workspace) const {
   const Node* source = this->source(slot);
-  if (source != nullptr && source->storage == graph::Storage::kEachRead) {
+  if (source != nullptr && source->plan.storage == graph::Storage::kEachRead) {
     return source->kernel->compute(*source, pass, range, to, workspace);
   }
   const float* found = read(slot, pass, range, workspace);
@@ -76,43 +81,39 @@ void Node::read_into(size_t slot, const graph::Pass& pass, const graph::Range& r
 }
 
 float* Node::gradient_target(size_t slot, const graph::Range& range, Workspace* workspace) const {
-  const graph::Edge& source = sources[slot];
-  const bool straight = source.first && node_of(source)->stride == node_of(source)->out_size();
-  if (straight) return node_of(source)->delta + range.offset(node_of(source)->stride);
-  return workspace->take(static_cast<size_t>(range.count) * node_of(source)->out_size());
+  const Place place = gradient_place(slot, range);
+  const size_t size = source(slot)->out_size();
+  if (!place.add && place.stride == size) return place.data;
+  return workspace->take(static_cast<size_t>(range.count) * size);
 }
 
 void Node::accumulate(size_t slot, const graph::Pass& pass, const graph::Range& range, const float* gradient,
                       Workspace* workspace) const {
-  const graph::Edge& source = sources[slot];
-  if (gradient != node_of(source)->delta + range.offset(node_of(source)->stride)) {
-    add(gradient, node_of(source)->out_size(), range, *node_of(source), source.first);
-  }
+  if (gradient != gradient_place(slot, range).data) add(gradient, range, sources[slot]);
   accumulated(slot, pass, range, workspace);
 }
 
 Node::Place Node::gradient_place(size_t slot, const graph::Range& range) const {
   const Node& source = *this->source(slot);
-  return {source.delta + range.offset(source.stride), source.stride, !sources[slot].first};
+  return {source.delta + range.offset(source.stride), source.stride, sources[slot].adds()};
 }
 
 void Node::accumulated(size_t slot, const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const {
-  const graph::Edge& source = sources[slot];
-  if (source.last) node_of(source)->kernel->backward_epilogue(*node_of(source), pass, range, workspace);
+  if (sources[slot].last) source(slot)->kernel->backward_epilogue(*source(slot), pass, range, workspace);
 }
 
 void Node::pass_through(const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const {
   for (const graph::Edge& source : sources) {
-    if (source.needs_gradient && !source.shared)
-      add(delta + range.offset(stride), out_size(), range, *node_of(source), source.first);
+    if (source.needs_gradient() && source.gradient != graph::Gradient::kShared) {
+      add(delta + range.offset(stride), range, source);
+    }
   }
   run_source_epilogues(pass, range, workspace);
 }
 
 void Node::run_source_epilogues(const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const {
-  for (const graph::Edge& source : sources) {
-    if (source.needs_gradient && source.last)
-      node_of(source)->kernel->backward_epilogue(*node_of(source), pass, range, workspace);
+  for (size_t slot = 0; slot < sources.size(); ++slot) {
+    if (sources[slot].needs_gradient()) accumulated(slot, pass, range, workspace);
   }
 }
 

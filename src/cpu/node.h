@@ -37,10 +37,8 @@ struct Node final : graph::Node {
 
   Layout layout = Layout::kPlain;  // of output and delta
   host::Network* host = nullptr;
-  bool reference = false;  // no approximation that is faster
-  int threads = 1;
-  int inference_micro_batch = 1;
-  size_t stride = 0;  // of output and delta; more than out_size() where they lie in another node's
+  int inference_micro_batch = 1;  // images that an evaluation computes at once
+  size_t stride = 0;              // of output and delta; more than out_size() where they lie in another node's
   float* output = nullptr;
   float* delta = nullptr;      // negative gradient of the summed cost in the output
   float* saved = nullptr;      // [batch][Kernel::role().saved], from forward to backward
@@ -63,7 +61,7 @@ struct Node final : graph::Node {
     return sources[0].node == nullptr ? pass.input : source()->output;
   }
   // Null where it is not needed.
-  float* input_delta() const { return sources[0].needs_gradient ? source()->delta : nullptr; }
+  float* input_delta() const { return sources[0].needs_gradient() ? source()->delta : nullptr; }
 
   // For kernels that work range by range, from any thread.
   // The range of a source's output. read: one image right behind the other.
@@ -72,12 +70,12 @@ struct Node final : graph::Node {
   // The same, into memory of the caller's.
   void read_into(size_t slot, const graph::Pass& pass, const graph::Range& range, float* to,
                  Workspace* workspace) const;
-  // Where to put the gradient of a range of a source; and then: accumulates it in the source's delta, and runs the
-  // source's backward epilogue where it is complete.
+  // Where to put the gradient of a range of a source; afterwards accumulate adds it to the source's delta, and runs the
+  // source's backward epilogue where that is complete.
   float* gradient_target(size_t slot, const graph::Range& range, Workspace* workspace) const;
   void accumulate(size_t slot, const graph::Pass& pass, const graph::Range& range, const float* gradient,
                   Workspace* workspace) const;
-  // The same for kernels that add and mind strides themselves: where the range of the source's delta is; and then.
+  // The same for kernels that add and follow strides themselves.
   struct Place {
     float* data = nullptr;
     size_t stride = 0;
@@ -85,8 +83,8 @@ struct Node final : graph::Node {
   };
   Place gradient_place(size_t slot, const graph::Range& range) const;
   void accumulated(size_t slot, const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const;
-  // Accumulates the node's own delta in those of all sources and runs their backward epilogues; the second alone. For
-  // Role::passes_through.
+  // For Role::passes_through: accumulates the node's own delta in those of all sources and runs their backward
+  // epilogues; run_source_epilogues does the latter alone.
   void pass_through(const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const;
   void run_source_epilogues(const graph::Pass& pass, const graph::Range& range, Workspace* workspace) const;
 };

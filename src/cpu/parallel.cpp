@@ -5,20 +5,20 @@
 namespace dng::cpu {
 namespace {
 
-// Measured: micro-batches beyond the cache's size make a direct convolution on 16 channels a fifth slower, smaller ones
-// make Winograd's transformation of the weights dear.
+// Measured: micro-batches larger than the cache make a direct convolution on 16 channels a fifth slower; with smaller
+// ones, Winograd's transformation of the weights takes too large a share.
 constexpr size_t kMicroBatchBytes = size_t{2} << 20;
 
-// Loops are watched for so long before a judgement, and a thread is let off for so long at first and at most.
-constexpr double kWatchSeconds = 0.1, kFirstRest = 1, kLongestRest = 10;
+// Loops are timed for so long before a decision; the first and the longest back-off.
+constexpr double kWatchSeconds = 0.1, kFirstBackOff = 1, kLongestBackOff = 10;
 // One thread fewer would gain a little less than its number.
 constexpr double kGainOfOthers = 0.95;
 
 struct Watch {
   int asked_for = 0, at_work = 0;  // 0: not known yet
   double wall = 0, processor = 0;  // of the loops watched
-  double rest = kFirstRest;
-  std::chrono::steady_clock::time_point until;  // the thread let off rests
+  double back_off = kFirstBackOff;
+  std::chrono::steady_clock::time_point until;  // of the back-off
 };
 
 // Of the thread that starts the loops, as OpenMP's own setting is.
@@ -53,7 +53,7 @@ double Crew::processor_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-void Crew::rest_is_over() {
+void Crew::end_back_off() {
   Watch& w = watch();
   if (w.at_work < w.asked_for && std::chrono::steady_clock::now() >= w.until) work_with(w.asked_for, &w);
 }
@@ -66,12 +66,12 @@ void Crew::report(int threads, double wall_seconds, double processor_seconds) {
   if (w.wall < kWatchSeconds) return;
   const bool held_up = w.processor < kGainOfOthers * (threads - 1) * w.wall;
   if (held_up) {
-    w.until = std::chrono::steady_clock::now() +
-              std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(w.rest));
-    w.rest = std::min(2 * w.rest, kLongestRest);
+    w.until = std::chrono::steady_clock::now() + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+                                                     std::chrono::duration<double>(w.back_off));
+    w.back_off = std::min(2 * w.back_off, kLongestBackOff);
     work_with(threads - 1, &w);
   } else {
-    if (threads == w.asked_for) w.rest = kFirstRest;
+    if (threads == w.asked_for) w.back_off = kFirstBackOff;
     w.wall = w.processor = 0;
   }
 }

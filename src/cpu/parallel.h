@@ -1,9 +1,9 @@
-// Work on the batch cut into micro-batches, which the threads take one after the other. A micro-batch is a few images,
-// so that what one step writes is still in the cache when the next one reads it. What micro-batches there are depends
-// on the shapes alone (for more than four threads, and for large weights, also on the number of threads asked for), and
-// sums over micro-batches are added in their order, so that results do not depend on who did what.
+// Work on the batch in micro-batches, which the threads take one after the other. A micro-batch is a few images, so
+// that what one step writes is still in the cache when the next one reads it. The size of micro-batches depends on the
+// shapes alone (for more than four threads, and for large weights, also on the number of threads asked for), and sums
+// over micro-batches are added in their order, so that results do not depend on which thread computed what.
 //
-// That makes it possible to go on with fewer threads where another program holds one of them up: all wait for it at the
+// So it is possible to continue with fewer threads where another program slows one of them down: all wait for it at the
 // end of every loop, and two threads on one and a half cores can be slower than one.
 #pragma once
 
@@ -36,15 +36,15 @@ class OneThread {
   int before_;
 };
 
-// Watches what the threads gain: the processor time they got against the time it took.
+// Compares the processor time that the threads got with the wall time, and backs off.
 class Crew {
  public:
   // Seconds of processor time that this thread has had.
   static double processor_seconds();
-  // Before a loop: puts all threads to work again once the one let off has rested.
-  static void rest_is_over();
-  // After a loop that kept `threads` busy: takes a thread off where the gain is less than that of one thread fewer, and
-  // tries again later, ever more rarely.
+  // Before a loop: uses all threads again once the back-off is over.
+  static void end_back_off();
+  // After a loop on `threads` threads: uses one thread fewer where that would gain as much, and all again later, after
+  // ever longer times.
   static void report(int threads, double wall_seconds, double processor_seconds);
 };
 
@@ -52,7 +52,7 @@ class Crew {
 template <class Task>
 void for_tasks(int count, const Task& task) {
   using Clock = std::chrono::steady_clock;
-  Crew::rest_is_over();
+  Crew::end_back_off();
   const Clock::time_point begin = Clock::now();
   const int threads = std::min(omp_get_max_threads(), std::max(count, 1));
   double processor = 0;
@@ -84,10 +84,10 @@ void for_ranges(int count, int micro_batch, const Task& task) {
   });
 }
 
-// The largest divisor of batch for which `bytes` per image stay within what a micro-batch is given, and that leaves so
-// many micro-batches at least where the batch has so many images.
+// The largest divisor of batch for which `bytes` per image fit into a micro-batch, and that makes least_micro_batches
+// micro-batches at least where the batch has so many images.
 int micro_batch_of(int batch, size_t bytes, int least_micro_batches);
-// Weights of more numbers come from memory anew for every micro-batch.
+// Larger weights are read from memory for every micro-batch.
 constexpr int64_t kLargeWeights = int64_t{1} << 18;
 // Work for every thread, and the same micro-batches for up to four; for up to two where the layer's weights are large.
 inline int least_micro_batches(int threads, int64_t weights = 0) {

@@ -1,5 +1,5 @@
-// Memory of one thread for one task: taken in parts, given back all at once. The same addresses come
-// back task after task, so that they stay in the thread's cache.
+// A thread's workspace for one task: allocated in parts, released all at once. The same addresses are used task after
+// task, so that they stay in the thread's cache.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ class Workspace {
   // Uninitialised, aligned to 64 bytes. Throws std::bad_alloc.
   float* take(size_t count);
 
-  // Everything that was taken after mark() is given back by release().
+  // release() frees everything that was taken after mark().
   struct Mark {
     size_t block = 0, used = 0;
   };
@@ -41,7 +41,7 @@ class Workspace {
   size_t block_ = 0, used_ = 0;  // of blocks_[block_]
 };
 
-// Gives back what was taken in its lifetime.
+// Releases what was taken in its lifetime.
 class WorkspaceFrame {
  public:
   explicit WorkspaceFrame(Workspace* workspace) : workspace_(workspace), mark_(workspace->mark()) {}

@@ -11,7 +11,7 @@
 namespace dng::data {
 namespace {
 
-constexpr int kCropTries = 10;
+constexpr int kMaxCropAttempts = 10;
 constexpr double kSmallestArea = 0.08;
 constexpr double kNarrowest = 3.0 / 4.0, kWidest = 4.0 / 3.0;
 
@@ -19,8 +19,8 @@ int draw_below(int bound, CounterRandom* random) {
   return static_cast<int>(random->below(static_cast<uint32_t>(bound)));
 }
 
-void augment_own_way(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
-                     CounterRandom* random, float* out) {
+void augment_with_own_keys(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
+                           CounterRandom* random, float* out) {
   if (augmentation.random_resized_crop) {
     Part part;
     cut_part(image, draw_rectangle(image.shape, random), &part);
@@ -46,42 +46,6 @@ std::string values_text(const std::vector<float>& values) {
   return text.empty() ? "none" : text;
 }
 
-void check_normalisation(const Augmentation& augmentation, int channels) {
-  const auto allowed = static_cast<size_t>(channels);
-  if (!augmentation.mean.empty() && augmentation.mean.size() != allowed) {
-    fail("[net] mean has %zu values; allowed: one for each of the %d channels", augmentation.mean.size(), channels);
-  }
-  if (!augmentation.std.empty() && augmentation.std.size() != allowed) {
-    fail("[net] std has %zu values; allowed: one for each of the %d channels", augmentation.std.size(), channels);
-  }
-  for (const float value : augmentation.mean) {
-    if (!std::isfinite(value)) fail("[net] mean has the value %g; allowed: real numbers", static_cast<double>(value));
-  }
-  for (const float value : augmentation.std) {
-    if (!std::isfinite(value) || value <= 0) {
-      fail("[net] std has the value %g; allowed: above 0", static_cast<double>(value));
-    }
-  }
-}
-
-void check_factor(const char* key, double value) {
-  if (!std::isfinite(value) || value <= 0) fail("[net] %s = %g; allowed: above 0 (1 changes nothing)", key, value);
-}
-
-void check_host_keys(const Augmentation& augmentation, int width) {
-  check_factor("aspect", augmentation.aspect);
-  check_factor("saturation", augmentation.saturation);
-  check_factor("exposure", augmentation.exposure);
-  if (!std::isfinite(augmentation.angle)) fail("[net] angle = %g; allowed: degrees", augmentation.angle);
-  if (!(std::abs(augmentation.hue) <= 1)) fail("[net] hue = %g; allowed: -1 to 1 (a turn)", augmentation.hue);
-  const int low = augmentation.min_crop != 0 ? augmentation.min_crop : width;
-  const int high = augmentation.max_crop != 0 ? augmentation.max_crop : width;
-  if (low < 0 || high < low) {
-    fail("[net] min_crop = %d, max_crop = %d; allowed: 0 < min_crop <= max_crop (0: the network's width, %d)",
-         augmentation.min_crop, augmentation.max_crop, width);
-  }
-}
-
 }  // namespace
 
 std::string Augmentation::training_text() const {
@@ -95,30 +59,20 @@ std::string Augmentation::training_text() const {
   return text + " mean=" + values_text(mean) + " std=" + values_text(std);
 }
 
-void check_augmentation(const Augmentation& augmentation, const Geometry& geometry) {
-  if (geometry.channels != 1 && geometry.channels != 3) {
-    fail("[net] channels = %d; allowed for images: 1 or 3", geometry.channels);
-  }
-  if (geometry.height < 1 || geometry.width < 1) {
-    fail("[net] height = %d, width = %d; allowed: at least 1", geometry.height, geometry.width);
-  }
-  check_normalisation(augmentation, geometry.channels);
-  if (augmentation.pad < 0) fail("[net] pad = %d; allowed: 0 or more", augmentation.pad);
-  if (augmentation.pad > 0 && augmentation.random_resized_crop) {
-    fail("[net] pad = %d and random_resized_crop = 1 exclude each other; take one out", augmentation.pad);
-  }
-  if (!augmentation.own) check_host_keys(augmentation, geometry.width);
-  const int larger = std::max(geometry.height, geometry.width);
-  if (augmentation.valid_resize != 0 && augmentation.valid_resize < larger) {
-    fail("[net] valid_resize = %d; allowed: 0 (off), or at least the network's size, %d", augmentation.valid_resize,
-         larger);
+void check_crop(const Augmentation& augmentation, const Geometry& geometry) {
+  if (augmentation.own) return;
+  const int low = augmentation.min_crop != 0 ? augmentation.min_crop : geometry.width;
+  const int high = augmentation.max_crop != 0 ? augmentation.max_crop : geometry.width;
+  if (low < 0 || high < low) {
+    fail("[net] min_crop = %d, max_crop = %d; allowed: 0 < min_crop <= max_crop (0: the network's width, %d)",
+         augmentation.min_crop, augmentation.max_crop, geometry.width);
   }
 }
 
 // torchvision's RandomResizedCrop.
 Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random) {
   const int height = shape.height, width = shape.width;
-  for (int i = 0; i < kCropTries; ++i) {
+  for (int i = 0; i < kMaxCropAttempts; ++i) {
     const double area = random->uniform(kSmallestArea, 1) * height * width;
     const double aspect = std::exp(random->uniform(std::log(kNarrowest), std::log(kWidest)));
     const auto w = static_cast<int>(std::lround(std::sqrt(area * aspect)));
@@ -135,7 +89,7 @@ Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random) {
   return part;
 }
 
-bool takes_a_part(const Augmentation& augmentation, const Geometry& geometry) {
+bool uses_part(const Augmentation& augmentation, const Geometry& geometry) {
   return augmentation.own && augmentation.random_resized_crop && geometry.channels == 3;
 }
 
@@ -151,7 +105,7 @@ void augment_for_training(const Image& original, const Augmentation& augmentatio
   Image buffers;
   const Image& image = with_channels(original, geometry.channels, &buffers);
   if (augmentation.own) {
-    augment_own_way(image, augmentation, geometry, random, out);
+    augment_with_own_keys(image, augmentation, geometry, random, out);
   } else {
     augment_as_host(image, augmentation, geometry, random, out);
   }

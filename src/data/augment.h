@@ -1,5 +1,5 @@
-// From a decoded image to the network's input: augmentation for training, the host's way of cropping for evaluation.
-// Every random draw comes from the generator that is passed in, so a sample depends on (seed, epoch, sample) alone.
+// From a decoded image to the network's input: augmentation for training, Darknet's cropping for evaluation. All random
+// numbers come from the generator that is passed in, so a sample depends on (seed, epoch, sample) alone.
 #pragma once
 
 #include <string>
@@ -18,20 +18,20 @@ enum class EvalCrop {
 
 // The keys of [net] that shape the input; the defaults change nothing.
 struct Augmentation {
-  // The plugin's own keys. Any of them on switches the host's augmentation off.
+  // The plugin's own keys. Any of them turns Darknet's augmentation off.
   int pad = 0;                       // zero padding on every side before a random crop of the network's size
   bool mirror = false;               // left-right flip with probability 1/2
   bool random_resized_crop = false;  // area 8..100 %, aspect 3/4..4/3, resized to the network's size (bilinear)
   bool own = false;                  // true where the cfg has any of pad, mirror, random_resized_crop
-  // The host's keys, used where `own` is false.
+  // Darknet's keys, used where `own` is false.
   bool flip = true;       // as mirror
   double angle = 0;       // degrees, drawn from +-angle
   double aspect = 1;      // drawn from 1/aspect..aspect
-  double hue = 0;         // drawn from +-hue (a turn is 1)
+  double hue = 0;         // drawn from +-hue (1 is 360 degrees)
   double saturation = 1;  // factor, drawn from 1/saturation..saturation
   double exposure = 1;    // factor, drawn from 1/exposure..exposure
-  // Range of the length, in pixels, that the image's shorter side is scaled to; 0: the network's width. (A host's cfg
-  // parser fills in other numbers where a cfg has none: min_crop = width, max_crop = 2 * width.)
+  // Range of the length, in pixels, that the image's shorter side is scaled to; 0: the network's width. (Darknet's cfg
+  // parser has other defaults: min_crop = width, max_crop = 2 * width.)
   int min_crop = 0, max_crop = 0;
   // Both for training and evaluation.
   std::vector<float> mean, std;  // per channel, in units of 0..1; empty: none
@@ -43,17 +43,15 @@ struct Augmentation {
   std::string training_text() const;
 };
 
-// Throws Error where the keys do not fit together or not to the network: channels other than 1 or 3, as many values in
-// mean and std as channels, std above 0, pad at least 0 and not beside random_resized_crop, factors above 0, crop
-// lengths in order, valid_resize not below the network's size. The streams call it; augment_for_training relies on it.
-void check_augmentation(const Augmentation& augmentation, const Geometry& geometry);
+// Throws Error where the range of crop lengths is empty. Everything else is checked with the cfg.
+void check_crop(const Augmentation& augmentation, const Geometry& geometry);
 
 // Whether a training sample comes from a rectangle that can be drawn before the image is decoded: with
 // random_resized_crop, unless colours must be turned to grey first.
-bool takes_a_part(const Augmentation& augmentation, const Geometry& geometry);
+bool uses_part(const Augmentation& augmentation, const Geometry& geometry);
 // The rectangle of a random resized crop.
 Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random);
-// What remains to be done with it, the generator as draw_rectangle left it.
+// The rest of the augmentation, with the generator in the state that draw_rectangle left.
 void augment_part(const Part& part, const Augmentation& augmentation, const Geometry& geometry, CounterRandom* random,
                   float* out);
 
@@ -61,8 +59,8 @@ void augment_part(const Part& part, const Augmentation& augmentation, const Geom
 void augment_for_training(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
                           CounterRandom* random, float* out);
 
-// Writes the sample as it is evaluated. An image of the network's size is copied, whatever eval_crop and valid_resize
-// say.
+// Writes the sample as it is evaluated. An image of the network's size is copied, whatever eval_crop and
+// valid_resize.
 void prepare_for_evaluation(const Image& image, const Augmentation& augmentation, const Geometry& geometry, float* out);
 
 }  // namespace dng::data

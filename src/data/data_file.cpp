@@ -12,8 +12,6 @@ namespace dng::data {
 namespace {
 
 constexpr int kMaxClasses = 1000000, kMaxPerClass = 100000000;
-const char* const kKeys[] = {"classes", "train", "train_per_class", "held_out_per_class", "valid", "labels", "names",
-                             "backup",  "top",   "superclasses"};
 
 struct Entry {
   std::string value;
@@ -21,10 +19,10 @@ struct Entry {
 };
 using Entries = std::map<std::string, Entry>;
 
-std::vector<std::string> known_keys() { return {std::begin(kKeys), std::end(kKeys)}; }
-
 Entries read_entries(const std::string& path) {
-  const std::vector<std::string> keys = known_keys();
+  const std::vector<std::string> keys = {"classes", "train",       "train_per_class", "held_out_per_class",
+                                         "valid",   "labels",      "names",           "backup",
+                                         "top",     "superclasses"};
   Entries entries;
   for (const TextLine& line : read_text_lines(path, "data file")) {
     if (line.text.empty() || line.text[0] == '#' || line.text[0] == ';') continue;

@@ -14,7 +14,7 @@ struct DataFile {
   std::string valid;
   std::string labels;        // file with one label a line: what is looked for in image paths
   std::string names;         // file with one display name a line (default: the labels)
-  std::string backup;        // folder for weights, state, log and chart; empty where the file has none
+  std::string backup;        // folder for weights, state and log; empty where the file has none
   std::string superclasses;  // file with one superclass index a line, in class order; or empty
   int train_per_class = 0;   // train on the first N images of each class only; 0: on all
   // Validate on the last N images of each class of `train`, which are not trained on; `valid` is `train` then.

@@ -27,7 +27,9 @@ namespace {
 
 std::unique_ptr<Dataset> open_whole(const DataFile& data, const std::string& path, const std::string& role) {
   prepare_opencv();
-  if (path.empty()) fail("%s: key '%s' is missing; add '%s = FILE'", data.path.c_str(), role.c_str(), role.c_str());
+  if (path.empty()) {
+    fail("%s: %s= is missing; name a packed set or a list of images", data.path.c_str(), role.c_str());
+  }
   struct stat info {};
   if (stat(path.c_str(), &info) == 0 && (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode))) {
     fail("%s (%s of %s): is a device; give the path of a file", path.c_str(), role.c_str(), data.path.c_str());

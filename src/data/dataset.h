@@ -1,5 +1,4 @@
-// A labelled set of images: a packed file (CIFAR, IDX) or a list of image files. What a file is, is told by its
-// content.
+// A labelled set of images: a packed file (CIFAR, IDX) or a list of image files, recognised by its content.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +19,7 @@ class Dataset {
   // Decodes one image. Safe to call from several threads at once. Throws Error naming the file where it cannot be
   // decoded.
   virtual void decode(int64_t index, Image* image) const = 0;
-  // Decodes the chosen rectangle of one image, and more of the image only where that is simpler. Otherwise as decode.
+  // Decodes the chosen rectangle of one image, otherwise as decode.
   virtual void decode_part(int64_t index, const ChooseRectangle& choose, Part* part) const;
   // How errors and the prediction table name a sample: an image's path, or "test.bin record 17".
   virtual std::string sample_name(int64_t index) const = 0;
@@ -32,17 +31,15 @@ class Dataset {
   virtual uint64_t hash() const = 0;
 };
 
-// Opens `path` (DataFile::train or ::valid). `role` is "train" or "valid", for errors. Everything that can be checked
-// without decoding is checked here: existence, record size, count, label range against data.classes, every listed image
-// file readable and every label found exactly once.
-// clang-format off
-//   CIFAR-10 binary   3073-byte records: label, 3072 bytes of R, G, B planes (data.classes == 10)
-//   CIFAR-100 binary  3074-byte records: coarse label, fine label, 3072 bytes (classes == 100: fine; == 20: coarse)
-//   IDX               images (magic 0x00000803), plain or gzipped; the labels lie beside it: "images-idx3" in the name
-//                     becomes "labels-idx1"
-//   list              text: one image path a line, optionally followed by a blank and its class index
-// clang-format on
-// The set of role "train" is what data.train_per_class leaves of it.
+// Opens `path` (DataFile::train or ::valid). `role` is "train" or "valid", for errors; "train" is limited to
+// data.train_per_class images of a class. Everything that can be checked without decoding is checked here: existence,
+// record size, count, label range against data.classes, every listed image file readable and every label found exactly
+// once. The formats:
+// - CIFAR-10 binary: 3073-byte records: label, 3072 bytes of R, G, B planes (data.classes == 10)
+// - CIFAR-100 binary: 3074-byte records: coarse label, fine label, 3072 bytes (classes == 100: fine; == 20: coarse)
+// - IDX: images (magic 0x00000803), plain or gzipped, and a labels file beside them with "labels-idx1" in its name in
+//   the place of "images-idx3"
+// - list: text, one image path a line, optionally followed by a blank and its class index
 std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role);
 
 }  // namespace dng::data

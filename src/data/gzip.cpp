@@ -2,7 +2,7 @@
 
 #include <zlib.h>
 
-#include <algorithm>
+#include <limits>
 #include <memory>
 
 #include "base/error.h"
@@ -11,53 +11,37 @@ namespace dng::data {
 namespace {
 
 constexpr int kGzipWindow = 15 + 16;  // largest window; 16 asks zlib for the gzip format
-constexpr size_t kChunk = size_t{1} << 20;
-
-struct Inflater {
-  Inflater() { ready = inflateInit2(&stream, kGzipWindow) == Z_OK; }
-  ~Inflater() {
-    if (ready) inflateEnd(&stream);
-  }
-  Inflater(const Inflater&) = delete;
-  Inflater& operator=(const Inflater&) = delete;
-  z_stream stream{};
-  bool ready = false;
-};
 
 }  // namespace
 
 bool is_gzip(const std::string& bytes) { return bytes.size() >= 2 && bytes[0] == '\x1f' && bytes[1] == '\x8b'; }
 
+// Not with gzread: it takes no notice of what follows the last member, a damaged header among it.
 std::string gunzip(const std::string& bytes, const std::string& path) {
-  Inflater inflater;
-  if (!inflater.ready) fail("%s: cannot be unpacked: no memory for zlib", path.c_str());
-  z_stream& stream = inflater.stream;
+  z_stream stream{};
+  if (inflateInit2(&stream, kGzipWindow) != Z_OK) fail("%s: cannot be unpacked: no memory for zlib", path.c_str());
+  const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&stream, inflateEnd);
+  if (bytes.size() > std::numeric_limits<uInt>::max()) fail("%s: too large; unpack it with gunzip", path.c_str());
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  stream.avail_in = static_cast<uInt>(bytes.size());
   std::string out;
-  size_t consumed = 0;
-  const auto buffer = std::make_unique<unsigned char[]>(kChunk);
-  for (;;) {
-    if (stream.avail_in == 0) {
-      // avail_in has 32 bits: hand over large files piece by piece.
-      const size_t piece = std::min(bytes.size() - consumed, size_t{1} << 30);
-      stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data() + consumed));
-      stream.avail_in = static_cast<uInt>(piece);
-      consumed += piece;
-    }
-    stream.next_out = buffer.get();
-    stream.avail_out = static_cast<uInt>(kChunk);
-    const int status = inflate(&stream, Z_NO_FLUSH);
-    out.append(reinterpret_cast<const char*>(buffer.get()), kChunk - stream.avail_out);
-    const bool all_read = stream.avail_in == 0 && consumed == bytes.size();
-    if (status == Z_STREAM_END) {
-      if (all_read) return out;
-      if (inflateReset(&stream) != Z_OK) fail("%s: cannot be unpacked: zlib gave up", path.c_str());
-    } else if (status == Z_BUF_ERROR || (status == Z_OK && all_read && stream.avail_out != 0)) {
+  for (int status = Z_OK; status != Z_STREAM_END || stream.avail_in > 0;) {
+    if (status == Z_STREAM_END) inflateReset(&stream);  // another member
+    const size_t size = out.size();
+    out.resize(size + (size_t{1} << 20));
+    stream.next_out = reinterpret_cast<Bytef*>(&out[size]);
+    stream.avail_out = static_cast<uInt>(out.size() - size);
+    status = inflate(&stream, Z_NO_FLUSH);
+    out.resize(out.size() - stream.avail_out);
+    if (status == Z_BUF_ERROR) {
       fail("%s: gzip data is truncated after %zu bytes; get the file again", path.c_str(), bytes.size());
-    } else if (status != Z_OK) {
+    }
+    if (status != Z_OK && status != Z_STREAM_END) {
       fail("%s: gzip data is damaged (%s); get the file again", path.c_str(),
            stream.msg != nullptr ? stream.msg : "zlib error");
     }
   }
+  return out;
 }
 
 }  // namespace dng::data

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 #include <utility>
 
 #include "data/pixels.h"
+#include "data/planes.h"
 
 namespace dng::data {
 namespace {
@@ -55,12 +55,10 @@ void place_image(const Image& image, const Placement& place, const Geometry& geo
   const double left = (place.dx - geometry.width / 2.) * across, top = (place.dy - geometry.height / 2.) * down;
   const cv::Matx23d map(cosine * across, -sine * down, cosine * left - sine * top + width / 2.,  //
                         sine * across, cosine * down, sine * left + cosine * top + height / 2.);
-  const size_t source_plane = static_cast<size_t>(height) * width;
   const size_t target_plane = static_cast<size_t>(geometry.height) * geometry.width;
   cv::Mat source;
   for (int c = 0; c < geometry.channels; ++c) {
-    const cv::Mat bytes(height, width, CV_8UC1, const_cast<uint8_t*>(image.planes.data()) + c * source_plane);
-    bytes.convertTo(source, CV_32FC1, 1 / 255.);
+    plane_of(image, c).convertTo(source, CV_32FC1, 1 / 255.);
     cv::Mat target(geometry.height, geometry.width, CV_32FC1, out + c * target_plane);
     cv::warpAffine(source, target, map, target.size(), cv::INTER_LINEAR | cv::WARP_INVERSE_MAP, kBorder);
   }
@@ -75,7 +73,7 @@ void clamp_to_unit(const Geometry& geometry, float* values) {
   for (size_t i = 0; i < geometry.size(); ++i) values[i] = std::clamp(values[i], 0.0f, 1.0f);
 }
 
-// Turns the hue and scales saturation and value; colours that leave 0..1 are cut off at the end only, as in Darknet.
+// Shifts the hue and scales saturation and value; colours are clamped to 0..1 at the end only, as in Darknet.
 void distort_colours(float hue, float saturation, float exposure, const Geometry& geometry, float* values) {
   const int height = geometry.height, width = geometry.width;
   const size_t plane = static_cast<size_t>(height) * width;

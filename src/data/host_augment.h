@@ -1,4 +1,4 @@
-// The host's augmentation: what Darknet's classifier training does to an image.
+// Darknet's augmentation: what its classifier training does to an image.
 #pragma once
 
 #include "data/augment.h"

@@ -1,4 +1,4 @@
-// An image as data sets hand it out: 8-bit planes, the layout of CIFAR's files and of Darknet's input.
+// An image as data sets return it: 8-bit planes, the layout of CIFAR's files and of Darknet's input.
 #pragma once
 
 #include <algorithm>
@@ -25,15 +25,15 @@ struct Rectangle {
   int x = 0, y = 0, width = 0, height = 0;
 };
 
-// A rectangle that was cut out of an image, as the random resized crop wants it: pixel by pixel, R, G, B and a byte
-// without meaning. More than the rectangle may have been decoded; it starts at `first`, its rows `stride` bytes apart.
+// A rectangle cut out of an image for the random resized crop: pixels of R, G, B and an unused byte. More than the
+// rectangle may have been decoded: it starts at `first`, its rows are `stride` bytes apart.
 struct Part {
   int height = 0, width = 0;
   size_t first = 0, stride = 0;
-  std::vector<uint8_t> bytes;  // only ever grows, so that the next image finds its memory
+  std::vector<uint8_t> bytes;  // never shrinks: reused for the next image
 
   const uint8_t* row(int y) const { return bytes.data() + first + stride * static_cast<size_t>(y); }
-  // Room for rows of `columns` pixels, the rectangle at the start.
+  // Makes room for rows of `columns` pixels, with the rectangle at the start.
   void reserve(int rows, int columns) {
     first = 0;
     stride = 4 * static_cast<size_t>(columns);
@@ -41,7 +41,7 @@ struct Part {
   }
 };
 
-// Says which rectangle of an image of that shape is wanted. Called once an image, as soon as its shape is known.
+// Returns the rectangle that is needed of an image of that shape. Called once an image, when its shape is known.
 using ChooseRectangle = std::function<Rectangle(const Geometry& shape)>;
 
 }  // namespace dng::data

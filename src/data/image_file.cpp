@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <iostream>
 #include <mutex>
-#include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -16,6 +15,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "data/jpeg_part.h"
+#include "data/planes.h"
 
 namespace dng::data {
 namespace {
@@ -23,30 +23,24 @@ namespace {
 const char* const kJpegSignature = "\xff\xd8";
 const char* const kPngSignature = "\x89PNG\r\n\x1a\n";
 
-uint32_t byte_at(const std::string& bytes, size_t at) { return static_cast<unsigned char>(bytes[at]); }
-
-uint32_t big_endian_32(const std::string& bytes, size_t at) {
-  return byte_at(bytes, at) << 24 | byte_at(bytes, at + 1) << 16 | byte_at(bytes, at + 2) << 8 | byte_at(bytes, at + 3);
-}
-
 // Walks the segments up to the end-of-image marker. Looking for FF D9 near the end of the file is not enough: a preview
 // inside has one as well, and cameras append data of their own.
 bool jpeg_is_complete(const std::string& bytes) {
   size_t at = 2;
   while (at + 1 < bytes.size()) {
-    if (byte_at(bytes, at) != 0xff) {  // entropy-coded data
+    if (bytes[at] != '\xff') {  // entropy-coded data
       at = bytes.find('\xff', at);
       if (at == std::string::npos) return false;
       continue;
     }
-    const uint32_t marker = byte_at(bytes, at + 1);
+    const uint32_t marker = big_endian(bytes, at + 1, 1);
     if (marker == 0xd9) return true;
     if (marker == 0xff) {  // fill byte
       ++at;
     } else if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {  // stuffed byte, restart: no length follows
       at += 2;
     } else if (at + 3 < bytes.size()) {
-      at += 2 + (byte_at(bytes, at + 2) << 8 | byte_at(bytes, at + 3));
+      at += 2 + big_endian(bytes, at + 2, 2);
     } else {
       return false;
     }
@@ -58,10 +52,10 @@ bool jpeg_is_complete(const std::string& bytes) {
 std::string png_problem(const std::string& bytes) {
   size_t at = 8;
   while (at + 12 <= bytes.size()) {
-    const size_t length = big_endian_32(bytes, at);
+    const size_t length = big_endian(bytes, at, 4);
     if (length > bytes.size() - at - 12) break;
     const auto* type = reinterpret_cast<const Bytef*>(bytes.data() + at + 4);
-    if (crc32(crc32(0, nullptr, 0), type, static_cast<uInt>(length + 4)) != big_endian_32(bytes, at + 8 + length)) {
+    if (crc32(crc32(0, nullptr, 0), type, static_cast<uInt>(length + 4)) != big_endian(bytes, at + 8 + length, 4)) {
       return format("damaged PNG (checksum of the chunk at offset %zu)", at);
     }
     if (bytes.compare(at + 4, 4, "IEND") == 0) return "";
@@ -79,13 +73,13 @@ std::string file_problem(const std::string& bytes) {
   return "";
 }
 
-// libjpeg, libpng and OpenCV write to stderr what they dislike about an image, libjpeg even where it goes on and makes
-// pixels up. While a thread decodes, what it writes there is kept here instead.
-thread_local std::string* decoder_words = nullptr;
+// libjpeg, libpng and OpenCV write warnings and errors to stderr, libjpeg even where it continues with made-up pixels.
+// While a thread decodes, its output to stderr goes here instead.
+thread_local std::string* decoder_messages = nullptr;
 
 ssize_t write_stderr(void*, const char* data, size_t size) {
-  if (decoder_words == nullptr) return write(STDERR_FILENO, data, size);
-  decoder_words->append(data, size);
+  if (decoder_messages == nullptr) return write(STDERR_FILENO, data, size);
+  decoder_messages->append(data, size);
   return static_cast<ssize_t>(size);
 }
 
@@ -100,7 +94,7 @@ class StderrBuffer final : public std::streambuf {
   }
 };
 
-void listen_to_decoders() {
+void redirect_stderr() {
   std::FILE* file = fopencookie(nullptr, "w", {nullptr, write_stderr, nullptr, nullptr});
   if (file == nullptr) return;
   std::setvbuf(file, nullptr, _IONBF, 0);
@@ -108,18 +102,18 @@ void listen_to_decoders() {
   std::cerr.rdbuf(new StderrBuffer);  // for the rest of the program
 }
 
-class Listening {
+class StderrCapture {
  public:
-  explicit Listening(std::string* words) { decoder_words = words; }
-  ~Listening() { decoder_words = nullptr; }
-  Listening(const Listening&) = delete;
-  Listening& operator=(const Listening&) = delete;
+  explicit StderrCapture(std::string* messages) { decoder_messages = messages; }
+  ~StderrCapture() { decoder_messages = nullptr; }
+  StderrCapture(const StderrCapture&) = delete;
+  StderrCapture& operator=(const StderrCapture&) = delete;
 };
 
-// libjpeg's words about pixels that are missing or wrong; others ("extraneous bytes") are about whole images.
-bool tells_of_damaged_jpeg(const std::string& words) {
+// libjpeg's warnings about missing or wrong pixels; others ("extraneous bytes") concern whole images.
+bool reports_damaged_jpeg(const std::string& messages) {
   for (const char* part : {"premature end", "Premature end", "bad Huffman", "bad arithmetic", "instead of RST"}) {
-    if (words.find(part) != std::string::npos) return true;
+    if (messages.find(part) != std::string::npos) return true;
   }
   return false;
 }
@@ -127,26 +121,26 @@ bool tells_of_damaged_jpeg(const std::string& words) {
 // Blue, green, red. Throws Error where the bytes are no image.
 cv::Mat decode_with_opencv(const std::string& path, const std::string& bytes) {
   cv::Mat decoded;
-  std::string words;
+  std::string messages;
   try {
-    const Listening listening(&words);
+    const StderrCapture capture(&messages);
     const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
     decoded = cv::imdecode(raw, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
   } catch (const cv::Exception&) {
     decoded.release();
   }
-  // OpenCV's own words name its source lines only.
-  const bool reason = !words.empty() && !starts_with(words, "imdecode");
-  const std::string first_words = reason ? ": " + quoted(trim(words.substr(0, words.find('\n')))) : "";
-  if (starts_with(bytes, kJpegSignature) && tells_of_damaged_jpeg(words)) {
+  // OpenCV's own messages name its source lines only.
+  const bool usable = !messages.empty() && !starts_with(messages, "imdecode");
+  const std::string reason = usable ? ": " + quoted(trim(messages.substr(0, messages.find('\n')))) : "";
+  if (starts_with(bytes, kJpegSignature) && reports_damaged_jpeg(messages)) {
     fail("%s: image cannot be decoded: damaged JPEG%s; get the file again or take it out of the list", path.c_str(),
-         first_words.c_str());
+         reason.c_str());
   }
   if (decoded.empty() || decoded.type() != CV_8UC3) {
     fail(
         "%s: image cannot be decoded (%zu bytes): damaged, or none of OpenCV's formats%s; get the file again or take "
         "it out of the list",
-        path.c_str(), bytes.size(), first_words.c_str());
+        path.c_str(), bytes.size(), reason.c_str());
   }
   return decoded;
 }
@@ -166,7 +160,7 @@ std::string read_image_file(const std::string& path) {
 void prepare_opencv() {
   static std::once_flag once;
   std::call_once(once, [] {
-    listen_to_decoders();
+    redirect_stderr();
     cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
     cv::setNumThreads(0);
   });
@@ -177,22 +171,14 @@ void decode_image_file(const std::string& path, Image* image) {
   image->shape = {3, decoded.rows, decoded.cols};
   image->planes.resize(image->shape.size());
   // OpenCV has blue first.
-  const size_t plane = static_cast<size_t>(decoded.rows) * decoded.cols;
-  cv::Mat planes[3];
-  for (size_t c = 0; c < 3; ++c) {
-    planes[c] = cv::Mat(decoded.rows, decoded.cols, CV_8UC1, image->planes.data() + (2 - c) * plane);
-  }
+  cv::Mat planes[3] = {plane_of(*image, 2), plane_of(*image, 1), plane_of(*image, 0)};
   cv::split(decoded, planes);
 }
 
 std::string encode_png(const Image& image) {
-  const int height = image.shape.height, width = image.shape.width;
-  const size_t plane = static_cast<size_t>(height) * width;
   std::vector<cv::Mat> planes;
   // OpenCV has blue first.
-  for (size_t c = static_cast<size_t>(image.shape.channels); c-- > 0;) {
-    planes.emplace_back(height, width, CV_8UC1, const_cast<uint8_t*>(image.planes.data() + c * plane));
-  }
+  for (int c = image.shape.channels; c-- > 0;) planes.push_back(plane_of(image, c));
   cv::Mat pixels;
   cv::merge(planes, pixels);
   std::vector<unsigned char> png;
@@ -202,7 +188,7 @@ std::string encode_png(const Image& image) {
 
 void decode_image_part(const std::string& path, const ChooseRectangle& choose, Part* part) {
   const std::string bytes = read_image_file(path);
-  Rectangle rectangle;  // drawn at random: whichever way decodes, the choice is made once
+  Rectangle rectangle;  // drawn at random, so chosen once, whichever decoder reads it
   const auto choose_once = [&](const Geometry& shape) {
     if (rectangle.width == 0) rectangle = choose(shape);
     return rectangle;

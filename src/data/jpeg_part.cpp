@@ -10,20 +10,20 @@
 namespace dng::data {
 namespace {
 
-// Chroma is stored at a lower resolution and interpolated: at the edge of what is decoded it would lack its neighbours.
-// So many columns on both sides keep the rectangle away from there, at any sampling that JPEG has.
+// Chroma is stored at a lower resolution and interpolated, which needs neighbours: so many more columns are decoded on
+// both sides, enough for any sampling that JPEG has.
 constexpr int kMargin = 8;
-// Larger ones are left to OpenCV, which has limits and words for them.
+// OpenCV has limits and messages for larger ones.
 constexpr int64_t kMaxPixels = int64_t{1} << 26;
 
-// libjpeg leaves its function by exit() unless its handler does not return. An exception must not pass its C frames.
+// The handler must not return, or libjpeg calls exit(); an exception must not pass its C frames.
 struct Errors {
   jpeg_error_mgr base;  // first: libjpeg knows this part only
   std::jmp_buf back;
 };
 
 extern "C" {
-static void leave(j_common_ptr info) { std::longjmp(reinterpret_cast<Errors*>(info->err)->back, 1); }
+static void jump_back(j_common_ptr info) { std::longjmp(reinterpret_cast<Errors*>(info->err)->back, 1); }
 static void count_warnings(j_common_ptr info, int level) {
   if (level < 0) ++info->err->num_warnings;
 }
@@ -71,7 +71,7 @@ bool read_rows(jpeg_decompress_struct* info, const Rectangle& rectangle, Part* p
 struct Decoder {
   Decoder() {
     info.err = jpeg_std_error(&errors.base);
-    errors.base.error_exit = leave;
+    errors.base.error_exit = jump_back;
     errors.base.emit_message = count_warnings;
     jpeg_create_decompress(&info);
   }

@@ -1,5 +1,5 @@
-// A rectangle of a JPEG, straight from libjpeg-turbo: only what the rectangle needs is transformed and turned to RGB.
-// Its pixels are bit for bit those of the whole image decoded.
+// Decodes a rectangle of a JPEG with libjpeg-turbo: only the blocks that it needs are transformed and converted to RGB.
+// The pixels are bit for bit those of the whole image.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace dng::data {
 
-// False where libjpeg dislikes anything about `bytes`, a warning included, and where they are none of the ordinary: the
-// way through OpenCV then says what is wrong, or decodes them. The entropy-coded data is read to its end, so that
-// damage below the rectangle is noticed, too. `choose` may have been called although the answer is false.
+// False for any error or warning of libjpeg, and for unusual files (CMYK, very large): OpenCV then decodes them or
+// reports what is wrong. The entropy-coded data is read to its end, so that damage below the rectangle is noticed, too.
+// `choose` may have been called before false is returned.
 bool decode_jpeg_part(const std::string& bytes, const ChooseRectangle& choose, Part* part);
 
 }  // namespace dng::data

@@ -1,8 +1,8 @@
-// Which class an image belongs to, told from its path.
+// Finds the class of an image in its path.
 //
 // A label matches where it equals a folder of the path, or where it is the file name without its extension, or the end
 // of that after a '_' ("12_apple_tree.png": the longest label that fits, "apple_tree" before "tree"). Darknet looks for
-// labels anywhere in the path, so "cat" matches "cattle/1.png" there; here nothing but whole pieces match.
+// labels anywhere in the path, so "cat" matches "cattle/1.png" there; here only whole names match.
 #pragma once
 
 #include <string>

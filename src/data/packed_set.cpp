@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "data/gzip.h"
 
 namespace dng::data {
@@ -85,12 +86,6 @@ int checked_label(const std::string& place, const char* kind, size_t record, uns
   return label;
 }
 
-uint32_t big_endian_32(const std::string& bytes, size_t at) {
-  uint32_t value = 0;
-  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
-  return value;
-}
-
 bool replace_last(std::string* text, size_t from, const std::string& old_part, const std::string& new_part) {
   const size_t at = text->rfind(old_part);
   if (at == std::string::npos || at < from) return false;
@@ -125,11 +120,11 @@ std::vector<int> read_idx_labels(const DataFile& data, const std::string& images
     fail("%s: IDX labels: %zu bytes are too few; allowed: a header of 8 bytes and one byte a label", path.c_str(),
          bytes.size());
   }
-  if (big_endian_32(bytes, 0) != kIdxLabels) {
-    fail("%s: IDX labels: magic 0x%08x; allowed: 0x%08x; get the file again", path.c_str(), big_endian_32(bytes, 0),
+  if (big_endian(bytes, 0, 4) != kIdxLabels) {
+    fail("%s: IDX labels: magic 0x%08x; allowed: 0x%08x; get the file again", path.c_str(), big_endian(bytes, 0, 4),
          kIdxLabels);
   }
-  const uint32_t count = big_endian_32(bytes, 4);
+  const uint32_t count = big_endian(bytes, 4, 4);
   if (bytes.size() - kIdxLabelsHeader != count) {
     fail("%s: IDX labels: the header promises %u labels, %zu are there; get the file again", path.c_str(), count,
          bytes.size() - kIdxLabelsHeader);
@@ -165,7 +160,7 @@ bool is_idx(const std::string& bytes) {
   if (bytes.size() < 4 || bytes[0] != 0 || bytes[1] != 0 || bytes[3] < 1 || bytes[3] > 4) return false;
   // A CIFAR file whose first image is dark can start like that as well; its size or, for images, sides of 65536 pixels
   // and more give it away.
-  if (big_endian_32(bytes, 0) == kIdxImages) {
+  if (big_endian(bytes, 0, 4) == kIdxImages) {
     return bytes.size() < kIdxImagesHeader || (bytes[8] == 0 && bytes[9] == 0 && bytes[12] == 0 && bytes[13] == 0);
   }
   return bytes[2] >= 8 && bytes[2] <= 14 && bytes.size() % kCifar10Record != 0 && bytes.size() % kCifar100Record != 0;
@@ -174,7 +169,7 @@ bool is_idx(const std::string& bytes) {
 std::unique_ptr<Dataset> open_idx(const DataFile& data, const std::string& path, const std::string& role,
                                   std::string bytes) {
   const std::string place = where(data, path, role);
-  const uint32_t magic = big_endian_32(bytes, 0);
+  const uint32_t magic = big_endian(bytes, 0, 4);
   if (magic != kIdxImages) {
     fail("%s: IDX with magic 0x%08x%s; allowed: 0x%08x (images of bytes)", place.c_str(), magic,
          magic == kIdxLabels ? " (labels): name the images file instead" : "", kIdxImages);
@@ -183,8 +178,8 @@ std::unique_ptr<Dataset> open_idx(const DataFile& data, const std::string& path,
     fail("%s: IDX images: %zu bytes are too few; the header alone has 16; get the file again", place.c_str(),
          bytes.size());
   }
-  const uint32_t count = big_endian_32(bytes, 4);
-  const uint32_t height = big_endian_32(bytes, 8), width = big_endian_32(bytes, 12);
+  const uint32_t count = big_endian(bytes, 4, 4);
+  const uint32_t height = big_endian(bytes, 8, 4), width = big_endian(bytes, 12, 4);
   if (count == 0 || height == 0 || width == 0) {
     fail("%s: IDX images: the header says %u images of %ux%u; allowed: at least one of each", place.c_str(), count,
          height, width);
@@ -210,8 +205,7 @@ std::unique_ptr<Dataset> open_cifar(const DataFile& data, const std::string& pat
   if (data.classes != 10 && data.classes != kCoarseClasses && data.classes != kFineClasses) {
     fail(
         "%s: a binary file of %zu bytes with classes = %d; allowed: CIFAR-10 (classes = 10), CIFAR-100 (classes = 100 "
-        "or "
-        "20), IDX (any), or a text file with one image path a line",
+        "or 20), IDX (any), or a text file with one image path a line",
         place.c_str(), bytes.size(), data.classes);
   }
   const bool ten = data.classes == 10;

@@ -2,26 +2,24 @@
 
 #include <algorithm>
 #include <array>
-#include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "base/error.h"
+#include "data/planes.h"
 
 namespace dng::data {
 namespace {
 
-std::array<float, 256> make_plain_table() {
-  std::array<float, 256> table{};
-  for (int i = 0; i < 256; ++i) table[static_cast<size_t>(i)] = static_cast<float>(static_cast<float>(i) / 255.);
-  return table;
-}
-
 const std::array<float, 256>& plain_table() {
-  static const std::array<float, 256> table = make_plain_table();
+  static const std::array<float, 256> table = [] {
+    std::array<float, 256> values{};
+    for (size_t i = 0; i < 256; ++i) values[i] = static_cast<float>(static_cast<float>(i) / 255.);
+    return values;
+  }();
   return table;
 }
 
-// One formula for tables and for values in place, so that both give the same bits.
+// One formula for tables and for values in place: the same bits.
 void normalise_range(const Augmentation& augmentation, int channel, const float* in, size_t count, float* out) {
   const auto c = static_cast<size_t>(channel);
   const float mean = augmentation.mean.empty() ? 0.0f : augmentation.mean[c];
@@ -32,18 +30,12 @@ void normalise_range(const Augmentation& augmentation, int channel, const float*
 bool is_plain(const Augmentation& augmentation) { return augmentation.mean.empty() && augmentation.std.empty(); }
 
 void to_grey(const Image& image, Image* out) {
-  const int height = image.shape.height, width = image.shape.width;
-  const size_t plane = static_cast<size_t>(height) * width;
-  auto* bytes = const_cast<uint8_t*>(image.planes.data());
-  const cv::Mat planes[3] = {{height, width, CV_8UC1, bytes},
-                             {height, width, CV_8UC1, bytes + plane},
-                             {height, width, CV_8UC1, bytes + 2 * plane}};
+  const cv::Mat planes[3] = {plane_of(image, 0), plane_of(image, 1), plane_of(image, 2)};
   cv::Mat colour;
   cv::merge(planes, 3, colour);
-  out->shape = {1, height, width};
-  out->planes.resize(plane);
-  cv::Mat grey(height, width, CV_8UC1, out->planes.data());
-  cv::cvtColor(colour, grey, cv::COLOR_RGB2GRAY);
+  out->shape = {1, image.shape.height, image.shape.width};
+  out->planes.resize(out->shape.size());
+  cv::cvtColor(colour, plane_of(*out, 0), cv::COLOR_RGB2GRAY);
 }
 
 void repeat_plane(const Image& image, int channels, Image* out) {

@@ -1,4 +1,4 @@
-// The random resized crop's resizing: fast, and without rounding in between.
+// Resizing of the random resized crop, without rounding in between.
 #pragma once
 
 #include "data/image.h"
@@ -8,10 +8,9 @@ namespace dng::data {
 // Writes the part, resized to the network's size and mirrored or not, as planes of values from 0 to 1 (byte / 255): the
 // first geometry.channels of R, G, B.
 //
-// Rows and columns each by themselves: along a side that shrinks an output pixel is the mean of what it covers of the
-// input, pixels at its ends counted by the share that is covered; along a side that grows it is interpolated between
-// the two input pixels whose centres are nearest, edges repeated. Weights are multiples of 2^-16 whose sum is exactly
-// 1, so that an even part keeps its value to the bit.
+// Separable: along a side that shrinks, an output pixel is the mean of the input that it covers, partly covered pixels
+// weighted by their share; along a side that grows, it is interpolated linearly, edges repeated. Weights are multiples
+// of 2^-16 whose sum is exactly 1, so that a uniform part keeps its value bit for bit.
 void resample(const Part& part, bool mirror, const Geometry& geometry, float* out);
 
 }  // namespace dng::data

@@ -1,8 +1,9 @@
 #include "data/resize.h"
 
-#include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 #include <vector>
+
+#include "data/planes.h"
 
 namespace dng::data {
 namespace {
@@ -52,18 +53,14 @@ void resize_aligned(const float* in, int in_height, int in_width, float* out, in
 }
 
 Image resize_rectangle(const Image& image, const Rectangle& rectangle, int height, int width) {
-  const int image_height = image.shape.height, image_width = image.shape.width;
   Image out;
   out.shape = {image.shape.channels, height, width};
   out.planes.resize(out.shape.size());
   const bool shrinks = rectangle.width >= width && rectangle.height >= height;
   for (int c = 0; c < image.shape.channels; ++c) {
-    const cv::Mat plane(
-        image_height, image_width, CV_8UC1,
-        const_cast<uint8_t*>(image.planes.data()) + static_cast<size_t>(c) * image_height * image_width);
-    cv::Mat target(height, width, CV_8UC1, out.planes.data() + static_cast<size_t>(c) * height * width);
-    cv::resize(plane(cv::Rect(rectangle.x, rectangle.y, rectangle.width, rectangle.height)), target, target.size(), 0,
-               0, shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
+    const cv::Rect part(rectangle.x, rectangle.y, rectangle.width, rectangle.height);
+    cv::resize(plane_of(image, c)(part), plane_of(out, c), {width, height}, 0, 0,
+               shrinks ? cv::INTER_AREA : cv::INTER_LINEAR);
   }
   return out;
 }

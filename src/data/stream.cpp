@@ -12,9 +12,9 @@
 namespace dng::data {
 namespace {
 
-// How many samples a worker takes at once: enough that the lock costs nothing beside them, few enough that all workers
-// finish a batch together.
-int samples_per_turn(int batch, int threads) { return std::clamp(batch / (4 * std::max(1, threads)), 1, 16); }
+// How many samples a worker takes at once: enough to make the lock negligible, few enough that all workers finish a
+// batch together.
+int samples_per_task(int batch, int threads) { return std::clamp(batch / (4 * std::max(1, threads)), 1, 16); }
 
 void check_batch(int batch) {
   if (batch < 1) fail("batch = %d; allowed: 1 or more", batch);
@@ -28,7 +28,7 @@ void resize_batch(int count, const Geometry& geometry, Batch* batch) {
   batch->samples.resize(samples);
 }
 
-// Errors about an image's shape do not know whose it is; `prepare` gets told here.
+// Errors of `prepare` do not name the image; that is added here.
 template <typename Prepare>
 void fill_sample(const Dataset& data, const Geometry& geometry, Batch* batch, int i, Image* buffers,
                  const Prepare& prepare) {
@@ -65,8 +65,8 @@ struct TrainingStream::State {
   const Geometry geometry;
   const uint64_t seed;
   const int64_t size;
-  StreamOrder order;                // used by Begin alone, which the ring never calls twice at once
-  std::unique_ptr<BatchRing> ring;  // last: its threads use what stands above
+  StreamOrder order;                // used by begin() alone, which never runs twice at once
+  std::unique_ptr<BatchRing> ring;  // last: its threads use the members above
 
   void begin(int64_t position, int count, Batch* batch);
   void fill(Batch* batch, int i, DecodeBuffers* buffers) const;
@@ -82,7 +82,7 @@ void TrainingStream::State::fill(Batch* batch, int i, DecodeBuffers* buffers) co
   const auto sample = static_cast<uint64_t>(batch->samples[static_cast<size_t>(i)]);
   const auto its_epoch = static_cast<uint64_t>((batch->position + i) / size);
   CounterRandom random(seed, Stream::kAugment, its_epoch, sample);
-  if (takes_a_part(augmentation, geometry)) {
+  if (uses_part(augmentation, geometry)) {
     const auto index = static_cast<size_t>(i);
     data.decode_part(
         batch->samples[index], [&](const Geometry& shape) { return draw_rectangle(shape, &random); }, &buffers->part);
@@ -99,7 +99,7 @@ TrainingStream::TrainingStream(const Dataset& data, const Augmentation& augmenta
                                uint64_t seed, int batch, int64_t first, int64_t last, int threads)
     : state_(std::make_unique<State>(data, augmentation, geometry, seed)) {
   prepare_opencv();
-  check_augmentation(augmentation, geometry);
+  check_crop(augmentation, geometry);
   check_batch(batch);
   if (state_->size < 1 || state_->size > std::numeric_limits<uint32_t>::max()) {
     fail("train set has %lld images; allowed: 1 to %u", static_cast<long long>(state_->size),
@@ -112,8 +112,8 @@ TrainingStream::TrainingStream(const Dataset& data, const Augmentation& augmenta
   const int64_t batches = (last - first) / batch + ((last - first) % batch != 0 ? 1 : 0);
   State* state = state_.get();
   state->ring = std::make_unique<BatchRing>(
-      batches, threads, samples_per_turn(batch, threads),
-      [=](int64_t number, Batch* into) { state->begin(first + number * batch, batch, into); },
+      batches, threads, samples_per_task(batch, threads),
+      [=](int64_t index, Batch* into) { state->begin(first + index * batch, batch, into); },
       [=](Batch* into, int i, DecodeBuffers* buffers) { state->fill(into, i, buffers); });
 }
 
@@ -121,32 +121,26 @@ TrainingStream::~TrainingStream() = default;
 
 const Batch& TrainingStream::next() {
   const Batch* batch = state_->ring->next();
-  if (batch == nullptr) fail("the training stream is at its end: no batch is left");
+  if (batch == nullptr) fail("internal error: the training stream is at its end");
   return *batch;
 }
 
 double TrainingStream::waited() const { return state_->ring->waited(); }
 
-struct EvaluationStream::State {
-  std::unique_ptr<BatchRing> ring;
-};
-
 EvaluationStream::EvaluationStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry,
-                                   int batch, int threads, StreamWork work)
-    : state_(std::make_unique<State>()) {
+                                   int batch, int threads, StreamWork work) {
   prepare_opencv();
-  check_augmentation(augmentation, geometry);
   check_batch(batch);
   const int64_t size = data.size();
-  const int per_turn = work.run ? work.images : samples_per_turn(batch, threads);
-  const auto room = static_cast<size_t>(batch);
-  state_->ring = std::make_unique<BatchRing>(
-      size / batch + (size % batch != 0 ? 1 : 0), threads, per_turn,
-      [=, results = work.results](int64_t number, Batch* into) {
-        into->position = number * batch;
+  const int per_task = work.run ? work.images : samples_per_task(batch, threads);
+  const auto capacity = static_cast<size_t>(batch);
+  ring_ = std::make_unique<BatchRing>(
+      size / batch + (size % batch != 0 ? 1 : 0), threads, per_task,
+      [=, results = work.results](int64_t index, Batch* into) {
+        into->position = index * batch;
         resize_batch(static_cast<int>(std::min<int64_t>(batch, size - into->position)), geometry, into);
-        into->images.resize(room * geometry.size());
-        into->results.resize(room * results);
+        into->images.resize(capacity * geometry.size());
+        into->results.resize(capacity * results);
         for (int i = 0; i < into->count; ++i) into->samples[static_cast<size_t>(i)] = into->position + i;
       },
       [&data, augmentation, geometry](Batch* into, int i, DecodeBuffers* buffers) {
@@ -159,6 +153,6 @@ EvaluationStream::EvaluationStream(const Dataset& data, const Augmentation& augm
 
 EvaluationStream::~EvaluationStream() = default;
 
-const Batch* EvaluationStream::next() { return state_->ring->next(); }
+const Batch* EvaluationStream::next() { return ring_->next(); }
 
 }  // namespace dng::data

@@ -1,4 +1,4 @@
-// Batches, made ahead of time on threads of their own.
+// Batches, prepared ahead of time on worker threads.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,8 @@
 
 namespace dng::data {
 
+class BatchRing;
+
 // `count` samples; images[count][channels][height][width], labels[count]. Of an EvaluationStream images and results
 // have the size of a whole batch: after its last image come zeros, and results of those.
 struct Batch {
@@ -19,16 +21,16 @@ struct Batch {
   std::vector<float> images;
   std::vector<int> labels;
   std::vector<int64_t> samples;  // index in the data set
-  std::vector<float> results;    // of the EvaluationStream's work
+  std::vector<float> results;    // of EvaluationStream's work
 };
 
-// Which sample stands at a position of the endless training stream: epoch = position / size, and within the epoch the
-// order of epoch_order(seed, epoch, size). Every sample is seen exactly once per epoch; batches may straddle epochs.
-// The stream depends on (data set, augmentation, seed, position) alone, not on batch size, threads, or where it starts.
+// The endless training stream: the sample at a position is that of epoch_order(seed, epoch, size), with epoch =
+// position / size. Every sample is seen exactly once per epoch; batches may straddle epochs. The stream depends on
+// (data set, augmentation, seed, position) alone, not on batch size, threads, or where it starts.
 class TrainingStream {
  public:
-  // Hands out batches of `batch` samples for positions first, first + batch, ... and stops making new ones at `last`.
-  // threads >= 1: how many worker threads decode and augment ahead.
+  // Returns batches of `batch` samples for positions first, first + batch, ... up to `last`. threads >= 1: worker
+  // threads that decode and augment ahead.
   TrainingStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry, uint64_t seed,
                  int batch, int64_t first, int64_t last, int threads);
   ~TrainingStream();
@@ -41,7 +43,7 @@ class TrainingStream {
   std::unique_ptr<State> state_;
 };
 
-// The order of the training stream, for whoever makes its images elsewhere.
+// The order of the training stream, for code that prepares its images elsewhere.
 class StreamOrder {
  public:
   StreamOrder(uint64_t seed, int64_t size) : seed_(seed), size_(size) {}
@@ -63,12 +65,12 @@ class StreamOrder {
   std::vector<uint32_t> order_;  // of the epoch
 };
 
-// What the threads that make images go on with while those are in their cache.
+// What the threads that prepare images compute with them while they are in the cache.
 struct StreamWork {
   int images = 1;      // at a time, a divisor of the batch
-  size_t results = 0;  // floats that are kept of an image
-  // Images first, first + 1, ..., first + images - 1 of the batch are made; puts down what becomes of them where they
-  // stand among the batch's. Called for several at once.
+  size_t results = 0;  // floats for each image
+  // Called after images first, first + 1, ..., first + images - 1 of the batch are prepared; writes their results into
+  // the batch. Several calls run at once.
   std::function<void(Batch* batch, int first)> run;
 };
 
@@ -82,8 +84,7 @@ class EvaluationStream {
   const Batch* next();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<BatchRing> ring_;
 };
 
 }  // namespace dng::data

@@ -12,13 +12,26 @@ std::string Accuracy::line() const {
   return format("top1 %.4f top%d %.4f loss %.4f images %lld", top1(), k, topk(), loss, static_cast<long long>(images));
 }
 
+Json accuracy_json(const Accuracy& accuracy) {
+  Json json = Json::object();
+  json.set("top1", Json::number(accuracy.top1()))
+      .set("topk", Json::number(accuracy.topk()))
+      .set("top" + std::to_string(accuracy.k), Json::number(accuracy.topk()))
+      .set("k", Json::integer(accuracy.k))
+      .set("loss", Json::number(accuracy.loss))
+      .set("images", Json::integer(accuracy.images))
+      .set("top1_count", Json::integer(accuracy.top1_count))
+      .set("topk_count", Json::integer(accuracy.topk_count));
+  return json;
+}
+
 std::vector<int> top_classes(const float* scores, int classes, int k) {
   std::vector<int> order(static_cast<size_t>(classes));
   std::iota(order.begin(), order.end(), 0);
-  const auto kept = static_cast<size_t>(std::clamp(k, 0, classes));
-  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(kept), order.end(),
+  const auto count = static_cast<size_t>(std::clamp(k, 0, classes));
+  std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
                     [&](int a, int b) { return scores[a] > scores[b] || (scores[a] == scores[b] && a < b); });
-  order.resize(kept);
+  order.resize(count);
   return order;
 }
 
@@ -42,13 +55,10 @@ Accuracy evaluate(network::Network* network, const data::Dataset& data, int k, i
     for (int b = 0; b < batch.count; ++b) {
       const size_t row = static_cast<size_t>(b) * classes;
       const int true_class = batch.labels[static_cast<size_t>(b)];
-      const int rank = rank_of(probabilities + row, classes, true_class);
-      accuracy.top1_count += rank < 1 ? 1 : 0;
-      accuracy.topk_count += rank < k ? 1 : 0;
+      accuracy.count(rank_of(probabilities + row, classes, true_class));
       softmax.compute(logits + row);
       loss -= softmax.log_f[static_cast<size_t>(true_class)];
     }
-    accuracy.images += batch.count;
     if (sink) sink(batch, pass);
   });
   accuracy.loss = accuracy.images > 0 ? loss / static_cast<double>(accuracy.images) : 0;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "eval/run_over.h"
 
 namespace dng::eval {
@@ -15,13 +16,21 @@ struct Accuracy {
   int64_t top1_count = 0, topk_count = 0;
   double loss = 0;  // mean cross entropy with the labels, in nats, whatever the cost
 
+  void count(int rank) {
+    ++images;
+    top1_count += rank < 1 ? 1 : 0;
+    topk_count += rank < k ? 1 : 0;
+  }
   double top1() const { return images > 0 ? static_cast<double>(top1_count) / static_cast<double>(images) : 0; }
   double topk() const { return images > 0 ? static_cast<double>(topk_count) / static_cast<double>(images) : 0; }
   // "top1 0.7234 top5 0.9123 loss 1.0234 images 10000"
   std::string line() const;
 };
 
-// Where the label stands among the scores: 0 for the largest; of equal scores the lower index comes first.
+// top1, topk, k, top<k>, loss, images, top1_count, topk_count.
+Json accuracy_json(const Accuracy& accuracy);
+
+// The label's rank among the scores: 0 for the largest; of equal scores the lower index comes first.
 template <class Real>
 int rank_of(const Real* scores, int classes, int label) {
   int rank = 0;
@@ -42,7 +51,7 @@ struct LogSoftmax {
   std::vector<double> z, log_f, f;
 };
 
-// The same as run_over, and counts for `network`; the networks `beside` it see every batch, too.
+// Runs the set through `network` and the networks `beside` it, and evaluates `network`.
 Accuracy evaluate(network::Network* network, const data::Dataset& data, int k, int threads, const std::string& label,
                   const BatchSink& sink = nullptr, const std::vector<network::Network*>& beside = {});
 

@@ -33,13 +33,10 @@ EnsembleResult evaluate_ensemble(network::Network* network, const std::vector<st
   }
   Accuracy& ensemble = result.ensemble;
   ensemble.k = k;
-  ensemble.images = data.size();
   for (size_t i = 0; i < labels.size(); ++i) {
     const double* scores = sum.data() + i * classes;
-    const int rank = rank_of(scores, network->classes(), labels[i]);
-    ensemble.top1_count += rank < 1 ? 1 : 0;
-    ensemble.topk_count += rank < k ? 1 : 0;
-    // Outputs are float32, so a mean can be zero; the least positive float keeps the loss finite.
+    ensemble.count(rank_of(scores, network->classes(), labels[i]));
+    // Outputs are float32, so a mean can be zero; the smallest positive float keeps the loss finite.
     const double mean = scores[labels[i]] / static_cast<double>(weights.size());
     ensemble.loss -= std::log(std::max(mean, static_cast<double>(FLT_MIN)));
   }

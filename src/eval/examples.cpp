@@ -33,15 +33,15 @@ std::vector<int64_t> choose_examples(const data::Dataset& data, int classes, int
   for (int64_t i = 0; i < data.size(); ++i) of_class[static_cast<size_t>(data.label(i))].push_back(i);
   int64_t left = std::min(count, data.size());
   std::vector<std::vector<int64_t>> chosen(of_class.size());
-  for (size_t round = 0; left > 0; ++round) {
+  for (size_t depth = 0; left > 0; ++depth) {
     std::vector<size_t> open;
     for (size_t c = 0; c < of_class.size(); ++c) {
-      if (of_class[c].size() > round) open.push_back(c);
+      if (of_class[c].size() > depth) open.push_back(c);
     }
     const auto take = static_cast<size_t>(std::min(left, static_cast<int64_t>(open.size())));
     for (size_t i = 0; i < take; ++i) {
       const size_t c = open[i * open.size() / take];
-      chosen[c].push_back(of_class[c][round]);
+      chosen[c].push_back(of_class[c][depth]);
     }
     left -= static_cast<int64_t>(take);
   }
@@ -74,7 +74,7 @@ void Examples::see(const data::Batch& batch, const float* probabilities) {
 
 void Examples::write(const std::string& folder, const data::DataFile& names, const graph::NetworkConfig& config,
                      Json head) const {
-  const auto name_of = [&](int c) { return Json::text(names.display_names[static_cast<size_t>(c)]); };
+  const auto name_of = [&](int c) { return Json::string(names.display_names[static_cast<size_t>(c)]); };
   Json images = Json::array();
   for (const Example& example : examples_) {
     const std::string file = format("%06lld.png", static_cast<long long>(example.index));
@@ -89,8 +89,8 @@ void Examples::write(const std::string& folder, const data::DataFile& names, con
     const int label = data_.label(example.index);
     images.add(Json::object()
                    .set("index", Json::integer(example.index))
-                   .set("name", Json::text(data_.sample_name(example.index)))
-                   .set("file", Json::text(file))
+                   .set("name", Json::string(data_.sample_name(example.index)))
+                   .set("file", Json::string(file))
                    .set("label", Json::integer(label))
                    .set("label_name", name_of(label))
                    .set("label_probability", Json::number(example.label_probability))

@@ -1,4 +1,4 @@
-// Example images and what a network says about them, for a reader to look at.
+// Example images with a network's top predictions.
 #pragma once
 
 #include <cstdint>
@@ -13,18 +13,18 @@
 
 namespace dng::eval {
 
-// Which images: chosen by their labels alone, so that every network shows the same ones. A round takes one image of
-// every class that has one left, the first in the order of the set; the round that would take too many takes classes
-// evenly spaced over those. In the order of label, then index; at most as many as the set has.
+// Indices of the images, chosen by their labels alone, so that they are the same for every network: the first image of
+// every class, then the second, and so on; where not all classes fit, evenly spaced ones. In the order of label, then
+// index; at most as many as the set has.
 std::vector<int64_t> choose_examples(const data::Dataset& data, int classes, int64_t count);
 
 class Examples {
  public:
-  // k: how many classes are named for each image.
+  // k: predictions for each image.
   Examples(const data::Dataset& data, int classes, int64_t count, int k);
-  // To be called with every batch of a run over the set.
+  // To be called for every batch of the set.
   void see(const data::Batch& batch, const float* probabilities);
-  // Once all were seen: DIR/000017.png, one for each image, and then DIR/examples.json, which starts with `head`.
+  // After the last batch: DIR/000017.png for each image, then DIR/examples.json, which starts with `head`.
   void write(const std::string& folder, const data::DataFile& names, const graph::NetworkConfig& config,
              Json head) const;
 

@@ -11,10 +11,10 @@ namespace dng::eval {
 namespace {
 
 // Version 1.0 of numpy's format: magic, version, length of the text, the text; in all a multiple of 64 bytes.
-std::string npy_header(int64_t records, size_t numbers) {
+std::string npy_header(int64_t records, size_t size) {
   std::string text =
       format("{'descr': [('label', '<i4'), ('features', '<f4', (%zu,))], 'fortran_order': False, 'shape': (%lld,), }",
-             numbers, static_cast<long long>(records));
+             size, static_cast<long long>(records));
   constexpr size_t kPrefix = 10, kMultiple = 64;
   text.append(kMultiple - 1 - (kPrefix + text.size()) % kMultiple, ' ');
   text += '\n';
@@ -37,18 +37,18 @@ int default_feature_layer(const graph::NetworkConfig& config) {
       config.path.c_str());
 }
 
-void write_features(const std::string& path, network::Network* network, size_t numbers, const data::Dataset& data,
+void write_features(const std::string& path, network::Network* network, size_t size, const data::Dataset& data,
                     int threads) {
-  const size_t bytes = numbers * sizeof(float);
+  const size_t bytes = size * sizeof(float);
   AtomicFile file(path);
-  file.write(npy_header(data.size(), numbers));
+  file.write(npy_header(data.size(), size));
   std::string records;
   run_over({network}, data, threads, "features", [&](const data::Batch& batch, const graph::Pass&) {
     records.clear();
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       const int32_t label = batch.labels[b];
       records.append(reinterpret_cast<const char*>(&label), sizeof label);
-      records.append(reinterpret_cast<const char*>(network->watched() + b * numbers), bytes);
+      records.append(reinterpret_cast<const char*>(network->watched() + b * size), bytes);
     }
     file.write(records);
   });

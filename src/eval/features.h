@@ -1,4 +1,4 @@
-// Features: a layer's output for every image of a set, in a file that numpy reads.
+// Features: a layer's output for every image of a set, as a numpy file.
 #pragma once
 
 #include <string>
@@ -12,10 +12,10 @@ namespace dng::eval {
 // none.
 int default_feature_layer(const graph::NetworkConfig& config);
 
-// Writes the output of the network's watched layer, `numbers` an image, for the whole set in its order: an .npy file
-// of the records (label int32, features float32[numbers]). Atomic. The labels are the set's, whatever the network's
+// Writes the output of the network's watched layer, `size` values an image, for the whole set in its order: an .npy
+// file of records (label int32, features float32[size]). Atomic. The labels are the set's, whatever the network's
 // classes.
-void write_features(const std::string& path, network::Network* network, size_t numbers, const data::Dataset& data,
+void write_features(const std::string& path, network::Network* network, size_t size, const data::Dataset& data,
                     int threads);
 
 }  // namespace dng::eval

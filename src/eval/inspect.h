@@ -1,4 +1,4 @@
-// What a network's outputs say beside the top class: secondary information, distances between classes, calibration.
+// Measures of a network's outputs beyond accuracy: secondary information, distances between classes, calibration.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ struct Inspection {
   double mean_true = 0;              // mean of f_y
   double entropy = 0;                // mean of -sum f log f, in nats
   // With mu_c the mean output over the images of class c: mean Euclidean distance between mu of classes in different
-  // superclasses, and of the same one. NaN without superclasses. Ours, named so that nobody takes them for the paper's
+  // superclasses, and of the same one. NaN without superclasses. Not the paper's
   // Dist^C and Dist^S, whose formulas are not public.
   double dist_between = 0, dist_within = 0;
   double dist_all = 0;  // mean distance between mu of any two classes
@@ -41,7 +41,7 @@ struct InspectSettings {
   int k = 5;
   int threads = 1;
   network::Network* teacher = nullptr;  // of the same input, classes and batch; or null
-  BatchSink sink = nullptr;             // sees every batch, too
+  BatchSink sink = nullptr;             // called for every batch, too
 };
 Inspection inspect(network::Network* network, const data::Dataset& data, const InspectSettings& settings);
 

@@ -10,11 +10,11 @@
 namespace dng::eval {
 namespace {
 
-// The networks that evaluate in micro-batches, and where in Batch::results each has its outputs: first the logits of
-// all images, then what is watched of all images, network by network.
-class Pieces {
+// The networks that evaluate in micro-batches, and the layout of Batch::results: for each network the logits of all
+// images, then the outputs of its watched layer.
+class MicroBatches {
  public:
-  explicit Pieces(const std::vector<network::Network*>& networks) {
+  explicit MicroBatches(const std::vector<network::Network*>& networks) {
     for (network::Network* network : networks) {
       if (network->micro_batch() == 0) continue;
       network->prepare_inference();
@@ -30,7 +30,7 @@ class Pieces {
     return {images_, size_, [this](data::Batch* batch, int first) { run(batch, first); }};
   }
 
-  // False: the network is not among them.
+  // False where the network takes whole batches.
   bool finish(const network::Network* network, const data::Batch& batch, graph::Pass* pass) const {
     for (const Part& part : parts_) {
       if (part.network != network) continue;
@@ -52,10 +52,10 @@ class Pieces {
     size_t logits, watched;
   };
   static Place place(const Part& part, int image) {
-    const auto room = static_cast<size_t>(part.network->batch()), i = static_cast<size_t>(image);
+    const auto batch = static_cast<size_t>(part.network->batch()), i = static_cast<size_t>(image);
     const auto classes = static_cast<size_t>(part.network->classes());
-    const size_t start = room * part.first;
-    return {start + i * classes, start + room * classes + i * part.network->watched_size()};
+    const size_t start = batch * part.first;
+    return {start + i * classes, start + batch * classes + i * part.network->watched_size()};
   }
 
   void run(data::Batch* batch, int first) const {
@@ -81,7 +81,7 @@ void run_over(const std::vector<network::Network*>& networks, const data::Datase
               const std::string& label, const BatchSink& sink) {
   const network::Network& first = *networks.front();
   const graph::NetworkConfig& config = first.config();
-  const Pieces micro_batches(networks);
+  const MicroBatches micro_batches(networks);
   data::EvaluationStream stream(data, config.augmentation(), config.input, first.batch(), threads,
                                 micro_batches.work());
   Progress progress(label, data.size(), "images");

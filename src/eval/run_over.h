@@ -1,4 +1,4 @@
-// A data set once through networks, in order.
+// Runs a data set once through networks, in order.
 #pragma once
 
 #include <functional>
@@ -10,12 +10,12 @@
 
 namespace dng::eval {
 
-// Sees every batch after it went through the networks.
+// Called for every batch after its forward passes.
 using BatchSink = std::function<void(const data::Batch&, const graph::Pass&)>;
 
-// The networks have the same input and batch. `threads` threads make images and go through the networks with them at
-// once; where a network takes whole batches alone (Network::micro-batch), they make them ahead of it. `label` heads the
-// progress line. Throws Interrupted after Ctrl-C.
+// The networks have the same input and batch. `threads` threads prepare images and run the networks on them while they
+// are in the cache; a network that takes whole batches only (Network::micro_batch is 0) runs afterwards. `label` begins
+// the progress line. Throws Interrupted after Ctrl-C.
 void run_over(const std::vector<network::Network*>& networks, const data::Dataset& data, int threads,
               const std::string& label, const BatchSink& sink);
 

@@ -1,5 +1,5 @@
-// What batch norm sums over a batch, where it goes, and what follows from it. Formulas in math/batchnorm_formulas.h.
-// Sums may be a convolution's, of what it writes.
+// The batch statistics of batch norm, forward and backward: where their sums go, and what follows from them. Formulas
+// in math/batchnorm_formulas.h. A convolution may compute the sums of what it writes.
 #pragma once
 
 #include "gpu/step_input.h"
@@ -15,19 +15,17 @@ struct BatchStatistics {
   float *rolling_mean, *rolling_variance;
   const StepInput* step;
   host::BatchNormRules rules;
-  float host_rate;
-  double count;  // numbers of a channel
-  // Room for sums over blocks (gpu/columns.h).
-  float* partial;
-  unsigned* counters;
+  float darknet_rate;
+  double count;  // values of a channel
+  SumsWorkspace sums;
 
-  // a, b: the sums of the numbers less the pivot, and of their squares.
+  // a, b: the sums of the values less the pivot, and of their squares.
   DNG_HOST_DEVICE void finish(int channel, double pivot, double a, double b) const {
     // Written so that NaN stays NaN and is noticed.
     const double squares = b - a * a / count;
     const auto batch_mean = static_cast<float>(pivot + a / count);
     const auto batch_variance = static_cast<float>(squares < 0 ? 0 : squares / (count - 1));
-    const double rate = math::batchnorm_rate(static_cast<double>(host_rate), step->steps);
+    const double rate = math::batchnorm_rate(static_cast<double>(darknet_rate), step->steps);
     mean[channel] = batch_mean;
     variance[channel] = batch_variance;
     factor[channel] = static_cast<float>(
@@ -43,20 +41,17 @@ struct GradientStatistics {
   const float *mean, *factor, *bias;
   math::Activation activation;  // f, of (x - mean) * factor + bias
   const float *scale, *variance;
-  float *scale_gradient, *bias_gradient;  // null: frozen
+  float *scale_gradient, *bias_gradient;
   float *direct, *slope, *constant;
   host::BatchNormRules rules;
   double count;
-  float* partial;
-  unsigned* counters;
+  SumsWorkspace sums;
 
   DNG_HOST_DEVICE void finish(int channel, double a, double b) const {
     const math::BatchNormGradient g = math::batchnorm_gradient(rules, static_cast<double>(scale[channel]),
                                                                static_cast<double>(variance[channel]), a, b, count);
-    if (bias_gradient != nullptr) {
-      bias_gradient[channel] += g.bias;
-      scale_gradient[channel] += g.scale;
-    }
+    bias_gradient[channel] += g.bias;
+    scale_gradient[channel] += g.scale;
     direct[channel] = g.direct;
     slope[channel] = g.slope;
     constant[channel] = g.constant;

@@ -1,16 +1,17 @@
+// clang-format off
 // Batch norm on the GPU for [batchnorm] and for the batch norm inside [convolutional] and [connected]; formulas in
-// math/batchnorm_formulas.h. Activation, and the addition of a shortcut, happen in the same pass over the numbers:
-//   training   measure: mean and variance of x;  apply: y = f((x - mean) * factor + bias [+ addend])
-//   backward   gradient_sums: d = f' * delta, its sums, and d for the addend;  gradient: dx from d and x
-// The variance is summed about the first value of each channel (or the rolling mean, where a convolution does it on its
-// way), which costs no second pass and loses no digits.
+// math/batchnorm_formulas.h. Activation, and the addition of a shortcut, are fused with it:
+//   training   compute_statistics  mean and variance of x
+//              apply               y = f((x - mean) * factor + bias [+ addend])
+//   backward   gradient_sums       d = f' * delta, its sums, and d for the addend
+//              gradient            dx from d and x
+// The variance is summed about the first value of each channel (or the rolling mean, where a convolution sums what it
+// writes), which costs no second pass and loses no digits.
+// clang-format on
 #pragma once
 
 #include "gpu/batch_statistics.h"
-#include "gpu/columns.h"
-#include "gpu/dispatch.h"
 #include "gpu/elementwise.h"
-#include "gpu/kernel.h"
 
 namespace dng::DNG_GPU {
 
@@ -56,6 +57,19 @@ struct StatisticsBody {
   }
 };
 
+// (x - mean) * factor + bias, for V channels.
+template <int V>
+struct AffineColumn {
+  float mean[V], factor[V], bias[V];
+  DNG_DEVICE void read(const float* means, const float* factors, const float* biases, uint32_t channel) {
+    for (uint32_t v = 0; v < V; ++v) {
+      mean[v] = means[channel + v];
+      factor[v] = factors[channel + v];
+      bias[v] = biases[channel + v];
+    }
+  }
+};
+
 // y = f((x - mean) * factor + bias [+ addend]); y may be x or the addend.
 template <class T, int V>
 struct ApplyBody {
@@ -65,16 +79,10 @@ struct ApplyBody {
   const float *mean, *factor, *bias;
   math::Activation activation;
 
-  struct Column {
-    float mean[V], factor[V], bias[V];
-  };
+  using Column = AffineColumn<V>;
   DNG_DEVICE Column column(uint32_t group) const {
     Column c;
-    for (uint32_t v = 0; v < V; ++v) {
-      c.mean[v] = mean[group * V + v];
-      c.factor[v] = factor[group * V + v];
-      c.bias[v] = bias[group * V + v];
-    }
+    c.read(mean, factor, bias, group * V);
     return c;
   }
   DNG_DEVICE void operator()(uint32_t i, uint32_t, const Column& c) const {
@@ -91,7 +99,7 @@ struct ApplyBody {
   }
 };
 
-// How d = f' * delta comes about.
+// How d = f' * delta is computed.
 enum class Slope {
   kGiven,       // delta is d already
   kFromInput,   // f' from x
@@ -104,21 +112,15 @@ struct GradientSumsBody {
   const T* y;  // kFromOutput
   T* delta;
   bool keep;  // writes d where delta was
-  T* addend;  // the addend's delta; null: nobody wants it
+  T* addend;  // the addend's delta; null: not needed
   bool addend_adds;
   Slope slope_from;
   int channels;
 
-  struct Column {
-    float mean[V], factor[V], bias[V];
-  };
+  using Column = AffineColumn<V>;
   DNG_DEVICE Column column(int channel) const {
     Column c;
-    for (int v = 0; v < V; ++v) {
-      c.mean[v] = into.mean[channel + v];
-      c.factor[v] = into.factor[channel + v];
-      c.bias[v] = into.bias[channel + v];
-    }
+    c.read(into.mean, into.factor, into.bias, static_cast<uint32_t>(channel));
     return c;
   }
   struct Row {
@@ -177,19 +179,16 @@ struct GradientBody {
   NormConstants constants;
   const float* bias;
 
-  struct Column {
-    float mean[V], factor[V], bias[V], direct[V], slope[V], constant[V];
+  struct Column : AffineColumn<V> {
+    float direct[V], slope[V], constant[V];
   };
   DNG_DEVICE Column column(uint32_t group) const {
     Column c;
+    c.read(constants.mean, constants.factor, bias, group * V);
     for (uint32_t v = 0; v < V; ++v) {
-      const uint32_t channel = group * V + v;
-      c.mean[v] = constants.mean[channel];
-      c.factor[v] = constants.factor[channel];
-      c.bias[v] = bias[channel];
-      c.direct[v] = constants.direct[channel];
-      c.slope[v] = constants.slope[channel];
-      c.constant[v] = constants.constant[channel];
+      c.direct[v] = constants.direct[group * V + v];
+      c.slope[v] = constants.slope[group * V + v];
+      c.constant[v] = constants.constant[group * V + v];
     }
     return c;
   }
@@ -254,32 +253,26 @@ class BatchNorm {
     return NormConstants::kCount * static_cast<size_t>(node.out().channels);
   }
 
-  gpu::BatchStatistics measurement(gpu::Node& node, const gpu::Pass& pass) const {
+  gpu::BatchStatistics statistics(const gpu::Node& node, const gpu::Pass& pass) const {
     const NormConstants c(node.constants, channels_);
     return {c.mean,          c.variance,
             c.factor,        node.scale.value,
             node.mean.value, node.variance.value,
             pass.step,       rules_,
             rolling_rate_,   static_cast<double>(node.rows()),
-            node.partial,    node.counters};
+            node.sums};
   }
-  void measure(gpu::Node& node, const gpu::Pass& pass, const void* x) const {
-    const gpu::BatchStatistics into = measurement(node, pass);
-    gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
-      using T = decltype(zero);
-      constexpr int V = decltype(vector)::value;
-      sum_columns<V>(*node.gpu, node.rows(), channels_, node.partial, node.counters,
-                     StatisticsBody<T, V>{static_cast<const T*>(x), channels_, into});
-    });
+  void compute_statistics(const gpu::Node& node, const gpu::Pass& pass, const void* x) const {
+    sum_channels<StatisticsBody>(node, channels_, x, channels_, statistics(node, pass));
   }
 
-  void apply(gpu::Node& node, const void* x, const void* addend, math::Activation activation) const {
+  void apply(const gpu::Node& node, const void* x, const void* addend, math::Activation activation) const {
     const NormConstants c(node.constants, channels_);
     affine(node, x, addend, activation, c.mean, c.factor);
   }
 
   // What gradient_sums needs, where there is no addend.
-  gpu::GradientStatistics gradient_statistics(gpu::Node& node, const void* x, math::Activation activation) const {
+  gpu::GradientStatistics gradient_statistics(const gpu::Node& node, const void* x, math::Activation activation) const {
     const NormConstants c(node.constants, channels_);
     return {x,
             c.mean,
@@ -288,66 +281,49 @@ class BatchNorm {
             activation,
             node.scale.value,
             c.variance,
-            node.learns ? node.scale.gradient : nullptr,
-            node.learns ? node.bias.gradient : nullptr,
+            node.scale.gradient,
+            node.bias.gradient,
             c.direct,
             c.slope,
             c.constant,
             rules_,
             static_cast<double>(node.rows()),
-            node.partial,
-            node.counters};
+            node.sums};
   }
-  // delta becomes d where nothing else remembers it. Not where the sums are made already.
-  void gradient_sums(gpu::Node& node, const void* x, math::Activation activation, bool has_addend, void* addend_delta,
-                     bool addend_adds) const {
+  // delta becomes d where nothing else saves it. Not where the sums have been computed already.
+  void gradient_sums(const gpu::Node& node, const void* x, math::Activation activation, bool has_addend,
+                     void* addend_delta, bool addend_adds) const {
     const Slope from = slope_of_sums(activation, has_addend);
-    const gpu::GradientStatistics into = gradient_statistics(node, x, activation);
-    gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
-      using T = decltype(zero);
-      constexpr int V = decltype(vector)::value;
-      sum_columns<V>(*node.gpu, node.rows(), channels_, node.partial, node.counters,
-                     GradientSumsBody<T, V>{into, static_cast<const T*>(node.output), static_cast<T*>(node.delta),
-                                            from == Slope::kFromOutput, static_cast<T*>(addend_delta), addend_adds,
-                                            from, channels_});
-    });
+    const void* y = node.output;
+    sum_channels<GradientSumsBody>(node, channels_, gradient_statistics(node, x, activation), y, node.delta,
+                                   from == Slope::kFromOutput, addend_delta, addend_adds, from, channels_);
   }
 
   // After the sums, with the same activation and addend.
-  void gradient(gpu::Node& node, const void* x, math::Activation activation, bool has_addend, void* dx,
+  void gradient(const gpu::Node& node, const void* x, math::Activation activation, bool has_addend, void* dx,
                 bool adds) const {
     const Slope sums = slope_of_sums(activation, has_addend);
     const Slope from = sums == Slope::kFromOutput ? Slope::kGiven : sums;
-    gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
-      using T = decltype(zero);
-      constexpr int V = decltype(vector)::value;
-      each_in_column(
-          *node.gpu, node.size() / V, static_cast<size_t>(channels_ / V),
-          GradientBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(node.delta), static_cast<T*>(dx), adds,
-                             from, activation, NormConstants(node.constants, channels_), node.bias.value});
-    });
+    const void* delta = node.delta;
+    each_vector_in_column<GradientBody>(node, x, delta, dx, adds, from, activation,
+                                        NormConstants(node.constants, channels_), node.bias.value);
   }
 
   // Evaluation: fold wherever the statistics may have changed, then infer.
-  void fold(gpu::Node& node) const {
+  void fold(const gpu::Node& node) const {
     const NormConstants c(node.constants, channels_);
     each(*node.gpu, static_cast<size_t>(channels_),
          FoldBody{node.scale.value, node.variance.value, c.inference_factor, rules_});
   }
   // After fold: the weights times the factor, and the bias that goes with them, in the type of the activations.
-  void fold_into(gpu::Node& node, void* weights, void* bias) const {
+  void fold_into(const gpu::Node& node, void* weights, void* bias) const {
     const NormConstants c(node.constants, channels_);
-    gpu::with_type(node.type, [&](auto zero) {
-      using T = decltype(zero);
-      const auto count = static_cast<size_t>(node.weights.count);
-      each(*node.gpu, count,
-           FoldWeightsBody<T>{node.weights.value, c.inference_factor, static_cast<T*>(weights),
-                              static_cast<uint32_t>(count / static_cast<size_t>(channels_))});
-      each(*node.gpu, static_cast<size_t>(channels_),
-           FoldBiasBody<T>{node.bias.value, node.mean.value, c.inference_factor, static_cast<T*>(bias)});
-    });
+    const auto count = static_cast<size_t>(node.weights.count), channels = static_cast<size_t>(channels_);
+    each_element<FoldWeightsBody>(node, count, node.weights.value, c.inference_factor, weights,
+                                  static_cast<uint32_t>(count / channels));
+    each_element<FoldBiasBody>(node, channels, node.bias.value, node.mean.value, c.inference_factor, bias);
   }
-  void infer(gpu::Node& node, const void* x, const void* addend, math::Activation activation) const {
+  void infer(const gpu::Node& node, const void* x, const void* addend, math::Activation activation) const {
     const NormConstants c(node.constants, channels_);
     affine(node, x, addend, activation, node.mean.value, c.inference_factor);
   }
@@ -358,15 +334,9 @@ class BatchNorm {
            : has_addend                            ? Slope::kFromOutput
                                                    : Slope::kFromInput;
   }
-  void affine(gpu::Node& node, const void* x, const void* addend, math::Activation activation, const float* mean,
+  void affine(const gpu::Node& node, const void* x, const void* addend, math::Activation activation, const float* mean,
               const float* factor) const {
-    gpu::with_vectors(node.type, channels_, [&](auto zero, auto vector) {
-      using T = decltype(zero);
-      constexpr int V = decltype(vector)::value;
-      each_in_column(*node.gpu, node.size() / V, static_cast<size_t>(channels_ / V),
-                     ApplyBody<T, V>{static_cast<const T*>(x), static_cast<const T*>(addend),
-                                     static_cast<T*>(node.output), mean, factor, node.bias.value, activation});
-    });
+    each_vector_in_column<ApplyBody>(node, x, addend, node.output, mean, factor, node.bias.value, activation);
   }
 
   host::BatchNormRules rules_;

@@ -8,10 +8,11 @@
 #include <algorithm>
 
 #include "gpu/launch.h"
+#include "gpu/step_input.h"
 
 namespace dng::DNG_GPU {
 
-// Numbers that blocks leave for the last of them: 2 for each channel and each share of the rows.
+// Floats that blocks write for the last of them: 2 for each channel and each share of the rows.
 constexpr size_t kMaxPartial = size_t{1} << 17;
 
 // What another block has written: past the caches of this processor.
@@ -24,8 +25,8 @@ DNG_DEVICE inline gpu::Pack<float, 2> fresh_pair(const float* at) {
 #endif
 }
 
-// The last step of the sums, by the last block of those that share some channels; the others have left
-// partial[share][channels][2]. `threads` has two numbers for each thread of the block.
+// The last step of the sums, by the last block of those that share some channels; all have written
+// partial[share][channels][2]. `threads` has two values for each thread of the block.
 //   finish(channel, a, b)   once for each of the `width` channels from `first` on; width is a power of 2
 template <class Finish>
 DNG_DEVICE void finish_sums(const Block& block, const float* partial, int shares, int channels, int first, int width,
@@ -45,9 +46,9 @@ DNG_DEVICE void finish_sums(const Block& block, const float* partial, int shares
                                      static_cast<size_t>(channel)));
         }
         DNG_UNROLL for (int i = 0; i < kAhead; ++i) {
-          const bool there = share + i * sharers < shares;
-          a += there ? static_cast<double>(pairs[i].values[0]) : 0.0;
-          b += there ? static_cast<double>(pairs[i].values[1]) : 0.0;
+          const bool exists = share + i * sharers < shares;
+          a += exists ? static_cast<double>(pairs[i].values[0]) : 0.0;
+          b += exists ? static_cast<double>(pairs[i].values[1]) : 0.0;
         }
       }
     }
@@ -79,8 +80,7 @@ struct ColumnSums {
   uint32_t rows;
   int channels;
   int columns;  // threads side by side, each with V channels; a power of 2
-  float* partial;
-  unsigned* counters;
+  gpu::SumsWorkspace workspace;
 
   struct Shared {
     float sums[2 * V][kThreads];
@@ -100,7 +100,11 @@ struct ColumnSums {
         constexpr uint32_t kAhead = 4;  // rows whose reading is under way at once
         for (auto row = static_cast<uint32_t>(block.y() * height + thread / columns); row < rows;
              row += kAhead * step) {
+#ifdef __CUDACC__
           typename Body::Row ahead[kAhead];
+#else  // GCC 15 does not see that only what was read is added; on the GPU the zeros would cost instructions.
+          typename Body::Row ahead[kAhead] = {};
+#endif
           DNG_UNROLL for (uint32_t i = 0; i < kAhead; ++i) {
             if (row + i * step < rows) ahead[i] = body.read(row + i * step, channel);
           }
@@ -131,19 +135,19 @@ struct ColumnSums {
       if (thread >= outputs || channel >= channels) return;
       float sum = 0;
       for (int depth = 0; depth < deep; ++depth) sum += shared.parts[depth * outputs + thread];
-      partial[2 * (static_cast<size_t>(block.y()) * static_cast<size_t>(channels) + static_cast<size_t>(channel)) +
-              static_cast<size_t>(number / V)] = sum;
+      workspace
+          .partial[2 * (static_cast<size_t>(block.y()) * static_cast<size_t>(channels) + static_cast<size_t>(channel)) +
+                   static_cast<size_t>(number / V)] = sum;
     });
-    if (!block.is_last(counters, &shared.flag)) return;
-    finish_sums(block, partial, block.count_y(), channels, first, width, shared.totals,
+    if (!block.is_last(workspace.counters, &shared.flag)) return;
+    finish_sums(block, workspace.partial, block.count_y(), channels, first, width, shared.totals,
                 [&](int channel, double a, double b) { body.finish(channel, a, b); });
   }
 };
 
-// `partial` has room for kMaxPartial numbers, or two for each channel where that is more; `counters` one for each
-// channel, all zero.
+// workspace.partial has room for kMaxPartial floats, or two for each channel where that is more.
 template <int V, class Body>
-void sum_columns(gpu::Gpu& gpu, size_t rows, int channels, float* partial, unsigned* counters, const Body& body) {
+void sum_columns(gpu::Gpu& gpu, size_t rows, int channels, const gpu::SumsWorkspace& workspace, const Body& body) {
   gpu::require_countable(rows);
   // Rows that a thread takes at least, and columns that are side by side at most: whole sectors of memory are enough.
   constexpr size_t kRows = 2;
@@ -156,8 +160,7 @@ void sum_columns(gpu::Gpu& gpu, size_t rows, int channels, float* partial, unsig
   const size_t filling = std::max<size_t>(1, static_cast<size_t>(gpu.processors()) / static_cast<size_t>(across));
   const size_t fitting = std::max<size_t>(1, kMaxPartial / (2 * static_cast<size_t>(channels)));
   const auto shares = static_cast<int>(std::min({useful, filling, fitting, size_t{512}}));
-  blocks(gpu, across, shares,
-         ColumnSums<V, Body>{body, static_cast<uint32_t>(rows), channels, columns, partial, counters});
+  blocks(gpu, across, shares, ColumnSums<V, Body>{body, static_cast<uint32_t>(rows), channels, columns, workspace});
 }
 
 }  // namespace dng::DNG_GPU

@@ -7,7 +7,7 @@
 
 namespace dng::gpu {
 
-// function(T{}) with the type of the numbers.
+// function(T{}) with the type of the elements.
 template <class Function>
 void with_type(Type type, const Function& function) {
   if (type == Type::kFloat) {
@@ -17,7 +17,7 @@ void with_type(Type type, const Function& function) {
   }
 }
 
-// function(T{}, V), where V numbers are read at once: 16 bytes or half of them if the channels allow it, else 1.
+// function(T{}, V), where V elements are read at once: 16 bytes or half of them if the channels allow it, else 1.
 template <class Function>
 void with_vectors(Type type, int channels, const Function& function) {
   with_type(type, [&](auto zero) {

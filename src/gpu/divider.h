@@ -1,4 +1,4 @@
-// Division by a number that is known before a kernel starts: a product and a shift instead of some twenty instructions.
+// Division by a constant known before a kernel starts: a product and a shift instead of some twenty instructions.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ namespace dng::gpu {
 class Divider {
  public:
   Divider() = default;
-  explicit Divider(int divisor) : divisor_(divisor) {
+  explicit Divider(int divisor) {
     const auto d = static_cast<uint64_t>(divisor);
     while ((uint64_t{1} << shift_) < d) ++shift_;
     multiplier_ = static_cast<uint32_t>((uint64_t{1} << 32) * ((uint64_t{1} << shift_) - d) / d + 1);
@@ -26,11 +26,8 @@ class Divider {
 #endif
     return static_cast<int>((high + n) >> shift_);
   }
-  DNG_HOST_DEVICE int remainder(int dividend) const { return dividend - quotient(dividend) * divisor_; }
-  DNG_HOST_DEVICE int divisor() const { return divisor_; }
 
  private:
-  int divisor_ = 1;
   uint32_t multiplier_ = 1;
   int shift_ = 0;
 };

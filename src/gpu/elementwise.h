@@ -1,13 +1,11 @@
-// What several layers do with every number of a tensor on the GPU.
+// What several layers do with every element of a tensor on the GPU.
 #pragma once
 
-#include "gpu/dispatch.h"
-#include "gpu/kernel.h"
-#include "gpu/launch.h"
+#include "gpu/node_launch.h"
 
 namespace dng::DNG_GPU {
 
-// values = f(values). The activations of most networks are asked for once, not for each number.
+// values = f(values). The branch on the activation is outside of the loop for those of most networks.
 template <int V>
 DNG_DEVICE void activate_all(float* values, math::Activation activation) {
   if (activation == math::Activation::kLinear) return;
@@ -30,7 +28,7 @@ DNG_DEVICE void slope_all(const float* outputs, math::Activation activation, flo
 
 // to = or += d = delta * f'(y); y is null where f is linear.
 template <class T, int V>
-struct HandOnBody {
+struct PassThroughBody {
   const T *delta, *y;
   T* to;
   bool add;
@@ -51,18 +49,13 @@ struct HandOnBody {
   }
 };
 
-// Gives the node's delta, times f' of its output, to a source of the same shape.
-inline void pass_through(gpu::Node& node, size_t slot, math::Activation activation) {
+// Accumulates the node's delta, times f' of its output, in the delta of a source of the same shape.
+inline void pass_through(const gpu::Node& node, size_t slot, math::Activation activation) {
   void* to = node.input_delta(slot);
   if (to == nullptr) return;
-  gpu::with_vectors(node.type, node.out().channels, [&](auto zero, auto vector) {
-    using T = decltype(zero);
-    constexpr int V = decltype(vector)::value;
-    each(*node.gpu, node.size() / V,
-         HandOnBody<T, V>{static_cast<const T*>(node.delta),
-                          activation == math::Activation::kLinear ? nullptr : static_cast<const T*>(node.output),
-                          static_cast<T*>(to), node.sources[slot].adds(), activation});
-  });
+  const void* delta = node.delta;
+  const void* y = activation == math::Activation::kLinear ? nullptr : node.output;
+  each_vector<PassThroughBody>(node, delta, y, to, node.sources[slot].adds(), activation);
 }
 
 // to = or += from, between types.
@@ -110,7 +103,7 @@ struct EndingBody {
   }
 };
 
-// x = f(x + bias), bias null: none.
+// x = f(x + bias).
 template <class T>
 struct BiasBody {
   T* x;
@@ -118,12 +111,12 @@ struct BiasBody {
   uint32_t channels;
   math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
-    const float value = gpu::to_float(x[i]) + (bias != nullptr ? bias[i % channels] : 0.0f);
+    const float value = gpu::to_float(x[i]) + bias[i % channels];
     x[i] = gpu::from_float<T>(math::activate(value, activation));
   }
 };
 
-// delta *= f'(y), and the sums of it are added to the gradient of the bias (null: frozen, or there is none).
+// delta *= f'(y), and its sums are added to the gradient of the bias.
 template <class T, int V>
 struct BiasGradientBody {
   T* delta;
@@ -157,9 +150,19 @@ struct BiasGradientBody {
     }
     for (int v = 0; v < V; ++v) a[v] += d[v];
   }
-  DNG_DEVICE void finish(int channel, double a, double) const {
-    if (gradient != nullptr) gradient[channel] += static_cast<float>(a);
-  }
+  DNG_DEVICE void finish(int channel, double a, double) const { gradient[channel] += static_cast<float>(a); }
 };
+
+// The output, in place.
+inline void add_bias(const gpu::Node& node, math::Activation activation) {
+  each_element<BiasBody>(node, node.size(), node.output, node.bias.value, static_cast<uint32_t>(node.out().channels),
+                         activation);
+}
+
+// `width`: what is read at once divides it.
+inline void bias_gradient(const gpu::Node& node, math::Activation activation, int width) {
+  const void* y = activation == math::Activation::kLinear ? nullptr : node.output;
+  sum_channels<BiasGradientBody>(node, width, node.delta, y, activation, node.out().channels, node.bias.gradient);
+}
 
 }  // namespace dng::DNG_GPU

@@ -16,10 +16,10 @@ constexpr size_t kAlignment = 256;
 size_t rounded(size_t count, size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 size_t aligned(size_t bytes) { return rounded(bytes, kAlignment); }
 
-// Takes pieces of one allocation, one after the other.
-class Cutter {
+// Lays out the parts of one allocation, one after the other.
+class Parts {
  public:
-  size_t take(size_t bytes) {
+  size_t add(size_t bytes) {
     const size_t offset = size_;
     size_ += aligned(bytes);
     return offset;
@@ -39,7 +39,24 @@ void transpose(const float* from, int64_t outer, int64_t rows, int64_t columns, 
   }
 }
 
-std::string megabytes(size_t bytes) { return human_bytes(static_cast<double>(bytes)); }
+Values& values_of(Node* node, host::Block::Kind kind) {
+  using Kind = host::Block::Kind;
+  switch (kind) {
+    case Kind::kBias:
+      return node->bias;
+    case Kind::kScale:
+      return node->scale;
+    case Kind::kMean:
+      return node->mean;
+    case Kind::kVariance:
+      return node->variance;
+    case Kind::kWeight:
+      break;
+  }
+  return node->weights;
+}
+
+std::string bytes_text(size_t bytes) { return human_bytes(static_cast<double>(bytes)); }
 
 }  // namespace
 
@@ -64,7 +81,7 @@ Executor::Executor(std::shared_ptr<Gpu> gpu, const graph::NetworkConfig& config,
   make_parameters(config);
   make_memory(config);
   for (const auto& node : nodes_) {
-    if (!node->bypassed) node->kernel->prepare(node.get());
+    if (!node->plan.bypassed()) node->kernel->prepare(*node);
   }
   host_probabilities_.resize(static_cast<size_t>(batch_) * static_cast<size_t>(classes_));
   host_logits_.resize(host_probabilities_.size());
@@ -74,23 +91,19 @@ void Executor::make_nodes(const graph::NetworkConfig& config) {
   const Type type = activation_type(options_.precision);
   for (const graph::LayerConfig& layer : config.layers) {
     auto node = std::make_unique<Node>();
-    node->config = &layer;
-    node->index = layer.index;
-    node->batch = batch_;
+    graph::connect(layer, batch_, nodes_, node.get());
     node->gpu = gpu_.get();
     node->precision = options_.precision;
     node->type = node->in_type = type;
-    node->in = layer.in;
     node->trains = options_.trains;
-    for (const int number : layer.sources) {
-      graph::Edge source;
-      source.node = number < 0 ? nullptr : nodes_[static_cast<size_t>(number)].get();
-      node->sources.push_back(source);
-    }
     const auto& own = blocks_[static_cast<size_t>(layer.index)];
-    node->learnable = std::any_of(own.begin(), own.end(), [](const host::Block& b) { return b.update != nullptr; });
+    node->plan.has_parameters =
+        std::any_of(own.begin(), own.end(), [](const host::Block& b) { return b.update != nullptr; });
     node->kernel = gpu_->make_kernel(layer);
-    if (node->kernel == nullptr) graph::fail_no_kernel(layer, graph::Device::kCuda);
+    if (node->kernel == nullptr) {
+      fail("%s: layer %d has no GPU kernel; give -nogpu to compute on the CPU", layer.options.where().c_str(),
+           layer.index);
+    }
     nodes_.push_back(std::move(node));
   }
 }
@@ -131,52 +144,35 @@ void Executor::place_parameters() {
 
 void Executor::make_parameters(const graph::NetworkConfig& config) {
   const bool copies = activation_type(options_.precision) == Type::kBFloat16;
-  bool there = values_.allocate(gpu_.get(), parameters_ * sizeof(float)) &&
-               statistics_memory_.allocate(gpu_.get(), statistics_ * sizeof(float));
-  if (there && copies) there = copies_.allocate(gpu_.get(), weights_ * bytes_of(Type::kBFloat16));
-  if (there && options_.trains) {
-    there = gradients_.allocate(gpu_.get(), parameters_ * sizeof(float)) &&
-            momentum_.allocate(gpu_.get(), parameters_ * sizeof(float));
-    if (there && copies) there = copy_gradients_.allocate(gpu_.get(), weights_ * bytes_of(Type::kBFloat16));
+  bool fits = values_.allocate(gpu_.get(), parameters_ * sizeof(float)) &&
+              statistics_memory_.allocate(gpu_.get(), statistics_ * sizeof(float));
+  if (fits && copies) fits = copies_.allocate(gpu_.get(), weights_ * bytes_of(Type::kBFloat16));
+  if (fits && options_.trains) {
+    fits = gradients_.allocate(gpu_.get(), parameters_ * sizeof(float)) &&
+           momentum_.allocate(gpu_.get(), parameters_ * sizeof(float));
+    if (fits && copies) fits = copy_gradients_.allocate(gpu_.get(), weights_ * bytes_of(Type::kBFloat16));
   }
   // Values, and where it trains gradients and momentum; copies are of half the size.
   const size_t floats_each = options_.trains ? 3 : 1, halves_each = copies ? (options_.trains ? 2 : 1) : 0;
   require_memory(
-      there,
+      fits,
       (floats_each * parameters_ + statistics_) * sizeof(float) + halves_each * weights_ * bytes_of(Type::kBFloat16), 0,
       config);
   using Kind = host::Block::Kind;
-  const auto bind = [&](Place* p, const Memory& memory, bool learnt) {
+  const auto bind = [&](Place* p, const Memory& memory, bool learns) {
     Values& v = p->values;
     v.value = memory.as<float>() + p->offset;
     v.count = p->block->count;
     const bool weight = p->block->kind == Kind::kWeight;
-    if (learnt && options_.trains) v.gradient = gradients_.as<float>() + p->offset;
+    if (learns && options_.trains) v.gradient = gradients_.as<float>() + p->offset;
     v.copy = v.value;
     const bool convolution = nodes_[static_cast<size_t>(p->layer)]->config->op->section == "convolutional";
     if (weight && copies) {
       v.copy = copies_.as<BFloat16>() + p->offset;
-      // Products of [connected] are float at once.
+      // The gradient of [connected] is written as float.
       if (options_.trains && convolution) v.copy_gradient = copy_gradients_.as<BFloat16>() + p->offset;
     }
-    Node& node = *nodes_[static_cast<size_t>(p->layer)];
-    switch (p->block->kind) {
-      case Kind::kBias:
-        node.bias = v;
-        break;
-      case Kind::kScale:
-        node.scale = v;
-        break;
-      case Kind::kMean:
-        node.mean = v;
-        break;
-      case Kind::kVariance:
-        node.variance = v;
-        break;
-      case Kind::kWeight:
-        node.weights = v;
-        break;
-    }
+    values_of(nodes_[static_cast<size_t>(p->layer)].get(), p->block->kind) = v;
   };
   for (Place& p : places_) bind(&p, values_, true);
   for (Place& p : statistics_places_) bind(&p, statistics_memory_, false);
@@ -196,9 +192,9 @@ void Executor::make_parameters(const graph::NetworkConfig& config) {
     rules.push_back(rule);
   }
   if (rules.size() > 65535) fail("%s: more than 65535 parameters; use fewer layers", path_.c_str());
-  there = rules_.allocate(gpu_.get(), std::max<size_t>(1, rules.size()) * sizeof(UpdateRule)) &&
-          chunks_.allocate(gpu_.get(), std::max<size_t>(1, chunks.size()) * sizeof(uint16_t));
-  require_memory(there, own_bytes(), 0, config);
+  fits = rules_.allocate(gpu_.get(), std::max<size_t>(1, rules.size()) * sizeof(UpdateRule)) &&
+         chunks_.allocate(gpu_.get(), std::max<size_t>(1, chunks.size()) * sizeof(uint16_t));
+  require_memory(fits, own_bytes(), 0, config);
   gpu_->copy_in(rules_.data(), rules.data(), rules.size() * sizeof(UpdateRule));
   gpu_->copy_in(chunks_.data(), chunks.data(), chunks.size() * sizeof(uint16_t));
   gpu_->finish();
@@ -207,11 +203,11 @@ void Executor::make_parameters(const graph::NetworkConfig& config) {
 void Executor::make_memory(const graph::NetworkConfig& config) {
   const graph::Graph graph = graph::graph_of(nodes_);
   const auto readers = graph::readers_of(graph);
-  nodes_.back()->external_output = true;
-  // The logits are float where whoever writes them can and nobody but the cost reads them.
+  nodes_.back()->plan.output_memory = graph::OutputMemory::kExternal;
+  // The logits are float where the kernel that writes them can and nobody but the cost reads them.
   Node* logits = nodes_.back()->source();
   if (logits != nullptr) {
-    logits->read_after_forward = true;
+    logits->plan.output_memory = graph::OutputMemory::kUntilPassEnd;
     const bool cost_alone = readers[static_cast<size_t>(logits->index)].size() == 1;
     if (cost_alone && logits->kernel->needs(*logits).float_output) logits->type = Type::kFloat;
   }
@@ -222,7 +218,7 @@ void Executor::make_memory(const graph::NetworkConfig& config) {
   const size_t arena = graph::plan_passes(graph, plan) * sizeof(float);
 
   std::vector<Needs> needs;
-  for (const auto& node : nodes_) needs.push_back(node->bypassed ? Needs{} : node->kernel->needs(*node));
+  for (const auto& node : nodes_) needs.push_back(node->plan.bypassed() ? Needs{} : node->kernel->needs(*node));
   size_t constants = 0, workspace = 0;
   int channels = 1;
   for (const auto& node : nodes_) {
@@ -231,25 +227,25 @@ void Executor::make_memory(const graph::NetworkConfig& config) {
     workspace = std::max(workspace, needs[i].workspace);
     channels = std::max(channels, node->out().channels);
   }
-  // Sums over blocks (gpu/columns.h): numbers, then counters.
+  // Sums over blocks (gpu/columns.h): floats, then counters.
   const size_t partial = std::max(size_t{1} << 17, 2 * static_cast<size_t>(channels)) * sizeof(float);
   const auto batch = static_cast<size_t>(batch_), classes = static_cast<size_t>(classes_);
-  Cutter io;
-  const size_t images = io.take(batch * input_.size() * bytes_of(activation_type(options_.precision)));
-  const size_t labels = io.take(batch * sizeof(int));
-  const size_t teacher = io.take(batch * classes * sizeof(float));
-  const size_t step = io.take(sizeof(StepInput));
-  const size_t results = io.take(kSlots * sizeof(StepResult));
-  const size_t probabilities = io.take(batch * classes * sizeof(float));
+  Parts io;
+  const size_t images = io.add(batch * input_.size() * bytes_of(activation_type(options_.precision)));
+  const size_t labels = io.add(batch * sizeof(int));
+  const size_t teacher = io.add(batch * classes * sizeof(float));
+  const size_t step = io.add(sizeof(StepInput));
+  const size_t results = io.add(kSlots * sizeof(StepResult));
+  const size_t probabilities = io.add(batch * classes * sizeof(float));
   const size_t planes = batch * input_.size() * sizeof(float);
   const size_t before = own_bytes();
-  const bool there = arena_.allocate(gpu_.get(), arena) && planes_.allocate(gpu_.get(), planes) &&
-                     io_memory_.allocate(gpu_.get(), io.size()) &&
-                     constants_.allocate(gpu_.get(), constants * sizeof(float)) &&
-                     workspace_.allocate(gpu_.get(), workspace) &&
-                     sums_.allocate(gpu_.get(), partial + static_cast<size_t>(channels) * sizeof(unsigned)) &&
-                     gpu_->free_bytes() >= gpu_->spare_bytes();
-  require_memory(there, before + constants * sizeof(float) + partial, arena + planes + io.size() + workspace, config);
+  const bool fits = arena_.allocate(gpu_.get(), arena) && planes_.allocate(gpu_.get(), planes) &&
+                    io_memory_.allocate(gpu_.get(), io.size()) &&
+                    constants_.allocate(gpu_.get(), constants * sizeof(float)) &&
+                    workspace_.allocate(gpu_.get(), workspace) &&
+                    sums_.allocate(gpu_.get(), partial + static_cast<size_t>(channels) * sizeof(unsigned)) &&
+                    gpu_->free_bytes() >= gpu_->spare_bytes();
+  require_memory(fits, before + constants * sizeof(float) + partial, arena + planes + io.size() + workspace, config);
   io_ = {io_memory_.as<void>(images),        activation_type(options_.precision), io_memory_.as<int>(labels),
          io_memory_.as<float>(teacher),      io_memory_.as<StepInput>(step),      io_memory_.as<StepResult>(results),
          io_memory_.as<float>(probabilities)};
@@ -259,14 +255,13 @@ void Executor::make_memory(const graph::NetworkConfig& config) {
   };
   size_t constant = 0;
   for (const auto& node : nodes_) {
-    bind(node->offsets.output, &node->output);
-    bind(node->offsets.delta, &node->delta);
-    bind(node->offsets.saved, &node->saved);
+    bind(node->plan.offsets.output, &node->output);
+    bind(node->plan.offsets.delta, &node->delta);
+    bind(node->plan.offsets.saved, &node->saved);
     node->constants = constants_.as<float>() + constant;
     constant += rounded(needs[static_cast<size_t>(node->index)].constants, kChunk);
     node->workspace = workspace_.data();
-    node->partial = sums_.as<float>();
-    node->counters = sums_.as<unsigned>(partial);
+    node->sums = {sums_.as<float>(), sums_.as<unsigned>(partial)};
     node->network_input = io_.images;
   }
 }
@@ -280,9 +275,9 @@ size_t Executor::own_bytes() const {
   return bytes;
 }
 
-void Executor::require_memory(bool there, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const {
-  if (there) return;
-  // What is given back counts as free.
+void Executor::require_memory(bool fits, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const {
+  if (fits) return;
+  // What will be released counts as free.
   const size_t all = gpu_->free_bytes() + own_bytes(), spare = gpu_->spare_bytes();
   const size_t free = all > spare ? all - spare : 0;
   std::string advice = "use a smaller network";
@@ -294,7 +289,7 @@ void Executor::require_memory(bool there, size_t fixed, size_t per_batch, const 
     break;
   }
   fail("%s: out of memory on %s: the network needs %s, and the libraries %s beside it; %s are free; %s", path_.c_str(),
-       gpu_->name().c_str(), megabytes(fixed + per_batch).c_str(), megabytes(spare).c_str(), megabytes(all).c_str(),
+       gpu_->name().c_str(), bytes_text(fixed + per_batch).c_str(), bytes_text(spare).c_str(), bytes_text(all).c_str(),
        advice.c_str());
 }
 
@@ -365,13 +360,13 @@ void Executor::run_forward(bool training, bool scored, int marks) {
     prepared_ = false;
   } else if (!prepared_) {
     for (const auto& node : nodes_) {
-      if (!node->bypassed) node->kernel->prepare_inference(*node);
+      if (!node->plan.bypassed()) node->kernel->prepare_inference(*node);
     }
     prepared_ = true;
   }
   for (const auto& node : nodes_) {
     if (marks >= 0) gpu_->mark(static_cast<size_t>(marks++));
-    if (node->bypassed) continue;
+    if (node->plan.bypassed()) continue;
     if (training) {
       node->kernel->forward(*node, p);
     } else {
@@ -386,7 +381,7 @@ void Executor::run_backward(int marks) {
   for (size_t i = nodes_.size(); i-- > 0;) {
     if (marks >= 0) gpu_->mark(static_cast<size_t>(marks++));
     Node& node = *nodes_[i];
-    if (!node.bypassed && node.reached) node.kernel->backward(node, p);
+    if (node.plan.runs_backward()) node.kernel->backward(node, p);
   }
   if (copy_gradients_.data() != nullptr) {
     gpu_->operations().add_copies(*gpu_, gradients_.as<float>(), copy_gradients_.data(), weights_);
@@ -444,15 +439,7 @@ void Executor::forward(dng::graph::Pass* pass) {
   StepResult result;
   gpu_->copy_out(&result, io_.results, sizeof result);
   gpu_->copy_out(host_probabilities_.data(), io_.probabilities, count * sizeof(float));
-  const Node& last = *nodes_.back();
-  const Type type = last.type_of(0);
-  if (type == Type::kFloat) {
-    gpu_->copy_out(host_logits_.data(), last.input(), count * sizeof(float));
-  } else {
-    std::vector<BFloat16> raw(count);
-    gpu_->copy_out(raw.data(), last.input(), count * sizeof raw[0]);
-    std::transform(raw.begin(), raw.end(), host_logits_.begin(), [](BFloat16 x) { return to_float(x); });
-  }
+  copy_out_floats(nodes_.back()->input(), nodes_.back()->type_of(0), &host_logits_);
   pass->loss = result.loss;
 }
 
@@ -461,17 +448,18 @@ void Executor::backward(graph::Pass*) {
   gpu_->finish();
 }
 
+void Executor::copy_out_floats(const void* from, Type type, std::vector<float>* to) {
+  if (type == Type::kFloat) return gpu_->copy_out(to->data(), from, to->size() * sizeof(float));
+  std::vector<BFloat16> raw(to->size());
+  gpu_->copy_out(raw.data(), from, raw.size() * sizeof raw[0]);
+  std::transform(raw.begin(), raw.end(), to->begin(), [](BFloat16 x) { return to_float(x); });
+}
+
 std::vector<float> Executor::output(int index) {
   const Node& node = *nodes_[static_cast<size_t>(index)];
-  std::vector<float> raw(node.size()), plain(node.size());
   if (node.output == nullptr) return {};
-  if (node.type == Type::kFloat) {
-    gpu_->copy_out(raw.data(), node.output, raw.size() * sizeof(float));
-  } else {
-    std::vector<BFloat16> narrow(raw.size());
-    gpu_->copy_out(narrow.data(), node.output, narrow.size() * sizeof narrow[0]);
-    std::transform(narrow.begin(), narrow.end(), raw.begin(), [](BFloat16 x) { return to_float(x); });
-  }
+  std::vector<float> raw(node.size()), plain(node.size());
+  copy_out_floats(node.output, node.type, &raw);
   const data::Geometry& shape = node.out();
   transpose(raw.data(), batch_, static_cast<int64_t>(shape.height) * shape.width, shape.channels, plain.data());
   return plain;

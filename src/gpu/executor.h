@@ -1,11 +1,10 @@
-// A network on the GPU: its layers' kernels, the memory they share, and copies of the host's parameters.
+// A network on the GPU: its layers' kernels, the memory they share, and copies of Darknet's parameters.
 //
-// The host's blocks (network/network.h) remain what is read from and written to files: push() brings them to the
-// device, pull() back. Convolutions keep weights as [filter][row][column][channel] here; the files have Darknet's
-// order.
+// Darknet's blocks (network/network.h) remain what is read from and written to files: push() copies them to the device,
+// pull() back. Here the weights of convolutions are [filter][row][column][channel]; the files have Darknet's order.
 //
-// Parameters lie in one run of memory, weights first, and so do their gradients and their momentum: for an update in
-// one kernel, and for sums over several GPUs in a few large pieces.
+// Parameters are contiguous in memory, weights first, and so are their gradients and their momentum: for an update in
+// one kernel, and for sums over several GPUs in a few large transfers.
 #pragma once
 
 #include <memory>
@@ -45,17 +44,17 @@ class Executor final : public graph::Executor {
   int batch() const { return batch_; }
   int classes() const { return classes_; }
 
-  // Between the host's blocks and the device. pull also adds gradients that no update has used yet.
+  // Between Darknet's blocks and the device. pull also adds gradients that no update has used yet.
   void push() override;
   void pull() override;
 
-  // Passes over images of the host, one at a time. Executor::forward of network/network.h has what they mean.
+  // Passes over images in host memory, one at a time; see network/network.h.
   void forward(graph::Pass* pass) override;
   void backward(graph::Pass* pass) override;
   const float* probabilities() const override { return host_probabilities_.data(); }
   const float* logits(const graph::Pass&) const override { return host_logits_.data(); }
 
-  // For recordings: the parts of a step, on what lies on the device.
+  // For CUDA graph capture: the parts of a step, on device memory.
   struct Io {
     void* images;  // [batch][height][width][channels], activation_type(precision)
     Type type;
@@ -67,12 +66,12 @@ class Executor final : public graph::Executor {
   };
   static constexpr int kSlots = 256;
   const Io& io() const { return io_; }
-  // Reads other images, and the step's numbers, from elsewhere: a teacher sees the student's.
+  // Reads images and step input from another network's memory: a teacher sees the student's.
   void read_from(const Io& other);
   // Null: its own again.
   void read_step(StepInput* step) { io_.step = step != nullptr ? step : own_step_; }
   void read_teacher(float* probabilities) { io_.teacher = probabilities; }
-  // `marks`: a mark of the GPU's clock before each layer, from this number on; below zero: none.
+  // `marks`: number of the first of the marks of the GPU's clock, one before each layer; below zero: none.
   void run_forward(bool training, bool scored, int marks = -1);
   void run_backward(int marks = -1);
   struct UpdateSettings {
@@ -81,7 +80,7 @@ class Executor final : public graph::Executor {
     bool nesterov;
   };
   void run_update(const UpdateSettings& settings);
-  // Evaluation reads the parameters anew.
+  // The next evaluation transforms the parameters again.
   void parameters_changed() { prepared_ = false; }
   int size() const { return static_cast<int>(nodes_.size()); }
 
@@ -93,7 +92,7 @@ class Executor final : public graph::Executor {
 
  private:
   struct Place {
-    size_t offset = 0;  // floats, in its run of memory
+    size_t offset = 0;  // floats, in its memory
     Values values;
     const host::Block* block = nullptr;
     int layer = 0;
@@ -104,10 +103,11 @@ class Executor final : public graph::Executor {
   void place_parameters();
   void make_parameters(const graph::NetworkConfig& config);
   void make_memory(const graph::NetworkConfig& config);
-  void require_memory(bool there, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const;
+  void require_memory(bool fits, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const;
   size_t own_bytes() const;  // on the device
   Pass pass(bool training, bool scored) const;
   void import(const graph::Pass& pass);
+  void copy_out_floats(const void* from, Type type, std::vector<float>* to);
 
   std::shared_ptr<Gpu> gpu_;
   const host::Blocks& blocks_;

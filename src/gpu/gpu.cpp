@@ -5,9 +5,9 @@
 namespace dng::gpu {
 
 void require_countable(size_t items) {
-  constexpr size_t kMost = size_t{1} << 31;  // above, a grid's stride would run over
-  if (items > kMost) {
-    fail("a layer has %zu numbers in a batch, a kernel counts up to %zu; raise subdivisions=", items, kMost);
+  constexpr size_t kMax = size_t{1} << 31;  // above, a grid's stride would overflow
+  if (items > kMax) {
+    fail("a layer has %zu elements in a batch, a kernel counts up to %zu; raise subdivisions=", items, kMax);
   }
 }
 

@@ -1,7 +1,7 @@
-// An opened GPU: memory, a queue of work that runs in order, and the libraries that convolve and multiply.
+// An open GPU: memory, a queue of work that runs in order, and the libraries that convolve and multiply.
 //
 // There are two: the CUDA one (gpu/cuda/), and one of the tests that runs the very same sources of the kernels as loops
-// on the CPU (tests/emulated_gpu.h), so that all but the libraries is tested on machines without a GPU.
+// on the CPU (tests/gpu/emulated_gpu.h), so that all but the libraries is tested on machines without a GPU.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ struct GradientStatistics;
 struct BatchStatistics;
 struct Operations;
 
-// Recorded work, to run again and again.
+// A captured CUDA graph, to be run again and again.
 class CapturedGraph {
  public:
   virtual ~CapturedGraph() = default;
@@ -50,7 +50,7 @@ class Convolution {
   virtual bool forward_with_statistics(const void*, const void* /*weights*/, void* /*y*/, const BatchStatistics&) {
     return false;
   }
-  // y = f(convolution + bias [+ addend]) in one go, f being relu or nothing; bias is [outputs], of the same type,
+  // y = f(convolution + bias [+ addend]) in one kernel, f being relu or nothing; bias is [outputs], of the same type,
   // addend may be null. False: cannot, and nothing was done.
   virtual bool forward_fused(const void*, const void* /*weights*/, const void* /*bias*/, const void* /*addend*/,
                              bool /*relu*/, void* /*y*/) {
@@ -88,7 +88,7 @@ using KernelFactory = std::unique_ptr<Kernel> (*)(const graph::LayerConfig& laye
 class Gpu {
  public:
   virtual ~Gpu() = default;
-  // For people and for .state: "NVIDIA H100 80GB HBM3".
+  // For messages and for .state: "NVIDIA H100 80GB HBM3".
   virtual std::string name() const = 0;
   // Versions that may change the last bits: "CUDA 13.0, cuDNN 9.19".
   virtual std::string libraries() const = 0;
@@ -98,13 +98,13 @@ class Gpu {
   virtual void multiply(const Product& product) = 0;
   virtual const Operations& operations() const = 0;
 
-  // Device memory; null where there is not so much.
+  // Device memory; null where not enough is free.
   virtual void* allocate(size_t bytes) = 0;
   virtual void release(void* memory) = 0;
   virtual size_t free_bytes() = 0;
-  // What the libraries need beside what is allocated here.
+  // What the libraries need in addition.
   virtual size_t spare_bytes() const = 0;
-  // Memory of the host from which copies run while the host goes on.
+  // Page-locked host memory, from which copies run asynchronously.
   virtual void* allocate_pinned(size_t bytes) = 0;
   virtual void release_pinned(void* memory) = 0;
 
@@ -119,20 +119,20 @@ class Gpu {
   virtual void wait_for(size_t mark) = 0;
   virtual double seconds_between(size_t first, size_t second) = 0;
 
-  // Records what is queued from begin_capture on instead of running it. Every start needs its stop, also after an
-  // error. Null, and why, where the work cannot be recorded; none of it has run then.
+  // Captures what is queued from begin_capture on instead of running it. Every begin needs its end, also after an
+  // error. Null, and why, where the work cannot be captured; none of it has run then.
   virtual void begin_capture() = 0;
   virtual std::unique_ptr<CapturedGraph> end_capture(std::string* why) = 0;
 
-  // For the launcher (gpu/launch.h): the CUDA stream, or the emulated GPU's recording.
+  // For the launcher (gpu/launch.h): the CUDA stream, or the emulated GPU's captured work.
   virtual void* stream() = 0;
   // Whether a kernel may be started before the one before it is done; it waits for that by itself then.
   virtual bool overlaps() const { return false; }
-  // Processors of the device: how many blocks it takes to fill it.
+  // Multiprocessors of the device: how many blocks it takes to fill it.
   virtual int processors() const = 0;
 };
 
-// Device memory that is given back.
+// Device memory, released at the end.
 class Memory {
  public:
   Memory() = default;
@@ -140,7 +140,7 @@ class Memory {
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
 
-  // Zeroed. False where there is not so much memory.
+  // Zeroed. False where not enough memory is free.
   bool allocate(Gpu* gpu, size_t bytes);
   void reset();
   char* data() const { return data_; }
@@ -156,7 +156,7 @@ class Memory {
   size_t bytes_ = 0;
 };
 
-// Host memory for copies that run meanwhile.
+// Page-locked host memory for asynchronous copies.
 class Pinned {
  public:
   Pinned() = default;

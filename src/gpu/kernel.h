@@ -1,8 +1,8 @@
 // What computes a layer on a GPU.
 //
-// All activations lie as [batch][height][width][channels] (NHWC), of one type throughout the network. The logits
+// All activations are [batch][height][width][channels] (NHWC), of one type throughout the network. The logits
 // are float where a [connected] writes them and only the cost reads them (Needs::float_output); those of a convolution
-// or an [avgpool] are of that type too, rounded to 8 bits in bf16. `delta` is Darknet's: the negative gradient of the
+// or an [avgpool] are of that type, too, rounded to 8 bits in bf16. `delta` is Darknet's: the negative gradient of the
 // summed cost.
 #pragma once
 
@@ -40,7 +40,7 @@ struct Node final : graph::Node {
   Precision precision = Precision::kFp32;
   Type type = Type::kFloat;  // of output and delta
   Type in_type = Type::kFloat;
-  bool measured = false;  // in a backward pass: who wrote its delta has computed the sums of its gradient, too
+  bool trains = true;  // training passes will come
 
   Values bias, scale, mean, variance, weights;
 
@@ -49,8 +49,7 @@ struct Node final : graph::Node {
   void* saved = nullptr;       // [Needs::saved], from forward to backward
   float* constants = nullptr;  // [Needs::constants], for ever
   void* workspace = nullptr;   // [Needs::workspace], while the kernel works
-  float* partial = nullptr;    // for sums over blocks, see gpu/launch.h
-  unsigned* counters = nullptr;
+  SumsWorkspace sums;
   const void* network_input = nullptr;
   std::unique_ptr<Kernel> kernel;
 
@@ -69,10 +68,10 @@ struct Node final : graph::Node {
     return sources[slot].node == nullptr ? network_input : source(slot)->output;
   }
   // Null where it is not needed.
-  void* input_delta(size_t slot = 0) const { return sources[slot].needs_gradient ? source(slot)->delta : nullptr; }
+  void* input_delta(size_t slot = 0) const { return sources[slot].needs_gradient() ? source(slot)->delta : nullptr; }
 };
 
-// One forward (and backward) pass over the batch. All but `training` is the same for every pass of a recording.
+// One forward (and backward) pass over the batch. All but `training` is the same in every replay of a CUDA graph.
 struct Pass {
   bool training = false;
   bool scored = true;               // the cost is computed where there are labels
@@ -83,8 +82,17 @@ struct Pass {
   float* probabilities = nullptr;   // on the device, [batch][classes]: out
 };
 
-// What a kernel asks for, in bytes.
+// What a kernel needs, in bytes.
 struct Needs {
+  // Of a kernel whose backward pass reads neither its input nor its output.
+  static Needs neither() { return output_of(math::Activation::kLinear); }
+  // Of a kernel whose backward pass reads its output alone, and that only for the gradient of the activation.
+  static Needs output_of(math::Activation activation) {
+    Needs needs;
+    needs.reads_input = false;
+    needs.reads_output = activation != math::Activation::kLinear;
+    return needs;
+  }
   bool reads_input = true;           // backward() does
   bool reads_output = true;          // the same of its own output
   bool gradient_in_forward = false;  // a cost: forward() writes its source's gradient
@@ -98,21 +106,22 @@ class Kernel : public graph::Kernel {
  public:
   graph::Role training_role(const graph::Node& node) const final;
 
-  // What it sums over its delta before anything else, for the one who writes that delta; false: nothing, or not from
-  // its delta alone.
-  virtual bool gradient_statistics(Node&, GradientStatistics*) const { return false; }
+  // The batch statistics of its gradient, for a kernel that writes its delta and can compute them along the way; false:
+  // it has none, or they do not follow from its delta alone. Whoever has computed them in a backward pass says so.
+  virtual bool gradient_statistics(const Node&, GradientStatistics*) const { return false; }
+  virtual void gradient_statistics_computed() {}
 
   virtual Needs needs(const Node&) const { return {}; }
-  // Once, when all memory is there.
-  virtual void prepare(Node*) {}
+  // Once, when all memory has been allocated.
+  virtual void prepare(const Node&) {}
 
   // The whole batch. forward is for training; infer for evaluation, after prepare_inference wherever weights may have
   // changed.
-  virtual void forward(Node& node, const Pass& pass) = 0;
+  virtual void forward(const Node& node, const Pass& pass) = 0;
   // Reads node.delta (and may destroy it); writes or adds to the delta of the sources; adds to the gradients.
-  virtual void backward(Node& node, const Pass& pass) = 0;
-  virtual void prepare_inference(Node&) {}
-  virtual void infer(Node& node, const Pass& pass) { forward(node, pass); }
+  virtual void backward(const Node& node, const Pass& pass) = 0;
+  virtual void prepare_inference(const Node&) {}
+  virtual void infer(const Node& node, const Pass& pass) { forward(node, pass); }
 };
 
 }  // namespace dng::gpu

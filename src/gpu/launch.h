@@ -4,7 +4,7 @@
 //   each(gpu, n, body)            body(i) for every i below n, in any order
 //   each_in_column(gpu, n, columns, body)
 //                                 body(i, column, body.column(column)) for every i below n, column being i % columns:
-//                                 what holds for a column is read once for many of its numbers
+//                                 what holds for a column is read once for many of its elements
 //   blocks(gpu, x, y, body)       body(block, shared) for x times y blocks of kThreads threads. Within a body, every
 //                                 step that threads do on their own is a block.each_thread([&](int thread) {...});
 //                                 what one of them wrote to `shared` the others may read after a block.barrier().
@@ -44,8 +44,8 @@ constexpr size_t kMaxShared = size_t{99} << 10;
 
 inline cudaStream_t stream_of(gpu::Gpu& gpu) { return static_cast<cudaStream_t>(gpu.stream()); }
 
-// First in every kernel. Where kernels overlap, it is there before the one before it is done: here it waits for that
-// one's results, and lets the next one come, as soon as all its own blocks are there.
+// First in every kernel. Where kernels overlap, a kernel starts before its predecessor is done: here it waits for that
+// one's results, and lets its successor start as soon as all its own blocks run.
 __device__ inline void follow() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.wait;" ::: "memory");
@@ -80,8 +80,8 @@ void each(gpu::Gpu& gpu, size_t count, const Body& body) {
   if (count == 0) return;
   gpu::require_countable(count);
   const size_t wanted = (count + kThreads - 1) / kThreads;
-  const size_t most = static_cast<size_t>(gpu.processors()) * 16;
-  start(gpu, each_kernel<Body>, dim3(static_cast<unsigned>(wanted < most ? wanted : most)), kThreads, 0,
+  const size_t max = static_cast<size_t>(gpu.processors()) * 16;
+  start(gpu, each_kernel<Body>, dim3(static_cast<unsigned>(wanted < max ? wanted : max)), kThreads, 0,
         static_cast<uint32_t>(count), body);
 }
 
@@ -100,13 +100,13 @@ template <class Body>
 void each_in_column(gpu::Gpu& gpu, size_t count, size_t columns, const Body& body) {
   if (count == 0) return;
   gpu::require_countable(count);
-  // Numbers of a thread; less where that would leave processors without work.
-  constexpr size_t kNumbers = 4;
+  // Elements of a thread; fewer where that would leave processors without work.
+  constexpr size_t kElements = 4;
   const auto processors = static_cast<size_t>(gpu.processors());
-  size_t blocks = (count + kThreads * kNumbers - 1) / (kThreads * kNumbers);
+  size_t blocks = (count + kThreads * kElements - 1) / (kThreads * kElements);
   blocks = blocks < 2 * processors ? 2 * processors : blocks > 16 * processors ? 16 * processors : blocks;
-  const size_t least = (columns + kThreads - 1) / kThreads, most = (count + kThreads - 1) / kThreads;
-  blocks = blocks < least ? least : blocks > most ? most : blocks;
+  const size_t min = (columns + kThreads - 1) / kThreads, max = (count + kThreads - 1) / kThreads;
+  blocks = blocks < min ? min : blocks > max ? max : blocks;
   const size_t threads = blocks * kThreads;
   const size_t step = threads < columns ? columns : threads / columns * columns;
   start(gpu, each_in_column_kernel<Body>, dim3(static_cast<unsigned>(blocks)), kThreads, 0,
@@ -206,7 +206,7 @@ class WarpLanes {
         value = others;
       }
     }
-    // Where numbers are not numbers, lanes could disagree.
+    // With NaN, lanes could disagree.
     return __shfl_sync(kAll, index, 0);
   }
   __device__ void sync() const { __syncwarp(); }
@@ -231,15 +231,15 @@ void samples(gpu::Gpu& gpu, int count, const Body& body) {
 
 #else
 
-// Bodies are kept by value, as in a CUDA graph: what the host does between launches is not done again.
-using Recorded = std::vector<std::function<void()> >;
+// Bodies are copied, as in a CUDA graph: what the host does between launches is not replayed.
+using Captured = std::vector<std::function<void()> >;
 
-// The stream of a GPU that records is the list of what runs later; that of one that does not is null.
+// The stream of a GPU that captures is the list of what runs later; else it is null.
 template <class Work>
 void launch(gpu::Gpu& gpu, const Work& work) {
-  auto* recorded = static_cast<Recorded*>(gpu.stream());
-  if (recorded != nullptr) {
-    recorded->emplace_back(work);
+  auto* captured = static_cast<Captured*>(gpu.stream());
+  if (captured != nullptr) {
+    captured->emplace_back(work);
   } else {
     work();
   }
@@ -305,7 +305,7 @@ void blocks(gpu::Gpu& gpu, int x, int y, const Body& body) {
 template <class Body>
 void blocks_with(gpu::Gpu& gpu, int x, int y, size_t bytes, const Body& body) {
   launch(gpu, [x, y, bytes, body] {
-    // Nothing may count on shared memory being zero.
+    // Shared memory is not zero on a GPU either.
     std::vector<std::max_align_t> shared((bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
     for (int row = 0; row < y; ++row) {
       for (int column = 0; column < x; ++column) {

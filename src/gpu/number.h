@@ -1,4 +1,4 @@
-// The numbers that activations are stored as on the GPU: float, or bfloat16, the upper half of a float (8 bits of
+// The types that activations are stored in on the GPU: float, or bfloat16, the upper half of a float (8 bits of
 // precision). All sums are made in float or double.
 #pragma once
 
@@ -39,7 +39,7 @@ DNG_HOST_DEVICE inline float to_float(BFloat16 x) {
 #endif
 }
 
-// Rounds to the nearest, of two equally near ones to the even one; NaN stays NaN.
+// Rounds to the nearest, ties to even; NaN stays NaN.
 template <class T>
 DNG_HOST_DEVICE T from_float(float x);
 template <>
@@ -58,7 +58,7 @@ DNG_HOST_DEVICE inline BFloat16 from_float<BFloat16>(float x) {
   return {static_cast<uint16_t>((wide + 0x7fffu + ((wide >> 16) & 1u)) >> 16)};
 }
 
-// V numbers that lie side by side, read and written at once.
+// V adjacent values, read and written at once.
 template <class T, int V>
 struct alignas(sizeof(T) * V) Pack {
   T values[V];

@@ -70,13 +70,6 @@ void import_images(gpu::Gpu& gpu, const float* planes, const data::Geometry& sha
   });
 }
 
-void export_numbers(gpu::Gpu& gpu, const void* numbers, gpu::Type type, size_t count, float* to) {
-  gpu::with_type(type, [&](auto zero) {
-    using T = decltype(zero);
-    convert(gpu, static_cast<const T*>(numbers), to, gpu::Type::kFloat, count, false);
-  });
-}
-
 // One pixel with all its channels.
 template <class T>
 struct AugmentBody {
@@ -114,7 +107,7 @@ void augment(gpu::Gpu& gpu, const gpu::Augment& a) {
 }  // namespace
 
 const gpu::Operations& operations() {
-  static const gpu::Operations all = {update, add_copies, refresh_copies, import_images, export_numbers, augment};
+  static const gpu::Operations all = {update, add_copies, refresh_copies, import_images, augment};
   return all;
 }
 

@@ -1,4 +1,4 @@
-// What a network on the GPU does beside its layers: the update, conversions, and the way of images into it.
+// What a network on the GPU does beside its layers: the update, conversions, and the data flow of images into it.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace dng::gpu {
 
-// Parameters lie in one run, each begins at a multiple of this; and so do gradients, momentum and copies.
+// Parameters are contiguous, each begins at a multiple of this; and so do gradients, momentum and copies.
 constexpr size_t kChunk = 64;
 
 // What holds for a parameter, beside the rate.
@@ -58,8 +58,6 @@ struct Operations {
   void (*refresh_copies)(Gpu&, const float* value, void* copy, size_t count);
   // From planes [batch][channels][height][width] of floats.
   void (*import_images)(Gpu&, const float* planes, const data::Geometry& shape, int batch, Type type, void* images);
-  // To floats.
-  void (*export_numbers)(Gpu&, const void* numbers, Type type, size_t count, float* to);
   void (*augment)(Gpu&, const Augment&);
 };
 

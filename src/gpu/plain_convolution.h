@@ -1,5 +1,5 @@
-// A convolution as plain loops, one thread for each number of the result: what the libraries do fast. The tests hold
-// the libraries against it, and it stands in where cuDNN has nothing for a shape.
+// A convolution as plain loops, one thread for each element of the result. The tests compare the libraries with it, and
+// it convolves where cuDNN has no algorithm for a shape.
 #pragma once
 
 #include "gpu/dispatch.h"
@@ -8,34 +8,20 @@
 namespace dng::DNG_GPU {
 
 struct Loops {
-  int batch, height, width, channels;  // of x
-  int out_height, out_width, outputs;  // of y
-  int size_y, size_x, stride, padding;
+  gpu::ConvolutionShape s;
   int in_group, out_group;  // channels of a group, on both sides
 
-  explicit Loops(const gpu::ConvolutionShape& s)
-      : batch(s.batch),
-        height(s.in.height),
-        width(s.in.width),
-        channels(s.in.channels),
-        out_height(s.out.height),
-        out_width(s.out.width),
-        outputs(s.out.channels),
-        size_y(s.size_y),
-        size_x(s.size_x),
-        stride(s.stride),
-        padding(s.padding),
-        in_group(s.in.channels / s.groups),
-        out_group(s.out.channels / s.groups) {}
+  explicit Loops(const gpu::ConvolutionShape& shape)
+      : s(shape), in_group(shape.in.channels / shape.groups), out_group(shape.out.channels / shape.groups) {}
 
   DNG_DEVICE size_t x_at(int b, int y, int x, int c) const {
-    return ((static_cast<size_t>(b) * height + y) * width + x) * channels + c;
+    return ((static_cast<size_t>(b) * s.in.height + y) * s.in.width + x) * s.in.channels + c;
   }
   DNG_DEVICE size_t y_at(int b, int y, int x, int k) const {
-    return ((static_cast<size_t>(b) * out_height + y) * out_width + x) * outputs + k;
+    return ((static_cast<size_t>(b) * s.out.height + y) * s.out.width + x) * s.out.channels + k;
   }
-  DNG_DEVICE size_t w_at(int k, int r, int s, int c) const {
-    return ((static_cast<size_t>(k) * size_y + r) * size_x + s) * in_group + c;
+  DNG_DEVICE size_t w_at(int k, int r, int q, int c) const {
+    return ((static_cast<size_t>(k) * s.size_y + r) * s.size_x + q) * in_group + c;
   }
 };
 
@@ -45,18 +31,18 @@ struct PlainForward {
   const T *x, *w;
   T* y;
   DNG_DEVICE void operator()(uint32_t i) const {
-    const int k = static_cast<int>(i % at.outputs);
-    const int ox = static_cast<int>(i / at.outputs % at.out_width);
-    const int oy = static_cast<int>(i / at.outputs / at.out_width % at.out_height);
-    const int b = static_cast<int>(i / at.outputs / at.out_width / at.out_height);
+    const int k = static_cast<int>(i % at.s.out.channels);
+    const int ox = static_cast<int>(i / at.s.out.channels % at.s.out.width);
+    const int oy = static_cast<int>(i / at.s.out.channels / at.s.out.width % at.s.out.height);
+    const int b = static_cast<int>(i / at.s.out.channels / at.s.out.width / at.s.out.height);
     const int first = k / at.out_group * at.in_group;
     float sum = 0;
-    for (int r = 0; r < at.size_y; ++r) {
-      const int iy = oy * at.stride - at.padding + r;
-      if (iy < 0 || iy >= at.height) continue;
-      for (int s = 0; s < at.size_x; ++s) {
-        const int ix = ox * at.stride - at.padding + s;
-        if (ix < 0 || ix >= at.width) continue;
+    for (int r = 0; r < at.s.size_y; ++r) {
+      const int iy = oy * at.s.stride - at.s.padding + r;
+      if (iy < 0 || iy >= at.s.in.height) continue;
+      for (int s = 0; s < at.s.size_x; ++s) {
+        const int ix = ox * at.s.stride - at.s.padding + s;
+        if (ix < 0 || ix >= at.s.in.width) continue;
         for (int c = 0; c < at.in_group; ++c) {
           sum += gpu::to_float(x[at.x_at(b, iy, ix, first + c)]) * gpu::to_float(w[at.w_at(k, r, s, c)]);
         }
@@ -86,20 +72,20 @@ struct PlainBackwardData {
   T* dx;
   bool add;
   DNG_DEVICE void operator()(uint32_t i) const {
-    const int c = static_cast<int>(i % at.channels);
-    const int ix = static_cast<int>(i / at.channels % at.width);
-    const int iy = static_cast<int>(i / at.channels / at.width % at.height);
-    const int b = static_cast<int>(i / at.channels / at.width / at.height);
+    const int c = static_cast<int>(i % at.s.in.channels);
+    const int ix = static_cast<int>(i / at.s.in.channels % at.s.in.width);
+    const int iy = static_cast<int>(i / at.s.in.channels / at.s.in.width % at.s.in.height);
+    const int b = static_cast<int>(i / at.s.in.channels / at.s.in.width / at.s.in.height);
     const int group = c / at.in_group;
     float sum = 0;
-    for (int r = 0; r < at.size_y; ++r) {
-      const int down = iy + at.padding - r;
-      if (down < 0 || down % at.stride != 0 || down / at.stride >= at.out_height) continue;
-      for (int s = 0; s < at.size_x; ++s) {
-        const int across = ix + at.padding - s;
-        if (across < 0 || across % at.stride != 0 || across / at.stride >= at.out_width) continue;
+    for (int r = 0; r < at.s.size_y; ++r) {
+      const int down = iy + at.s.padding - r;
+      if (down < 0 || down % at.s.stride != 0 || down / at.s.stride >= at.s.out.height) continue;
+      for (int s = 0; s < at.s.size_x; ++s) {
+        const int across = ix + at.s.padding - s;
+        if (across < 0 || across % at.s.stride != 0 || across / at.s.stride >= at.s.out.width) continue;
         for (int k = group * at.out_group; k < (group + 1) * at.out_group; ++k) {
-          sum += gpu::to_float(dy[at.y_at(b, down / at.stride, across / at.stride, k)]) *
+          sum += gpu::to_float(dy[at.y_at(b, down / at.s.stride, across / at.s.stride, k)]) *
                  gpu::to_float(w[at.w_at(k, r, s, c - group * at.in_group)]);
         }
       }
@@ -116,18 +102,18 @@ struct PlainBackwardWeights {
   bool add;
   DNG_DEVICE void operator()(uint32_t i) const {
     const int c = static_cast<int>(i % at.in_group);
-    const int s = static_cast<int>(i / at.in_group % at.size_x);
-    const int r = static_cast<int>(i / at.in_group / at.size_x % at.size_y);
-    const int k = static_cast<int>(i / at.in_group / at.size_x / at.size_y);
+    const int s = static_cast<int>(i / at.in_group % at.s.size_x);
+    const int r = static_cast<int>(i / at.in_group / at.s.size_x % at.s.size_y);
+    const int k = static_cast<int>(i / at.in_group / at.s.size_x / at.s.size_y);
     const int channel = k / at.out_group * at.in_group + c;
     double sum = 0;
-    for (int b = 0; b < at.batch; ++b) {
-      for (int oy = 0; oy < at.out_height; ++oy) {
-        const int iy = oy * at.stride - at.padding + r;
-        if (iy < 0 || iy >= at.height) continue;
-        for (int ox = 0; ox < at.out_width; ++ox) {
-          const int ix = ox * at.stride - at.padding + s;
-          if (ix < 0 || ix >= at.width) continue;
+    for (int b = 0; b < at.s.batch; ++b) {
+      for (int oy = 0; oy < at.s.out.height; ++oy) {
+        const int iy = oy * at.s.stride - at.s.padding + r;
+        if (iy < 0 || iy >= at.s.in.height) continue;
+        for (int ox = 0; ox < at.s.out.width; ++ox) {
+          const int ix = ox * at.s.stride - at.s.padding + s;
+          if (ix < 0 || ix >= at.s.in.width) continue;
           sum += static_cast<double>(gpu::to_float(x[at.x_at(b, iy, ix, channel)]) *
                                      gpu::to_float(dy[at.y_at(b, oy, ox, k)]));
         }

@@ -8,7 +8,7 @@ namespace dng::gpu {
 
 bool SharedWorkspace::reserve(size_t bytes) {
   if (bytes <= memory_.bytes()) return true;
-  if (recordings_ > 0) fail("a convolution was made while a recorded step is alive: please report this error");
+  if (graphs_ > 0) fail("internal error: a convolution was made while a CUDA graph is alive");
   gpu_->finish();
   const size_t before = memory_.bytes();
   if (memory_.allocate(gpu_, bytes)) return true;
@@ -17,10 +17,10 @@ bool SharedWorkspace::reserve(size_t bytes) {
 }
 
 void SharedWorkspace::keep(size_t bytes) {
-  kept_ = std::max(kept_, bytes);
-  if (recordings_ > 0 || memory_.bytes() <= kept_) return;
+  needed_ = std::max(needed_, bytes);
+  if (graphs_ > 0 || memory_.bytes() <= needed_) return;
   gpu_->finish();
-  if (!memory_.allocate(gpu_, kept_)) fail("the GPU's memory went away; another program has taken it");
+  if (!memory_.allocate(gpu_, needed_)) fail("the GPU's memory went away; another program has taken it");
 }
 
 }  // namespace dng::gpu

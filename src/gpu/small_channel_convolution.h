@@ -1,7 +1,7 @@
 // Convolutions between few channels (64 at most) in bfloat16: what CIFAR's ResNets consist of, and where the tiles of
-// libraries are mostly empty. A block keeps its piece of the images and the weights in shared memory and multiplies on
+// libraries are mostly empty. A block loads its part of the images and the weights into shared memory and multiplies on
 // the tensor cores, without unrolling the images: the pixels under a tap of the filter are rows of a product, wherever
-// they lie.
+// they are.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace dng::DNG_GPU {
 
 class SmallChannelConvolution final : public gpu::Convolution {
  public:
-  // Null where the shape is none for it, or there is no memory.
+  // Null where it does not support the shape, or memory is short.
   static std::unique_ptr<gpu::Convolution> make(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape, bool trains,
                                                 gpu::SharedWorkspace* workspace) {
     if (shape.precision != gpu::Precision::kBf16 || shape.groups != 1 || shape.size_y != shape.size_x ||
@@ -36,9 +36,9 @@ class SmallChannelConvolution final : public gpu::Convolution {
 
   void forward(const void* x, const void* weights, void* y) override { forward_with(x, weights, y, Ending()); }
   bool forward_with_statistics(const void* x, const void* weights, void* y,
-                               const gpu::BatchStatistics& measurement) override {
+                               const gpu::BatchStatistics& statistics) override {
     if (!has_room(forward_)) return false;
-    gather<Way::kForwardMeasured>(forward_, x, weights, y, Ending(), &measurement);
+    gather<Direction::kForwardWithStatistics>(forward_, x, weights, y, Ending(), &statistics);
     return true;
   }
   bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend, bool relu,
@@ -53,16 +53,16 @@ class SmallChannelConvolution final : public gpu::Convolution {
   void backward_data(const void* weights, const void* dy, void* dx, bool add) override {
     Ending ending;
     if (add) ending.addend = static_cast<const gpu::BFloat16*>(dx);
-    gather<Way::kGradient>(backward_, dy, weights, dx, ending);
+    gather<Direction::kGradient>(backward_, dy, weights, dx, ending);
   }
   bool backward_data_with_statistics(const void* weights, const void* dy, void* dx,
-                                     const gpu::GradientStatistics& measurement) override {
+                                     const gpu::GradientStatistics& statistics) override {
     if (!has_room(backward_)) return false;
-    gather<Way::kGradientMeasured>(backward_, dy, weights, dx, Ending(), &measurement);
+    gather<Direction::kGradientWithStatistics>(backward_, dy, weights, dx, Ending(), &statistics);
     return true;
   }
   void backward_weights(const void* x, const void* dy, void* dweights, bool add) override {
-    if (weights_.size == 1) {
+    if (weights_.taps() == 1) {
       sum_weights<1>(x, dy, dweights, add);
     } else {
       sum_weights<kMaxTaps>(x, dy, dweights, add);
@@ -80,27 +80,27 @@ class SmallChannelConvolution final : public gpu::Convolution {
         weights_(shape, gpu->processors()),
         workspace_(workspace) {}
 
-  // What becomes of the sums.
+  // What is applied to the sums.
   struct Ending {
     const gpu::BFloat16 *bias = nullptr, *addend = nullptr;
     bool relu = false;
   };
-  // For what the blocks of a measurement leave.
+  // For the sums of the blocks.
   bool has_room(const Gather& g) const {
     const size_t shares = static_cast<size_t>(batch_) * static_cast<size_t>(g.tiles_down() * g.classes);
     return 2 * shares * static_cast<size_t>(g.out_channels) <= kMaxPartial;
   }
   void forward_with(const void* x, const void* weights, void* y, const Ending& ending) const {
-    gather<Way::kForward>(forward_, x, weights, y, ending);
+    gather<Direction::kForward>(forward_, x, weights, y, ending);
   }
 
-  struct Unmeasured {};
-  template <Way kWay, class BatchStatistics = Unmeasured>
+  struct NoStatistics {};
+  template <Direction kDirection, class Statistics = NoStatistics>
   void gather(const Gather& g, const void* in, const void* weights, void* out, const Ending& ending,
-              const BatchStatistics* measurement = nullptr) const {
+              const Statistics* statistics = nullptr) const {
     const auto with_inner = [&](auto inner) {
       const auto launch = [&](auto side, auto beside) {
-        using Body = GatherBody<decltype(inner)::value, decltype(side)::value, decltype(beside)::value, kWay>;
+        using Body = GatherBody<decltype(inner)::value, decltype(side)::value, decltype(beside)::value, kDirection>;
         Body body{};
         body.g = g;
         body.in = static_cast<const gpu::BFloat16*>(in);
@@ -109,7 +109,7 @@ class SmallChannelConvolution final : public gpu::Convolution {
         body.bias = ending.bias;
         body.addend = ending.addend;
         body.relu = ending.relu;
-        if constexpr (Body::kMeasures) body.measurement = *measurement;
+        if constexpr (Body::kComputesStatistics) body.statistics = *statistics;
         blocks_with(*gpu_, g.blocks_across(), batch_, Body::shared_bytes(g), body);
       };
       constexpr std::integral_constant<int, 1> kOne;

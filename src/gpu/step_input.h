@@ -1,4 +1,4 @@
-// What changes from pass to pass: it lies on the device, so that one recording of a step serves all.
+// What changes from pass to pass: it lies in device memory, so that one CUDA graph of a step serves all.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +19,12 @@ struct StepInput {
 struct StepResult {
   double loss = 0;  // summed over the images
   int64_t correct = 0;
+};
+
+// Memory for sums over blocks (gpu/columns.h).
+struct SumsWorkspace {
+  float* partial = nullptr;
+  unsigned* counters = nullptr;  // one for each channel, all zero
 };
 
 }  // namespace dng::gpu

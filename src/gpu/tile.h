@@ -1,7 +1,7 @@
 // Products of 16x16 tiles of bfloat16 by a warp, on the tensor cores; on the emulated GPU as loops.
 //
 // A tile is the warp's, not a thread's: all threads of the warp call these functions together. Factors come from shared
-// memory, eight numbers that lie side by side (and at a multiple of 16 bytes) at a time; `Rows` say where, whatever the
+// memory, eight adjacent values (at a multiple of 16 bytes) at a time; `Rows` say where, whatever the
 // layout of the rest. Products are summed in float.
 #pragma once
 
@@ -10,7 +10,7 @@
 namespace dng::DNG_GPU {
 
 constexpr int kTile = 16;
-constexpr int kPackOfTile = 8;  // numbers side by side
+constexpr int kPackOfTile = 8;  // adjacent values
 
 #if defined(__CUDACC__)
 
@@ -68,7 +68,7 @@ __device__ Rows transposed_rows_of_b(const At& at) {
   const int lane = lane_of_warp(), matrix = lane / 8;
   return {at(lane % 8 + 8 * (matrix % 2), matrix / 2)};
 }
-// From rows that all lie `offset` numbers further on.
+// From rows that are all `offset` values further on.
 __device__ inline void load_a(TileA* a, const Rows& rows, int offset) {
   load_matrices(a->registers, rows.mine + offset);
 }
@@ -94,7 +94,7 @@ __device__ inline void multiply_add(TileC* c, const TileA& a, const TileB& b) {
           "r"(b.registers[2 * half]), "r"(b.registers[2 * half + 1]));
   }
 }
-// function(row, column, first, second): the numbers of columns `column`, which is even, and column + 1.
+// function(row, column, first, second): the values of columns `column`, which is even, and column + 1.
 template <class Function>
 __device__ void for_pairs(TileC* c, const Function& function) {
   const int lane = lane_of_warp();
@@ -106,7 +106,7 @@ __device__ void for_pairs(TileC* c, const Function& function) {
   }
 }
 
-// A number for each column of a tile, and two sums for each; columns come in pairs, as for_pairs gives them.
+// A value for each column of a tile, and two sums for each; columns come in pairs, as for_pairs gives them.
 class ColumnValues {
  public:
   // value(column)
@@ -145,15 +145,15 @@ class ColumnTotals {
   float a_[4] = {}, b_[4] = {};
 };
 
-// Copies eight numbers into shared memory, or zeros where they are not there (`from` is some valid address then);
+// Copies eight values into shared memory, or zeros where they do not exist (`from` is some valid address then);
 // begun here, done after finish_copies(), for this thread.
-__device__ inline void begin_copy(gpu::BFloat16* to, const gpu::BFloat16* from, bool there) {
+__device__ inline void begin_copy(gpu::BFloat16* to, const gpu::BFloat16* from, bool exists) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(there ? 16 : 0));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(exists ? 16 : 0));
 }
 __device__ inline void finish_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 
-// What a warp keeps from one step of its block to the next.
+// State of a warp from one step of its block to the next.
 template <class T>
 class PerWarp {
  public:
@@ -268,8 +268,8 @@ class ColumnTotals {
   float a_[kTile] = {}, b_[kTile] = {};
 };
 
-inline void begin_copy(gpu::BFloat16* to, const gpu::BFloat16* from, bool there) {
-  for (int i = 0; i < kPackOfTile; ++i) to[i] = there ? from[i] : gpu::BFloat16{0};
+inline void begin_copy(gpu::BFloat16* to, const gpu::BFloat16* from, bool exists) {
+  for (int i = 0; i < kPackOfTile; ++i) to[i] = exists ? from[i] : gpu::BFloat16{0};
 }
 inline void finish_copies() {}
 

@@ -17,7 +17,7 @@ size_t count_readers(const Graph& graph, const Node& node) { return of(readers_o
 
 // From now on `node` never runs; its readers read `source`.
 void bypass(const Graph& graph, Node* node, Node* source) {
-  node->bypassed = true;
+  node->plan.runs = Runs::kNever;
   for (Node* reader : graph) {
     for (Edge& edge : reader->sources) edge.node = edge.node == node ? source : edge.node;
   }
@@ -25,7 +25,7 @@ void bypass(const Graph& graph, Node* node, Node* source) {
 
 void bypass_copies(const Graph& graph) {
   for (Node* node : graph) {
-    if (node == graph.back() || node->watched || node->graph_kernel().subsample_factor() != 1) continue;
+    if (node == graph.back() || node->plan.watched || node->graph_kernel().subsample_factor() != 1) continue;
     bypass(graph, node, node->sources[0].node);
   }
 }
@@ -34,8 +34,8 @@ void fuse_activations(const Graph& graph) {
   for (Node* node : graph) {
     const math::Activation* activation = node->graph_kernel().activation();
     Node* source = node->sources[0].node;
-    if (node->bypassed || activation == nullptr || source == nullptr || node == graph.back()) continue;
-    if (node->watched || source->watched || count_readers(graph, *source) != 1) continue;
+    if (node->plan.bypassed() || activation == nullptr || source == nullptr || node == graph.back()) continue;
+    if (node->plan.watched || source->plan.watched || count_readers(graph, *source) != 1) continue;
     if (source->graph_kernel().fuse_activation(*activation)) bypass(graph, node, source);
   }
 }
@@ -43,16 +43,16 @@ void fuse_activations(const Graph& graph) {
 void fuse_sums(const Graph& graph) {
   for (Node* node : graph) {
     const math::Activation* activation = node->graph_kernel().sum_activation();
-    if (node->bypassed || activation == nullptr || node == graph.back()) continue;
+    if (node->plan.bypassed() || activation == nullptr || node == graph.back()) continue;
     Node *later = node->sources[0].node, *other = node->sources[1].node;
     if (later == nullptr || other == nullptr || later == other) continue;
     if (later->index < other->index) std::swap(later, other);
-    if (node->watched || later->watched || count_readers(graph, *later) != 1) continue;
+    if (node->plan.watched || later->plan.watched || count_readers(graph, *later) != 1) continue;
     if (!later->graph_kernel().fuse_sum(*activation)) continue;
     Edge addend;
     addend.node = other;
     later->sources.push_back(addend);
-    later->fused_sum = true;
+    later->plan.fused_sum = true;
     bypass(graph, node, later);
   }
 }
@@ -65,7 +65,7 @@ bool reads_alone(const Node& reader, const Node& node) {
 void fuse_subsampling(const Graph& graph) {
   for (Node* node : graph) {
     const int step = node->graph_kernel().subsample_factor();
-    if (node->bypassed || node->watched || step <= 1) continue;
+    if (node->plan.bypassed() || node->plan.watched || step <= 1) continue;
     const std::vector<Node*> readers = of(readers_of(graph), *node);
     const bool all = std::all_of(readers.begin(), readers.end(), [&](const Node* reader) {
       return reader->graph_kernel().can_subsample() && reader->subsample == 1 && reads_alone(*reader, *node);
@@ -92,7 +92,7 @@ void concatenate_in_place(const Graph& graph) {
   const auto readers = readers_of(graph);
   std::vector<Node*> concatenations;
   for (Node* node : graph) {
-    if (!node->bypassed && node->graph_kernel().is_concatenation() && node->sources.size() > 1) {
+    if (!node->plan.bypassed() && node->graph_kernel().is_concatenation() && node->sources.size() > 1) {
       concatenations.push_back(node);
     }
   }
@@ -105,7 +105,7 @@ void concatenate_in_place(const Graph& graph) {
     return role.takes_strides && role.computes_statistics;
   };
   std::map<const Node*, Node*> next;
-  // From the last to the first, because the sources of a route are shortened on the way.
+  // From the last to the first, because this shortens the sources of a [route].
   for (size_t i = concatenations.size(); i-- > 0;) {
     for (size_t k = i; k-- > 0;) {
       Node *longer = concatenations[i], *shorter = concatenations[k];
@@ -125,14 +125,14 @@ void concatenate_in_place(const Graph& graph) {
   }
 }
 
-// Who reads the start of what another node reads: see Node::before.
+// Who reads the start of what another node reads: see Node::predecessor.
 void find_predecessors(const Graph& graph) {
   const auto readers = readers_of(graph);
   for (Node* node : graph) {
-    const Node* source = node->bypassed ? nullptr : node->sources[0].node;
-    if (source == nullptr || source->bypassed || !source->sources[0].in_place) continue;
+    const Node* source = node->plan.bypassed() ? nullptr : node->sources[0].node;
+    if (source == nullptr || source->plan.bypassed() || !source->sources[0].in_place) continue;
     for (const Node* other : of(readers, *source->sources[0].node)) {
-      if (other != source && other->index < node->index) node->before = other;
+      if (other != source && other->index < node->index) node->predecessor = other;
     }
   }
 }

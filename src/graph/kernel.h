@@ -1,9 +1,8 @@
-// What the shared passes ask of a kernel, whatever the device: what can be fused with it, and what it needs in
+// What fusion and planning ask of a kernel, whatever the device: what can be fused with it, and what it needs in
 // training.
 #pragma once
 
 #include <cstddef>
-#include <string>
 
 #include "math/activation.h"
 
@@ -42,15 +41,20 @@ class Kernel {
   virtual bool fuse_sum(math::Activation) { return false; }
   // A 1x1 convolution of stride 1: it can read every n-th row and column of what a [maxpool] of size 1 would subsample.
   virtual bool can_subsample() const { return false; }
-  // The output is every n-th row and column of the first source and nothing else (n: 1 and more), or something else
-  // (0).
+  // n where the output is every n-th row and column of the first source and nothing else; 0 where it is something else.
   virtual int subsample_factor() const { return 0; }
   // The output is the sources' channels one behind the other, and nothing else.
   virtual bool is_concatenation() const { return false; }
   // Sizes are for the whole batch.
   virtual Role training_role(const Node&) const = 0;
-  // One line for the start of training, e.g. a cost's weights; empty: nothing to say.
-  virtual std::string describe() const { return ""; }
+
+ protected:
+  // fuse_activation of a kernel whose own activation is `own`.
+  static bool fuse(math::Activation activation, math::Activation* own) {
+    if (*own != math::Activation::kLinear) return false;
+    *own = activation;
+    return true;
+  }
 };
 
 }  // namespace dng::graph

@@ -1,6 +1,7 @@
 #include "graph/network_config.h"
 
 #include "base/error.h"
+#include "base/text.h"
 #include "host/host.h"
 
 namespace dng::graph {
@@ -8,44 +9,18 @@ namespace {
 
 constexpr double kLarge = 1e9;
 
-// Keys of [net] that one of the hosts knows and that this program's trainer does not follow.
+// Keys of [net] that one of the Darknets knows and that this program's trainer does not follow.
 const std::map<std::string, std::string>& refused_net_keys() {
   static const std::map<std::string, std::string> reasons = [] {
     std::map<std::string, std::string> map;
-    const char* unsupported = "this trainer does not follow it; remove it, or train with the host's own darknet";
-    for (const char* key : {"mixup",
-                            "cutmix",
-                            "mosaic",
-                            "blur",
-                            "gaussian_noise",
-                            "letter_box",
-                            "contrastive",
-                            "unsupervised",
-                            "random",
-                            "time_steps",
-                            "notruth",
-                            "center",
-                            "clip",
-                            "dynamic_minibatch",
-                            "adversarial_lr",
-                            "attention",
-                            "ema_alpha",
-                            "sgdr_cycle",
-                            "sgdr_mult",
-                            "learning_rate_min",
-                            "optimized_memory",
-                            "workspace_size_limit_MB",
-                            "resize_step",
-                            "loss_scale",
-                            "use_cuda_graph",
-                            "try_fix_nan",
-                            "B1",
-                            "B2",
-                            "eps",
-                            "inputs"}) {
-      map[key] = unsupported;
+    const char* keys =
+        "mixup cutmix mosaic blur gaussian_noise letter_box contrastive unsupervised random time_steps notruth center "
+        "clip dynamic_minibatch adversarial_lr attention ema_alpha sgdr_cycle sgdr_mult learning_rate_min "
+        "optimized_memory workspace_size_limit_MB resize_step loss_scale use_cuda_graph try_fix_nan B1 B2 eps inputs";
+    for (const std::string& key : split(keys, ' ')) {
+      map[key] = "this trainer does not follow it; remove it, or train with Darknet's own program";
     }
-    map["adam"] = "the update is SGD with momentum, as on the host's CPU, which ignores adam; remove it";
+    map["adam"] = "the update is SGD with momentum, as on Darknet's CPU, which ignores adam; remove it";
     map["label_smooth_eps"] = "use [label_smoothing] epsilon= as the last section instead of [softmax]";
     return map;
   }();
@@ -74,7 +49,7 @@ LayerConfig read_layer(const std::string& path, const Ops& ops, const cfg::CfgSe
   }
   if (layer.out.size() * static_cast<size_t>(context.batch) > (size_t{1} << 31) - 1) {
     fail(
-        "%s: its output has more than 2^31 numbers, which the host cannot index; use a smaller batch or more "
+        "%s: its output has more than 2^31 values, which Darknet cannot index; use a smaller batch or more "
         "subdivisions",
         layer.options.where().c_str());
   }
@@ -134,13 +109,13 @@ const std::vector<cfg::OptionSpec>& net_options() {
   static const std::vector<cfg::OptionSpec> specs = {
       cfg::integer_option("batch", "1", 1, 1 << 20, "images in one update"),
       cfg::integer_option("subdivisions", "1", 1, 1 << 20, "forward passes in one update; divides batch"),
-      cfg::integer_option("height", "", 1, 1 << 14, "of the input"),
-      cfg::integer_option("width", "", 1, 1 << 14, "of the input"),
-      cfg::integer_option("channels", "", 1, 1 << 14, "of the input"),
+      cfg::integer_option("height", "", 1, 1 << 14, "of the input; must be given"),
+      cfg::integer_option("width", "", 1, 1 << 14, "of the input; must be given"),
+      cfg::integer_option("channels", "", 1, 1 << 14, "of the input, 1 or 3 for images; must be given"),
       cfg::real_option("learning_rate", "0.001", 0, kLarge, "before the policy"),
       cfg::ours(cfg::choice_option("precision", "fp32", {"fp32", "tf32", "bf16"},
                                    "on a GPU: what activations and products are in")),
-      cfg::open_high(cfg::real_option("momentum", "0.9", 0, 1, "share of the last update that is kept")),
+      cfg::open_high(cfg::real_option("momentum", "0.9", 0, 1, "share of the last update in the next")),
       cfg::real_option("decay", "0.0001", 0, kLarge, "weight decay (weights only, not biases and scales)"),
       cfg::ours(cfg::flag_option("nesterov", "0", "1: Nesterov's momentum")),
       cfg::ours(cfg::choice_option("policy", "constant",
@@ -149,35 +124,39 @@ const std::vector<cfg::OptionSpec>& net_options() {
       cfg::ours(cfg::integer_option("burn_in", "0", 0, kLarge,
                                     "batches over which the rate rises as (batch / burn_in)^power")),
       cfg::ours(cfg::real_option("power", "4", 0, 100, "exponent of burn_in and of policy=poly")),
-      cfg::ours(cfg::reals_option("steps", "", 0, kLarge, "policy=steps: batches at which the rate is multiplied")),
-      cfg::ours(cfg::reals_option("epoch_steps", "", 0, kLarge, "the same in epochs")),
-      cfg::ours(cfg::reals_option("scales", "", 0, kLarge, "policy=steps: the factors")),
+      cfg::ours(
+          cfg::reals_option("steps", "", 0, kLarge, "policy=steps: rising batches at which the rate is multiplied")),
+      cfg::ours(cfg::reals_option("epoch_steps", "", 0, kLarge, "the same in epochs, instead of steps")),
+      cfg::ours(cfg::reals_option("scales", "", 0, kLarge, "policy=steps: the factors, one for each step")),
       cfg::ours(cfg::integer_option("step", "", 1, kLarge, "policy=step, sigmoid: batches")),
       cfg::ours(cfg::real_option("scale", "1", 0, kLarge, "policy=step: factor at every step")),
       cfg::ours(cfg::real_option("gamma", "1", 0, kLarge, "policy=exp, sigmoid")),
-      cfg::ours(cfg::integer_option("max_batches", "", 1, kLarge, "updates in all")),
+      cfg::ours(cfg::integer_option("max_batches", "", 1, kLarge, "updates in all; training needs this or epochs")),
       cfg::open_low(
           cfg::ours(cfg::real_option("epochs", "", 0, 1e6, "passes over the training set, instead of max_batches"))),
       cfg::ours(cfg::integer_option("pad", "", 0, 1 << 12, "zero padding on every side before a random crop")),
-      cfg::ours(cfg::flag_option("mirror", "", "1: left-right flip of every second image")),
+      cfg::ours(cfg::flag_option("mirror", "", "1: left-right flip with probability 1/2")),
       cfg::ours(
           cfg::flag_option("random_resized_crop", "", "1: random area and aspect, resized to the network's size")),
-      cfg::ours(cfg::reals_option("mean", "", -kLarge, kLarge, "one for each channel, in units of 0..1")),
-      cfg::open_low(cfg::ours(cfg::reals_option("std", "", 0, kLarge, "one for each channel"))),
-      cfg::ours(cfg::integer_option("valid_resize", "", 1, 1 << 14, "evaluation: shorter side, then the centre crop")),
-      cfg::ours(cfg::flag_option("flip", "1", "the host's augmentation: left-right flip of every second image")),
-      cfg::ours(cfg::real_option("angle", "0", 0, 360, "the host's augmentation: degrees")),
+      cfg::ours(cfg::reals_option("mean", "", -kLarge, kLarge,
+                                  "subtracted from the input, one for each channel, in units of 0..1")),
+      cfg::open_low(
+          cfg::ours(cfg::reals_option("std", "", 0, kLarge, "divides the input after mean, one for each channel"))),
+      cfg::ours(cfg::integer_option("valid_resize", "", 1, 1 << 14,
+                                    "evaluation: shorter side to this, then the centre crop")),
+      cfg::ours(cfg::flag_option("flip", "1", "Darknet's augmentation: left-right flip with probability 1/2")),
+      cfg::ours(cfg::real_option("angle", "0", 0, 360, "Darknet's augmentation: rotated by up to so many degrees")),
       cfg::open_low(cfg::ours(
-          cfg::real_option("aspect", "1", 0, 100, "the host's augmentation: a factor up to this, or its inverse"))),
-      cfg::ours(cfg::real_option("hue", "0", 0, 1, "the host's augmentation: share of a turn")),
+          cfg::real_option("aspect", "1", 0, 100, "Darknet's augmentation: a factor up to this, or its inverse"))),
+      cfg::ours(cfg::real_option("hue", "0", 0, 1, "Darknet's augmentation: share of a turn")),
       cfg::open_low(cfg::ours(
-          cfg::real_option("saturation", "1", 0, 100, "the host's augmentation: a factor up to this, or its inverse"))),
+          cfg::real_option("saturation", "1", 0, 100, "Darknet's augmentation: a factor up to this, or its inverse"))),
       cfg::open_low(cfg::ours(
-          cfg::real_option("exposure", "1", 0, 100, "the host's augmentation: a factor up to this, or its inverse"))),
-      cfg::ours(
-          cfg::integer_option("min_crop", "", 1, 1 << 14, "the host's augmentation: least length of the shorter side")),
+          cfg::real_option("exposure", "1", 0, 100, "Darknet's augmentation: a factor up to this, or its inverse"))),
+      cfg::ours(cfg::integer_option("min_crop", "", 1, 1 << 14,
+                                    "Darknet's augmentation: least length of the shorter side (default: width)")),
       cfg::ours(cfg::integer_option("max_crop", "", 1, 1 << 14,
-                                    "the host's augmentation: greatest length of the shorter side")),
+                                    "Darknet's augmentation: greatest length of the shorter side (default: 2 width)")),
       cfg::ours(cfg::real_option("min_ratio", "", 0, 100, "as min_crop, in widths")),
       cfg::ours(cfg::real_option("max_ratio", "", 0, 100, "as max_crop, in widths")),
   };
@@ -272,7 +251,7 @@ data::Augmentation NetworkConfig::augmentation() const {
     for (const char* key : {"flip", "angle", "aspect", "hue", "saturation", "exposure", "min_crop", "max_crop",
                             "min_ratio", "max_ratio"}) {
       if (net.given(key)) {
-        fail("%s: pad=, mirror= and random_resized_crop= switch the host's augmentation off; keep one kind",
+        fail("%s: pad=, mirror= and random_resized_crop= switch Darknet's augmentation off; keep one kind",
              net.where(key).c_str());
       }
     }
@@ -289,7 +268,7 @@ data::Augmentation NetworkConfig::augmentation() const {
   a.hue = net.real("hue");
   a.saturation = net.real("saturation");
   a.exposure = net.real("exposure");
-  // As the host: a factor of the width where *_ratio is given, else *_crop, else the width to twice the width.
+  // As in Darknet: a factor of the width where *_ratio is given, else *_crop, else the width to twice the width.
   a.min_crop = net.given("min_crop") ? net.integer("min_crop") : input.width;
   a.max_crop = net.given("max_crop") ? net.integer("max_crop") : 2 * input.width;
   if (net.given("min_ratio")) a.min_crop = static_cast<int>(net.real("min_ratio") * input.width);

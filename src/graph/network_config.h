@@ -1,4 +1,4 @@
-// A whole cfg, read strictly: [net], the layers with their shapes, and the text the host is given instead.
+// A whole cfg, read strictly: [net], the layers with their shapes, and the text that Darknet parses instead.
 #pragma once
 
 #include <string>
@@ -25,15 +25,15 @@ struct NetworkConfig {
   data::Augmentation augmentation() const;
   // Throws Error where the input has other channels than images.
   void require_image_channels() const;
-  // Throws Error where the last layer has another number of outputs than `said_by`, a file, says there are classes.
+  // Throws Error where the last layer does not have `wanted` outputs, the classes that the file `said_by` names.
   void require_classes(int wanted, const std::string& said_by) const;
-  // The cfg with our sections replaced by stand-ins and our keys taken out.
+  // The cfg with this program's sections replaced by stand-ins and its keys removed.
   std::string host_text() const;
 };
 
-// Throws Error for anything that is not understood; nothing is passed over.
+// Throws Error for anything that is not understood; nothing is ignored.
 NetworkConfig read_network_config(const std::string& path, const Ops& ops);
-// The same network for another number of images in a forward pass (a teacher follows its student's).
+// The same network for another number of images in a forward pass (a teacher has its student's).
 NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch);
 
 // What [net] accepts.

@@ -11,23 +11,44 @@ namespace dng::graph {
 class Kernel;
 struct Node;
 
-// Where the output of a layer is during a training pass.
+// What a node does with the gradient in a source.
+enum class Gradient {
+  kNone,       // nothing: the source needs none
+  kShared,     // the source's delta is the node's own buffer, or the start of it: nothing to accumulate
+  kOverwrite,  // writes it: the first contribution in a backward pass
+  kAdd,        // adds it to what others have written
+};
+
+// What a node reads.
+struct Edge {
+  Node* node = nullptr;  // null: the network's input
+  Gradient gradient = Gradient::kNone;
+  bool last = false;      // nobody accumulates afterwards: run the source's backward epilogue
+  bool only = false;      // nobody else accumulates in the source's delta
+  bool in_place = false;  // the source's output is the start of the node's: nothing to copy
+  bool needs_gradient() const { return gradient != Gradient::kNone; }
+  bool adds() const { return gradient == Gradient::kAdd; }
+};
+
+// In which passes a node runs.
+enum class Runs {
+  kNever,    // bypassed: its readers read what it would have read
+  kForward,  // no gradient is computed in it
+  kForwardAndBackward,
+};
+
+// Where the output of a node is during a training pass.
 enum class Storage {
   kStored,     // forward leaves all of it in the node's memory
   kFirstRead,  // the first reader computes it into the node's memory, range by range
   kEachRead,   // every reader computes what it needs; it has no memory
 };
 
-// What a node reads, and what becomes of the gradient in it.
-struct Edge {
-  Node* node = nullptr;         // null: the network's input
-  bool needs_gradient = false;  // its gradient is computed
-  bool first = false;           // nobody has accumulated in its delta before in a backward pass: overwrite it
-  bool last = false;            // nobody accumulates afterwards: run its backward epilogue
-  bool only = false;            // nobody else accumulates in its delta
-  bool in_place = false;        // its output is the start of the node's: nothing to copy
-  bool shared = false;          // its delta is the node's own buffer (or the start of it): nothing to accumulate
-  bool adds() const { return needs_gradient && !first; }
+// The memory of a stored output.
+enum class OutputMemory {
+  kUntilLastRead,  // planned here, used again after the last reader
+  kUntilPassEnd,   // planned here, also read from outside the graph
+  kExternal,       // not planned here
 };
 
 constexpr size_t kNoMemory = static_cast<size_t>(-1);
@@ -35,6 +56,27 @@ constexpr size_t kNoMemory = static_cast<size_t>(-1);
 // Where the planner puts a node's buffers: offsets in floats, or kNoMemory.
 struct Offsets {
   size_t output = kNoMemory, delta = kNoMemory, saved = kNoMemory, workspace = kNoMemory;
+};
+
+// What executors and planners know of a node. Kernels, which get constant nodes, have no use for it.
+struct NodePlan {
+  // Set by the executor, before graph/fusion.h and graph/pass_plan.h.
+  bool watched = false;         // its output is read from outside: it stays a layer of its own
+  bool has_parameters = false;  // that learn unless they are frozen
+  OutputMemory output_memory = OutputMemory::kUntilLastRead;
+  bool external_delta = false;  // its delta lies in memory that is not planned here
+  // Set by the planners.
+  Runs runs = Runs::kForward;
+  bool fused_sum = false;  // its kernel adds the last source, and accumulates that source's gradient first
+  Storage storage = Storage::kStored;
+  const Node* reader = nullptr;     // kFirstRead: in whose forward pass the output is computed
+  bool epilogue_by_reader = false;  // the last to accumulate runs its backward epilogue; else the executor does
+  Offsets offsets;
+  // During a training pass.
+  bool computed = false;  // kFirstRead: the output exists
+
+  bool bypassed() const { return runs == Runs::kNever; }
+  bool runs_backward() const { return runs == Runs::kForwardAndBackward; }
 };
 
 struct Node {
@@ -47,25 +89,10 @@ struct Node {
   int index = 0;
   int batch = 0;
   std::vector<Edge> sources;
-  data::Geometry in;             // what the first source gives
-  int subsample = 1;             // of which every n-th row and column is read
-  const Node* before = nullptr;  // has read the first channels of what this node reads, in the same place
-  bool bypassed = false;         // its readers read what it would have read: it never runs
-  bool watched = false;          // its output is read from outside: it stays a layer of its own
-  bool fused_sum = false;        // its kernel adds the last source, and accumulates that source's gradient first
-  bool learnable = false;        // it has parameters
-  bool learns = true;            // false: its parameters are frozen
-  bool trains = true;            // training passes will come
-  bool reached = false;          // the cost depends on it, and something it depends on learns
-
-  Storage storage = Storage::kStored;
-  bool ready = false;               // kFirstRead: the output has been computed
-  const Node* reader = nullptr;     // kFirstRead: in whose forward pass it is computed
-  bool epilogue_by_reader = false;  // the last to accumulate runs its backward epilogue; else Backend::backward does
-  bool external_output = false;     // its output lies in memory that is not planned here
-  bool external_delta = false;      // the same of its delta
-  bool read_after_forward = false;  // its output is read when the pass is over
-  Offsets offsets;
+  data::Geometry in;                  // of the first source
+  int subsample = 1;                  // of which every n-th row and column is read
+  const Node* predecessor = nullptr;  // has read the first channels of what this node reads, in the same memory
+  NodePlan plan;
 
   const data::Geometry& shape_of(size_t slot) const {
     return sources[slot].node == nullptr ? config->in : sources[slot].node->config->out;
@@ -84,6 +111,20 @@ Graph graph_of(const std::vector<std::unique_ptr<Node>>& nodes) {
   Graph graph;
   for (const auto& node : nodes) graph.push_back(node.get());
   return graph;
+}
+
+// Fills what follows from the cfg: config, index, batch, input shape and sources, which are among `before`.
+template <class Node>
+void connect(const LayerConfig& layer, int batch, const std::vector<std::unique_ptr<Node>>& before, Node* node) {
+  node->config = &layer;
+  node->index = layer.index;
+  node->batch = batch;
+  node->in = layer.in;
+  for (const int number : layer.sources) {
+    Edge source;
+    source.node = number < 0 ? nullptr : before[static_cast<size_t>(number)].get();
+    node->sources.push_back(source);
+  }
 }
 
 // Of each node: who reads it.

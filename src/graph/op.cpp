@@ -1,13 +1,10 @@
 #include "graph/op.h"
 
 #include "base/error.h"
-#include "base/text.h"
 #include "graph/kernel.h"
 #include "math/cost.h"
 
 namespace dng::graph {
-
-const char* device_name(Device device) { return device == Device::kCpu ? "cpu" : "cuda"; }
 
 int ShapeContext::resolve(const cfg::Options& options, const std::string& name, int number) const {
   const int count = static_cast<int>(before.size());
@@ -46,8 +43,8 @@ Op& Op::stand_in(std::function<cfg::CfgSection(const LayerConfig&)> function) {
   host_section = std::move(function);
   return *this;
 }
-Op& Op::kernel(Device device, KernelFactory factory) {
-  kernels[device] = std::move(factory);
+Op& Op::kernel(KernelFactory factory) {
+  cpu_kernel = std::move(factory);
   return *this;
 }
 
@@ -59,14 +56,6 @@ const Op* find_op(const Ops& ops, const std::string& section) {
     }
   }
   return nullptr;
-}
-
-void fail_no_kernel(const LayerConfig& config, Device device) {
-  std::vector<std::string> devices;
-  for (const auto& entry : config.op->kernels) devices.emplace_back(device_name(entry.first));
-  if (devices.empty()) devices.emplace_back("cpu (the host's own code)");
-  fail("%s: layer %d has no kernel for %s; there is one for %s%s", config.options.where().c_str(), config.index,
-       device_name(device), join(devices, ", ").c_str(), device == Device::kCuda ? ": give -nogpu" : "");
 }
 
 void add_common_options(Op* op) {

@@ -1,4 +1,4 @@
-// An op: what a cfg section means (options, shapes, checks, what the host sees in its place), apart from the kernels
+// An op: what a cfg section means (options, shapes, checks, what Darknet sees in its place), apart from the kernels
 // that compute it on a device. One per section; layers/layers.def is their list.
 #pragma once
 
@@ -20,9 +20,6 @@ namespace dng::graph {
 class Kernel;
 struct Op;
 
-enum class Device { kCpu, kCuda };
-const char* device_name(Device device);
-
 // One section of a cfg, read and checked: which op, its options, which layers it reads, and its shapes.
 struct LayerConfig {
   const Op* op = nullptr;
@@ -34,7 +31,7 @@ struct LayerConfig {
   bool equal_sources = true;  // all sources have the shape `in`
 };
 
-// What an op may look at while its shapes are worked out: the layers before it.
+// What an op may look at while its shapes are computed: the layers before it.
 struct ShapeContext {
   const std::vector<LayerConfig>& before;
   data::Geometry network_input;
@@ -48,6 +45,7 @@ struct ShapeContext {
 };
 
 using CostFactory = std::function<std::unique_ptr<math::Cost>(const LayerConfig&)>;
+// Null for options that only Darknet's kernel knows.
 using KernelFactory = std::function<std::unique_ptr<Kernel>(const LayerConfig&)>;
 
 struct Op {
@@ -61,15 +59,16 @@ struct Op {
   std::string summary;
   std::vector<std::string> aliases;
   std::vector<cfg::OptionSpec> options;
-  std::map<std::string, std::string> refused;  // keys that the host knows and we do not follow, with the reason
+  std::map<std::string, std::string>
+      refused;  // keys that Darknet knows and this program does not follow, with the reason
   // Fills sources, in and out; throws Error on a misuse. Default: one source, the layer before; same shape.
   std::function<void(LayerConfig*, const ShapeContext&)> shape;
   // Checks beyond types and ranges. Runs after `shape`.
   std::function<void(const LayerConfig&, const ShapeContext&)> check;
-  // What the host reads instead. Default: the section itself without our own keys.
+  // What Darknet reads instead. Default: the section itself without the keys of this program.
   std::function<cfg::CfgSection(const LayerConfig&)> host_section;
-  CostFactory cost;                         // of a cost: its maths alone, for `darknet layer` and gradient checks
-  std::map<Device, KernelFactory> kernels;  // no entry for kCpu: the host's own code
+  CostFactory cost;          // of a cost: its maths alone, for `darknet layer` and gradient checks
+  KernelFactory cpu_kernel;  // null: Darknet's kernel
 
   // Builders.
   Op& alias(const std::string& name);
@@ -78,7 +77,7 @@ struct Op {
   Op& shaped(std::function<void(LayerConfig*, const ShapeContext&)> function);
   Op& checked(std::function<void(const LayerConfig&, const ShapeContext&)> function);
   Op& stand_in(std::function<cfg::CfgSection(const LayerConfig&)> function);
-  Op& kernel(Device device, KernelFactory factory);
+  Op& kernel(KernelFactory factory);
 };
 
 using Ops = std::vector<Op>;
@@ -88,10 +87,7 @@ const Op* find_op(const Ops& ops, const std::string& section);
 // nearest name. `where` is "file:line".
 [[noreturn]] void fail_unknown_section(const Ops& ops, const std::string& where, const std::string& section);
 
-// The Error for a layer that has no kernel for the device.
-[[noreturn]] void fail_no_kernel(const LayerConfig& config, Device device);
-
-// Keys that every layer of the host takes.
+// Keys that every layer of Darknet takes.
 void add_common_options(Op* op);
 
 }  // namespace dng::graph

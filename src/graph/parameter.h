@@ -1,5 +1,5 @@
-// A run of learnable numbers. `update` holds Darknet's combined gradient and momentum buffer: negative gradients,
-// summed over the batch, are added to what momentum left.
+// A contiguous block of learnable values. `update` holds Darknet's combined gradient and momentum buffer: negative
+// gradients, summed over the batch, are added to the momentum.
 #pragma once
 
 #include <cstdint>

@@ -23,7 +23,7 @@ struct Pass {
 struct Range {
   int first = 0;
   int count = 0;
-  // Where they start, in numbers, if an image takes `stride` of them.
+  // Where they start, in elements, if an image takes `stride` of them.
   size_t offset(size_t stride) const { return static_cast<size_t>(first) * stride; }
 };
 

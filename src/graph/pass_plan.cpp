@@ -10,7 +10,7 @@
 namespace dng::graph {
 namespace {
 
-// Works out a training pass by going through it: tick i is the forward pass of node i, tick 2 n - 1 - i its backward
+// Plans a training pass by simulating it: tick i is the forward pass of node i, tick 2 n - 1 - i its backward
 // pass.
 class Planner {
  public:
@@ -22,7 +22,7 @@ class Planner {
         readers_(readers_of(graph)),
         holders_(holders_of(graph)) {
     for (const Node* node : graph_) {
-      if (!node->bypassed) state(*node).role = node->graph_kernel().training_role(*node);
+      if (!node->plan.bypassed()) state(*node).role = node->graph_kernel().training_role(*node);
     }
   }
 
@@ -65,9 +65,9 @@ class Planner {
       const auto& its = readers_[static_cast<size_t>(node->index)];
       const bool by_range = std::all_of(its.begin(), its.end(), [&](const Node* r) { return state(*r).role.by_range; });
       if (!settings_.fused || !role.lazy || its.empty() || !by_range) {
-        node->storage = Storage::kStored;
+        node->plan.storage = Storage::kStored;
       } else {
-        node->storage = role.costly ? Storage::kFirstRead : Storage::kEachRead;
+        node->plan.storage = role.costly ? Storage::kFirstRead : Storage::kEachRead;
       }
     }
   }
@@ -76,28 +76,28 @@ class Planner {
   void find_gradients() {
     std::vector<bool> learns(graph_.size());
     for (Node* node : graph_) {
-      node->learns = node->index >= settings_.first_trained;
-      if (node->bypassed || !node->learns) continue;
-      bool any = node->learnable;
+      if (node->plan.bypassed() || node->index < settings_.first_trained) continue;
+      bool any = node->plan.has_parameters;
       for (Edge& source : node->sources) {
-        source.needs_gradient = source.node != nullptr && learns[static_cast<size_t>(source.node->index)];
-        any = any || source.needs_gradient;
+        if (source.node == nullptr || !learns[static_cast<size_t>(source.node->index)]) continue;
+        source.gradient = Gradient::kAdd;
+        any = true;
       }
       learns[static_cast<size_t>(node->index)] = any;
     }
-    graph_.back()->reached = true;
+    graph_.back()->plan.runs = Runs::kForwardAndBackward;
     for (int i = count_ - 1; i >= settings_.first_trained; --i) {
       Node& node = *graph_[static_cast<size_t>(i)];
-      if (node.bypassed || !node.reached) continue;
+      if (!node.plan.runs_backward()) continue;
       for (Edge& source : node.sources) {
-        if (!source.needs_gradient) continue;
-        source.node->reached = true;
+        if (!source.needs_gradient()) continue;
+        source.node->plan.runs = Runs::kForwardAndBackward;
         state(*source.node).accumulators.push_back(&node);
       }
     }
     for (Node* node : graph_) {
       for (Edge& source : node->sources) {
-        source.only = source.needs_gradient && state(*source.node).accumulators.size() == 1;
+        source.only = source.needs_gradient() && state(*source.node).accumulators.size() == 1;
       }
     }
   }
@@ -106,11 +106,11 @@ class Planner {
   void read(Node* node, int tick, const Node* reader) {
     if (node == nullptr) return;
     State& s = state(*node);
-    if (node->storage == Storage::kStored) return s.output.touch(tick);
-    if (node->storage == Storage::kFirstRead) {
+    if (node->plan.storage == Storage::kStored) return s.output.touch(tick);
+    if (node->plan.storage == Storage::kFirstRead) {
       s.output.touch(tick);
-      if (reader == nullptr || node->reader != nullptr) return;
-      node->reader = reader;
+      if (reader == nullptr || node->plan.reader != nullptr) return;
+      node->plan.reader = reader;
     }
     compute(node, tick, reader);
   }
@@ -122,15 +122,15 @@ class Planner {
 
   void forward() {
     for (Node* node : graph_) {
-      if (node->bypassed) continue;
+      if (node->plan.bypassed()) continue;
       State& s = state(*node);
       const int tick = node->index;
       if (s.role.saved > 0) s.saved.touch(tick);
-      if (node->storage == Storage::kStored) s.output.touch(tick);
+      if (node->plan.storage == Storage::kStored) s.output.touch(tick);
       if (!s.role.lazy || s.role.saved > 0 || s.role.computes_statistics) {
         for (const Edge& source : node->sources) read(source.node, tick, node);
       }
-      if (s.role.lazy && node->storage == Storage::kStored) compute(node, tick, node);
+      if (s.role.lazy && node->plan.storage == Storage::kStored) compute(node, tick, node);
     }
   }
 
@@ -139,7 +139,7 @@ class Planner {
     if (!state(last).role.gradient_in_forward) new_delta(&last, last.index);  // a cost writes it in its forward pass
     for (int i = count_ - 1; i >= settings_.first_trained; --i) {
       Node& node = *graph_[static_cast<size_t>(i)];
-      if (node.bypassed || !node.reached) continue;
+      if (!node.plan.runs_backward()) continue;
       State& s = state(node);
       if (s.role.gradient_in_forward) {
         accumulate_in_all(&node, node.index, false);
@@ -153,7 +153,7 @@ class Planner {
       if (s.role.reads_output) s.output.touch(tick);
       if (s.role.reads_input) {
         // Not of an addend.
-        const size_t count = node.sources.size() - (node.fused_sum ? 1 : 0);
+        const size_t count = node.sources.size() - (node.plan.fused_sum ? 1 : 0);
         for (size_t slot = 0; slot < count; ++slot) read(node.sources[slot].node, tick, nullptr);
       }
       s.done = true;
@@ -179,20 +179,20 @@ class Planner {
   void accumulate_in_all(Node* node, int tick, bool shares) {
     const size_t count = node->sources.size();
     for (size_t i = 0; i < count; ++i) {
-      const size_t slot = node->fused_sum ? count - 1 - i : i;
+      const size_t slot = node->plan.fused_sum ? count - 1 - i : i;
       accumulate(node, slot, tick, shares && can_share(*node, slot));
     }
   }
 
   void accumulate(Node* node, size_t slot, int tick, bool share) {
     Edge& source = node->sources[slot];
-    if (!source.needs_gradient) return;
+    if (!source.needs_gradient()) return;
     State& target = state(*source.node);
-    source.first = !target.any_accumulated;
-    source.shared = share;
+    const bool first = !target.any_accumulated;
+    source.gradient = share ? Gradient::kShared : first ? Gradient::kOverwrite : Gradient::kAdd;
     target.any_accumulated = true;
     target.accumulators.erase(std::find(target.accumulators.begin(), target.accumulators.end(), node));
-    if (source.first) {
+    if (first) {
       if (share) {
         target.delta = state(*node).delta;
         deltas_[static_cast<size_t>(target.delta)].members.push_back(source.node);
@@ -206,21 +206,21 @@ class Planner {
   // Of the sources in whose delta nobody accumulates any more.
   void run_source_epilogues(Node* node, int tick) {
     for (Edge& source : node->sources) {
-      if (!source.needs_gradient) continue;
+      if (!source.needs_gradient()) continue;
       State& target = state(*source.node);
       if (!target.accumulators.empty() || target.epilogue_done) continue;
       source.last = true;
-      source.node->epilogue_by_reader = true;
+      source.node->plan.epilogue_by_reader = true;
       backward_epilogue(source.node, tick);
     }
   }
 
   // Whether a source's delta may be the buffer that holds the delta of `node`, which passes it through. Every other
-  // node that has yet to read that buffer must have done so before anyone writes to it on behalf of the source, and the
-  // other way round.
+  // node that has yet to read that buffer must have done so before anyone writes to it on behalf of the source, and
+  // vice versa.
   bool can_share(const Node& node, size_t slot) {
     const Edge& source = node.sources[slot];
-    if (!source.needs_gradient) return false;
+    if (!source.needs_gradient()) return false;
     State& target = state(*source.node);
     if (source.in_place) return !target.any_accumulated;
     if (target.any_accumulated || !source.node->same_memory(node)) return false;
@@ -274,37 +274,37 @@ class Planner {
     for (const Node* node : graph_) {
       Span& span = state(*node).output;
       if (span.birth < 0) continue;
-      if (node->read_after_forward) span.touch(2 * count_);
+      if (node->plan.output_memory == OutputMemory::kUntilPassEnd) span.touch(2 * count_);
       outputs[&holder(*node)].touch(span.birth);
       outputs[&holder(*node)].touch(span.death);
     }
     for (Node* node : graph_) {
-      if (node->bypassed) continue;
+      if (node->plan.bypassed()) continue;
       const State& s = state(*node);
-      if (&holder(*node) == node && outputs.count(node) != 0 && !node->external_output) {
-        add(node->output_floats(), outputs[node], &node->offsets.output);
+      if (&holder(*node) == node && outputs.count(node) != 0 && node->plan.output_memory != OutputMemory::kExternal) {
+        add(node->output_floats(), outputs[node], &node->plan.offsets.output);
       }
       if (!settings_.trains) continue;
-      if (s.role.saved > 0) add(s.role.saved, s.saved, &node->offsets.saved);
-      if (s.role.workspace > 0 && node->reached) {
-        add(s.role.workspace, {backward_tick(*node), backward_tick(*node)}, &node->offsets.workspace);
+      if (s.role.saved > 0) add(s.role.saved, s.saved, &node->plan.offsets.saved);
+      if (s.role.workspace > 0 && node->plan.runs_backward()) {
+        add(s.role.workspace, {backward_tick(*node), backward_tick(*node)}, &node->plan.offsets.workspace);
       }
     }
-    // Darknet's code may write where it is not asked to.
+    // Darknet's kernels may write where they are not asked to.
     for (Node* node : graph_) {
-      if (settings_.trains && !settings_.fused && !node->bypassed && state(*node).delta < 0) new_delta(node, 0);
+      if (settings_.trains && !settings_.fused && !node->plan.bypassed() && state(*node).delta < 0) new_delta(node, 0);
     }
     for (const Delta& delta : deltas_) {
       Node* first = delta.members.front();
-      if (first->external_delta) continue;
-      const size_t number = add(first->output_floats(), delta.span, &first->offsets.delta);
-      for (Node* member : delta.members) same.emplace_back(&member->offsets.delta, number);
+      if (first->plan.external_delta) continue;
+      const size_t number = add(first->output_floats(), delta.span, &first->plan.offsets.delta);
+      for (Node* member : delta.members) same.emplace_back(&member->plan.offsets.delta, number);
     }
     const size_t total = place(&buffers);
     for (size_t i = 0; i < buffers.size(); ++i) *targets[i] = buffers[i].offset;
     for (const auto& entry : same) *entry.first = buffers[entry.second].offset;
     for (Node* node : graph_) {
-      if (&holder(*node) != node) node->offsets.output = holder(*node).offsets.output;
+      if (&holder(*node) != node) node->plan.offsets.output = holder(*node).plan.offsets.output;
     }
     return total;
   }

@@ -8,9 +8,9 @@ namespace dng::graph {
 
 void fail_unknown_section(const Ops& ops, const std::string& where, const std::string& section) {
   static const std::map<std::string, std::string> reasons = {
-      {"cost", "remove it: [softmax] and our costs already are softmax and cost in one"},
-      {"crop", "remove it and use pad=, or the host's min_crop= and max_crop=, in [net]: its crop cannot be repeated"},
-      {"empty", "remove it: the host frees its buffers twice"},
+      {"cost", "remove it: [softmax] and the other costs already are softmax and cost in one"},
+      {"crop", "remove it and use pad=, or Darknet's min_crop= and max_crop=, in [net]: its crop cannot be repeated"},
+      {"empty", "remove it: Darknet frees its buffers twice"},
   };
   static const std::vector<std::string> not_for_classifiers = {
       "region", "yolo",     "detection", "iseg",      "Gaussian_yolo", "contrastive", "rnn",
@@ -20,7 +20,7 @@ void fail_unknown_section(const Ops& ops, const std::string& where, const std::s
   if (reason != reasons.end()) fail("%s: [%s]: %s", where.c_str(), section.c_str(), reason->second.c_str());
   for (const std::string& name : not_for_classifiers) {
     if (name == section) {
-      fail("%s: [%s] is a layer of the host that this program does not train; use the host's own darknet for it",
+      fail("%s: [%s] is a layer of Darknet that this program does not train; use Darknet's own program for it",
            where.c_str(), section.c_str());
     }
   }

@@ -1,5 +1,5 @@
-// The Darknet this program was built for, behind one face. Only src/host/ knows Darknet's structs; which of the two
-// implementations is compiled (packaged.cpp or alexeyab.cpp) is decided when CMake configures.
+// The Darknet that this program was built for. Only src/host/ knows Darknet's structs; what its two versions do
+// differently is in packaged.cpp and alexeyab.cpp, of which CMake compiles one.
 //
 // All tensors are float32 in plain layout [batch][channels][height][width]. `delta` is Darknet's: the negative gradient
 // of the summed cost, not divided by the batch.
@@ -17,7 +17,7 @@
 
 namespace dng::host {
 
-// A run of numbers in a .weights file. `update` is Darknet's combined gradient and momentum buffer (null for
+// Consecutive values in a .weights file. `update` is Darknet's combined gradient and momentum buffer (null for
 // statistics).
 struct Block {
   enum class Kind { kBias, kScale, kMean, kVariance, kWeight };
@@ -37,19 +37,19 @@ struct Traits {
   const char* name;  // for people
   BatchNormRules batchnorm;
   data::EvalCrop eval_crop;
-  bool shortcut_needs_equal_shapes;
-  bool shortcut_has_alpha_beta;  // alpha= and beta= of [shortcut]
-  bool route_has_groups;
-  bool has_local_avgpool;
-  bool has_scale_channels;
-  bool needs_image_layer;       // its parser divides by the number of layers that read several rows and columns
-  bool ignores_stride_of_1x1;   // its own binary evaluates a strided 1x1 convolution wrongly
-  bool saves_batchnorm_biases;  // its own binary reads and writes the biases of a standalone [batchnorm]
-  int weights_major, weights_minor, weights_revision;  // version numbers in .weights
+  bool shortcut_needs_equal_shapes = false;
+  bool shortcut_has_alpha_beta = false;  // alpha= and beta= of [shortcut]
+  bool route_has_groups = false;
+  bool has_local_avgpool = false;
+  bool has_scale_channels = false;
+  bool needs_image_layer = false;       // its parser divides by the number of layers that read several rows and columns
+  bool ignores_stride_of_1x1 = false;   // its own binary evaluates a strided 1x1 convolution wrongly
+  bool saves_batchnorm_biases = false;  // its own binary reads and writes the biases of a standalone [batchnorm]
+  int weights_major = 0, weights_minor = 2, weights_revision = 0;  // version numbers in .weights
   std::vector<std::string> activations;
-  std::vector<std::string> verbs;             // of its own binary, beside those we provide
+  std::vector<std::string> verbs;             // of its own binary, beside this program's
   std::vector<std::string> classifier_verbs;  // after `classifier`
-  std::string binary;                         // path of its own program
+  std::string binary = DNG_HOST_BINARY;       // path of its own program
 };
 const Traits& traits();
 
@@ -74,7 +74,7 @@ class Network {
   data::Geometry output_shape(int layer) const;
   float* output(int layer);
   float* delta(int layer);
-  // Gives a layer other output and delta buffers; whoever reads them through the host (shortcut, route) is told.
+  // Replaces a layer's output and delta buffers, also where other layers (shortcut, route) read them.
   void set_buffers(int layer, float* output, float* delta);
   // The layer's parameters and statistics in the order of the .weights file.
   std::vector<Block> blocks(int layer);
@@ -84,9 +84,9 @@ class Network {
   // at evaluation.
   void forward(int layer, const float* input, bool training, int64_t steps);
   // ADDS to input_delta (null: the first layer), whatever the host's kernel does. `alone`: no other layer has added to
-  // it yet, so it is still zero and need not be set aside.
+  // it yet, so it is still zero.
   void backward(int layer, const float* input, float* input_delta, bool alone);
-  // The host's own update; ours is train/sgd.h. For comparison in tests.
+  // The host's own update; this program's is train/sgd.h. For comparison in tests.
   void update(int layer, int batch, float rate, float momentum, float decay);
 
   // The host's own kernels, untouched by the corrections above. For comparison in tests.

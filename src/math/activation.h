@@ -27,7 +27,7 @@ enum class Activation {
   kHardMish,
   kGelu
 };
-// False for those that Darknet computes.
+// False for those without a formula here: Darknet's kernels compute them.
 bool find_activation(const std::string& name, Activation* activation);
 
 constexpr float kSeluScale = 1.0507f, kSeluAlpha = 1.6732f;

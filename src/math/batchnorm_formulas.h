@@ -1,9 +1,9 @@
 // Batch norm of one channel, once for CPU and CUDA, from sums over its N values:
 //   training    y = f((x - mean) * factor + bias), factor = scale / divisor(v), with the batch's mean and its unbiased
 //               variance v
-//   evaluation  the same with the rolling statistics; divisor(v) is the host's, see host::BatchNormRules
-// The rolling statistics move by max(host's rate, 1 / (steps + 1)) of each batch.
-// Backward is the host's formula: 1 / sqrt(v + 1e-5), and sums divided by N rather than N - 1, which differs from the
+//   evaluation  the same with the rolling statistics; divisor(v) is Darknet's, see host::BatchNormRules
+// The rolling statistics move by max(Darknet's rate, 1 / (steps + 1)) of each batch.
+// Backward is Darknet's formula: 1 / sqrt(v + 1e-5), and sums divided by N rather than N - 1, which differs from the
 // exact derivative by O(1/N). With d the gradient in f's argument:
 //   dx = d * direct + (x - mean) * slope + constant
 #pragma once
@@ -17,9 +17,9 @@
 namespace dng::math {
 
 // The share of a batch in the rolling statistics, after `steps` training passes.
-DNG_HOST_DEVICE inline double batchnorm_rate(double host_rate, int64_t steps) {
+DNG_HOST_DEVICE inline double batchnorm_rate(double darknet_rate, int64_t steps) {
   const double mean_so_far = 1.0 / static_cast<double>(steps + 1);
-  return host_rate > mean_so_far ? host_rate : mean_so_far;
+  return darknet_rate > mean_so_far ? darknet_rate : mean_so_far;
 }
 
 DNG_HOST_DEVICE inline float batchnorm_rolled(float before, double rate, float batch) {

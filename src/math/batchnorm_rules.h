@@ -1,4 +1,4 @@
-// How a host normalises: forward (x - mean) / divisor(variance) * scale + bias; the variance is the unbiased one.
+// How a Darknet normalises: forward (x - mean) / divisor(variance) * scale + bias; the variance is the unbiased one.
 #pragma once
 
 #include <cmath>

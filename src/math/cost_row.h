@@ -4,11 +4,11 @@
 //   y       label, 0..C-1              t[C]  the teacher's probabilities
 //
 // The costs are in layers/costs/. Each returns the loss of the sample and writes dL/dz (not Darknet's negated delta).
-// Everything goes through log f, so logits of +-1e4 give finite losses and gradients: exp() only ever sees numbers <=
-// 0.
+// Everything goes through log f, so logits of +-1e4 give finite losses and gradients: no argument of exp() is above 0.
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 
 #include "base/host_device.h"
 
@@ -37,14 +37,14 @@ struct OneLane {
 };
 
 // log f and f. Needs n >= 1; finite logits.
-template <class Real, class Lanes = OneLane>
-DNG_HOST_DEVICE void log_softmax(int n, const Real* z, Real* log_f, Real* f, const Lanes& lanes = {}) {
-  Real top = z[0];
+template <class Lanes = OneLane>
+DNG_HOST_DEVICE void log_softmax(int n, const double* z, double* log_f, double* f, const Lanes& lanes = {}) {
+  double top = z[0];
   for (int i = lanes.first(); i < n; i += lanes.step()) top = z[i] > top ? z[i] : top;
   top = lanes.max(top);
-  Real sum = 0;
+  double sum = 0;
   for (int i = lanes.first(); i < n; i += lanes.step()) sum += std::exp(z[i] - top);
-  const Real log_sum = std::log(lanes.sum(sum));
+  const double log_sum = std::log(lanes.sum(sum));
   for (int i = lanes.first(); i < n; i += lanes.step()) {
     log_f[i] = (z[i] - top) - log_sum;
     f[i] = std::exp(log_f[i]);
@@ -52,28 +52,25 @@ DNG_HOST_DEVICE void log_softmax(int n, const Real* z, Real* log_f, Real* f, con
   lanes.sync();
 }
 
-// One sample's numbers, as every cost gets them.
-template <class Real>
+// One sample, as every cost gets it.
 struct CostRow {
   int classes;
-  const Real* z;
-  const Real* log_f;
-  const Real* f;
+  const double *z, *log_f, *f;
   int label;
-  const Real* teacher;  // null unless the cost asks for one
+  const double* teacher;  // null unless the cost asks for one
 };
 
 // Memory for one sample.
 struct CostWorkspace {
-  double* numbers;      // [3 C]
+  static constexpr size_t kValuesPerClass = 3;
+  double* values;       // [kValuesPerClass C]
   unsigned char* rank;  // [C]
 };
 
 // Cross entropy with the label: L = -log f_y, dL/dz_j = f_j - y_j.
-template <class Real, class Lanes = OneLane>
-DNG_HOST_DEVICE Real cross_entropy(const CostRow<Real>& row, Real* gradient, const Lanes& lanes = {}) {
-  for (int j = lanes.first(); j < row.classes; j += lanes.step())
-    gradient[j] = row.f[j] - (j == row.label ? Real(1) : Real(0));
+template <class Lanes = OneLane>
+DNG_HOST_DEVICE double cross_entropy(const CostRow& row, double* gradient, const Lanes& lanes = {}) {
+  for (int j = lanes.first(); j < row.classes; j += lanes.step()) gradient[j] = row.f[j] - (j == row.label ? 1.0 : 0.0);
   return -row.log_f[row.label];
 }
 

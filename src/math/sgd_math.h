@@ -1,4 +1,4 @@
-// The update of one number, once for CPU and CUDA; formulas in train/sgd.h.
+// The update of one parameter value, once for CPU and CUDA; formulas in train/sgd.h.
 #pragma once
 
 #include "base/host_device.h"
@@ -14,14 +14,14 @@ DNG_HOST_DEVICE inline SgdRates sgd_rates(float rate, float rate_factor, int bat
   return {rate * rate_factor / static_cast<float>(batch), decay * static_cast<float>(batch), momentum};
 }
 
-// update: what momentum left plus the negative gradients, and what momentum leaves afterwards.
+// update: in, the momentum plus the negative gradients; out, the momentum.
 DNG_HOST_DEVICE inline void plain_sgd(const SgdRates& rates, float* value, float* update) {
   const float v = *update - rates.pull * *value;
   *value += rates.factor * v;
   *update = rates.momentum * v;
 }
 
-// before: what momentum left, without the gradients.
+// before: the momentum, without the gradients.
 DNG_HOST_DEVICE inline void nesterov_sgd(const SgdRates& rates, float before, float* value, float* update) {
   const float v = *update - rates.pull * *value;
   *value += rates.factor * ((1 + rates.momentum) * v - before);

@@ -14,8 +14,8 @@ namespace dng::network {
 
 Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) : config_(std::move(config)) {
   // On a GPU Darknet's layers own parameters and nothing else that is used.
-  const graph::NetworkConfig hosts = settings.gpu != nullptr ? graph::with_mini_batch(config_, 1) : config_;
-  host_ = std::make_unique<host::Network>(hosts.host_text(), settings.verbose);
+  const graph::NetworkConfig hosted = settings.gpu != nullptr ? graph::with_mini_batch(config_, 1) : config_;
+  host_ = std::make_unique<host::Network>(hosted.host_text(), settings.verbose);
   if (host_->size() != size()) {
     fail("%s: internal error: Darknet made %d layers, expected %d", config_.path.c_str(), host_->size(), size());
   }
@@ -129,7 +129,7 @@ std::string Network::host_layers() const {
     while (i + 1 < layers.size() && layers[i + 1] == layers[i] + 1) ++i;
     ranges.push_back(first == layers[i] ? format("%d", first) : format("%d-%d", first, layers[i]));
   }
-  return ranges.empty() ? "" : "layers " + join(ranges, ", ") + " run on the host's code";
+  return ranges.empty() ? "" : "layers " + join(ranges, ", ") + " run Darknet's kernels";
 }
 
 }  // namespace dng::network

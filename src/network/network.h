@@ -1,4 +1,4 @@
-// A network that is ready to run: the host's layers, our kernels, and the plan that ties them together.
+// A network that is ready to run: Darknet's layers, which own the parameters, and an executor on CPU or GPU.
 #pragma once
 
 #include <memory>
@@ -20,10 +20,10 @@ namespace dng::network {
 
 struct NetworkSettings {
   std::shared_ptr<gpu::Gpu> gpu;  // null: runs on the CPU
-  bool verbose = false;           // shows the host's layer table
+  bool verbose = false;           // shows Darknet's layer table
   bool trains = true;             // false: no memory for training passes
-  bool reference = false;  // the plain way: plain layouts, every output stored, nothing fused, no Winograd; slower
-  int watched_layer = -1;  // whose output in evaluation passes is kept for Network::watched(); -1: none
+  bool reference = false;         // plain layouts, every output stored, nothing fused, no Winograd; slower
+  int watched_layer = -1;         // whose output in evaluation passes Network::watched() returns; -1: none
 
   const graph::NetworkConfig* precision_of = nullptr;  // on a GPU: whose precision= counts; null: the network's own
 
@@ -38,8 +38,8 @@ struct NetworkSettings {
 
 class Network {
  public:
-  // Lets the host parse the rewritten cfg, binds a kernel to every layer, checks that the host's shapes are ours, and
-  // plans layouts and memory.
+  // Lets Darknet parse the rewritten cfg, checks that its shapes are those of the config, and makes the executor:
+  // kernels, layouts and memory.
   explicit Network(graph::NetworkConfig config, const NetworkSettings& settings = {});
   ~Network();
 
@@ -49,13 +49,13 @@ class Network {
 
   // Fresh parameters from the counter-based generator; zero momentum and rolling statistics.
   void initialize(uint64_t seed);
-  // Where the network runs on a GPU, the numbers there are copies of the host's: push() after the host's have changed,
-  // pull() before they are read. On the CPU there is nothing to do.
+  // Where the network runs on a GPU, the parameters there are copies of Darknet's: push() after those have changed,
+  // pull() before they are read. On the CPU both do nothing.
   void push() { executor_->push(); }
   void pull() const { executor_->pull(); }
   // Null: the network runs on the CPU.
   gpu::Executor* device() const { return gpu_.get(); }
-  // From now on nobody changes the parameters: what evaluation makes of them is made once.
+  // From now on nobody changes the parameters: evaluation transforms them once.
   void freeze() {
     if (cpu_) cpu_->freeze();
   }
@@ -66,14 +66,15 @@ class Network {
   void backward(graph::Pass* pass) { executor_->backward(pass); }
 
   // Evaluation in micro-batches, several at once on threads of the caller's, which so never wait for each other at the
-  // end of a batch. Only where micro_batch() > 0: it is 0 on a GPU and where layers run on the host's code, which take
+  // end of a batch. Only where micro_batch() > 0: it is 0 on a GPU and where layers run Darknet's kernels, which take
   // whole batches.
   int micro_batch() const { return cpu_ ? cpu_->micro_batch() : 0; }  // images of one, a divisor of batch()
   // To be called whenever parameters have changed, before the micro-batches.
   void prepare_inference() { cpu_->prepare_inference(); }
   // The images [micro_batch()][channels][height][width] through all layers but the last, on the calling thread.
   void infer_micro_batch(const float* images, const cpu::Outputs& to) const { cpu_->infer_micro_batch(images, to); }
-  // The rest of an evaluation's forward(), from what the micro-batches of a whole batch left; watched() stays there.
+  // The rest of an evaluation's forward(), from the outputs of a whole batch's micro-batches; watched() returns
+  // `watched`.
   void finish_micro_batches(const float* logits, const float* watched, graph::Pass* pass) {
     cpu_->finish_micro_batches(logits, watched, pass);
   }
@@ -88,7 +89,7 @@ class Network {
   size_t watched_size() const { return cpu_ ? cpu_->watched_size() : 0; }
 
   std::vector<graph::Parameter>& parameters() { return parameters_; }
-  // All numbers of the network in the order of the .weights file, layer by layer.
+  // All parameters and statistics of the network in the order of the .weights file, layer by layer.
   const host::Blocks& blocks() const { return blocks_; }
   int size() const { return static_cast<int>(config_.layers.size()); }
   // Of a network on the CPU.
@@ -98,13 +99,13 @@ class Network {
   // Bytes for activations and gradients in training passes.
   size_t training_bytes() const { return executor_->activation_bytes(); }
 
-  // After a training pass's forward: "layer 3 [convolutional]", the first whose numbers, or else whose parameters, are
+  // After a training pass's forward: "layer 3 [convolutional]", the first whose values, or else whose parameters, are
   // not finite; "" where all are.
   std::string first_non_finite() const;
   bool parameters_finite() const;
-  // What the cost's options amount to.
+  // The cost's options in words.
   std::string describe_cost() const;
-  // "layers 0-3, 7 run on the host's code", or "" where none does.
+  // "layers 0-3, 7 run Darknet's kernels", or "" where none does.
   std::string host_layers() const;
 
  private:

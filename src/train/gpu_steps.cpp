@@ -1,6 +1,6 @@
-// Updates on a GPU. A packed set lies on the device and is augmented there; other sets are prepared by the host's
-// threads and copied. The first update runs as it is; then the work of an update is recorded once and run again and
-// again, with what changes (gpu/step_input.h) brought to the device before each.
+// Updates on a GPU. A packed set lies on the device and is augmented there; other sets are prepared by threads on the
+// CPU and copied. The first update runs kernel by kernel; then the work of an update is captured once as a CUDA graph,
+// which is launched for every update after its inputs (gpu/step_input.h) were copied to the device.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -16,10 +16,15 @@
 namespace dng::train {
 namespace {
 
+[[noreturn]] void fail_memory(gpu::Gpu& gpu, const std::string& cfg, size_t bytes, const char* what) {
+  fail("%s: out of memory on %s: %s %s, %s are free; raise subdivisions=", cfg.c_str(), gpu.name().c_str(), what,
+       human_bytes(static_cast<double>(bytes)).c_str(), human_bytes(static_cast<double>(gpu.free_bytes())).c_str());
+}
+
 // Images of a packed set, and what augmentation draws for a batch.
 class DeviceSet {
  public:
-  // False where the set, or its augmentation, is left to the host.
+  // False where the CPU prepares the images: image lists, and augmentation that the device does not have.
   static bool fits(const data::Dataset& data, const graph::NetworkConfig& config) {
     const data::Augmentation a = config.augmentation();
     const data::Geometry shape = data.fixed_shape();
@@ -29,34 +34,15 @@ class DeviceSet {
 
   DeviceSet(const data::Dataset& data, const graph::NetworkConfig& config, gpu::Executor* network) {
     const data::Augmentation a = config.augmentation();
-    data::check_augmentation(a, config.input);
     const data::Geometry shape = data.fixed_shape();
     const auto count = static_cast<size_t>(data.size());
     gpu::Gpu& gpu = network->gpu();
     const size_t table_bytes = 256 * sizeof(float) * static_cast<size_t>(shape.channels);
     if (!planes_.allocate(&gpu, count * shape.size()) || !labels_.allocate(&gpu, count * sizeof(int)) ||
         !table_.allocate(&gpu, table_bytes)) {
-      fail("%s: out of memory on %s: the training set needs %s there, %s are free; raise subdivisions=",
-           config.path.c_str(), gpu.name().c_str(), human_bytes(static_cast<double>(count * shape.size())).c_str(),
-           human_bytes(static_cast<double>(gpu.free_bytes())).c_str());
+      fail_memory(gpu, config.path, count * shape.size(), "the training set needs");
     }
-    std::vector<uint8_t> planes(count * shape.size());
-    std::vector<int> labels(count);
-    data::Image image;
-    for (size_t i = 0; i < count; ++i) {
-      data.decode(static_cast<int64_t>(i), &image);
-      std::copy(image.planes.begin(), image.planes.end(),
-                planes.begin() + static_cast<std::ptrdiff_t>(i * shape.size()));
-      labels[i] = data.label(static_cast<int64_t>(i));
-    }
-    const data::PixelTable table(a, shape.channels);
-    std::vector<float> values;
-    for (int c = 0; c < shape.channels; ++c) values.insert(values.end(), table.channel(c), table.channel(c) + 256);
-    gpu.copy_in(planes_.data(), planes.data(), planes.size());
-    gpu.copy_in(labels_.data(), labels.data(), labels.size() * sizeof(int));
-    gpu.copy_in(table_.data(), values.data(), table_bytes);
-    gpu.finish();
-    augment_ = {};
+    upload(data, data::PixelTable(a, shape.channels), &gpu);
     augment_.planes = planes_.as<uint8_t>();
     augment_.set_labels = labels_.as<int>();
     augment_.shape = shape;
@@ -79,6 +65,25 @@ class DeviceSet {
   }
 
  private:
+  void upload(const data::Dataset& data, const data::PixelTable& table, gpu::Gpu* gpu) {
+    std::vector<uint8_t> planes;
+    std::vector<int> labels;
+    std::vector<float> values;
+    data::Image image;
+    for (int64_t i = 0; i < data.size(); ++i) {
+      data.decode(i, &image);
+      planes.insert(planes.end(), image.planes.begin(), image.planes.end());
+      labels.push_back(data.label(i));
+    }
+    for (int c = 0; c < image.shape.channels; ++c) {
+      values.insert(values.end(), table.channel(c), table.channel(c) + 256);
+    }
+    gpu->copy_in(planes_.data(), planes.data(), planes.size());
+    gpu->copy_in(labels_.data(), labels.data(), labels.size() * sizeof(int));
+    gpu->copy_in(table_.data(), values.data(), values.size() * sizeof(float));
+    gpu->finish();
+  }
+
   gpu::Memory planes_, labels_, table_;
   gpu::Augment augment_{};
 };
@@ -126,7 +131,7 @@ class GpuSteps final : public Steps {
   GpuSteps(const GpuSteps&) = delete;
   GpuSteps& operator=(const GpuSteps&) = delete;
 
-  int64_t most() const override { return std::max(1, std::min(64, gpu::Executor::kSlots / config_.subdivisions)); }
+  int64_t max_count() const override { return std::max(1, std::min(64, gpu::Executor::kSlots / config_.subdivisions)); }
   double waited() const override { return stream_ ? stream_->waited() : 0; }
 
   void run(int64_t first, int64_t count, std::vector<StepResult>* results) override {
@@ -139,13 +144,13 @@ class GpuSteps final : public Steps {
     size_t begin = 0;
     for (int64_t i = first; i < first + count; ++i) {
       for (int part = 0; part < parts; ++part, ++pass) {
-        // More parts than there are slots: an update at a time, and the slots once more.
+        // More parts than slots: read the results so far, then use the slots again.
         if (pass - begin == static_cast<size_t>(gpu::Executor::kSlots)) {
           collect(begin);
           begin = pass;
         }
-        bring(i, part, static_cast<int>(pass - begin));
-        play(part + 1 == parts);
+        copy_input(i, part, static_cast<int>(pass - begin));
+        launch(part + 1 == parts);
       }
     }
     collect(begin);
@@ -165,21 +170,17 @@ class GpuSteps final : public Steps {
  private:
   static constexpr size_t kStages = 2;
 
-  void require(bool there, size_t bytes) const {
-    if (there) return;
-    fail("%s: out of memory on %s: %s more are needed, %s are free; raise subdivisions=", config_.path.c_str(),
-         gpu_->name().c_str(), human_bytes(static_cast<double>(bytes)).c_str(),
-         human_bytes(static_cast<double>(gpu_->free_bytes())).c_str());
+  void require(bool allocated, size_t bytes) const {
+    if (!allocated) fail_memory(*gpu_, config_.path, bytes, "the inputs of a step need");
   }
 
-  // What the pass needs, on its way to the device.
-  void bring(int64_t iteration, int part, int slot) {
+  void copy_input(int64_t iteration, int part, int slot) {
     char* entry = pinned_input_.as<char>(input_bytes_ * static_cast<size_t>(slot));
     gpu::StepInput step;
     step.seed = s_.seed;
     step.position = iteration * config_.batch + part * config_.mini_batch;
     step.steps = iteration * config_.subdivisions + part;
-    step.epoch = static_cast<double>(iteration) * config_.batch / static_cast<double>(s_.data.size());
+    step.epoch = s_.schedule.epochs_at(iteration);
     step.rate = static_cast<float>(s_.schedule.rate(iteration));
     step.count = config_.mini_batch;
     step.has_labels = 1;
@@ -190,60 +191,60 @@ class GpuSteps final : public Steps {
       auto* samples = reinterpret_cast<uint32_t*>(entry + sizeof step);
       order_.fill(step.position, config_.mini_batch, samples, samples + batch_);
     } else {
-      bring_images();
+      copy_images();
     }
-    if (s_.teacher != nullptr && teacher_ == nullptr) bring_targets(step.position);
+    if (s_.teacher != nullptr && teacher_ == nullptr) copy_targets(step.position);
     gpu_->copy_in(input_.data(), entry, input_bytes_);
   }
 
-  void bring_images() {
+  void copy_images() {
     const double before = now_seconds();
     const data::Batch& batch = stream_->next();
     s_.profile->data += now_seconds() - before;
     const size_t stage = staged_ % kStages;
     if (staged_ >= kStages) gpu_->wait_for(kStageMark + stage);
     ++staged_;
-    const size_t numbers = batch_ * config_.input.size();
-    float* images = pinned_images_.as<float>() + stage * numbers;
+    const size_t count = batch_ * config_.input.size();
+    float* images = pinned_images_.as<float>() + stage * count;
     int* labels = pinned_labels_.as<int>() + stage * batch_;
-    std::copy_n(batch.images.begin(), numbers, images);
+    std::copy_n(batch.images.begin(), count, images);
     std::copy_n(batch.labels.begin(), batch_, labels);
-    gpu_->copy_in(images_.data(), images, numbers * sizeof(float));
+    gpu_->copy_in(images_.data(), images, count * sizeof(float));
     gpu_->copy_in(network_->io().labels, labels, batch_ * sizeof(int));
     gpu_->mark(kStageMark + stage);
   }
 
-  void bring_targets(int64_t position) {
+  void copy_targets(int64_t position) {
     data::Batch batch;
     batch.position = position;
     batch.count = config_.mini_batch;
     const float* rows = s_.teacher->probabilities(batch);
-    const size_t numbers = batch_ * static_cast<size_t>(config_.classes());
+    const size_t count = batch_ * static_cast<size_t>(config_.classes());
     const size_t stage = targets_staged_ % kStages;
     if (targets_staged_ >= kStages) gpu_->wait_for(kTargetMark + stage);
     ++targets_staged_;
-    float* to = pinned_teacher_.as<float>() + stage * numbers;
-    std::copy_n(rows, numbers, to);
-    gpu_->copy_in(network_->io().teacher, to, numbers * sizeof(float));
+    float* to = pinned_teacher_.as<float>() + stage * count;
+    std::copy_n(rows, count, to);
+    gpu_->copy_in(network_->io().teacher, to, count * sizeof(float));
     gpu_->mark(kTargetMark + stage);
   }
 
-  void play(bool last) {
-    if (s_.profiles_layers) return play_with_marks(last);
-    std::unique_ptr<gpu::CapturedGraph>& recording = recordings_[last ? 1 : 0];
-    if (recording == nullptr && records_ && warm_[last ? 1 : 0]) recording = record(last);
-    if (recording == nullptr) {
+  void launch(bool last) {
+    if (s_.profiles_layers) return launch_with_marks(last);
+    const int kind = last ? 1 : 0;
+    if (graphs_[kind] == nullptr && captures_ && warm_[kind]) graphs_[kind] = capture(last);
+    if (graphs_[kind] == nullptr) {
       queue(last);
-      warm_[last ? 1 : 0] = true;
+      warm_[kind] = true;
       return;
     }
-    recording->run();
-    // The host does not come by the update itself.
+    graphs_[kind]->run();
+    // A graph's update does not pass through run_update.
     network_->parameters_changed();
   }
 
-  // Null where it cannot be done. A real error comes again when the work runs.
-  std::unique_ptr<gpu::CapturedGraph> record(bool last) {
+  // Null where it fails. An error of the work itself comes again when it runs.
+  std::unique_ptr<gpu::CapturedGraph> capture(bool last) {
     std::string why, error;
     gpu_->begin_capture();
     try {
@@ -251,9 +252,9 @@ class GpuSteps final : public Steps {
     } catch (const Error& e) {
       error = e.what();
     }
-    std::unique_ptr<gpu::CapturedGraph> recording = gpu_->end_capture(&why);
-    if (error.empty() && recording != nullptr) return recording;
-    records_ = false;
+    std::unique_ptr<gpu::CapturedGraph> graph = gpu_->end_capture(&why);
+    if (error.empty() && graph != nullptr) return graph;
+    captures_ = false;
     std::printf("%s: CUDA graph capture failed (%s); launching kernels one by one, which is slower\n",
                 gpu_->name().c_str(), error.empty() ? why.c_str() : error.c_str());
     return nullptr;
@@ -277,7 +278,7 @@ class GpuSteps final : public Steps {
     if (last) network_->run_update(update_);
   }
 
-  void play_with_marks(bool last) {
+  void launch_with_marks(bool last) {
     const int layers = network_->size();
     queue_images();
     gpu_->mark(kTeacherMark);
@@ -300,7 +301,7 @@ class GpuSteps final : public Steps {
     if (last) s_.profile->update += gpu_->seconds_between(static_cast<size_t>(2 * layers + 1), kUpdateMark);
   }
 
-  // Numbers of marks that no layer has.
+  // Marks that no layer has.
   static constexpr size_t kStageMark = size_t{1} << 20, kTargetMark = kStageMark + kStages,
                           kTeacherMark = kTargetMark + kStages, kUpdateMark = kTeacherMark + 1;
 
@@ -318,8 +319,9 @@ class GpuSteps final : public Steps {
   std::unique_ptr<DeviceSet> set_;
   std::unique_ptr<data::TrainingStream> stream_;
   size_t staged_ = 0, targets_staged_ = 0;
-  bool warm_[2] = {}, records_ = true;
-  std::unique_ptr<gpu::CapturedGraph> recordings_[2];
+  bool captures_ = true;
+  bool warm_[2] = {};                              // of a micro-batch, and of the last with the update
+  std::unique_ptr<gpu::CapturedGraph> graphs_[2];  // as warm_
 };
 
 }  // namespace

@@ -11,7 +11,7 @@ void write_profile(const std::string& path, const Profile& profile, const networ
     const graph::LayerTime& time = network.times()[static_cast<size_t>(i)];
     Json layer = Json::object();
     layer.set("index", Json::integer(i))
-        .set("section", Json::text(network.config().layers[static_cast<size_t>(i)].op->section))
+        .set("section", Json::string(network.config().layers[static_cast<size_t>(i)].op->section))
         .set("forward", Json::number(time.forward))
         .set("backward", Json::number(time.backward));
     layers.add(layer);

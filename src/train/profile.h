@@ -1,4 +1,4 @@
-// Where the time of a training run went; `-profile FILE` writes it as JSON.
+// Time spent in the parts of a training run; `-profile FILE` writes it as JSON.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@ namespace dng::train {
 
 struct Profile {
   int64_t steps = 0;
-  double seconds = 0;  // of the steps in all
+  double seconds = 0;  // of all steps
   double data = 0;     // waiting for batches
   double teacher = 0;  // running the teacher or reading its targets
   double update = 0;   // of the parameters

@@ -8,7 +8,9 @@
 namespace dng::train {
 
 Schedule::Schedule(const cfg::Options& net, int64_t samples, int batch)
-    : base_(net.real("learning_rate")),
+    : batch_(batch),
+      samples_(static_cast<double>(samples)),
+      base_(net.real("learning_rate")),
       power_(net.real("power")),
       gamma_(net.real("gamma")),
       scale_(net.real("scale")),
@@ -18,7 +20,7 @@ Schedule::Schedule(const cfg::Options& net, int64_t samples, int batch)
       {"constant", Policy::kConstant}, {"step", Policy::kStep},       {"steps", Policy::kSteps},  {"exp", Policy::kExp},
       {"poly", Policy::kPoly},         {"sigmoid", Policy::kSigmoid}, {"cosine", Policy::kCosine}};
   policy_ = policies.at(net.text("policy"));
-  const double batches_per_epoch = static_cast<double>(samples) / batch;
+  const double batches_per_epoch = samples_ / batch;
   if (net.given("epochs")) {
     iterations_ = static_cast<int64_t>(std::ceil(net.real("epochs") * batches_per_epoch - 1e-9));
   } else {

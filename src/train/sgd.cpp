@@ -9,7 +9,7 @@
 namespace dng::train {
 namespace {
 
-// Small enough that the threads share large parameters, large enough that taking one costs nothing.
+// Small enough that the threads share large parameters, large enough to make scheduling negligible.
 constexpr int64_t kSlice = int64_t{1} << 15;
 
 DNG_SIMD_CLONES void plain_step(float* __restrict value, float* __restrict update, int64_t count,

@@ -1,4 +1,4 @@
-// SGD with momentum and weight decay, as the host computes it on the CPU, in one pass over all parameters.
+// SGD with momentum and weight decay, as Darknet computes it on the CPU, in one pass over all parameters.
 #pragma once
 
 #include <vector>
@@ -22,7 +22,7 @@ struct SgdSettings {
 class Sgd {
  public:
   Sgd(std::vector<graph::Parameter>* parameters, const SgdSettings& settings);
-  // Before the first backward pass of an iteration: Nesterov needs what momentum brought along.
+  // Before the first backward pass of an iteration: Nesterov needs v as it was.
   void begin();
   void step(double rate, int batch);
 

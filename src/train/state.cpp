@@ -1,5 +1,6 @@
 #include "train/state.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -12,21 +13,52 @@ namespace {
 
 constexpr const char* kMagic = "DNGSTATE 1\n";
 constexpr size_t kHashDigits = 16;
-// Two augmentations may differ in their last words only.
-constexpr size_t kWhole = 1000;
+constexpr size_t kMaxQuoted = 1000;  // two augmentations may differ only at their ends
 
-std::string header_text(const TrainingState& s) {
+// One of the numbers in the header; the other pointer is null.
+struct Field {
+  const char* name;
+  double* real;
+  int64_t* integer;
+};
+
+std::vector<Field> fields_of(TrainingState* s) {
+  return {{"iteration", nullptr, &s->iteration},         {"average_loss", &s->average_loss, nullptr},
+          {"best_top1", &s->best_top1, nullptr},         {"best_epoch", nullptr, &s->best_epoch},
+          {"epoch_loss", &s->epoch_loss, nullptr},       {"epoch_images", nullptr, &s->epoch_images},
+          {"epoch_correct", nullptr, &s->epoch_correct}, {"epoch_seconds", &s->epoch_seconds, nullptr},
+          {"pending_epoch", nullptr, &s->pending_epoch}};
+}
+
+std::string header_text(TrainingState s) {
   std::string text = kMagic;
   for (const auto& [name, value] : s.identity) text += "identity." + name + " " + value + "\n";
   for (const auto& [name, value] : s.machine) text += "machine." + name + " " + value + "\n";
-  text +=
-      format("iteration %lld\naverage_loss %a\nbest_top1 %a\nbest_epoch %lld\n", static_cast<long long>(s.iteration),
-             s.average_loss, s.best_top1, static_cast<long long>(s.best_epoch));
-  text += format("epoch_loss %a\nepoch_images %lld\nepoch_correct %lld\nepoch_seconds %a\n", s.epoch_loss,
-                 static_cast<long long>(s.epoch_images), static_cast<long long>(s.epoch_correct), s.epoch_seconds);
-  text += format("pending_epoch %lld\n", static_cast<long long>(s.pending_epoch));
+  for (const Field& field : fields_of(&s)) {
+    text += field.real != nullptr ? format("%s %a\n", field.name, *field.real)
+                                  : format("%s %lld\n", field.name, static_cast<long long>(*field.integer));
+  }
   for (const std::string& row : s.rows) text += "row " + row + "\n";
   return text + "\n";
+}
+
+// A block's values, or their momentum.
+struct Span {
+  float* data;
+  size_t bytes;
+};
+
+// In the order of the file. A hash depends on where its parts end: one for each span.
+std::vector<Span> spans_of(const network::Network& network) {
+  std::vector<Span> spans;
+  for (const auto& layer : network.blocks()) {
+    for (const host::Block& block : layer) {
+      const size_t bytes = static_cast<size_t>(block.count) * sizeof(float);
+      spans.push_back({block.value, bytes});
+      if (block.update != nullptr) spans.push_back({block.update, bytes});
+    }
+  }
+  return spans;
 }
 
 [[noreturn]] void fail_damaged(const std::string& path) {
@@ -35,10 +67,10 @@ std::string header_text(const TrainingState& s) {
 
 // Fills everything but identity and machine, which go to *found.
 void parse_header(const std::string& path, const std::string& text, TrainingState* s, TrainingState* found) {
+  const std::vector<Field> fields = fields_of(s);
   for (const std::string& line : split(text, '\n')) {
     if (line.empty()) continue;
-    const size_t blank = line.find(' ');
-    const std::string key = line.substr(0, blank), value = blank == std::string::npos ? "" : line.substr(blank + 1);
+    const auto [key, value] = split_once(line, ' ');
     if (starts_with(key, "identity.")) {
       found->identity[key.substr(9)] = value;
     } else if (starts_with(key, "machine.")) {
@@ -46,24 +78,60 @@ void parse_header(const std::string& path, const std::string& text, TrainingStat
     } else if (key == "row") {
       s->rows.push_back(value);
     } else {
-      const std::map<std::string, double*> reals = {{"average_loss", &s->average_loss},
-                                                    {"best_top1", &s->best_top1},
-                                                    {"epoch_loss", &s->epoch_loss},
-                                                    {"epoch_seconds", &s->epoch_seconds}};
-      const std::map<std::string, int64_t*> integers = {{"iteration", &s->iteration},
-                                                        {"best_epoch", &s->best_epoch},
-                                                        {"pending_epoch", &s->pending_epoch},
-                                                        {"epoch_images", &s->epoch_images},
-                                                        {"epoch_correct", &s->epoch_correct}};
-      const auto real = reals.find(key);
-      const auto integer = integers.find(key);
-      if (real != reals.end()) {
-        *real->second = std::strtod(value.c_str(), nullptr);
-      } else if (integer == integers.end() || !parse_integer(value, integer->second)) {
+      const auto field =
+          std::find_if(fields.begin(), fields.end(), [&, &name = key](const Field& f) { return name == f.name; });
+      if (field != fields.end() && field->real != nullptr) {
+        *field->real = std::strtod(value.c_str(), nullptr);
+      } else if (field == fields.end() || !parse_integer(value, field->integer)) {
         fail_damaged(path);
       }
     }
   }
+}
+
+void check_identity(const std::string& path, const TrainingState& run, TrainingState* found) {
+  for (const auto& [name, value] : run.identity) {
+    if (found->identity[name] != value) {
+      fail("%s: the state is of a run with another %s: found %s, this run has %s; start without -resume, or restore it",
+           path.c_str(), name.c_str(), quoted(found->identity[name], kMaxQuoted).c_str(),
+           quoted(value, kMaxQuoted).c_str());
+    }
+  }
+}
+
+// Copies the parameters that follow the header to the network; nothing where they are damaged.
+void load_parameters(const std::string& path, const std::string& text, size_t header, network::Network* network) {
+  const std::vector<Span> spans = spans_of(*network);
+  size_t needed = header + kHashDigits;
+  for (const Span& span : spans) needed += span.bytes;
+  if (text.size() != needed) fail_damaged(path);
+  Hash hash;
+  size_t offset = header;
+  hash.add(text.data(), offset);
+  for (const Span& span : spans) {
+    hash.add(text.data() + offset, span.bytes);
+    offset += span.bytes;
+  }
+  if (text.substr(offset) != hash.hex()) fail_damaged(path);
+  offset = header;
+  for (const Span& span : spans) {
+    std::memcpy(span.data, text.data() + offset, span.bytes);
+    offset += span.bytes;
+  }
+  network->push();
+}
+
+std::string differences_of(const TrainingState& run, TrainingState* found) {
+  // Older states do not name the device.
+  found->machine.emplace("device", "cpu");
+  std::vector<std::string> differences;
+  for (const auto& [name, value] : run.machine) {
+    const auto was = found->machine.find(name);
+    if (was != found->machine.end() && was->second != value) {
+      differences.push_back(name + " " + was->second + " -> " + value);
+    }
+  }
+  return join(differences, ", ");
 }
 
 }  // namespace
@@ -78,13 +146,7 @@ void save_state(const std::string& path, const TrainingState& state, const netwo
   };
   const std::string head = header_text(state);
   put(head.data(), head.size());
-  for (const auto& layer : network.blocks()) {
-    for (const host::Block& block : layer) {
-      const size_t bytes = static_cast<size_t>(block.count) * sizeof(float);
-      put(block.value, bytes);
-      if (block.update != nullptr) put(block.update, bytes);
-    }
-  }
+  for (const Span& span : spans_of(network)) put(span.data, span.bytes);
   file.write(hash.hex());
   file.commit();
 }
@@ -99,56 +161,10 @@ std::string load_state(const std::string& path, TrainingState* state, network::N
   TrainingState read = *state, found;
   read.rows.clear();
   parse_header(path, text.substr(magic, end - magic), &read, &found);
-  for (const auto& [name, value] : state->identity) {
-    if (found.identity[name] != value) {
-      fail("%s: the state is of a run with another %s: found %s, this run has %s; start without -resume, or restore it",
-           path.c_str(), name.c_str(), quoted(found.identity[name], kWhole).c_str(), quoted(value, kWhole).c_str());
-    }
-  }
-  size_t needed = end + 2 + kHashDigits;
-  for (const auto& layer : network->blocks()) {
-    for (const host::Block& block : layer) {
-      needed += static_cast<size_t>(block.count) * sizeof(float) * (block.update != nullptr ? 2 : 1);
-    }
-  }
-  if (text.size() != needed) fail_damaged(path);
-  Hash hash;
-  size_t offset = end + 2;
-  hash.add(text.data(), offset);
-  // The same pieces in the same order as they were written: the hash depends on where pieces end.
-  for (const auto& layer : network->blocks()) {
-    for (const host::Block& block : layer) {
-      const size_t bytes = static_cast<size_t>(block.count) * sizeof(float);
-      for (int part = 0; part < (block.update != nullptr ? 2 : 1); ++part) {
-        hash.add(text.data() + offset, bytes);
-        offset += bytes;
-      }
-    }
-  }
-  if (text.substr(offset) != hash.hex()) fail_damaged(path);
-  offset = end + 2;
-  for (const auto& layer : network->blocks()) {
-    for (const host::Block& block : layer) {
-      const size_t bytes = static_cast<size_t>(block.count) * sizeof(float);
-      std::memcpy(block.value, text.data() + offset, bytes);
-      offset += bytes;
-      if (block.update == nullptr) continue;
-      std::memcpy(block.update, text.data() + offset, bytes);
-      offset += bytes;
-    }
-  }
-  network->push();
+  check_identity(path, *state, &found);
+  load_parameters(path, text, end + 2, network);
   *state = read;
-  // States of before there were GPUs do not name the device.
-  found.machine.emplace("device", "cpu");
-  std::vector<std::string> differences;
-  for (const auto& [name, value] : state->machine) {
-    const auto was = found.machine.find(name);
-    if (was != found.machine.end() && was->second != value) {
-      differences.push_back(name + " " + was->second + " -> " + value);
-    }
-  }
-  return join(differences, ", ");
+  return differences_of(*state, &found);
 }
 
 }  // namespace dng::train

@@ -1,7 +1,7 @@
 // .state files: everything that -resume needs to go on bit for bit.
 //
 //   "DNGSTATE 1\n", "key value\n" lines, an empty line; then float32 for every block of the .weights order, the values
-//   and, where there is one, the momentum; then 16 hex digits, the hash of all that stands before.
+//   and, if it has one, the momentum; then 16 hex digits, the hash of everything before.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,16 @@
 namespace dng::train {
 
 struct TrainingState {
-  // What must agree with the run that goes on ("seed", "data", "network", "augmentation", "batch", ...).
+  // What must be the same when the run is resumed ("seed", "data", "network", "augmentation", "batch", ...).
   std::map<std::string, std::string> identity;
-  // What should agree for the same bits ("threads", "instructions").
+  // What must be the same for the same bits ("threads", "instructions").
   std::map<std::string, std::string> machine;
 
   int64_t iteration = 0;     // updates done
   double average_loss = -1;  // Darknet's running average; below zero: none yet
   double best_top1 = -1;
   int64_t best_epoch = 0;
-  // Of the epoch that is under way.
+  // Of the current epoch.
   double epoch_loss = 0;
   int64_t epoch_images = 0, epoch_correct = 0;
   double epoch_seconds = 0;

@@ -17,7 +17,7 @@ class CpuSteps final : public Steps {
         stream_(s.data, config_.augmentation(), config_.input, s.seed, config_.mini_batch, s.first * config_.batch,
                 s.schedule.iterations() * config_.batch, s.threads) {}
 
-  int64_t most() const override { return 1; }
+  int64_t max_count() const override { return 1; }
   double waited() const override { return stream_.waited(); }
 
   void run(int64_t first, int64_t count, std::vector<StepResult>* results) override {
@@ -34,37 +34,42 @@ class CpuSteps final : public Steps {
     sgd.begin();
     StepResult result;
     for (int part = 0; part < config_.subdivisions; ++part) {
-      double before = now_seconds();
-      const data::Batch& batch = stream_.next();
-      s_.profile->data += now_seconds() - before;
-      graph::Pass pass;
-      pass.training = true;
-      pass.input = batch.images.data();
-      pass.labels = batch.labels.data();
-      pass.count = batch.count;
-      pass.seed = s_.seed;
-      pass.first_position = batch.position;
-      pass.steps = iteration * config_.subdivisions + part;
-      pass.epoch = static_cast<double>(iteration) * config_.batch / static_cast<double>(s_.data.size());
-      before = now_seconds();
-      if (s_.teacher != nullptr) pass.teacher = s_.teacher->probabilities(batch);
-      s_.profile->teacher += now_seconds() - before;
-      s_.network->forward(&pass);
-      result.loss += pass.loss;
-      if (!std::isfinite(pass.loss)) return result;
-      const float* probabilities = s_.network->probabilities();
-      for (int b = 0; b < batch.count; ++b) {
-        const int rank = eval::rank_of(probabilities + static_cast<size_t>(b) * config_.classes(), config_.classes(),
-                                       batch.labels[static_cast<size_t>(b)]);
-        result.correct += rank == 0 ? 1 : 0;
-      }
-      result.images += batch.count;
-      s_.network->backward(&pass);
+      add_gradient(iteration, part, &result);
+      if (!std::isfinite(result.loss)) return result;
     }
     const double before = now_seconds();
     sgd.step(s_.schedule.rate(iteration), config_.batch);
     s_.profile->update += now_seconds() - before;
     return result;
+  }
+
+  // Of the next mini-batch. No backward pass where the loss is not finite.
+  void add_gradient(int64_t iteration, int part, StepResult* result) {
+    double before = now_seconds();
+    const data::Batch& batch = stream_.next();
+    s_.profile->data += now_seconds() - before;
+    graph::Pass pass;
+    pass.training = true;
+    pass.input = batch.images.data();
+    pass.labels = batch.labels.data();
+    pass.count = batch.count;
+    pass.seed = s_.seed;
+    pass.first_position = batch.position;
+    pass.steps = iteration * config_.subdivisions + part;
+    pass.epoch = s_.schedule.epochs_at(iteration);
+    before = now_seconds();
+    if (s_.teacher != nullptr) pass.teacher = s_.teacher->probabilities(batch);
+    s_.profile->teacher += now_seconds() - before;
+    s_.network->forward(&pass);
+    result->loss += pass.loss;
+    if (!std::isfinite(pass.loss)) return;
+    const float* probabilities = s_.network->probabilities();
+    for (int b = 0; b < batch.count; ++b, probabilities += config_.classes()) {
+      const int label = batch.labels[static_cast<size_t>(b)];
+      result->correct += eval::rank_of(probabilities, config_.classes(), label) == 0 ? 1 : 0;
+    }
+    result->images += batch.count;
+    s_.network->backward(&pass);
   }
 
   StepsSettings s_;

@@ -1,5 +1,5 @@
-// The updates of a training run, one after the other: batches, teacher, passes, SGD. On the CPU, or on a GPU, where
-// several updates are queued before the host looks at their results.
+// The updates of a training run: batches, teacher, passes, SGD. On the CPU, or on a GPU, where several updates are
+// queued before their results are read.
 #pragma once
 
 #include <cstdint>
@@ -22,23 +22,23 @@ struct StepsSettings {
   uint64_t seed = 0;
   int threads = 1;
   int64_t first = 0;             // the first update of this run
-  Profile* profile = nullptr;    // times are added to
+  Profile* profile = nullptr;    // times are added to it
   bool profiles_layers = false;  // on a GPU that costs time
 };
 
 // Of one update.
 struct StepResult {
-  double loss = 0;  // the cost, summed over its images; not finite: the update was not made, or is of no use
+  double loss = 0;  // the cost, summed over its images; not finite: the update was not made, or is useless
   int64_t images = 0, correct = 0;
 };
 
 class Steps {
  public:
   virtual ~Steps() = default;
-  // Updates that a call may ask for.
-  virtual int64_t most() const = 0;
-  // Makes the updates number `first` (counted from 0) to first + count - 1 and adds their results; fewer where a loss
-  // is not finite.
+  // How many updates a call of run may ask for.
+  virtual int64_t max_count() const = 0;
+  // Makes updates first (counted from 0) to first + count - 1 and appends their results; stops after a loss that is not
+  // finite.
   virtual void run(int64_t first, int64_t count, std::vector<StepResult>* results) = 0;
   // Seconds spent waiting for data.
   virtual double waited() const = 0;

@@ -1,13 +1,11 @@
 #include "train/targets.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -19,15 +17,14 @@ namespace {
 
 constexpr const char* kMagic = "DNGTARGETS 1\n";
 constexpr size_t kHeaderBytes = 4096;
-// Two augmentations may differ in their last words only.
-constexpr size_t kWhole = 1000;
+constexpr size_t kMaxQuoted = 1000;  // two augmentations may differ only at their ends
 
 std::string header_text(const TargetsKey& key, uint64_t teacher, int64_t positions, int classes) {
   std::string text = kMagic;
   for (const auto& [name, value] : key) text += name + " " + value + "\n";
-  text += format("classes %d\npositions %lld\nteacher %016llx\n\n", classes, static_cast<long long>(positions),
-                 static_cast<unsigned long long>(teacher));
-  if (text.size() > kHeaderBytes) fail("the description of the targets is too long");
+  text += format("classes %d\npositions %lld\nteacher %s\n\n", classes, static_cast<long long>(positions),
+                 hex(teacher).c_str());
+  if (text.size() > kHeaderBytes) fail("internal error: the header of the targets exceeds %zu bytes", kHeaderBytes);
   text.resize(kHeaderBytes, ' ');
   return text;
 }
@@ -39,23 +36,21 @@ TargetsKey parse_header(const std::string& path, const std::string& text) {
   TargetsKey key;
   for (const std::string& line : split(text.substr(std::strlen(kMagic)), '\n')) {
     if (line.empty()) break;
-    const size_t blank = line.find(' ');
-    key[line.substr(0, blank)] = blank == std::string::npos ? "" : line.substr(blank + 1);
+    key.insert(split_once(line, ' '));
   }
   return key;
 }
 
-void require_room(const std::string& path, double bytes) {
-  const size_t slash = path.find_last_of('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+void require_space(const std::string& path, double bytes) {
+  const std::string folder = folder_of(path);
   require_writable_folder(folder, "the folder for the targets");
   require_writable_file(path, "the file for the targets");
   struct statvfs disk {};
   if (statvfs(folder.c_str(), &disk) != 0) return;
-  const double room = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
-  if (room < bytes) {
+  const double space = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
+  if (space < bytes) {
     fail("%s: the targets need %s, the disk has %s left; free some space, choose another folder, or use a live teacher",
-         path.c_str(), human_bytes(bytes).c_str(), human_bytes(room).c_str());
+         path.c_str(), human_bytes(bytes).c_str(), human_bytes(space).c_str());
   }
 }
 
@@ -64,22 +59,22 @@ void require_room(const std::string& path, double bytes) {
 TargetsKey make_targets_key(const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed) {
   return {{"augmentation", student.augmentation().training_text() + format(" input=%dx%dx%d", student.input.channels,
                                                                            student.input.height, student.input.width)},
-          {"data", format("%016llx", static_cast<unsigned long long>(data.hash()))},
+          {"data", hex(data.hash())},
           {"host", host::traits().id},
           {"mini_batch", std::to_string(student.mini_batch)},
           {"seed", std::to_string(seed)}};
 }
 
-void write_targets(const std::string& path, const TargetsKey& key, uint64_t teacher, int64_t positions, int classes,
-                   const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed, int threads,
-                   TeacherSource* source) {
+void write_targets(const std::string& path, uint64_t teacher, int64_t positions, const graph::NetworkConfig& student,
+                   const data::Dataset& data, uint64_t seed, int threads, TeacherSource* source) {
+  const int classes = student.classes();
   const double bytes = static_cast<double>(positions) * classes * sizeof(float) + kHeaderBytes;
   std::printf("%s: %lld positions of %d classes, %s\n", path.c_str(), static_cast<long long>(positions), classes,
               human_bytes(bytes).c_str());
   std::fflush(stdout);
-  require_room(path, bytes);
+  require_space(path, bytes);
   AtomicFile file(path);
-  file.write(header_text(key, teacher, positions, classes));
+  file.write(header_text(make_targets_key(student, data, seed), teacher, positions, classes));
   data::TrainingStream stream(data, student.augmentation(), student.input, seed, student.mini_batch, 0, positions,
                               threads);
   Progress progress("targets", positions, "images");
@@ -103,78 +98,72 @@ CachedTeacher::CachedTeacher(const cfg::Options& distill, const TargetsKey& key,
         "teacher_weights=",
         distill.where("targets").c_str(), path_.c_str());
   }
-  descriptor_ = open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) fail("%s: the targets cannot be read: %s", path_.c_str(), std::strerror(errno));
-  struct stat info {};
-  if (fstat(descriptor_, &info) == 0 && S_ISDIR(info.st_mode)) {
+  if (std::filesystem::is_directory(path_)) {
     fail("%s: is a folder; give the path of a file", distill.where("targets").c_str());
   }
+  file_.open(path_, std::ios::binary);
+  if (!file_) fail("%s: the targets cannot be read: %s", path_.c_str(), std::strerror(errno));
   std::string head(kHeaderBytes, '\0');
-  if (pread(descriptor_, head.data(), kHeaderBytes, 0) != static_cast<ssize_t>(kHeaderBytes)) {
-    fail("%s: this is no targets file; make one with 'darknet classifier targets DATA CFG -out FILE'", path_.c_str());
-  }
-  TargetsKey found = parse_header(path_, head);
+  file_.read(head.data(), static_cast<std::streamsize>(head.size()));
+  TargetsKey found = parse_header(path_, file_ ? head : "");
   TargetsKey wanted = key;
   wanted["classes"] = std::to_string(classes);
   if (distill.given("teacher") && distill.given("teacher_weights")) {
-    wanted["teacher"] =
-        format("%016llx",
-               static_cast<unsigned long long>(teacher_hash(distill.text("teacher"), distill.text("teacher_weights"))));
+    wanted["teacher"] = hex(teacher_hash(distill.text("teacher"), distill.text("teacher_weights")));
   }
   for (const auto& [name, value] : wanted) {
     if (found[name] != value) {
       fail(
           "%s: made for another %s: found %s, this run has %s; make the targets again with 'darknet classifier "
           "targets'",
-          path_.c_str(), name.c_str(), quoted(found[name], kWhole).c_str(), quoted(value, kWhole).c_str());
+          path_.c_str(), name.c_str(), quoted(found[name], kMaxQuoted).c_str(), quoted(value, kMaxQuoted).c_str());
     }
   }
   identity_ = found["teacher"];
-  parse_integer(found["positions"], &positions_);
-  if (positions_ < positions) {
+  check_size(found["positions"], positions);
+}
+
+void CachedTeacher::check_size(const std::string& found, int64_t positions) const {
+  int64_t rows = 0;
+  parse_integer(found, &rows);
+  if (rows < positions) {
     fail("%s: made for fewer epochs: found %lld positions, this run has %lld; make the targets again", path_.c_str(),
-         static_cast<long long>(positions_), static_cast<long long>(positions));
+         static_cast<long long>(rows), static_cast<long long>(positions));
   }
   const uint64_t size = file_size(path_);
-  const uint64_t expected = kHeaderBytes + static_cast<uint64_t>(positions_) * static_cast<uint64_t>(classes) * 4;
+  const uint64_t expected = kHeaderBytes + static_cast<uint64_t>(rows) * static_cast<uint64_t>(classes_) * 4;
   if (size != expected) {
     fail("%s: found %llu bytes, expected %llu; the file is damaged: make the targets again", path_.c_str(),
          static_cast<unsigned long long>(size), static_cast<unsigned long long>(expected));
   }
 }
 
-CachedTeacher::~CachedTeacher() {
-  if (descriptor_ >= 0) close(descriptor_);
+const float* CachedTeacher::probabilities(const data::Batch& batch) {
+  const auto classes = static_cast<size_t>(classes_), count = static_cast<size_t>(batch.count);
+  rows_.resize(count * classes);
+  const size_t row_bytes = classes * sizeof(float);
+  file_.seekg(static_cast<std::streamoff>(kHeaderBytes + static_cast<size_t>(batch.position) * row_bytes));
+  file_.read(reinterpret_cast<char*>(rows_.data()), static_cast<std::streamsize>(count * row_bytes));
+  if (!file_) {
+    fail("%s: the row of position %lld cannot be read", path_.c_str(), static_cast<long long>(batch.position));
+  }
+  for (size_t b = 0; b < count; ++b) check_row(&rows_[b * classes], batch.position + static_cast<int64_t>(b));
+  return rows_.data();
 }
 
-const float* CachedTeacher::probabilities(const data::Batch& batch) {
-  rows_.resize(static_cast<size_t>(batch.count) * classes_);
-  const size_t row_bytes = static_cast<size_t>(classes_) * sizeof(float);
-  const size_t bytes = static_cast<size_t>(batch.count) * row_bytes;
-  const auto offset = static_cast<off_t>(kHeaderBytes + static_cast<size_t>(batch.position) * row_bytes);
-  size_t done = 0;
-  while (done < bytes) {
-    const ssize_t got = pread(descriptor_, reinterpret_cast<char*>(rows_.data()) + done, bytes - done,
-                              offset + static_cast<off_t>(done));
-    if (got <= 0) fail("%s: reading the targets stopped: %s", path_.c_str(), got < 0 ? std::strerror(errno) : "end");
-    done += static_cast<size_t>(got);
-  }
-  for (int b = 0; b < batch.count; ++b) {
-    double sum = 0;
-    for (int j = 0; j < classes_; ++j) {
-      const double value = rows_[static_cast<size_t>(b) * classes_ + j];
-      if (value < 0) {
-        fail("%s: the row of position %lld has a negative probability, %g; the file is damaged: make the targets again",
-             path_.c_str(), static_cast<long long>(batch.position + b), value);
-      }
-      sum += value;
+void CachedTeacher::check_row(const float* row, int64_t position) const {
+  double sum = 0;
+  for (int j = 0; j < classes_; ++j) {
+    if (row[j] < 0) {
+      fail("%s: the row of position %lld has a negative probability, %g; the file is damaged: make the targets again",
+           path_.c_str(), static_cast<long long>(position), static_cast<double>(row[j]));
     }
-    if (!(std::fabs(sum - 1) < 1e-3)) {
-      fail("%s: the row of position %lld does not sum to 1 but to %g; the file is damaged: make the targets again",
-           path_.c_str(), static_cast<long long>(batch.position + b), sum);
-    }
+    sum += row[j];
   }
-  return rows_.data();
+  if (!(std::fabs(sum - 1) < 1e-3)) {
+    fail("%s: the row of position %lld does not sum to 1 but to %g; the file is damaged: make the targets again",
+         path_.c_str(), static_cast<long long>(position), sum);
+  }
 }
 
 }  // namespace dng::train

@@ -1,12 +1,13 @@
-// .targets files: what a teacher says about every position of a training run, so that it need not run again.
+// .targets files: a teacher's outputs for every position of a training run, so that it need not run again.
 //
 //   "DNGTARGETS 1\n", then "key value\n" lines and an empty line, padded with blanks to 4096 bytes; then float32
 //   probabilities [positions][classes] in the order of the training stream.
-// The stream depends on (data, augmentation, seed, position) alone, so a row is right for exactly one augmented image;
-// a run that would see other images, or another teacher, is refused by name.
+// The stream depends on (data, augmentation, seed, position) alone, so a row belongs to exactly one augmented image; a
+// run with other images, or another teacher, is refused with an error that names the difference.
 #pragma once
 
 #include <cstdint>
+#include <fstream>
 #include <map>
 #include <string>
 
@@ -18,26 +19,26 @@ namespace dng::train {
 using TargetsKey = std::map<std::string, std::string>;
 TargetsKey make_targets_key(const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed);
 
-// Writes all positions 0..positions-1; throws Error where the disk has too little room. Atomic.
-void write_targets(const std::string& path, const TargetsKey& key, uint64_t teacher, int64_t positions, int classes,
-                   const graph::NetworkConfig& student, const data::Dataset& data, uint64_t seed, int threads,
-                   TeacherSource* source);
+// Writes `source`'s outputs for positions 0..positions-1; throws Error where the disk has too little space. Atomic.
+// `teacher`: its hash.
+void write_targets(const std::string& path, uint64_t teacher, int64_t positions, const graph::NetworkConfig& student,
+                   const data::Dataset& data, uint64_t seed, int threads, TeacherSource* source);
 
 class CachedTeacher final : public TeacherSource {
  public:
-  // Throws Error naming what does not match. `positions` is how many the run needs; a teacher that is named beside the
-  // file is compared, too.
+  // Throws Error naming what does not match. `positions`: of the run. A teacher given beside the file is compared, too.
   CachedTeacher(const cfg::Options& distill, const TargetsKey& key, int64_t positions, int classes);
-  ~CachedTeacher() override;
   const float* probabilities(const data::Batch& batch) override;
   std::string description() const override { return path_; }
   std::string identity() const override { return identity_; }
 
  private:
+  void check_size(const std::string& found, int64_t positions) const;
+  void check_row(const float* row, int64_t position) const;
+
   std::string path_, identity_;
   int classes_;
-  int64_t positions_ = 0;
-  int descriptor_ = -1;
+  std::ifstream file_;
   std::vector<float> rows_;
 };
 

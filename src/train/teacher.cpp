@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "layers/registry.h"
 #include "network/weights.h"
 
@@ -46,7 +47,7 @@ LiveTeacher::LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig
   network::load_weights(weights, &network_);
   network_.freeze();
   description_ = distill.text("teacher") + " with " + weights;
-  identity_ = format("%016llx", static_cast<unsigned long long>(teacher_hash(distill.text("teacher"), weights)));
+  identity_ = hex(teacher_hash(distill.text("teacher"), weights));
 }
 
 const float* LiveTeacher::probabilities(const data::Batch& batch) {

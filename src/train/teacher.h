@@ -1,4 +1,4 @@
-// Where a student's soft targets come from: a frozen network run on the very same batch, or a .targets file.
+// Sources of a student's soft targets: a frozen network that runs on the same batch, or a .targets file.
 #pragma once
 
 #include <memory>

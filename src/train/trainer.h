@@ -14,19 +14,19 @@ namespace dng::train {
 struct TrainSettings {
   std::string data, cfg;
   std::string weights;  // to start from; empty: fresh ones
-  bool clear = false;   // start counting images from 0, whatever the weights say
+  bool clear = false;   // start counting images at 0 instead of the number in the weights
   uint64_t seed = 0;
   int threads = 0;  // 0: as many as there are cores
   bool resume = false;
   double state_seconds = 30;
   std::string profile;            // file for the times of the layers; empty: none
-  bool verbose = false;           // the host's layer table
+  bool verbose = false;           // show Darknet's layer table
   std::shared_ptr<gpu::Gpu> gpu;  // null: trains on the CPU
 };
 
 // Trains as the cfg says and writes into the .data file's backup folder, with `base` the cfg's name:
 //   base_last.weights (with every state), base_best.weights (best top-1 on the validation set), base_final.weights,
-//   base.state (after every epoch and every state_seconds), base.csv (a row per epoch), base.png (chart)
+//   base.state (after every epoch and every state_seconds), base.csv (a row per epoch)
 // Returns the process's exit code: 0, or 128 + signal after Ctrl-C or SIGTERM (the state is written first).
 int train(const TrainSettings& settings);
 

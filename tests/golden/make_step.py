@@ -2,7 +2,7 @@
 """One training step of small networks in double precision with PyTorch: an oracle for the whole engine.
 
 Writes beside this script the cfgs, start weights, the batch and, per (network, cost, host), the parameters after one
-step of SGD. README.md documents the files. Needs torch; the networks are built from the cfg texts themselves.
+step of SGD. README.md documents the files. Needs torch; the networks are built from the cfgs themselves.
 
 Two derivatives of batch normalisation are written. `exact` is the derivative of the host's forward formula. `host` is
 the one Darknet's code computes: it treats the unbiased variance as if it were divided by N and puts its epsilon
@@ -160,8 +160,8 @@ def parse_cfg(text):
 
 
 def route_sources(index, options):
-    numbers = [int(text) for text in options["layers"].split(",")]
-    return [number if number >= 0 else index + number for number in numbers]
+    values = [int(text) for text in options["layers"].split(",")]
+    return [value if value >= 0 else index + value for value in values]
 
 
 def activate(x, name, kinks):
@@ -341,21 +341,21 @@ def make_batch(source):
     return labels, images
 
 
-def write(name, *pieces):
+def write(name, *parts):
     with open(os.path.join(FOLDER, name), "wb") as file:
-        for piece in pieces:
-            if isinstance(piece, tuple):
-                file.write(struct.pack(*piece))
-            elif isinstance(piece, str):
-                file.write(piece.encode("ascii"))
+        for part in parts:
+            if isinstance(part, tuple):
+                file.write(struct.pack(*part))
+            elif isinstance(part, str):
+                file.write(part.encode("ascii"))
             else:
-                numbers = piece.detach().reshape(-1).tolist()
-                file.write(struct.pack("<%dd" % len(numbers), *numbers))
+                values = part.detach().reshape(-1).tolist()
+                file.write(struct.pack("<%dd" % len(values), *values))
 
 
 def as_floats(tensor):
-    numbers = tensor.detach().reshape(-1).tolist()
-    return ("<%df" % len(numbers), *numbers)
+    values = tensor.detach().reshape(-1).tolist()
+    return ("<%df" % len(values), *values)
 
 
 def relative(a, b):

@@ -2,7 +2,7 @@
 
 import math
 
-from .style import PALETTE, figure_of, save
+from .style import PALETTE, legend_of, panels_of, save
 
 COLUMNS = 4
 BARS = PALETTE[5]
@@ -35,33 +35,22 @@ def draw_panel(axes, title, layers, found):
     axes.set_title(title, fontsize=10.5, loc="left")
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
-    axes.grid(axis="y", color="#DDDDDD", linewidth=0.8)
 
 
 def draw(panels, layers, *paths, images=""):
     """`panels`: [(title, the results of each layer)]; `layers`: their names; `images`: which, where all are of one set.
-    False where there is nothing.
+    False without any result.
     """
     found = [(title, [shares(results) for results in layered]) for title, *layered in panels]
     found = [(title, layered) for title, layered in found if any(layered)]
     if not found:
         return False
-    rows = math.ceil(len(found) / COLUMNS)
-    columns = math.ceil(len(found) / rows)  # as even as can be
-    size = (1.2 + 1.9 * columns, 0.8 + 1.9 * rows)
-    with figure_of(rows, columns, figsize=size, squeeze=False, sharey=True, layout="constrained") as (figure, grid):
-        flat = list(grid.flat)
-        for axes, (title, layered) in zip(flat, found):
+    columns = math.ceil(len(found) / math.ceil(len(found) / COLUMNS))  # as even as can be
+    with panels_of(len(found), columns, 1.2 + 1.9 * columns, 1.9, 0.8, sharey=True) as (figure, panels):
+        for axes, (title, layered) in zip(panels, found):
             draw_panel(axes, title, layers, layered)
-        for axes in flat[len(found):]:
-            axes.set_axis_off()
         figure.supylabel("share of the images (%)", fontsize=11)
         figure.supxlabel(f"confidence of the primary class{images and f', {images} images'}", fontsize=11)
-        legend = {}  # a layer may be missing in some panels
-        for axes in flat:
-            legend |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels())}
-        names = [name for name in layers if name in legend]
-        figure.legend([legend[name] for name in names], names, loc="upper center", bbox_to_anchor=(0.5, 0),
-                      ncol=len(names), frameon=False)
+        legend_of(figure, panels, len(layers), layers)
         save(figure, *paths)
     return True

@@ -1,20 +1,14 @@
-"""How the measures of `classifier inspect` move beside the accuracy, over the generations."""
+"""The measures of `classifier inspect` and the accuracy over the generations."""
 
-from .style import BASELINE, colour_of, figure_of, line_of, marker_of, save, shift_of
+import textwrap
 
-# The panels beside the accuracy, with titles that fit.
-PANELS = {
-    "loss": "negative log-likelihood (nats)",
-    "mean_primary": "confidence of the primary class",
-    "mean_rank_2_k": "probability of ranks 2 to k, mean",
-    "inside_superclass": "other probability inside\nthe superclass, share",
-    "dist_between": "distance between superclasses",
-    "dist_within": "distance within superclasses",
-    "dist_all": "distance between classes",
-    "entropy": "entropy (nats)",
-    "ece": "calibration error",
-    "teacher_agreement": "agreement with the teacher",
-}
+from ..measures import MEASURES
+from ..summary import baseline_name
+from .style import draw_baseline, draw_means, legend_of, line_of, panels_of, save, shift_of
+
+# The panels beside the accuracy.
+PANELS = ("loss", "mean_primary", "mean_rank_2_k", "inside_superclass", "dist_between", "dist_within", "dist_all",
+          "entropy", "ece", "teacher_agreement")
 COLUMNS = 3
 SETS = (("inspect", "validation", "-"), ("inspect_train", "training", ":"))
 BASELINE_STYLES = {"inspect": (0, (5, 3)), "inspect_train": (0, (1, 2))}
@@ -36,23 +30,14 @@ def points_of(means, read, kind):
     return sorted((x, value["mean"], value["deviation"] or 0) for x, value in found if value)
 
 
-def baseline_mean(summary, read, kind):
-    name = "patriarch" if summary.get("patriarch_is_baseline") else "baseline"
+def mean_in(summary, name, read, kind):
+    """A mean of the named generation; None where it is missing."""
     values = [read(entry, kind) for entry in summary["mean"] if entry["generation"] == name]
     return values[0]["mean"] if values and values[0] else None
 
 
-def draw_run(axes, summary, read, kind, number, style, label, filled, shift):
-    points = points_of(summary["mean"], read, kind)
-    if not points:
-        return
-    x, y, deviation = zip(*points)
-    x = [place + shift for place in x]
-    axes.errorbar(
-        x, y, yerr=deviation if any(deviation) else None, color=colour_of(number), marker=marker_of(number),
-        markersize=5, linestyle=style, linewidth=1.6, capsize=2.5, elinewidth=1, label=label,
-        markerfacecolor=None if filled else "white",
-    )
+def baseline_mean(summary, read, kind):
+    return mean_in(summary, baseline_name(summary), read, kind)
 
 
 def draw_panel(axes, summaries, labels, key):
@@ -61,48 +46,39 @@ def draw_panel(axes, summaries, labels, key):
     several = any(len(summary["configuration"]["seeds"]) > 1 for summary in summaries)
     for kind, images, style in SETS if single and key else SETS[:1]:
         for number, (summary, label) in enumerate(zip(summaries, labels)):
-            shift = shift_of(number, len(summaries)) if several else 0
-            name = f"{images} images" if single else label
-            line = style if single else line_of(number)
-            draw_run(axes, summary, read, kind, number, line, name, kind == "inspect", shift)
+            points = points_of(summary["mean"], read, kind)
+            if points:
+                draw_means(axes, points, number, shift_of(number, len(summaries)) if several else 0, markersize=5,
+                           linewidth=1.6, capsize=2.5, linestyle=style if single else line_of(number),
+                           label=f"{images} images" if single else label,
+                           markerfacecolor=None if kind == "inspect" else "white")
         name = f"baseline, {images} images" if single else "baseline"
         for value in dict.fromkeys(baseline_mean(summary, read, kind) for summary in summaries):
             if value is not None:
-                style = BASELINE_STYLES[kind]
-                axes.axhline(value, color=BASELINE, linestyle=style, linewidth=1.2, zorder=1, label=name)
+                draw_baseline(axes, value, name, BASELINE_STYLES[kind])
                 name = None  # once in the legend
 
 
 def draw(summaries, labels, *paths):
     """One run: validation and training images; several: a colour each, validation images. False without measures."""
-    single = len(summaries) == 1
     entries = [entry for summary in summaries for entry in summary["mean"]]
-    there = {key for entry in entries for kind, _, _ in SETS for key in entry.get(kind) or {}}
-    keys = [key for key in PANELS if key in there and not (key == "dist_all" and "dist_between" in there)]
+    found = {key for entry in entries for kind, _, _ in SETS for key in entry.get(kind) or {}}
+    keys = [key for key in PANELS if key in found and not (key == "dist_all" and "dist_between" in found)]
     if not keys:
         return False
-    rows = (len(keys) + COLUMNS) // COLUMNS
-    size = (9.6, 0.9 + 2.25 * rows)
-    with figure_of(rows, COLUMNS, figsize=size, squeeze=False, layout="constrained") as (figure, grid):
+    with panels_of(1 + len(keys), COLUMNS, 9.6, 2.25, 0.9) as (figure, panels):
         from matplotlib.ticker import MaxNLocator
 
-        flat = list(grid.flat)
         last = max([1, *(entry["index"] or 0 for entry in entries)])
-        for axes, key in zip(flat, [None, *keys]):
+        for axes, key in zip(panels, [None, *keys]):
             draw_panel(axes, summaries, labels, key)
-            axes.set_title("top-1 accuracy (%)" if key is None else PANELS[key], fontsize=10.5, loc="left")
+            title = textwrap.fill(MEASURES[key], 36) if key else "top-1 accuracy (%)"
+            axes.set_title(title, fontsize=10.5, loc="left")
             axes.set_xlim(-0.3, last + 0.3)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
             axes.margins(y=0.15)
-            axes.grid(axis="y", color="#DDDDDD", linewidth=0.8)
-        for axes in flat[len(keys) + 1:]:
-            axes.set_axis_off()
         figure.supxlabel("generation (0: the patriarch)", fontsize=11)
-        handles, names = flat[1].get_legend_handles_labels()
-        columns = min(2 if single else 3, len(names))
-        figure.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, 0), ncol=columns, frameon=False)
+        legend_of(figure, panels[1:2], 2 if len(summaries) == 1 else 3)
         save(figure, *paths)
     return True
-
-

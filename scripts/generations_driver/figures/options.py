@@ -1,8 +1,8 @@
-"""Accuracy over the values of the options in which runs differ: what a sweep over numbers found."""
+"""Accuracy over the values of the options in which runs differ: what a sweep over numbers shows."""
 
 from ..files import number_or_none
-from .measures import accuracy_of, baseline_mean
-from .style import BASELINE, colour_of, figure_of, marker_of, save
+from .measures import accuracy_of, baseline_mean, mean_in
+from .style import colour_of, draw_baseline, legend_of, marker_of, panels_of, save
 
 LEAST_RUNS = 3
 COLUMNS = 3
@@ -23,9 +23,9 @@ def varied_options(summaries):
         flat[-1]["experiment", "generations"] = f"{configuration['generations']} generations"  # not to be compared
     found = {}
     for key in dict.fromkeys(key for options in flat for key in options):
-        texts = [options.get(key) for options in flat]
-        if len(set(texts)) > 1:
-            values = [None if text is None else number_or_none(str(text)) for text in texts]
+        strings = [options.get(key) for options in flat]
+        if len(set(strings)) > 1:
+            values = [None if string is None else number_or_none(str(string)) for string in strings]
             if None in values:
                 return {}
             if len(set(values)) > 1:  # 0.6 and 0.60 are one
@@ -35,16 +35,11 @@ def varied_options(summaries):
 
 def accuracies(summaries, name_of):
     """Each run's mean accuracy of a generation in %, None where it has none yet."""
-    found = []
-    for summary in summaries:
-        entry = next((entry for entry in summary["mean"] if entry["generation"] == name_of(summary)), None)
-        value = entry and accuracy_of(entry, None)
-        found.append(value and value["mean"])
-    return found
+    return [mean_in(summary, name_of(summary), accuracy_of, None) for summary in summaries]
 
 
 def draw_points(axes, values, y, number, label):
-    """Every run a faint point, and the mean of those with the same value."""
+    """Each run is a faint point; a line has the mean of those with the same value."""
     points = [(x, accuracy) for x, accuracy in zip(values, y) if accuracy is not None]
     if not points:
         return
@@ -70,28 +65,20 @@ def draw(summaries, title_of, last_student, *paths):
     baselines = {round(value, 4) for summary in summaries
                  if (value := baseline_mean(summary, accuracy_of, None)) is not None}
     columns = min(COLUMNS, len(options))
-    rows = -(-len(options) // columns)
-    size = (max(5.0, 3.3 * columns), 0.9 + 3.1 * rows)
-    with figure_of(rows, columns, figsize=size, squeeze=False, sharey=True, layout="constrained") as (figure, grid):
-        flat = list(grid.flat)
-        for axes, (key, values) in zip(flat, options.items()):
+    with panels_of(len(options), columns, max(5.0, 3.3 * columns), 3.1, 0.9, sharey=True) as (figure, panels):
+        for axes, (key, values) in zip(panels, options.items()):
             places = sorted(set(values))
             if places[0] > 0 and places[-1] / places[0] >= WIDE:
                 axes.set_xscale("log")
             for number, (y, label) in enumerate(series):
                 draw_points(axes, values, y, number, label)
             for value in baselines:
-                axes.axhline(value, color=BASELINE, linestyle=(0, (5, 3)), linewidth=1.3, zorder=1,
-                             label="baseline" if value == min(baselines) else None)
+                draw_baseline(axes, value, "baseline" if value == min(baselines) else None)
             axes.set_xticks(places, [f"{place:g}" for place in places])
             axes.set_xticks([], minor=True)
             axes.margins(x=0.12, y=0.1)
             axes.set_xlabel(title_of(*key))
-            axes.grid(axis="y", color="#DDDDDD", linewidth=0.8)
-        for axes in flat[len(options):]:
-            axes.set_axis_off()
         figure.supylabel("top-1 accuracy, last epoch (%)", fontsize=12)
-        handles, names = flat[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="upper center", bbox_to_anchor=(0.5, 0), ncol=len(names), frameon=False)
+        legend_of(figure, panels[:1], 3)
         save(figure, *paths)
     return True

@@ -1,4 +1,4 @@
-"""What the figures have in common: colours, matplotlib, and writing PNG and SVG whole or not at all."""
+"""What the figures share: colours, panels, legends, and writing PNG and SVG whole or not at all."""
 
 import contextlib
 import os
@@ -15,9 +15,11 @@ BASELINE = "#555555"
 STYLE = {
     "font.family": "DejaVu Sans", "font.size": 11, "axes.labelsize": 12, "axes.titlesize": 13, "legend.fontsize": 10,
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+    "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#DDDDDD", "grid.linewidth": 0.8,
     "svg.hashsalt": "darknet-generations",  # the same figure is the same file
 }
 KINDS = ("png", "svg")
+LEAST_RANGE = 0.5  # points of accuracy that an axis spans at least, so that noise does not look like a mountain
 
 
 def load_matplotlib():
@@ -46,7 +48,7 @@ def line_of(number):
 
 
 def shift_of(number, count):
-    """How far a run's points move aside, in generations, lest the error bars of several runs cover each other."""
+    """How far a run's points move aside, in generations, so that error bars of several runs do not cover each other."""
     return min(0.035, 0.4 / count) * (number - (count - 1) / 2)
 
 
@@ -62,8 +64,41 @@ def figure_of(rows=1, columns=1, **more):
             pyplot.close(figure)
 
 
+@contextlib.contextmanager
+def panels_of(count, columns, width, height, extra, **more):
+    """(figure, the axes of `count` panels) in rows of that height, with so many columns."""
+    rows = -(-count // columns)
+    size = (width, extra + height * rows)
+    with figure_of(rows, columns, figsize=size, squeeze=False, layout="constrained", **more) as (figure, grid):
+        panels = list(grid.flat)
+        for axes in panels[count:]:
+            axes.set_axis_off()
+        yield figure, panels[:count]
+
+
+def draw_means(axes, points, number, shift, **more):
+    """A run's line through [(generation, mean, deviation)], with error bars where there are deviations."""
+    x, y, deviation = zip(*points)
+    axes.errorbar([place + shift for place in x], y, yerr=deviation if any(deviation) else None, elinewidth=1,
+                  color=colour_of(number), marker=marker_of(number), **more)
+
+
+def draw_baseline(axes, value, label, style=(0, (5, 3))):
+    axes.axhline(value, color=BASELINE, linestyle=style, linewidth=1.4, zorder=1, label=label)
+
+
+def set_accuracy_range(axes, ticks):
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = axes.get_ylim()
+    if high - low < LEAST_RANGE:
+        low, high = (low + high - LEAST_RANGE) / 2, (low + high + LEAST_RANGE) / 2
+    axes.set_ylim(max(low, -0.5), min(high, 100.5))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 5, 10]))
+
+
 def save(figure, *paths):
-    """Each in the format that its name ends with, all of it or nothing."""
+    """Each in the format that its name ends with, complete or not at all."""
     for path in paths:
         kind = os.path.splitext(path)[1][1:].lower() or "png"
         if kind not in KINDS:
@@ -71,6 +106,17 @@ def save(figure, *paths):
         with replacing(path) as temporary:
             more = {"metadata": {"Date": None}} if kind == "svg" else {}
             figure.savefig(temporary, bbox_inches="tight", pad_inches=0.12, format=kind, **more)
+
+
+def legend_of(figure, panels, columns, order=None):
+    """A legend below all panels, in the order given."""
+    found = {}
+    for axes in panels:
+        handles, names = axes.get_legend_handles_labels()
+        found |= dict(zip(names, handles))
+    names = [name for name in order or found if name in found]
+    figure.legend([found[name] for name in names], names, loc="upper center", bbox_to_anchor=(0.5, 0),
+                  ncol=min(columns, len(names)), frameon=False)
 
 
 def legend_below(axes, height=-0.15):

@@ -1,4 +1,4 @@
-// The shape of a convolution on a micro-batch of the batch, and what it means for Winograd's way
+// The shape of a convolution on a micro-batch, and what it means for the Winograd algorithm
 // (cpu/convolution/winograd.h).
 #pragma once
 
@@ -23,7 +23,7 @@ struct ConvolutionShape {
 // 3x3 and stride 1 on blocks, with a quarter fewer products than directly (not for images of 1x1 or 2x2: for the
 // transformations), on a processor with AVX2, AVX-512 or NEON.
 bool winograd_fits(const ConvolutionShape& shape);
-// The way there, or the way back, where in and out are the gradients of the output and of the input; channels as
+// Forward; and rotated backward-data, where in and out are the gradients of the output and of the input. Channels as
 // stored.
 WinogradShape winograd_shape(const ConvolutionShape& shape);
 WinogradShape rotated_winograd_shape(const ConvolutionShape& shape);

@@ -18,7 +18,7 @@ inline dnnl::memory dnnl_memory(const dnnl::memory::desc& desc, const float* dat
   return dnnl::memory(desc, dnnl_engine(), const_cast<float*>(data));
 }
 
-// A float32 activation [batch][shape] in one of our layouts; blocked ones with the channels that padding added.
+// A float32 activation [batch][shape] in a layout of cpu/layout.h; blocked ones with the channels that padding added.
 dnnl::memory::desc activation_desc(const data::Geometry& shape, int batch, Layout layout);
 
 // Scratchpads are the caller's, so that threads can share a primitive.
@@ -26,8 +26,8 @@ dnnl::primitive_attr shareable();
 void run(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
          std::unordered_map<int, dnnl::memory> arguments, Workspace* workspace);
 
-// Brings numbers from one layout to another, with all threads (so not to be made under OneThread); where both are the
-// same it passes the pointer on.
+// Reorders a tensor from one layout to another, with all threads (so not to be made under OneThread); where both are
+// the same it returns the pointer itself.
 class Reorder {
  public:
   Reorder() = default;
@@ -48,7 +48,6 @@ class MicroBatchReorder {
   MicroBatchReorder() = default;
   // To be made under OneThread (cpu/parallel.h).
   MicroBatchReorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to);
-  bool needed() const { return needed_; }
   // `from` itself, or memory of the workspace.
   const float* run(const float* from, Workspace* workspace) const;
   // Where a primitive should write: `to` itself, or memory of the workspace, to be brought over by finish.

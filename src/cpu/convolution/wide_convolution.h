@@ -1,9 +1,9 @@
 // Training a convolution whose weights are larger than the batch's images: the last stage of a network for large
-// images, 512 filters at 7x7. Micro-batch by micro-batch, the weights would come from memory as Winograd's points for
-// every micro-batch, four times as large as they are, and their gradients go there. Here the whole batch is brought to
-// points first, which stay in the caches; then every thread takes a slice of the weights, brings it to points in its
-// own cache, and is done with it. By Winograd's F(4x4, 3x3), see cpu/convolution/winograd_math.h. Results do not depend
-// on the number of threads.
+// images, 512 filters at 7x7. Micro-batch by micro-batch, the weights would be read from memory as Winograd's points,
+// four times as large as they are, for every micro-batch, and their gradients written there. Here the whole batch is
+// transformed to points first, which stay in the caches; then every thread transforms a slice of the weights in its own
+// cache, and finishes it. By Winograd's F(4x4, 3x3), see cpu/convolution/winograd_math.h. Results do not depend on the
+// number of threads.
 #pragma once
 
 #include <cstddef>
@@ -21,10 +21,10 @@ class WideConvolution {
 
   WideConvolution(const ConvolutionShape& shape, int batch);
 
-  // Floats of the points of the inputs and of the outputs' gradients, the latter once for each way to use them.
-  size_t inputs_size() const { return size_of(there_.in, there_); }
-  size_t data_size() const { return size_of(back_.in, back_); }
-  size_t tiles_size() const { return size_of(there_.out, there_); }
+  // Floats of the points of the inputs, and of the outputs' gradients for backward-data and for backward-weights.
+  size_t inputs_size() const { return size_of(forward_.in, forward_); }
+  size_t data_size() const { return size_of(backward_data_.in, backward_data_); }
+  size_t tiles_size() const { return size_of(forward_.out, forward_); }
 
   // Points of a range of the images, which lie one right behind the other; from several threads at once.
   void read_inputs(const float* in, const graph::Range& range, float* inputs) const;
@@ -38,7 +38,7 @@ class WideConvolution {
 
  private:
   static size_t size_of(const data::Geometry& image, const WinogradShape& shape);
-  WinogradShape there_, back_;
+  WinogradShape forward_, backward_data_;
 };
 
 }  // namespace dng::cpu

@@ -15,6 +15,16 @@ constexpr int kRows = (kRegisters - (kWidth == 4 ? 12 : 4)) / 2;
 DNG_INLINE Vector load(const float* p) { return *reinterpret_cast<const Stored*>(p); }
 DNG_INLINE void store(const Vector& value, float* p) { *reinterpret_cast<Stored*>(p) = value; }
 
+// Two sums and differences that three of the transformations below have.
+template <class Out>
+DNG_INLINE void put_pairs(const Out& o, const Vector& even, const Vector& odd, const Vector& even2,
+                          const Vector& odd2) {
+  o(1, even + odd);
+  o(2, even - odd);
+  o(3, even2 + odd2);
+  o(4, even2 - odd2);
+}
+
 // One line of each transformation: kFrom vectors to kTo.
 struct PatchLine {
   static constexpr int kFrom = 6, kTo = 6;
@@ -23,10 +33,7 @@ struct PatchLine {
     const Vector even = d(4) - 4.0f * d(2), odd = d(3) - 4.0f * d(1);
     const Vector even2 = d(4) - d(2), odd2 = 2.0f * (d(3) - d(1));
     o(0, 4.0f * d(0) - 5.0f * d(2) + d(4));
-    o(1, even + odd);
-    o(2, even - odd);
-    o(3, even2 + odd2);
-    o(4, even2 - odd2);
+    put_pairs(o, even, odd, even2, odd2);
     o(5, 4.0f * d(1) - 5.0f * d(3) + d(5));
   }
 };
@@ -51,10 +58,7 @@ struct TileGradientLine {
     const Vector even = y(0) + y(2), odd = y(1) + y(3);
     const Vector even2 = y(0) + 4.0f * y(2), odd2 = 2.0f * y(1) + 8.0f * y(3);
     o(0, y(0));
-    o(1, even + odd);
-    o(2, even - odd);
-    o(3, even2 + odd2);
-    o(4, even2 - odd2);
+    put_pairs(o, even, odd, even2, odd2);
     o(5, y(3));
   }
 };
@@ -66,10 +70,7 @@ struct FilterLine {
     const Vector even = (g(0) + g(2)) * (-1.0f / 6), odd = g(1) * (-1.0f / 6);
     const Vector even2 = g(0) * (1.0f / 24) + g(2) * (1.0f / 6), odd2 = g(1) * (1.0f / 12);
     o(0, g(0) * 0.25f);
-    o(1, even + odd);
-    o(2, even - odd);
-    o(3, even2 + odd2);
-    o(4, even2 - odd2);
+    put_pairs(o, even, odd, even2, odd2);
     o(5, g(2));
   }
 };
@@ -118,7 +119,7 @@ DNG_INLINE void transform_square(const float* image, const WinogradPlace& place,
   const data::Geometry& shape = place.shape;
   const auto line = static_cast<ptrdiff_t>(shape.width) * kWidth;
   const int x0 = std::max(0, -place.x), x1 = std::min(Line::kFrom, shape.width - place.x);
-  // Lines outside the image are read from the zeros, and the next block's from there again.
+  // Lines outside the image are read from the zeros, in all blocks.
   const float* lines[Line::kFrom];
   ptrdiff_t next[Line::kFrom];
   for (int y = 0; y < Line::kFrom; ++y) {
@@ -165,11 +166,11 @@ DNG_INLINE void multiply(const float* in, size_t in_row, size_t in_step, const f
   }
 }
 
-// The same for `count` rows, kMost at most.
-template <int kMost, int kVectors, class... Rest>
+// The same for `count` rows, kMax at most.
+template <int kMax, int kVectors, class... Rest>
 DNG_INLINE void multiply_some(int count, Rest... rest) {
-  if (count == kMost) return multiply<kMost, kVectors>(rest...);
-  if constexpr (kMost > 1) multiply_some<kMost - 1, kVectors>(count, rest...);
+  if (count == kMax) return multiply<kMax, kVectors>(rest...);
+  if constexpr (kMax > 1) multiply_some<kMax - 1, kVectors>(count, rest...);
 }
 
 // The same for any number of rows, in parts that are alike.

@@ -1,5 +1,5 @@
 // Weights of a convolution of 3x3, [filters][channels][3][3], to Winograd's points (cpu/convolution/winograd_math.h)
-// and back, a rectangle of them at a time.
+// and the inverse, a rectangle of them at a time.
 #pragma once
 
 #include <cstddef>
@@ -14,8 +14,8 @@ struct WinogradWeightsPart {
 
 // To points[i * step + ...]: [filter_count / panel][channel_count][panel], as winograd_multiply takes them.
 void winograd_points_of_weights(const WinogradWeightsPart& part, const float* weights, float* points, size_t step);
-// The same of the way back, whose filters are the channels of the way there and turned by half a turn: `part` means
-// filters and channels of the way back.
+// The same for backward-data, whose filters are forward's channels, rotated by 180 degrees: `part` means filters and
+// channels of backward-data.
 void winograd_points_of_rotated_weights(const WinogradWeightsPart& part, const float* weights, float* points,
                                         size_t step);
 // gradient = (or +=, where `add`) that of a part of the weights, from the sum of `count` points[i * step + ...]:

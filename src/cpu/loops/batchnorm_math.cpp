@@ -7,6 +7,7 @@
 #include "math/batchnorm_formulas.h"
 
 namespace dng::cpu {
+
 BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, int batch, float rolling_rate)
     : rows_(rows), batch_(batch), real_channels_(rows.channels), rolling_rate_(rolling_rate) {
   for (const host::Block& block : blocks) {
@@ -29,7 +30,7 @@ BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, i
     }
   }
   const auto channels = static_cast<size_t>(rows_.channels);
-  // The channels that padding added keep factor and shift 0: whatever comes in, 0 goes out.
+  // Factor and shift of the channels that padding added stay 0, and so does their output.
   for (std::vector<float>* values : {&mean_, &factor_, &shift_, &direct_, &slope_, &constant_})
     values->resize(channels);
   variance_.resize(channels);
@@ -44,7 +45,7 @@ const float* BatchNorm::lanes(const std::vector<float>& per_channel, int row, fl
   return buffer;
 }
 
-void BatchNorm::measure(const View& x, const graph::Range& range, int first_channel) {
+void BatchNorm::add_statistics(const View& x, const graph::Range& range, int first_channel) {
   const auto space = static_cast<double>(rows_.space);
   for (int i = 0; i < range.count; ++i) {
     const float* image = x.data + static_cast<size_t>(i) * x.stride;
@@ -60,7 +61,7 @@ void BatchNorm::measure(const View& x, const graph::Range& range, int first_chan
       std::fill(acc, acc + kLanes, 0.0f);
       row_squares(values, rows_.length(), mean, acc);
       spread_lanes(acc, rows_, squares);
-      // Where the mean was rounded, so that squares are about the number the sum stands for.
+      // Corrects for the rounding of the mean to float.
       for (int l = 0; l < rows_.block; ++l) {
         const double rounding = sums[l] / space - mean[l];
         squares[l] -= space * rounding * rounding;

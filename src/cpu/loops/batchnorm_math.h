@@ -1,7 +1,7 @@
 // Batch norm on the CPU for [batchnorm] and for the batch norm inside [convolutional] and [connected]: one formula, any
 // layout, range by range of the batch. The formulas: math/batchnorm_formulas.h.
 //
-// Sums are kept image by image and added in the order of the images, so that they do not depend on how the batch is cut
+// Sums are made for each image and added in the order of the images, so that they do not depend on how the batch is cut
 // or on the number of threads.
 #pragma once
 
@@ -17,19 +17,19 @@ namespace dng::cpu {
 
 class BatchNorm {
  public:
-  // The blocks of the layer: biases, scales, rolling mean, rolling variance. `rolling_rate` is the host's.
+  // The blocks of the layer: biases, scales, rolling mean, rolling variance. `rolling_rate` is Darknet's.
   BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, int batch, float rolling_rate);
 
-  // Forward, in this order: measure all ranges, finish, apply ranges as often as wanted. Only measure, gradient_sums,
-  // apply and gradient may run on several threads at once.
-  // The channels below `first_channel` are left out: they are taken from `before` by finish, a batch norm of the same
-  // numbers.
-  void measure(const View& x, const graph::Range& range, int first_channel = 0);
+  // Forward, in this order: add_statistics for all ranges, finish, apply for ranges as often as wanted. Only
+  // add_statistics, apply, gradient_sums and gradient may run on several threads at once.
+  // The channels below `first_channel` are left out: finish copies their statistics from `before`, a batch norm of the
+  // same values.
+  void add_statistics(const View& x, const graph::Range& range, int first_channel = 0);
   void finish(int64_t steps, const BatchNorm* before = nullptr, int first_channel = 0);
   void apply(const View& x, int count, math::Activation activation, float* y) const;
 
   // Backward, in this order: gradient_sums over all ranges, finish_gradient, gradient.
-  // delta: gradient in y on the way in, in f's argument on the way out.
+  // delta: in, the gradient in y; out, that in f's argument.
   void gradient_sums(const View& x, const graph::Range& range, math::Activation activation, float* delta,
                      size_t delta_stride, Workspace* workspace);
   // Adds to the updates of biases and scales.

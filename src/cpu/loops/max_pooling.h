@@ -12,7 +12,7 @@ struct PoolShape {
   int offset = 0;  // of the first window's first row and column: 0 or less
 };
 
-// output[y][x][block] = the largest number of the window, and best the index of its pixel's first lane in the row; of
+// output[y][x][block] = the largest value of the window, and best the index of its pixel's first lane in the row; of
 // equal ones the first. Windows are cut to the input; NaN never wins.
 void max_pool_row(const float* input, const PoolShape& shape, int block, float* output, int* best);
 

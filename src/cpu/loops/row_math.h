@@ -1,4 +1,4 @@
-// Loops over a row of numbers, 16 lanes wide, for the layers between the convolutions. Constants come as 16 lanes: one
+// Loops over a row of values, 16 lanes wide, for the layers between the convolutions. Constants come as 16 lanes: one
 // channel's value in all of them (plain layout), or those of a block's channels, over and over. See cpu/layout.h.
 //
 // Sums run in 16 float lanes over one row only; rows are added in double by the caller, in a fixed order, so that
@@ -42,7 +42,7 @@ void row_accumulate(const float* from, size_t n, float* to);
 
 // The lane sums of a row as sums of its channels.
 void spread_lanes(const float* acc, const Rows& rows, double* sums);
-// [image][channel] numbers added over the images, in their order, for the channels from `first` on.
+// [image][channel] sums added over the images, in their order, for the channels from `first` on.
 std::vector<double> sum_over_images(const std::vector<double>& numbers, int batch, int channels, int first);
 
 }  // namespace dng::cpu

@@ -1,4 +1,4 @@
-// Results of the CUDA runtime become errors of ours.
+// Turns errors of the CUDA runtime into this program's.
 #pragma once
 
 #include <cuda_runtime.h>

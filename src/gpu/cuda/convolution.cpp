@@ -14,47 +14,32 @@
 namespace dng::cuda {
 namespace {
 
-// More than this an algorithm may not ask for.
+// The most that an algorithm may need.
 constexpr size_t kMaxWorkspace = size_t{1} << 30;
-// What the trials are given.
+// Of the trials.
 constexpr size_t kTrialWorkspace = size_t{256} << 20;
 
-struct TensorDescriptor {
-  TensorDescriptor() { check_cudnn(cudnnCreateTensorDescriptor(&value), "making a tensor descriptor"); }
-  ~TensorDescriptor() { cudnnDestroyTensorDescriptor(value); }
-  TensorDescriptor(const TensorDescriptor&) = delete;
-  TensorDescriptor& operator=(const TensorDescriptor&) = delete;
-  void set(cudnnDataType_t type, int batch, const data::Geometry& shape) {
-    check_cudnn(
-        cudnnSetTensor4dDescriptor(value, CUDNN_TENSOR_NHWC, type, batch, shape.channels, shape.height, shape.width),
-        "describing a tensor");
-  }
-  cudnnTensorDescriptor_t value = nullptr;
+// A cuDNN descriptor, destroyed at the end.
+template <class Handle, cudnnStatus_t (*kCreate)(Handle*), cudnnStatus_t (*kDestroy)(Handle)>
+struct Descriptor {
+  Descriptor() { check_cudnn(kCreate(&value), "making a descriptor"); }
+  ~Descriptor() { kDestroy(value); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  Handle value = nullptr;
 };
+using TensorDescriptor = Descriptor<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor, cudnnDestroyTensorDescriptor>;
+using FilterDescriptor = Descriptor<cudnnFilterDescriptor_t, cudnnCreateFilterDescriptor, cudnnDestroyFilterDescriptor>;
+using ConvolutionDescriptor =
+    Descriptor<cudnnConvolutionDescriptor_t, cudnnCreateConvolutionDescriptor, cudnnDestroyConvolutionDescriptor>;
+using ActivationDescriptor =
+    Descriptor<cudnnActivationDescriptor_t, cudnnCreateActivationDescriptor, cudnnDestroyActivationDescriptor>;
 
-struct FilterDescriptor {
-  FilterDescriptor() { check_cudnn(cudnnCreateFilterDescriptor(&value), "making a filter descriptor"); }
-  ~FilterDescriptor() { cudnnDestroyFilterDescriptor(value); }
-  FilterDescriptor(const FilterDescriptor&) = delete;
-  FilterDescriptor& operator=(const FilterDescriptor&) = delete;
-  cudnnFilterDescriptor_t value = nullptr;
-};
-
-struct ConvolutionDescriptor {
-  ConvolutionDescriptor() { check_cudnn(cudnnCreateConvolutionDescriptor(&value), "making a descriptor"); }
-  ~ConvolutionDescriptor() { cudnnDestroyConvolutionDescriptor(value); }
-  ConvolutionDescriptor(const ConvolutionDescriptor&) = delete;
-  ConvolutionDescriptor& operator=(const ConvolutionDescriptor&) = delete;
-  cudnnConvolutionDescriptor_t value = nullptr;
-};
-
-struct ActivationDescriptor {
-  ActivationDescriptor() { check_cudnn(cudnnCreateActivationDescriptor(&value), "making a descriptor"); }
-  ~ActivationDescriptor() { cudnnDestroyActivationDescriptor(value); }
-  ActivationDescriptor(const ActivationDescriptor&) = delete;
-  ActivationDescriptor& operator=(const ActivationDescriptor&) = delete;
-  cudnnActivationDescriptor_t value = nullptr;
-};
+void describe(const TensorDescriptor& tensor, cudnnDataType_t type, int batch, const data::Geometry& shape) {
+  check_cudnn(cudnnSetTensor4dDescriptor(tensor.value, CUDNN_TENSOR_NHWC, type, batch, shape.channels, shape.height,
+                                         shape.width),
+              "describing a tensor");
+}
 
 std::string cache_folder() {
   const char* cache = std::getenv("XDG_CACHE_HOME");
@@ -71,10 +56,9 @@ class CudnnConvolution final : public gpu::Convolution {
   CudnnConvolution(gpu::Gpu* gpu, cudnnHandle_t handle, gpu::SharedWorkspace* workspace, Choices* choices,
                    const gpu::ConvolutionShape& shape, bool trains)
       : gpu_(gpu), handle_(handle), workspace_(workspace), choices_(choices), shape_(shape) {
-    const bool narrow = gpu::activation_type(shape.precision) == gpu::Type::kBFloat16;
-    const cudnnDataType_t type = narrow ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
-    x_.set(type, shape.batch, shape.in);
-    y_.set(type, shape.batch, shape.out);
+    const cudnnDataType_t type = data_type();
+    describe(x_, type, shape.batch, shape.in);
+    describe(y_, type, shape.batch, shape.out);
     check_cudnn(cudnnSetFilter4dDescriptor(w_.value, type, CUDNN_TENSOR_NHWC, shape.out.channels,
                                            shape.in.channels / shape.groups, shape.size_y, shape.size_x),
                 "describing the weights");
@@ -86,7 +70,7 @@ class CudnnConvolution final : public gpu::Convolution {
       check_cudnn(cudnnSetConvolutionGroupCount(c.value, shape.groups), "setting the groups");
       check_cudnn(cudnnSetConvolutionMathType(c.value, math_), "setting the precision");
     }
-    const size_t bytes = gpu::bytes_of(narrow ? gpu::Type::kBFloat16 : gpu::Type::kFloat);
+    const size_t bytes = gpu::bytes_of(gpu::activation_type(shape.precision));
     const auto batch = static_cast<size_t>(shape.batch);
     gpu::Memory x, y, w;
     // Where there is no room for a trial, cuDNN is asked instead of the clock.
@@ -96,13 +80,13 @@ class CudnnConvolution final : public gpu::Convolution {
       choose(direction, room ? x.data() : nullptr, w.data(), y.data());
       if (choice_[direction].algorithm >= 0) continue;
       // Not to stdout, where -json may write.
-      std::fprintf(stderr, "cuDNN has nothing for a convolution (%s): plain loops stand in, slowly\n",
+      std::fprintf(stderr, "cuDNN has no algorithm for a convolution (%s); using plain loops, which are slow\n",
                    key_of(direction).c_str());
       if (plain_ == nullptr) plain_ = make_plain_convolution(gpu, shape);
     }
-    size_t most = 0;
-    for (const Choice& c : choice_) most = std::max(most, c.workspace);
-    workspace_->keep(most);
+    size_t largest = 0;
+    for (const Choice& c : choice_) largest = std::max(largest, c.workspace);
+    workspace_->keep(largest);
   }
 
   void forward(const void* x, const void* weights, void* y) override {
@@ -115,9 +99,7 @@ class CudnnConvolution final : public gpu::Convolution {
     if (!fuses_ || choice_[kForward].algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM) return false;
     if (bias_ == nullptr) {
       bias_ = std::make_unique<TensorDescriptor>();
-      bias_->set(
-          gpu::activation_type(shape_.precision) == gpu::Type::kBFloat16 ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT, 1,
-          {shape_.out.channels, 1, 1});
+      describe(*bias_, data_type(), 1, {shape_.out.channels, 1, 1});
       ending_ = std::make_unique<ActivationDescriptor>();
     }
     check_cudnn(cudnnSetActivationDescriptor(ending_->value, relu ? CUDNN_ACTIVATION_RELU : CUDNN_ACTIVATION_IDENTITY,
@@ -144,6 +126,11 @@ class CudnnConvolution final : public gpu::Convolution {
  private:
   enum Direction { kForward = 0, kData = 1, kWeights = 2 };
 
+  cudnnDataType_t data_type() const {
+    const bool half = gpu::activation_type(shape_.precision) == gpu::Type::kBFloat16;
+    return half ? CUDNN_DATA_BFLOAT16 : CUDNN_DATA_FLOAT;
+  }
+
   cudnnStatus_t run_forward(const Choice& c, const void* x, const void* w, void* y) {
     const float one = 1, zero = 0;
     return cudnnConvolutionForward(handle_, &one, x_.value, x, w_.value, w, convolution_[kForward].value,
@@ -165,7 +152,7 @@ class CudnnConvolution final : public gpu::Convolution {
 
   enum class Outcome { kWorks, kFails, kNoRoom };
 
-  // What the choice needs in the precision it will run with. False: it is nothing for this shape.
+  // Sets the workspace that the choice needs in the precision it will run with. False: it does not support this shape.
   bool ask_workspace(int direction, Choice* c) {
     const cudnnConvolutionDescriptor_t d = convolution_[direction].value;
     const cudnnStatus_t status =
@@ -182,8 +169,8 @@ class CudnnConvolution final : public gpu::Convolution {
     return status == CUDNN_STATUS_SUCCESS && c->workspace <= kMaxWorkspace;
   }
 
-  // Whether the choice works, with sums as without. Sets its workspace: behind one algorithm stand several kernels, and
-  // the size of the workspace may decide which; so every call is given the same.
+  // Whether the choice works, adding to its output or not. Sets its workspace: an algorithm has several kernels, and
+  // the size of the workspace may decide which of them runs; so every call has the same.
   Outcome works(int direction, Choice* c, char* x, char* w, char* y) {
     if (cudnnSetConvolutionMathType(convolution_[direction].value, static_cast<cudnnMathType_t>(c->math)) !=
             CUDNN_STATUS_SUCCESS ||
@@ -206,8 +193,8 @@ class CudnnConvolution final : public gpu::Convolution {
                                  : run_weights(c, x, y, w, add);
   }
 
-  // Of a choice that works. cuDNN's own measurements are of single runs, the first ones on a GPU whose clock is low:
-  // two starts have led to choices of which one took half again as long as the other.
+  // Of a choice that works. cuDNN itself measures single runs, the first ones on a GPU whose clock is low: of the
+  // choices of two starts, one took half again as long as the other.
   double seconds_of(int direction, const Choice& c, char* x, char* w, char* y) {
     constexpr size_t kBegin = size_t{1} << 40, kEnd = kBegin + 1;  // marks that nobody else has
     const auto seconds_of_runs = [&](int runs) {
@@ -216,12 +203,12 @@ class CudnnConvolution final : public gpu::Convolution {
       gpu_->mark(kEnd);
       return gpu_->seconds_between(kBegin, kEnd) / runs;
     };
-    // Long runs need no repetition, short ones are over before the clock is sure of them.
-    constexpr int kTimes = 3, kMaxRuns = 8;
+    // Short runs are repeated, because a single one is too short to measure.
+    constexpr int kRepetitions = 3, kMaxRuns = 8;
     constexpr double kEnough = 1e-3;
     double least = seconds_of_runs(1);
     const int runs = std::max(1, std::min(kMaxRuns, static_cast<int>(kEnough / std::max(least, 1e-9))));
-    for (int time = 0; time < kTimes; ++time) least = std::min(least, seconds_of_runs(runs));
+    for (int i = 0; i < kRepetitions; ++i) least = std::min(least, seconds_of_runs(runs));
     return least;
   }
 
@@ -249,7 +236,7 @@ class CudnnConvolution final : public gpu::Convolution {
       choice_[direction] = candidate;
       least = seconds;
     }
-    // The descriptor has the precision of the last one that was tried.
+    // The descriptor has the precision of the last candidate.
     if (x != nullptr && choice_[direction].algorithm >= 0) works(direction, &choice_[direction], x, w, y);
     if (choice_[direction].algorithm < 0 && !room) {
       fail(
@@ -257,7 +244,7 @@ class CudnnConvolution final : public gpu::Convolution {
           "else uses the GPU",
           key.c_str(), human_bytes(static_cast<double>(gpu_->free_bytes())).c_str());
     }
-    // Not what memory or a passing failure decided: later runs would believe it.
+    // Not a choice that lack of memory or a temporary failure decided: later runs would reuse it.
     if (choice_[direction].algorithm >= 0 && room && known == nullptr) choices_->add(key, choice_[direction]);
   }
 
@@ -285,54 +272,67 @@ class CudnnConvolution final : public gpu::Convolution {
     }
   }
 
-  // The fastest first. Where measuring fails, in the order that cuDNN believes in.
-  // Clears `room` where memory is too short for trials with as much as any may have.
-  std::vector<Choice> candidates(int direction, char* x, char* w, char* y, bool* room) {
-    constexpr int kMost = 16;
+  // measure(max, count, results) times the algorithms, where there is memory for that; where it fails, rank(max, count,
+  // results) gives them in the order of cuDNN's heuristics.
+  template <class Result, class Measure, class Rank>
+  std::vector<Choice> ask(bool measures, const Measure& measure, const Rank& rank) const {
+    constexpr int kMax = 16;
+    std::vector<Result> results(kMax);
+    int count = 0;
+    if (!measures || measure(kMax, &count, results.data()) != CUDNN_STATUS_SUCCESS) {
+      count = 0;
+      if (rank(kMax, &count, results.data()) != CUDNN_STATUS_SUCCESS) count = 0;
+    }
     std::vector<Choice> list;
-    for (size_t bytes = kTrialWorkspace; x != nullptr && bytes > 0 && !workspace_->reserve(bytes); bytes /= 4) {
+    collect(results, count, &list);
+    return list;
+  }
+
+  // The fastest first. Clears `room` where memory is too short for trials with as much as any may have.
+  std::vector<Choice> candidates(int direction, char* x, char* w, char* y, bool* room) {
+    const bool measures = x != nullptr;
+    for (size_t bytes = kTrialWorkspace; measures && bytes > 0 && !workspace_->reserve(bytes); bytes /= 4) {
       *room = false;
     }
-    int count = 0;
     cudnnConvolutionDescriptor_t c = convolution_[direction].value;
-    // A known choice that failed has left its own there.
+    // A known choice that failed has changed it.
     check_cudnn(cudnnSetConvolutionMathType(c, math_), "setting the precision");
+    void* memory = workspace_->data();
+    const size_t bytes = workspace_->bytes();
+    std::vector<Choice> list;
     if (direction == kForward) {
-      std::vector<cudnnConvolutionFwdAlgoPerf_t> results(kMost);
-      if (x == nullptr || cudnnFindConvolutionForwardAlgorithmEx(handle_, x_.value, x, w_.value, w, c, y_.value, y,
-                                                                 kMost, &count, results.data(), workspace_->data(),
-                                                                 workspace_->bytes()) != CUDNN_STATUS_SUCCESS) {
-        count = 0;
-        if (cudnnGetConvolutionForwardAlgorithm_v7(handle_, x_.value, w_.value, c, y_.value, kMost, &count,
-                                                   results.data()) != CUDNN_STATUS_SUCCESS) {
-          count = 0;
-        }
-      }
-      collect(results, count, &list);
+      list = ask<cudnnConvolutionFwdAlgoPerf_t>(
+          measures,
+          [&](int max, int* count, auto* results) {
+            return cudnnFindConvolutionForwardAlgorithmEx(handle_, x_.value, x, w_.value, w, c, y_.value, y, max, count,
+                                                          results, memory, bytes);
+          },
+          [&](int max, int* count, auto* results) {
+            return cudnnGetConvolutionForwardAlgorithm_v7(handle_, x_.value, w_.value, c, y_.value, max, count,
+                                                          results);
+          });
     } else if (direction == kData) {
-      std::vector<cudnnConvolutionBwdDataAlgoPerf_t> results(kMost);
-      if (x == nullptr || cudnnFindConvolutionBackwardDataAlgorithmEx(handle_, w_.value, w, y_.value, y, c, x_.value, x,
-                                                                      kMost, &count, results.data(), workspace_->data(),
-                                                                      workspace_->bytes()) != CUDNN_STATUS_SUCCESS) {
-        count = 0;
-        if (cudnnGetConvolutionBackwardDataAlgorithm_v7(handle_, w_.value, y_.value, c, x_.value, kMost, &count,
-                                                        results.data()) != CUDNN_STATUS_SUCCESS) {
-          count = 0;
-        }
-      }
-      collect(results, count, &list);
+      list = ask<cudnnConvolutionBwdDataAlgoPerf_t>(
+          measures,
+          [&](int max, int* count, auto* results) {
+            return cudnnFindConvolutionBackwardDataAlgorithmEx(handle_, w_.value, w, y_.value, y, c, x_.value, x, max,
+                                                               count, results, memory, bytes);
+          },
+          [&](int max, int* count, auto* results) {
+            return cudnnGetConvolutionBackwardDataAlgorithm_v7(handle_, w_.value, y_.value, c, x_.value, max, count,
+                                                               results);
+          });
     } else {
-      std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> results(kMost);
-      if (x == nullptr || cudnnFindConvolutionBackwardFilterAlgorithmEx(
-                              handle_, x_.value, x, y_.value, y, c, w_.value, w, kMost, &count, results.data(),
-                              workspace_->data(), workspace_->bytes()) != CUDNN_STATUS_SUCCESS) {
-        count = 0;
-        if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle_, x_.value, y_.value, c, w_.value, kMost, &count,
-                                                          results.data()) != CUDNN_STATUS_SUCCESS) {
-          count = 0;
-        }
-      }
-      collect(results, count, &list);
+      list = ask<cudnnConvolutionBwdFilterAlgoPerf_t>(
+          measures,
+          [&](int max, int* count, auto* results) {
+            return cudnnFindConvolutionBackwardFilterAlgorithmEx(handle_, x_.value, x, y_.value, y, c, w_.value, w, max,
+                                                                 count, results, memory, bytes);
+          },
+          [&](int max, int* count, auto* results) {
+            return cudnnGetConvolutionBackwardFilterAlgorithm_v7(handle_, x_.value, y_.value, c, w_.value, max, count,
+                                                                 results);
+          });
     }
     gpu_->finish();
     return list;

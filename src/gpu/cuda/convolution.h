@@ -1,8 +1,8 @@
 // Convolutions by cuDNN.
 //
 // Which of cuDNN's algorithms is fastest is measured once for each shape; algorithms whose results change from run to
-// run are left out. The choice is kept in a file (in $XDG_CACHE_HOME, or ~/.cache), so that later runs start sooner and
-// give the same bits. Where cuDNN has nothing for a shape, our own plain loops stand in.
+// run are left out. The choice is saved in a file (in $XDG_CACHE_HOME, or ~/.cache), so that later runs start sooner
+// and give the same bits. Where cuDNN has none for a shape, gpu/plain_convolution.h convolves.
 #pragma once
 
 #include <cudnn.h>
@@ -27,7 +27,7 @@ struct Choice {
 // What was measured before, by the text of device, version, shape and direction.
 class Choices {
  public:
-  // `device`: what else decides which is the fastest.
+  // `device`: all else that decides which is the fastest.
   explicit Choices(const std::string& device);
   const Choice* find(const std::string& key) const;
   void add(const std::string& key, const Choice& choice);
@@ -40,7 +40,7 @@ class Choices {
 std::unique_ptr<gpu::Convolution> make_cudnn_convolution(gpu::Gpu* gpu, cudnnHandle_t handle,
                                                          gpu::SharedWorkspace* workspace, Choices* choices,
                                                          const gpu::ConvolutionShape& shape, bool trains);
-// Our own (gpu/small_channel_convolution.h, null where the shape is none for it; gpu/plain_convolution.h), compiled for
+// gpu/small_channel_convolution.h (null where it does not support the shape) and gpu/plain_convolution.h, compiled for
 // the device.
 std::unique_ptr<gpu::Convolution> make_small_channel_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
                                                                  bool trains, gpu::SharedWorkspace* workspace);

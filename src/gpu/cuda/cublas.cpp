@@ -51,7 +51,8 @@ void Cublas::set_workspace(void* memory, size_t bytes) {
   check_cublas(set_workspace_(handle_, memory, bytes), "setting the workspace");
 }
 
-// cuBLAS has matrices by columns: ours, by rows, are their transposes, and C^T = op(B)^T op(A)^T.
+// cuBLAS has column-major matrices: the row-major ones of gpu::Product are their transposes, and
+// C^T = op(B)^T op(A)^T.
 void Cublas::multiply(const gpu::Product& p) {
   const cudaDataType type = p.type == gpu::Type::kFloat ? CUDA_R_32F : CUDA_R_16BF;
   const bool tf32 = p.type == gpu::Type::kFloat && p.precision == gpu::Precision::kTf32;

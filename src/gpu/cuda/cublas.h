@@ -1,5 +1,5 @@
-// The few functions of cuBLAS that we need. Its libraries take a tenth of a second to load, so that is left until a
-// network on the GPU multiplies.
+// The few functions of cuBLAS that this program needs. Its libraries take a tenth of a second to load, so they are not
+// loaded before a network on the GPU multiplies.
 #pragma once
 
 #include <cublas_v2.h>
@@ -15,7 +15,7 @@ class Cublas {
   ~Cublas();
   Cublas(const Cublas&) = delete;
   Cublas& operator=(const Cublas&) = delete;
-  // Memory for its own use, so that it allocates none while work is recorded.
+  // Memory for its own use, so that it allocates none during CUDA graph capture.
   void set_workspace(void* memory, size_t bytes);
   void multiply(const gpu::Product& product);
 

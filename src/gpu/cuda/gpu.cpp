@@ -43,13 +43,13 @@ void fail_cuda(cudaError_t error) {
 
 namespace {
 
-// The tensor cores know bfloat16 and TF32 from here on.
-constexpr int kLeastMajor = 8;
+// The first compute capability whose tensor cores multiply bfloat16 and TF32.
+constexpr int kMinMajor = 8;
 constexpr size_t kCublasWorkspace = size_t{32} << 20;
 
 std::string too_old(int number, const cudaDeviceProp& properties) {
   return format("GPU %d, %s, has compute capability %d.%d; at least %d.0 is needed", number, properties.name,
-                properties.major, properties.minor, kLeastMajor);
+                properties.major, properties.minor, kMinMajor);
 }
 
 class CudaGraph final : public gpu::CapturedGraph {
@@ -60,7 +60,7 @@ class CudaGraph final : public gpu::CapturedGraph {
   }
   ~CudaGraph() override {
     cudaGraphExecDestroy(executable_);
-    workspace_->let_go();
+    workspace_->release();
   }
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;
@@ -81,7 +81,7 @@ class CudaGpu final : public gpu::Gpu {
     name_ = properties.name;
     processors_ = properties.multiProcessorCount;
     overlaps_ = architecture_of_kernels() >= 90;
-    if (properties.major < kLeastMajor) fail("%s; give -nogpu", too_old(number, properties).c_str());
+    if (properties.major < kMinMajor) fail("%s; give -nogpu", too_old(number, properties).c_str());
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
     check_cudnn(cudnnCreate(&cudnn_), "its start");
     check_cudnn(cudnnSetStream(cudnn_, stream_), "setting the stream");
@@ -89,7 +89,7 @@ class CudaGpu final : public gpu::Gpu {
     choices_ = std::make_unique<Choices>(name_ + ", " + libraries());
   }
   ~CudaGpu() override {
-    // In the order of dependence; a lost device gives errors here that nobody can use.
+    // In the order of dependence; errors of a lost device are of no use here.
     cudaStreamSynchronize(stream_);
     workspace_.reset();
     cublas_memory_.reset();
@@ -108,13 +108,14 @@ class CudaGpu final : public gpu::Gpu {
 
   std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) override { return kernels_(layer); }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
-    std::unique_ptr<gpu::Convolution> narrow = make_small_channel_convolution(this, shape, trains, workspace_.get());
-    if (narrow != nullptr) return narrow;
+    std::unique_ptr<gpu::Convolution> small_channel =
+        make_small_channel_convolution(this, shape, trains, workspace_.get());
+    if (small_channel != nullptr) return small_channel;
     return make_cudnn_convolution(this, cudnn_, workspace_.get(), choices_.get(), shape, trains);
   }
   void multiply(const gpu::Product& product) override {
     if (cublas_ == nullptr) {
-      // First the memory: without it, cuBLAS would allocate for itself, and no recording allows that.
+      // First the memory: without it, cuBLAS would allocate for itself, which CUDA graph capture does not allow.
       if (!cublas_memory_.allocate(this, kCublasWorkspace)) fail_cuda(cudaErrorMemoryAllocation);
       cublas_ = std::make_unique<Cublas>(stream_);
       finish();
@@ -140,7 +141,7 @@ class CudaGpu final : public gpu::Gpu {
     check(cudaMemGetInfo(&free, &total));
     return free;
   }
-  // cuDNN's and cuBLAS's kernels, their trials and workspaces, and the recordings. Not measured yet.
+  // cuDNN's and cuBLAS's kernels, their trials and workspaces, and CUDA graphs. Not measured yet.
   size_t spare_bytes() const override { return size_t{512} << 20; }
   void* allocate_pinned(size_t bytes) override {
     void* memory = nullptr;
@@ -231,7 +232,7 @@ std::shared_ptr<Gpu> open_first(KernelFactory kernels, std::string* why) {
   for (int number = 0; number < there; ++number) {
     cudaDeviceProp properties{};
     cuda::check(cudaGetDeviceProperties(&properties, number));
-    if (properties.major >= cuda::kLeastMajor) return open(number, kernels);
+    if (properties.major >= cuda::kMinMajor) return open(number, kernels);
     if (why->empty()) *why = cuda::too_old(number, properties);
   }
   return nullptr;

@@ -1,4 +1,4 @@
-// A narrow convolution forward, and the gradient of its input, perhaps with the sums of batch norm of what is written.
+// A small-channel convolution forward and backward-data, perhaps with the sums of batch norm of what is written.
 #pragma once
 
 #include <type_traits>
@@ -10,18 +10,18 @@
 
 namespace dng::DNG_GPU {
 
-// Gradients read outputs and write inputs. Where measured, sums are made of what is written.
-enum class Way { kForward, kForwardMeasured, kGradient, kGradientMeasured };
+// Gradients read outputs and write inputs. Statistics are the sums of batch norm of what is written.
+enum class Direction { kForward, kForwardWithStatistics, kGradient, kGradientWithStatistics };
 
 // The sums of batch norm, forward; `channel` is the first of a tile.
 class ForwardSums {
  public:
-  using BatchStatistics = gpu::BatchStatistics;
-  DNG_DEVICE void start(const BatchStatistics& m, int channel, int channels) {
+  using Statistics = gpu::BatchStatistics;
+  DNG_DEVICE void start(const Statistics& m, int channel, int channels) {
     pivot_.start([&](int column) { return channel + column < channels ? m.rolling_mean[channel + column] : 0.0f; });
   }
   // `value` was stored for `column` + `which`, at `place` in the tensor.
-  DNG_DEVICE void add(const BatchStatistics&, size_t, int column, int which, float value) {
+  DNG_DEVICE void add(const Statistics&, size_t, int column, int which, float value) {
     const float distance = value - pivot_.get(column, which);
     totals_.add(column, which, distance, distance * distance);
   }
@@ -29,7 +29,7 @@ class ForwardSums {
   DNG_DEVICE void total(const Function& function) {
     totals_.total(function);
   }
-  DNG_DEVICE static void finish(const BatchStatistics& m, int channel, double a, double b) {
+  DNG_DEVICE static void finish(const Statistics& m, int channel, double a, double b) {
     m.finish(channel, static_cast<double>(m.rolling_mean[channel]), a, b);
   }
 
@@ -41,8 +41,8 @@ class ForwardSums {
 // The same of the gradient.
 class GradientSums {
  public:
-  using BatchStatistics = gpu::GradientStatistics;
-  DNG_DEVICE void start(const BatchStatistics& m, int channel, int channels) {
+  using Statistics = gpu::GradientStatistics;
+  DNG_DEVICE void start(const Statistics& m, int channel, int channels) {
     const auto read = [&](const float* from) {
       return [=](int column) { return channel + column < channels ? from[channel + column] : 0.0f; };
     };
@@ -50,7 +50,7 @@ class GradientSums {
     factor_.start(read(m.factor));
     bias_.start(read(m.bias));
   }
-  DNG_DEVICE void add(const BatchStatistics& m, size_t place, int column, int which, float value) {
+  DNG_DEVICE void add(const Statistics& m, size_t place, int column, int which, float value) {
     const float centred = gpu::to_float(static_cast<const gpu::BFloat16*>(m.x)[place]) - mean_.get(column, which);
     if (m.activation != math::Activation::kLinear) {
       float output = centred * factor_.get(column, which) + bias_.get(column, which);
@@ -63,7 +63,7 @@ class GradientSums {
   DNG_DEVICE void total(const Function& function) {
     totals_.total(function);
   }
-  DNG_DEVICE static void finish(const BatchStatistics& m, int channel, double a, double b) { m.finish(channel, a, b); }
+  DNG_DEVICE static void finish(const Statistics& m, int channel, double a, double b) { m.finish(channel, a, b); }
 
  private:
   ColumnValues mean_, factor_, bias_;
@@ -71,57 +71,59 @@ class GradientSums {
 };
 
 // kInner: tiles of the channels read. A block writes kSide * kBeside tiles of channels, kSide of them by each warp.
-template <int kInner, int kSide, int kBeside, Way kWay>
+template <int kInner, int kSide, int kBeside, Direction kDirection>
 struct GatherBody {
   Gather g;
   const gpu::BFloat16 *in, *weights;
   gpu::BFloat16* out;
-  // y = f(sum + bias + addend), each null where there is none.
+  // y = f(sum + bias + addend), each null where it is not added.
   const gpu::BFloat16 *bias, *addend;
   bool relu;
 
-  static constexpr bool kTransposed = kWay == Way::kGradient || kWay == Way::kGradientMeasured;
-  static constexpr bool kMeasures = kWay == Way::kForwardMeasured || kWay == Way::kGradientMeasured;
+  static constexpr bool kTransposed =
+      kDirection == Direction::kGradient || kDirection == Direction::kGradientWithStatistics;
+  static constexpr bool kComputesStatistics =
+      kDirection == Direction::kForwardWithStatistics || kDirection == Direction::kGradientWithStatistics;
   using Sums = std::conditional_t<kTransposed, GradientSums, ForwardSums>;
-  typename Sums::BatchStatistics measurement;
+  typename Sums::Statistics statistics;
 
   static constexpr int kRead = kInner * kTile, kWritten = kSide * kBeside * kTile;
   static constexpr int kStride = kRead + kApart;
   static constexpr int kOutputs = kTransposed ? kRead : kWritten, kInputs = kTransposed ? kWritten : kRead;
   static constexpr int kWeightStride = kInputs + kApart;
 
-  // What a measurement needs of shared memory.
-  struct alignas(16) Measured {
+  // What statistics need of shared memory.
+  struct alignas(16) SharedSums {
     double totals[2][kThreads];
     float sums[kWarps][2][kSide * kTile];
     int flag;
   };
-  static_assert(sizeof(Measured) <= Gather::kForStatistics);
+  static_assert(sizeof(SharedSums) <= Gather::kForStatistics);
   static size_t shared_bytes(const Gather& g) {
-    return g.shared_bytes(kTransposed) + (kMeasures ? sizeof(Measured) : 0);
+    return g.shared_bytes(kTransposed) + (kComputesStatistics ? sizeof(SharedSums) : 0);
   }
 
   DNG_DEVICE void operator()(const Block& block, char* shared) const {
     const int side = block.x() % g.sides, rest = block.x() / g.sides;
     const PositionClass& c = g.list[rest % g.classes];
     const int first = rest / g.classes * g.tile_rows;
-    // Where it is measured, blocks without positions count, too.
-    if (first >= c.rows && !kMeasures) return;
+    // With statistics, blocks without positions count, too.
+    if (first >= c.rows && !kComputesStatistics) return;
     const int left = c.rows > first ? c.rows - first : 0, rows = left < g.tile_rows ? left : g.tile_rows;
     const int count = rows * c.columns;
     auto* read_at = reinterpret_cast<int*>(shared);
     int* written_at = read_at + kMaxPositions;
-    auto* measured = reinterpret_cast<Measured*>(written_at + kMaxPositions);
-    auto* filter =
-        reinterpret_cast<gpu::BFloat16*>(reinterpret_cast<char*>(measured) + (kMeasures ? sizeof(Measured) : 0));
+    auto* shared_sums = reinterpret_cast<SharedSums*>(written_at + kMaxPositions);
+    auto* filter = reinterpret_cast<gpu::BFloat16*>(reinterpret_cast<char*>(shared_sums) +
+                                                    (kComputesStatistics ? sizeof(SharedSums) : 0));
     gpu::BFloat16* region = filter + c.taps * kOutputs * kWeightStride;
 
     block.each_thread([&](int position) {
       const int row = c.by_columns.quotient(position), column = position - row * c.columns;
-      const bool there = position < count;
-      read_at[position] = there ? (row * c.region.columns + column) * g.in_step * kStride : 0;
+      const bool exists = position < count;
+      read_at[position] = exists ? (row * c.region.columns + column) * g.in_step * kStride : 0;
       const int y = c.first_row + g.out_step * (first + row), x = c.first_column + g.out_step * column;
-      written_at[position] = there ? (y * g.out_width + x) * g.out_channels : -1;
+      written_at[position] = exists ? (y * g.out_width + x) * g.out_channels : -1;
     });
     load_weights(block, c, side, filter);
     c.region.template load<kRead>(block, in, block.y(), 1, 1, first * g.in_step + c.down, c.across, 0, region);
@@ -142,9 +144,9 @@ struct GatherBody {
         }
       }
       Sums moments[kSide];
-      if constexpr (kMeasures) {
+      if constexpr (kComputesStatistics) {
         DNG_UNROLL for (int j = 0; j < kSide; ++j) {
-          moments[j].start(measurement, side * kWritten + channel + j * kTile, g.out_channels);
+          moments[j].start(statistics, side * kWritten + channel + j * kTile, g.out_channels);
         }
       }
       for (int tile = warp / kBeside; tile * kTile < count; tile += kWarps / kBeside) {
@@ -181,29 +183,29 @@ struct GatherBody {
             const int at = written_at[tile * kTile + row];
             if (at < 0) return;
             store_pair(image + static_cast<size_t>(at), tile_channel + column, one, two);
-            if constexpr (kMeasures) {
+            if constexpr (kComputesStatistics) {
               // What was stored counts, not what it was rounded from.
               const size_t place = image + static_cast<size_t>(at + tile_channel + column);
               if (tile_channel + column < g.out_channels) {
-                moments[j].add(measurement, place, column, 0, gpu::to_float(gpu::from_float<gpu::BFloat16>(one)));
+                moments[j].add(statistics, place, column, 0, gpu::to_float(gpu::from_float<gpu::BFloat16>(one)));
               }
               if (tile_channel + column + 1 < g.out_channels) {
-                moments[j].add(measurement, place + 1, column, 1, gpu::to_float(gpu::from_float<gpu::BFloat16>(two)));
+                moments[j].add(statistics, place + 1, column, 1, gpu::to_float(gpu::from_float<gpu::BFloat16>(two)));
               }
             }
           });
         }
       }
-      if constexpr (kMeasures) {
+      if constexpr (kComputesStatistics) {
         DNG_UNROLL for (int j = 0; j < kSide; ++j) {
           moments[j].total([&](int column, float sum, float other) {
-            measured->sums[warp][0][j * kTile + column] = sum;
-            measured->sums[warp][1][j * kTile + column] = other;
+            shared_sums->sums[warp][0][j * kTile + column] = sum;
+            shared_sums->sums[warp][1][j * kTile + column] = other;
           });
         }
       }
     });
-    if constexpr (kMeasures) finish_statistics(block, side, rest, measured);
+    if constexpr (kComputesStatistics) finish_statistics(block, side, rest, shared_sums);
   }
 
  private:
@@ -215,15 +217,15 @@ struct GatherBody {
       for (int i = thread; i < items; i += kThreads) {
         const int channel = i % kPacks * kPackOfTile, row = i / kPacks;
         const int tap = row / kOutputs, output = first_output + row % kOutputs;
-        const bool there = output < g.outputs;
-        copy_channels(weights + (there ? (output * g.all_taps + c.list[tap].weight) * g.inputs : 0),
-                      first_input + channel, g.inputs, there, to + row * kWeightStride + channel);
+        const bool exists = output < g.outputs;
+        copy_channels(weights + (exists ? (output * g.all_taps + c.list[tap].weight) * g.inputs : 0),
+                      first_input + channel, g.inputs, exists, to + row * kWeightStride + channel);
       }
     });
   }
 
   // All blocks of a side share its channels.
-  DNG_DEVICE void finish_statistics(const Block& block, int side, int tile, Measured* measured) const {
+  DNG_DEVICE void finish_statistics(const Block& block, int side, int tile, SharedSums* shared_sums) const {
     const int tiles = g.tiles_down() * g.classes, share = block.y() * tiles + tile, shares = block.count_y() * tiles;
     block.barrier();
     block.each_thread([&](int thread) {
@@ -231,15 +233,15 @@ struct GatherBody {
       if (which > 1 || channel >= g.out_channels) return;
       float total = 0;
       for (int warp = mine / (kSide * kTile); warp < kWarps; warp += kBeside) {
-        total += measured->sums[warp][which][mine % (kSide * kTile)];
+        total += shared_sums->sums[warp][which][mine % (kSide * kTile)];
       }
-      measurement.partial[2 * (static_cast<size_t>(share) * static_cast<size_t>(g.out_channels) +
-                               static_cast<size_t>(channel)) +
-                          static_cast<size_t>(which)] = total;
+      statistics.sums.partial[2 * (static_cast<size_t>(share) * static_cast<size_t>(g.out_channels) +
+                                   static_cast<size_t>(channel)) +
+                              static_cast<size_t>(which)] = total;
     });
-    if (!block.is_last_of(measurement.counters + side, static_cast<unsigned>(shares), &measured->flag)) return;
-    finish_sums(block, measurement.partial, shares, g.out_channels, side * kWritten, kWritten, measured->totals,
-                [&](int channel, double a, double b) { Sums::finish(measurement, channel, a, b); });
+    if (!block.is_last_of(statistics.sums.counters + side, static_cast<unsigned>(shares), &shared_sums->flag)) return;
+    finish_sums(block, statistics.sums.partial, shares, g.out_channels, side * kWritten, kWritten, shared_sums->totals,
+                [&](int channel, double a, double b) { Sums::finish(statistics, channel, a, b); });
   }
 
   DNG_DEVICE void store_pair(size_t pixel, int channel, float one, float two) const {

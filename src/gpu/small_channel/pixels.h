@@ -1,4 +1,4 @@
-// Pixels of NHWC images on their way into a block's shared memory.
+// Loads pixels of NHWC images into a block's shared memory.
 #pragma once
 
 #include "gpu/divider.h"
@@ -20,16 +20,16 @@ DNG_HOST_DEVICE constexpr int rounded_up(int number, int multiple) {
 // 16, 32 or 64
 inline int padded_channels(int channels) { return channels <= 16 ? 16 : channels <= 32 ? 32 : 64; }
 
-// Eight channels of a pixel into shared memory, zero beyond the last channel and where the pixel is not there (`pixel`
-// is some valid address then); `channel` is a multiple of eight. Done after finish_copies().
-DNG_DEVICE inline void copy_channels(const gpu::BFloat16* pixel, int channel, int channels, bool there,
+// Eight channels of a pixel into shared memory, zero beyond the last channel and where the pixel does not exist
+// (`pixel` is some valid address then); `channel` is a multiple of eight. Done after finish_copies().
+DNG_DEVICE inline void copy_channels(const gpu::BFloat16* pixel, int channel, int channels, bool exists,
                                      gpu::BFloat16* to) {
   if (channels % kPackOfTile == 0) {
-    there = there && channel < channels;
-    return begin_copy(to, there ? pixel + channel : pixel, there);
+    exists = exists && channel < channels;
+    return begin_copy(to, exists ? pixel + channel : pixel, exists);
   }
   Eight eight{};
-  for (int i = 0; there && i < kPackOfTile && channel + i < channels; ++i) eight.values[i] = pixel[channel + i];
+  for (int i = 0; exists && i < kPackOfTile && channel + i < channels; ++i) eight.values[i] = pixel[channel + i];
   *reinterpret_cast<Eight*>(to) = eight;
 }
 
@@ -47,7 +47,7 @@ struct Rectangles {
     by_rectangle = gpu::Divider(rows * columns);
   }
   DNG_HOST_DEVICE int pixels() const { return rows * columns; }
-  // `room` images from `image` on, of which `images` are there; channels from `first` on, kPadded of them, into pixels
+  // `room` images from `image` on, of which `images` exist; channels from `first` on, kPadded of them, into pixels
   // that are kPadded + kApart apart.
   template <int kPadded>
   DNG_DEVICE void load(const Block& block, const gpu::BFloat16* all, int image, int images, int room, int top, int left,
@@ -62,9 +62,9 @@ struct Rectangles {
         const int number = by_rectangle.quotient(pixel), inside = pixel - number * pixels();
         const int row = by_row.quotient(inside);
         const int y = top + row, x = left + inside - row * columns;
-        const bool there = number < images && y >= 0 && y < height && x >= 0 && x < width;
-        copy_channels(from + (there ? ((number * height + y) * width + x) * channels : 0), first + channel, channels,
-                      there, to + pixel * (kPadded + kApart) + channel);
+        const bool exists = number < images && y >= 0 && y < height && x >= 0 && x < width;
+        copy_channels(from + (exists ? ((number * height + y) * width + x) * channels : 0), first + channel, channels,
+                      exists, to + pixel * (kPadded + kApart) + channel);
       }
     });
   }

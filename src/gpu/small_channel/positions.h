@@ -1,7 +1,7 @@
-// What a narrow convolution reads and writes, and which block does what: planned on the host.
+// What a small-channel convolution reads and writes, and which block does what: planned on the host.
 //
-// Every position reads, under each tap of the filter, one pixel. Forward there is one class of positions. The gradient
-// of the input has one for each remainder of row and column by the stride, and each class its own taps.
+// Every position reads, under each tap of the filter, one pixel. Forward has one class of positions. The gradient of
+// the input has one for each remainder of row and column by the stride, and each class its own taps.
 #pragma once
 
 #include <algorithm>
@@ -58,7 +58,7 @@ struct Gather {
     return static_cast<size_t>(most) * sizeof(gpu::BFloat16) + 2 * kMaxPositions * sizeof(int);
   }
 
-  // After the classes' taps are there. tile_rows is 0 where not even one fits.
+  // After the classes' taps have been added. tile_rows is 0 where not even one fits.
   void plan(const gpu::ConvolutionShape& s, int processors, const data::Geometry& in, bool transposed) {
     read_padded = padded_channels(in.channels);
     const int all_written = padded_channels(out_channels);

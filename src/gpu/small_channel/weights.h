@@ -1,4 +1,4 @@
-// The gradient of a narrow convolution's weights: blocks sum over shares of the images, a second kernel over the
+// The gradient of a small-channel convolution's weights: blocks sum over shares of the images, a second kernel over the
 // blocks, always in the same order.
 #pragma once
 
@@ -8,11 +8,10 @@
 
 namespace dng::DNG_GPU {
 
-// How the gradient of the weights is shared out. A job is a tile of outputs by inputs, for all taps. Every block has
-// one and sums over its share of the images; its warps take turns with the positions.
+// How the gradient of the weights is divided among blocks. A job is a tile of outputs by inputs, for all taps. Every
+// block has one and sums over its share of the images; its warps take turns with the positions.
 struct WeightsPlan {
-  int batch, inputs, out_height, out_width, outputs;
-  int size, stride, padding;
+  gpu::ConvolutionShape s;
   int input_tiles, jobs;
   int tile_rows = 1, tile_images = 1;  // that lie in shared memory at once
   int tiles_down = 1, tiles = 1;
@@ -21,24 +20,18 @@ struct WeightsPlan {
   Rectangles region;
   gpu::Divider by_columns, by_image;  // of positions
 
-  explicit WeightsPlan(const gpu::ConvolutionShape& s, int processors)
-      : batch(s.batch),
-        inputs(s.in.channels),
-        out_height(s.out.height),
-        out_width(s.out.width),
-        outputs(s.out.channels),
-        size(s.size_y),
-        stride(s.stride),
-        padding(s.padding),
+  explicit WeightsPlan(const gpu::ConvolutionShape& shape, int processors)
+      : s(shape),
         input_tiles(rounded_up(s.in.channels, kTile) / kTile),
         jobs(rounded_up(s.out.channels, kTile) / kTile * input_tiles),
         region() {
     region.height = s.in.height;
     region.width = s.in.width;
     region.channels = s.in.channels;
+    const int out_height = s.out.height, out_width = s.out.width;
     for (tile_rows = std::min(out_height, kMaxPositions / out_width); tile_rows > 0; --tile_rows) {
-      tile_images = tile_rows < out_height ? 1 : std::min(batch, kMaxPositions / (out_height * out_width));
-      region.shape((tile_rows - 1) * stride + size, (out_width - 1) * stride + size);
+      tile_images = tile_rows < out_height ? 1 : std::min(s.batch, kMaxPositions / (out_height * out_width));
+      region.shape((tile_rows - 1) * s.stride + s.size_y, (out_width - 1) * s.stride + s.size_x);
       positions = rounded_up(tile_images * tile_rows * out_width, kTile);
       if (shared_bytes() <= kMaxShared) break;
     }
@@ -46,11 +39,11 @@ struct WeightsPlan {
     by_columns = gpu::Divider(out_width);
     by_image = gpu::Divider(tile_rows * out_width);
     tiles_down = (out_height + tile_rows - 1) / tile_rows;
-    tiles = tiles_down * ((batch + tile_images - 1) / tile_images);
+    tiles = tiles_down * ((s.batch + tile_images - 1) / tile_images);
     constexpr int kBlocksOfProcessor = 2;
     shares = std::max(1, std::min(tiles, kBlocksOfProcessor * processors / jobs));
   }
-  DNG_HOST_DEVICE int taps() const { return size * size; }
+  DNG_HOST_DEVICE int taps() const { return s.size_y * s.size_x; }
   DNG_HOST_DEVICE int region_numbers() const { return tile_images * region.pixels() * (kTile + kApart); }
   DNG_HOST_DEVICE int job_numbers() const { return taps() * kTile * kTile; }
   size_t shared_bytes() const {
@@ -80,23 +73,23 @@ struct WeightsBody {
     auto* region = reinterpret_cast<gpu::BFloat16*>(rest);
     gpu::BFloat16* delta = region + p.region_numbers();
     const int output = block.x() / p.input_tiles * kTile, input = block.x() % p.input_tiles * kTile;
-    const int in_tile = p.tile_rows * p.out_width;  // positions of an image
+    const int in_tile = p.tile_rows * p.s.out.width;  // positions of an image
     PerWarp<Sums> sums;
     block.each_warp([&](int warp) {
       for (TileC& sum : sums[warp].taps) clear(&sum);
     });
     block.each_thread([&](int position) {
       const int image = p.by_image.quotient(position), inside = position - image * in_tile;
-      const int row = p.by_columns.quotient(inside), column = inside - row * p.out_width;
-      const int pixel = image * p.region.pixels() + (row * p.region.columns + column) * p.stride;
+      const int row = p.by_columns.quotient(inside), column = inside - row * p.s.out.width;
+      const int pixel = image * p.region.pixels() + (row * p.region.columns + column) * p.s.stride;
       pixels[position] = image < p.tile_images ? pixel * kStride : 0;
     });
     for (int tile = block.y(); tile < p.tiles; tile += block.count_y()) {
       const int image = tile / p.tiles_down * p.tile_images, first = tile % p.tiles_down * p.tile_rows;
-      const int images = p.batch - image < p.tile_images ? p.batch - image : p.tile_images;
+      const int images = p.s.batch - image < p.tile_images ? p.s.batch - image : p.tile_images;
       block.barrier();
-      p.region.template load<kTile>(block, x, image, images, p.tile_images, first * p.stride - p.padding, -p.padding,
-                                    input, region);
+      p.region.template load<kTile>(block, x, image, images, p.tile_images, first * p.s.stride - p.s.padding,
+                                    -p.s.padding, input, region);
       load_delta(block, image, images, first, output, delta);
       block.each_thread([](int) { finish_copies(); });
       block.barrier();
@@ -118,7 +111,7 @@ struct WeightsBody {
       });
     }
     block.barrier();
-    // The warps' sums, one after the other: half of the warps leave theirs, the others add to them.
+    // The warps' sums, one after the other: half of the warps store theirs, the others add to them.
     auto* left = reinterpret_cast<float*>(rest);
     constexpr int kNumbers = kTaps * kTile * kTile, kHalf = kWarps / 2;
     for (const bool adds : {false, true}) {
@@ -150,18 +143,18 @@ struct WeightsBody {
   DNG_DEVICE void load_delta(const Block& block, int image, int images, int first, int output,
                              gpu::BFloat16* to) const {
     constexpr int kPacks = kTile / kPackOfTile;
-    const int items = p.positions * kPacks, in_tile = p.tile_rows * p.out_width;
-    const int there = (p.out_height - first < p.tile_rows ? p.out_height - first : p.tile_rows) * p.out_width;
+    const int items = p.positions * kPacks, in_tile = p.tile_rows * p.s.out.width;
+    const int exists = (p.s.out.height - first < p.tile_rows ? p.s.out.height - first : p.tile_rows) * p.s.out.width;
     const gpu::BFloat16* from =
-        dy + (static_cast<size_t>(image) * static_cast<size_t>(p.out_height) + static_cast<size_t>(first)) *
-                 static_cast<size_t>(p.out_width) * static_cast<size_t>(p.outputs);
+        dy + (static_cast<size_t>(image) * static_cast<size_t>(p.s.out.height) + static_cast<size_t>(first)) *
+                 static_cast<size_t>(p.s.out.width) * static_cast<size_t>(p.s.out.channels);
     block.each_thread([&](int thread) {
       for (int i = thread; i < items; i += kThreads) {
         const int position = i / kPacks, channel = i % kPacks * kPackOfTile;
         const int number = p.by_image.quotient(position), inside = position - number * in_tile;
-        const bool read = number < images && inside < there;
-        copy_channels(from + (read ? (number * p.out_height * p.out_width + inside) * p.outputs : 0), output + channel,
-                      p.outputs, read, to + position * kStride + channel);
+        const bool read = number < images && inside < exists;
+        copy_channels(from + (read ? (number * p.s.out.height * p.s.out.width + inside) * p.s.out.channels : 0),
+                      output + channel, p.s.out.channels, read, to + position * kStride + channel);
       }
     });
   }
@@ -179,7 +172,7 @@ struct WeightsSumBody {
     float sums[kDeep][kBeside];
   };
 
-  // Of one share, in the order of `partial`: so reading is in one piece.
+  // Of one share, in the order of `partial`: so reads are contiguous.
   DNG_HOST_DEVICE int numbers() const { return p.jobs * p.job_numbers(); }
 
   DNG_DEVICE void operator()(const Block& block, Shared& shared) const {
@@ -208,8 +201,8 @@ struct WeightsSumBody {
       const int tap = in_job / (kTile * kTile);
       const int output = job / p.input_tiles * kTile + in_job / kTile % kTile;
       const int input = job % p.input_tiles * kTile + in_job % kTile;
-      if (output >= p.outputs || input >= p.inputs) return;
-      const int weight = (output * p.taps() + tap) * p.inputs + input;
+      if (output >= p.s.out.channels || input >= p.s.in.channels) return;
+      const int weight = (output * p.taps() + tap) * p.s.in.channels + input;
       float sum = add ? gpu::to_float(to[weight]) : 0.0f;
       for (int depth = 0; depth < kDeep; ++depth) sum += shared.sums[depth][thread];
       to[weight] = gpu::from_float<gpu::BFloat16>(sum);

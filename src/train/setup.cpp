@@ -1,0 +1,185 @@
+#include "train/setup.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/instructions.h"
+#include "base/text.h"
+#include "gpu/gpu.h"
+#include "host/host.h"
+#include "layers/registry.h"
+#include "network/weights.h"
+#include "train/targets.h"
+
+namespace dng::train {
+namespace {
+
+void check_data(const data::DataFile& data, const graph::NetworkConfig& config) {
+  config.require_image_channels();
+  if (data.backup.empty()) {
+    fail("%s: backup= is missing; name the folder for weights, state and log", data.path.c_str());
+  }
+  config.require_classes(data.classes, data.path);
+}
+
+std::unique_ptr<TeacherSource> open_teacher(const Setup& s) {
+  const graph::LayerConfig& cost = s.config.cost();
+  if (cost.op->section != "distill") return nullptr;
+  const cfg::Options& o = cost.options;
+  if (o.given("targets")) {
+    return std::make_unique<CachedTeacher>(o, make_targets_key(s.config, *s.train, s.settings.seed),
+                                           s.schedule->iterations() * s.config.batch, s.config.classes());
+  }
+  o.require("teacher", "name the teacher's cfg and its teacher_weights=, or cached targets=");
+  o.require("teacher_weights", "name the weights of the teacher");
+  return std::make_unique<LiveTeacher>(o, s.config, s.settings.gpu);
+}
+
+// Hash of everything of the layers that decides what is computed, cost options included.
+std::string network_hash(const graph::NetworkConfig& config) {
+  Hash hash;
+  std::string text;
+  for (const graph::LayerConfig& layer : config.layers) {
+    text += "[" + layer.op->section + "]";
+    for (const cfg::CfgEntry& entry : layer.options.section().entries) {
+      // Where a teacher's outputs come from does not change them: a run may go on with a cache.
+      if (entry.key == "targets" || entry.key == "teacher" || entry.key == "teacher_weights") continue;
+      text += entry.key + "=" + entry.value + ";";
+    }
+  }
+  hash.add(text);
+  return hash.hex();
+}
+
+TrainingState identify(const Setup& s) {
+  TrainingState state;
+  state.identity = {{"batch", std::to_string(s.config.batch)},
+                    {"subdivisions", std::to_string(s.config.subdivisions)},
+                    {"seed", std::to_string(s.settings.seed)},
+                    {"host", host::traits().id},
+                    {"data", hex(s.train->hash())},
+                    {"augmentation", s.config.augmentation().training_text()},
+                    {"network", network_hash(s.config)}};
+  if (s.teacher) state.identity["teacher"] = s.teacher->identity();
+  if (s.settings.gpu != nullptr) {
+    state.machine = {{"device", s.settings.gpu->name()},
+                     {"libraries", s.settings.gpu->libraries()},
+                     {"precision", s.config.net.text("precision")}};
+  } else {
+    state.machine = {
+        {"device", "cpu"}, {"threads", std::to_string(s.threads)}, {"instructions", text_of(instructions())}};
+  }
+  return state;
+}
+
+void resume(const std::string& path, TrainingState* state, network::Network* network) {
+  const std::string differences = load_state(path, state, network);
+  std::printf("resumed at iteration %lld\n", static_cast<long long>(state->iteration));
+  if (!differences.empty()) {
+    std::printf("not bit for bit: %s; the run goes on, but its last bits may differ\n", differences.c_str());
+  }
+}
+
+// Returns the iteration that the weights have reached.
+int64_t load_initial_weights(Setup* s) {
+  const std::string& path = s->settings.weights;
+  int layers = 0;
+  const uint64_t seen = network::load_weights(path, s->network.get(), network::Prefix::kAllow, &layers);
+  if (layers < s->network->size()) {
+    std::printf("%s: weights of the first %d of %d layers; the others start fresh\n", path.c_str(), layers,
+                s->network->size());
+  }
+  const int64_t iteration = s->settings.clear ? 0 : static_cast<int64_t>(seen) / s->config.batch;
+  if (iteration >= s->schedule->iterations()) {
+    fail(
+        "%s: these weights have seen %llu images, all of the %lld batches of %s; start over with -clear, or train "
+        "longer",
+        path.c_str(), static_cast<unsigned long long>(seen), static_cast<long long>(s->schedule->iterations()),
+        s->settings.cfg.c_str());
+  }
+  return iteration;
+}
+
+void print_memory(const network::Network& network) {
+  const double memory = static_cast<double>(network.training_bytes()) / (1 << 20);
+  const std::string on_host = network.host_layers();
+  if (on_host.empty()) {
+    std::printf("activations and gradients: %.0f MiB\n", memory);
+  } else {
+    std::printf(
+        "%s: on one thread, and no layer of the network is fused with another; activations and gradients: %.0f MiB; "
+        "-profile FILE shows the time they take\n",
+        on_host.c_str(), memory);
+  }
+}
+
+void warn_about_strides(const graph::NetworkConfig& config) {
+  for (const graph::LayerConfig& layer : config.layers) {
+    if (host::traits().ignores_stride_of_1x1 && layer.op->section == "convolutional" &&
+        layer.options.integer("size") == 1 && layer.options.integer("stride") > 1) {
+      std::printf(
+          "%s: a strided 1x1 convolution is computed right here, but the stock %s ignores its stride; use "
+          "[maxpool] size=1 stride=%d and stride=1 for weights that evaluate the same there\n",
+          layer.options.where("stride").c_str(), host::traits().binary.c_str(), layer.options.integer("stride"));
+    }
+  }
+}
+
+}  // namespace
+
+Setup::Setup(const TrainSettings& s)
+    : settings(s),
+      data(data::read_data_file(s.data)),
+      config(layers::read_network_config(s.cfg)),
+      threads(s.threads > 0 ? s.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
+  check_data(data, config);
+  omp_set_num_threads(threads);
+  train = data::open_dataset(data, data.train, "train");
+  if (!data.valid.empty()) valid = data::open_dataset(data, data.valid, "valid");
+  schedule = std::make_unique<Schedule>(config.net, train->size(), config.batch);
+  require_writable_folder(data.backup, "backup=");
+  if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
+  base = data.backup + "/" + base_name(settings.cfg);
+  network = std::make_unique<network::Network>(config, network::NetworkSettings{settings.gpu, settings.verbose});
+  teacher = open_teacher(*this);
+}
+
+TrainingState start_state(Setup* setup) {
+  TrainingState state = identify(*setup);
+  const std::string path = setup->base + ".state";
+  if (setup->settings.resume && file_exists(path)) {
+    resume(path, &state, setup->network.get());
+    return state;
+  }
+  if (setup->settings.resume) std::printf("no state at %s: starting from the beginning\n", path.c_str());
+  setup->network->initialize(setup->settings.seed);
+  if (!setup->settings.weights.empty()) state.iteration = load_initial_weights(setup);
+  return state;
+}
+
+void print_start(const Setup& s) {
+  std::printf("%s\n", base_name(s.settings.cfg).c_str());
+  std::printf("training set: %s\n", s.train->description().c_str());
+  if (s.valid) std::printf("validation set: %s\n", s.valid->description().c_str());
+  std::printf("cost: %s\n", s.network->describe_cost().c_str());
+  if (s.teacher) std::printf("teacher: %s\n", s.teacher->description().c_str());
+  std::printf("host: %s, %d threads, seed %llu\n", host::traits().name, s.threads,
+              static_cast<unsigned long long>(s.settings.seed));
+  if (s.settings.gpu != nullptr) {
+    std::printf("GPU: %s, %s, precision %s\n", s.settings.gpu->name().c_str(), s.settings.gpu->libraries().c_str(),
+                s.config.net.text("precision").c_str());
+  }
+  print_memory(*s.network);
+  std::printf("Learning Rate: %g, Momentum: %g, Decay: %g\n", s.config.net.real("learning_rate"),
+              s.config.net.real("momentum"), s.config.net.real("decay"));
+  std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
+              s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
+  warn_about_strides(s.config);
+  std::fflush(stdout);
+}
+
+}  // namespace dng::train

@@ -1,0 +1,302 @@
+#include "tests/network/reference_network.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+
+#include "host/host.h"
+#include "layers/costs/confidence_penalty.h"
+#include "layers/costs/distill.h"
+#include "layers/costs/label_smoothing.h"
+#include "layers/costs/softmax.h"
+#include "layers/costs/tsd.h"
+
+namespace dng::test {
+namespace {
+
+bool batch_normalized(const graph::LayerConfig& layer) {
+  return layer.op->section == "batchnorm" ||
+         (layer.options.has("batch_normalize") && layer.options.flag("batch_normalize"));
+}
+
+void add_bias(const data::Geometry& shape, size_t batch, const double* bias, std::vector<double>* x) {
+  const size_t space = static_cast<size_t>(shape.height) * shape.width;
+  for (size_t i = 0; i < batch * shape.size(); ++i) (*x)[i] += bias[i / space % static_cast<size_t>(shape.channels)];
+}
+
+void convolve(const graph::LayerConfig& layer, size_t batch, const std::vector<double>& in, const double* weights,
+              std::vector<double>* out) {
+  const cfg::Options& o = layer.options;
+  const int size = o.integer("size"), stride = o.integer("stride"), groups = o.integer("groups");
+  const int padding = o.flag("pad") ? size / 2 : o.integer("padding");
+  const int in_group = layer.in.channels / groups, out_group = layer.out.channels / groups;
+  std::fill(out->begin(), out->end(), 0.0);
+  for (size_t b = 0; b < batch; ++b) {
+    for (int f = 0; f < layer.out.channels; ++f) {
+      double* to = out->data() + (b * layer.out.channels + f) * layer.out.height * layer.out.width;
+      for (int c = 0; c < in_group; ++c) {
+        const int channel = f / out_group * in_group + c;
+        const double* from = in.data() + (b * layer.in.channels + channel) * layer.in.height * layer.in.width;
+        for (int ky = 0; ky < size; ++ky) {
+          for (int kx = 0; kx < size; ++kx) {
+            const double weight = weights[((static_cast<size_t>(f) * in_group + c) * size + ky) * size + kx];
+            for (int y = 0; y < layer.out.height; ++y) {
+              const int iy = y * stride + ky - padding;
+              if (iy < 0 || iy >= layer.in.height) continue;
+              for (int x = 0; x < layer.out.width; ++x) {
+                const int ix = x * stride + kx - padding;
+                if (ix < 0 || ix >= layer.in.width) continue;
+                to[y * layer.out.width + x] += weight * from[iy * layer.in.width + ix];
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+void connect(const graph::LayerConfig& layer, size_t batch, const std::vector<double>& in, const double* weights,
+             std::vector<double>* out) {
+  const size_t inputs = layer.in.size(), outputs = layer.out.size();
+  for (size_t b = 0; b < batch; ++b) {
+    for (size_t j = 0; j < outputs; ++j) {
+      double sum = 0;
+      for (size_t i = 0; i < inputs; ++i) sum += weights[j * inputs + i] * in[b * inputs + i];
+      (*out)[b * outputs + j] = sum;
+    }
+  }
+}
+
+// Calls visit(index of the output, indices of the inputs in its window).
+template <class Visit>
+void each_window(const graph::LayerConfig& layer, size_t batch, Visit visit) {
+  const cfg::Options& o = layer.options;
+  const int stride = o.integer("stride");
+  const int size = o.has("size") ? o.integer("size") : stride;
+  const int offset = (o.has("padding") ? o.integer("padding") : size - 1) / 2;
+  std::vector<size_t> window;
+  size_t out = 0;
+  for (size_t plane = 0; plane < batch * layer.in.channels; ++plane) {
+    for (int y = 0; y < layer.out.height; ++y) {
+      for (int x = 0; x < layer.out.width; ++x, ++out) {
+        window.clear();
+        for (int iy = y * stride - offset; iy < y * stride - offset + size; ++iy) {
+          for (int ix = x * stride - offset; ix < x * stride - offset + size; ++ix) {
+            if (iy < 0 || iy >= layer.in.height || ix < 0 || ix >= layer.in.width) continue;
+            window.push_back((plane * layer.in.height + iy) * layer.in.width + ix);
+          }
+        }
+        visit(out, window);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+// The host's forward formula: the unbiased variance, and epsilon where the host has it.
+void ReferenceNetwork::normalize(const graph::LayerConfig& layer, const double* bias, const double* scale,
+                                 std::vector<double>* x) {
+  const host::BatchNormRules& rules = host::traits().batchnorm;
+  const size_t space = static_cast<size_t>(layer.out.height) * layer.out.width;
+  const size_t channels = static_cast<size_t>(layer.out.channels), batch = static_cast<size_t>(config_.mini_batch);
+  const double count = static_cast<double>(batch * space);
+  const size_t index = static_cast<size_t>(layer.index);
+  variances_[index].assign(channels, 0);
+  for (size_t c = 0; c < channels; ++c) {
+    const auto each = [&](auto visit) {
+      for (size_t b = 0; b < batch; ++b) {
+        for (size_t i = 0; i < space; ++i) visit((*x)[(b * channels + c) * space + i]);
+      }
+    };
+    double mean = 0, variance = 0;
+    each([&](double value) { mean += value / count; });
+    each([&](double value) { variance += (value - mean) * (value - mean) / (count - 1); });
+    variances_[index][c] = variance;
+    if (!held_variances_.empty()) {
+      const double held = held_variances_[index][c];
+      variance = held + (variance - held) * (count - 1) / count;
+    }
+    const double divisor = rules.epsilon_inside ? std::sqrt(variance + static_cast<double>(rules.forward_epsilon))
+                                                : std::sqrt(variance) + static_cast<double>(rules.forward_epsilon);
+    each([&](double& value) { value = (value - mean) / divisor * scale[c] + bias[c]; });
+  }
+}
+
+ReferenceNetwork::ReferenceNetwork(const graph::NetworkConfig& config) : config_(config) {
+  for (const graph::LayerConfig& layer : config_.layers) {
+    const std::string& section = layer.op->section;
+    const size_t channels = static_cast<size_t>(layer.out.channels);
+    Span span;
+    const auto take = [&](size_t count) {
+      parameter_count_ += count;
+      return parameter_count_ - count;
+    };
+    // The order of the .weights file.
+    if (section == "convolutional") {
+      span.bias = take(channels);
+      if (batch_normalized(layer)) span.scale = take(channels);
+      const int size = layer.options.integer("size");
+      span.weights = take(channels * (layer.in.channels / layer.options.integer("groups")) * size * size);
+    } else if (section == "connected") {
+      span.bias = take(channels);
+      span.weights = take(channels * layer.in.size());
+      if (batch_normalized(layer)) span.scale = take(channels);
+    } else if (section == "batchnorm") {
+      span.bias = take(channels);
+      span.scale = take(channels);
+    }
+    spans_.push_back(span);
+    outputs_.emplace_back(layer.out.size() * static_cast<size_t>(config_.mini_batch));
+    variances_.emplace_back();
+  }
+}
+
+double ReferenceNetwork::loss(const std::vector<double>& parameters, const ReferenceBatch& batch) {
+  branches_ = 14695981039346656037ULL;
+  for (size_t i = 0; i + 1 < config_.layers.size(); ++i) run(config_.layers[i], parameters, batch, &outputs_[i]);
+  return cost(config_.layers.back(), batch, &outputs_.back());
+}
+
+void ReferenceNetwork::differentiate(Derivative derivative) {
+  held_variances_.clear();
+  if (derivative == Derivative::kHost) held_variances_ = variances_;
+}
+
+bool ReferenceNetwork::normalizes() const {
+  return std::any_of(config_.layers.begin(), config_.layers.end(), batch_normalized);
+}
+
+void ReferenceNetwork::detach(int layer, int source) {
+  const int from = config_.layers[static_cast<size_t>(layer)].sources[static_cast<size_t>(source)];
+  detached_[{layer, source}] = output(from);
+}
+
+const std::vector<double>& ReferenceNetwork::input(const graph::LayerConfig& layer, int source,
+                                                   const ReferenceBatch& batch) const {
+  const auto found = detached_.find({layer.index, source});
+  if (found != detached_.end()) return found->second;
+  const int from = layer.sources[static_cast<size_t>(source)];
+  return from < 0 ? batch.images : outputs_[static_cast<size_t>(from)];
+}
+
+void ReferenceNetwork::activate(const graph::LayerConfig& layer, std::vector<double>* values) {
+  const std::string& name = layer.options.text("activation");
+  const auto kinked = [&](double below) {
+    for (double& value : *values) {
+      note(value > 0 ? 1 : 2);
+      if (!(value > 0)) value *= below;
+    }
+  };
+  if (name == "relu") return kinked(0);
+  if (name == "leaky") return kinked(static_cast<double>(0.1f));
+  if (name == "logistic") {
+    for (double& value : *values) value = 1 / (1 + std::exp(-value));
+    return;
+  }
+  if (name == "tanh") {
+    for (double& value : *values) value = std::tanh(value);
+    return;
+  }
+  if (name != "linear") throw std::runtime_error("no formula for activation=" + name);
+}
+
+void ReferenceNetwork::run(const graph::LayerConfig& layer, const std::vector<double>& parameters,
+                           const ReferenceBatch& batch, std::vector<double>* out) {
+  const std::string& section = layer.op->section;
+  const Span& span = spans_[static_cast<size_t>(layer.index)];
+  const size_t count = static_cast<size_t>(config_.mini_batch);
+  const std::vector<double>& in = input(layer, 0, batch);
+  if (section == "convolutional" || section == "connected") {
+    const bool convolution = section == "convolutional";
+    (convolution ? convolve : connect)(layer, count, in, &parameters[span.weights], out);
+    if (batch_normalized(layer)) {
+      normalize(layer, &parameters[span.bias], &parameters[span.scale], out);
+    } else {
+      add_bias(layer.out, count, &parameters[span.bias], out);
+    }
+    activate(layer, out);
+  } else if (section == "batchnorm") {
+    *out = in;
+    normalize(layer, &parameters[span.bias], &parameters[span.scale], out);
+  } else if (section == "activation") {
+    *out = in;
+    activate(layer, out);
+  } else if (section == "shortcut") {
+    const std::vector<double>& other = input(layer, 1, batch);
+    for (size_t i = 0; i < out->size(); ++i) (*out)[i] = in[i] + other[i];
+    activate(layer, out);
+  } else if (section == "route") {
+    size_t offset = 0;
+    for (size_t k = 0; k < layer.sources.size(); ++k) {
+      const std::vector<double>& from = input(layer, static_cast<int>(k), batch);
+      const size_t size = from.size() / count;
+      for (size_t b = 0; b < count; ++b) {
+        std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(b * size), size,
+                    out->begin() + static_cast<std::ptrdiff_t>(b * layer.out.size() + offset));
+      }
+      offset += size;
+    }
+  } else if (section == "maxpool") {
+    each_window(layer, count, [&](size_t to, const std::vector<size_t>& window) {
+      size_t best = window[0];
+      for (const size_t i : window) best = in[i] > in[best] ? i : best;
+      note(best);
+      (*out)[to] = in[best];
+    });
+  } else if (section == "local_avgpool") {
+    each_window(layer, count, [&](size_t to, const std::vector<size_t>& window) {
+      double sum = 0;
+      for (const size_t i : window) sum += in[i];
+      (*out)[to] = sum / static_cast<double>(window.size());
+    });
+  } else if (section == "avgpool") {
+    const size_t space = in.size() / out->size();
+    for (size_t i = 0; i < out->size(); ++i) {
+      double sum = 0;
+      for (size_t k = 0; k < space; ++k) sum += in[i * space + k];
+      (*out)[i] = sum / static_cast<double>(space);
+    }
+  } else {
+    throw std::runtime_error("no formula for [" + section + "]");
+  }
+}
+
+double ReferenceNetwork::cost(const graph::LayerConfig& layer, const ReferenceBatch& batch,
+                              std::vector<double>* probabilities) {
+  const std::string& section = layer.op->section;
+  const cfg::Options& o = layer.options;
+  const std::vector<double>& z = input(layer, 0, batch);
+  const int classes = config_.classes();
+  const size_t n = static_cast<size_t>(classes);
+  std::vector<double> log_f(n), gradient(n), workspace(3 * n);
+  std::vector<unsigned char> rank(n);
+  const math::CostWorkspace memory{workspace.data(), rank.data()};
+  double sum = 0;
+  for (size_t b = 0; b < static_cast<size_t>(config_.mini_batch); ++b) {
+    double* f = probabilities->data() + b * n;
+    math::log_softmax(classes, &z[b * n], log_f.data(), f);
+    const double* teacher = batch.teacher.empty() ? nullptr : &batch.teacher[b * n];
+    const math::CostRow row{classes, &z[b * n], log_f.data(), f, batch.labels[b], teacher};
+    if (section == "softmax") {
+      sum += math::cross_entropy(row, gradient.data());
+    } else if (section == "tsd") {
+      const int k = o.integer("k");
+      sum += layers::TsdFormula{o.real("eta"), 0, k, o.text("primary") == "truth"}(row, 0, memory, gradient.data(),
+                                                                                   math::OneLane());
+      for (const unsigned char r : rank) note(r);
+    } else if (section == "distill") {
+      sum += layers::distill_formula(layer)(row, 0, memory, gradient.data(), math::OneLane());
+    } else if (section == "label_smoothing") {
+      sum += layers::label_smoothing_formula(layer)(row, 0, memory, gradient.data(), math::OneLane());
+    } else if (section == "confidence_penalty") {
+      sum += layers::confidence_penalty_formula(layer)(row, 0, memory, gradient.data(), math::OneLane());
+    } else {
+      throw std::runtime_error("no formula for [" + section + "]");
+    }
+  }
+  return sum;
+}
+
+}  // namespace dng::test

@@ -1,0 +1,331 @@
+#!/usr/bin/env python3
+"""Nothing is lost: runs that are killed, interrupted or out of disk end byte for byte like those that are not.
+
+/usr/bin/python3 tests/train/resume_test.py -v
+"""
+
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+
+from run_support import (LINES_AHEAD, Cut, RunTest, SOFTMAX, TSD, distill, fashion_data, fashion_network,
+                         iteration_of, resumed_at, say, write_fashion)
+
+WEIGHTS_BYTES = 6492
+GENERATIONS = ("patriarch", "student1", "student2")
+
+
+class ResumeTest(RunTest):
+    train_images, valid_images = 1500, 500
+
+    def setUp(self):
+        super().setUp()
+        write_fashion(self.folder, self.train_images, self.valid_images)
+        for backup in ("whole", "cut"):
+            self.write(backup + ".data", fashion_data(backup=backup))
+
+    def words(self, cfg, backup, *more, seed=5):
+        return ("classifier", "train", backup + ".data", cfg, "-seed", seed, "-threads", 1) + more
+
+    def run_whole(self, cfg, *more):
+        return self.run_darknet(*self.words(cfg, "whole", *more))
+
+    def iterations(self, base):
+        return int(self.read("whole", base + ".csv").decode().splitlines()[-1].split(",")[1])
+
+    def kill(self, cfg, backup, moments, state_seconds):
+        """Kills a run again and again, at `moments` = [(iteration, delay)], then lets it end. Returns the iterations at
+        which the runs after a kill went on."""
+        resumed, killed = [], False
+        for iteration, delay in moments + [(None, 0)]:
+            words = self.words(cfg, backup, "-resume", "-state_seconds", state_seconds)
+            if iteration is None:
+                out, done = self.run_darknet(*words).stdout, True
+            else:
+                cut = Cut(self, words, iteration, delay)
+                out, done = cut.out, cut.done
+                self.assertIn(cut.code, (0, -signal.SIGKILL), cut.err)
+                self.assertEqual(cut.err, "")
+            if killed:
+                # A run that was killed before its first line said where it goes on cannot be judged.
+                if "resumed at" in out or "no state at" in out:
+                    resumed.append(resumed_at(out))
+                self.assertNotIn("not bit for bit", out)
+            killed = not done
+            if done and iteration is not None:
+                break
+        return resumed
+
+    def assert_as_whole(self, base):
+        self.assert_same_results(self.path("whole", base), self.path("cut", base))
+        self.assert_no_leftovers(self.path("cut"))
+
+
+class ChainTest(ResumeTest):
+    """Patriarch, student, student: each lasts seconds, each is killed ten times."""
+
+    train_images = 6000
+
+    def test_thirty_kills_in_a_chain_of_three_generations(self):
+        pick = random.Random(1)
+        kills, resumed = 0, []
+        for folder in ("whole", "cut"):
+            os.makedirs(self.path(folder))
+        for number, base in enumerate(GENERATIONS):
+            for backup in ("whole", "cut"):
+                # Each chain learns from teachers of its own.
+                before = "%s/%s" % (backup, GENERATIONS[number - 1])
+                teacher = ("%s.cfg" % before, "%s_final.weights" % before)
+                cost = distill(*teacher, **{"lambda": 0.6}) if number > 0 else TSD
+                self.write("%s/%s.cfg" % (backup, base), fashion_network(cost, epochs=12))
+            began = time.monotonic()
+            self.run_whole("whole/%s.cfg" % base)
+            seconds = time.monotonic() - began
+            last = self.iterations(base)
+            moments = sorted(pick.sample(range(1, last - LINES_AHEAD), 10))
+            moments = [(moment, pick.uniform(0, 0.01)) for moment in moments]
+            kills += len(moments)
+            found = self.kill("cut/%s.cfg" % base, "cut", moments, 1)
+            self.assertEqual(len(found), len(moments))
+            resumed += found
+            say("%s: %.1f s, %d iterations; killed after %s; went on at %s" % (
+                base, seconds, last, " ".join(str(moment) for moment, _ in moments), " ".join(map(str, found))))
+            self.assert_as_whole(base)
+        past_zero = sum(iteration > 0 for iteration in resumed)
+        say("%d kills, -state_seconds 1, %d resumes past iteration 0" % (kills, past_zero))
+        self.assertEqual(kills, 30)
+        self.assertGreaterEqual(3 * past_zero, 2 * kills)
+
+    def test_kills_within_an_epoch(self):
+        """The state carries half an epoch's loss and hits; an update has several forward passes."""
+        self.write("net.cfg", fashion_network(TSD, batch=30, subdivisions=3, epochs=2))
+        self.run_whole("net.cfg")
+        pick = random.Random(2)
+        moments = [(moment, pick.uniform(0, 0.01)) for moment in sorted(pick.sample(range(20, 300), 6))]
+        resumed = self.kill("net.cfg", "cut", moments, 0.01)
+        within = sum(iteration % 200 != 0 for iteration in resumed)
+        say("%d kills, %d resumes within an epoch: %s" % (len(resumed), within, " ".join(map(str, resumed))))
+        self.assertGreaterEqual(within, 3)
+        self.assert_as_whole("net")
+
+
+class KillTest(ResumeTest):
+    """SIGKILL, which no program can catch."""
+
+    def test_kills_while_files_are_written(self):
+        """With a state after every iteration, most of the time goes into writing: what has its name is whole."""
+        self.write("net.cfg", fashion_network(TSD, epochs=4))
+        self.run_whole("net.cfg")
+        pick = random.Random(3)
+        moments = [(moment, pick.uniform(0, 0.02)) for moment in sorted(pick.sample(range(2, 80), 8))]
+        resumed = []
+        for moment in moments:
+            resumed += self.kill_once("net.cfg", moment)
+        say("%d kills, went on at %s" % (len(moments), " ".join(map(str, resumed))))
+        self.run_darknet(*self.words("net.cfg", "cut", "-resume"))
+        self.assert_as_whole("net")
+
+    def kill_once(self, cfg, moment):
+        cut = Cut(self, self.words(cfg, "cut", "-resume", "-state_seconds", 0), *moment)
+        self.assertEqual(cut.code, -signal.SIGKILL, cut.err)
+        self.assertEqual(len(self.read("cut", "net_last.weights")), WEIGHTS_BYTES)
+        return [resumed_at(cut.out)]
+
+    def test_finished_run_goes_nowhere(self):
+        self.write("net.cfg", fashion_network(TSD, epochs=1))
+        first = self.run_darknet(*self.words("net.cfg", "cut", "-resume"))
+        self.assertIn("no state at cut/net.state: starting from the beginning", first.stdout)
+        self.run_whole("net.cfg")
+        os.unlink(self.path("cut", "net_final.weights"))
+        again = self.run_darknet(*self.words("net.cfg", "cut", "-resume"))
+        self.assertIn("resumed at iteration 47\n", again.stdout)
+        self.assert_as_whole("net")
+
+    def test_another_run_is_refused_by_name(self):
+        self.write("net.cfg", fashion_network(TSD, epochs=1))
+        self.run_darknet(*self.words("net.cfg", "cut"))
+        state = self.read("cut", "net.state")
+        done = self.run_darknet(*self.words("net.cfg", "cut", "-resume", seed=6), code=1)
+        self.assert_one_line(done, "cut/net.state", "another seed", "'5'", "'6'")
+        for cost, change, name in ((TSD, dict(batch=64), "batch"), (TSD, dict(pad=1), "augmentation"),
+                                   (SOFTMAX, {}, "network")):
+            self.write("net.cfg", fashion_network(cost, epochs=1, **change))
+            done = self.run_darknet(*self.words("net.cfg", "cut", "-resume"), code=1)
+            self.assert_one_line(done, "cut/net.state", "another " + name)
+        self.assertEqual(self.read("cut", "net.state"), state)
+
+    def test_damaged_state_is_refused(self):
+        self.write("net.cfg", fashion_network(TSD, epochs=1))
+        self.run_darknet(*self.words("net.cfg", "cut"))
+        state = self.read("cut", "net.state")
+        for damaged in (state[:-1], state[:300], state[:2000] + bytes([state[2000] ^ 1]) + state[2001:], b""):
+            self.write("cut/net.state", damaged)
+            done = self.run_darknet(*self.words("net.cfg", "cut", "-resume"), code=1)
+            self.assert_one_line(done, "cut/net.state")
+
+
+class ValidationKillTest(ResumeTest):
+    """A validation set so large that most of the time goes into it."""
+
+    train_images, valid_images = 480, 10000
+
+    def validation_seconds(self):
+        """The whole run; how long a validation takes."""
+        process = self.start(*self.words("net.cfg", "whole"))
+        began, seconds = 0.0, []
+        for line in process.stdout:
+            if iteration_of(line):
+                began = time.monotonic()
+            elif line.startswith("epoch "):
+                seconds.append(time.monotonic() - began)
+        self.assertEqual((process.stderr.read(), process.wait()), ("", 0))
+        process.stdout.close()
+        process.stderr.close()
+        return min(seconds)
+
+    def test_kills_during_validation(self):
+        self.write("net.cfg", fashion_network(TSD, epochs=4))
+        validation = self.validation_seconds()
+        pick = random.Random(4)
+        # With a state before each validation, and with none.
+        for state_seconds in (0, 1000):
+            shutil.rmtree(self.path("cut"), ignore_errors=True)
+            resumed, within = [], 0
+            for iteration in (15, 30, 45, 60):
+                cut = Cut(self, self.words("net.cfg", "cut", "-resume", "-state_seconds", state_seconds), iteration,
+                          pick.uniform(0.1, 0.6) * validation)
+                self.assertIn(cut.code, (0, -signal.SIGKILL), cut.err)
+                within += "epoch %d: " % (iteration // 15) not in cut.out
+                resumed.append(resumed_at(cut.out))
+            resumed.append(resumed_at(self.run_darknet(*self.words("net.cfg", "cut", "-resume")).stdout))
+            say("killed after 15, 30, 45, 60, %d times in a validation (%.2f s); -state_seconds %d: went on at %s" % (
+                within, validation, state_seconds, " ".join(map(str, resumed[1:]))))
+            self.assertGreaterEqual(within, 2)
+            self.assert_as_whole("net")
+
+    def test_interrupts_during_validation(self):
+        self.write("net.cfg", fashion_network(TSD, epochs=2))
+        delay = self.validation_seconds() / 2
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            # A busy machine may be late: then sooner.
+            for attempt in range(8):
+                shutil.rmtree(self.path("cut"), ignore_errors=True)
+                cut = Cut(self, self.words("net.cfg", "cut", "-state_seconds", 1000), 15, delay / 2 ** attempt, number)
+                if "stopped at iteration 15 of 30" in cut.out:
+                    break
+            self.assertIn("stopped at iteration 15 of 30; go on with -resume", cut.out)
+            self.assertEqual((cut.code, cut.err), (code, ""))
+            self.assertEqual(resumed_at(self.run_darknet(*self.words("net.cfg", "cut", "-resume")).stdout), 15)
+            self.assert_as_whole("net")
+
+
+class InterruptTest(ResumeTest):
+    """SIGINT (Ctrl-C) and SIGTERM: the state is written, then the run ends."""
+
+    def test_interrupted_run_goes_on_as_if_nothing_had_happened(self):
+        self.write("net.cfg", fashion_network(TSD, epochs=5))
+        self.run_whole("net.cfg")
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            shutil.rmtree(self.path("cut"), ignore_errors=True)
+            for iteration in (20, 120):
+                # No state but the one of the signal; the second run also has that of two epochs.
+                cut = Cut(self, self.words("net.cfg", "cut", "-resume", "-state_seconds", 1000), iteration, 0, number)
+                self.assertEqual(cut.code, code, cut.err)
+                self.assertEqual(cut.err, "")
+                stopped = int(re.search(r"stopped at iteration (\d+) of 235; go on with -resume", cut.out).group(1))
+                self.assertGreaterEqual(stopped, iteration)
+                self.assertEqual(len(self.read("cut", "net_last.weights")), WEIGHTS_BYTES)
+                self.assertFalse(os.path.exists(self.path("cut", "net_final.weights")))
+            last = self.run_darknet(*self.words("net.cfg", "cut", "-resume"))
+            self.assertEqual(resumed_at(last.stdout), stopped)
+            self.assert_as_whole("net")
+
+
+class FullDiskTest(ResumeTest):
+    """Files that cannot be written: the run ends with one line, and what was there stays."""
+
+    def start_run(self):
+        """A whole run, and one that was stopped in its second epoch. Returns the files that may not change."""
+        self.write("net.cfg", fashion_network(TSD, epochs=4))
+        self.run_whole("net.cfg")
+        cut = Cut(self, self.words("net.cfg", "cut"), 70, 0, signal.SIGTERM)
+        self.assertEqual(cut.code, 143, cut.err)
+        return self.saved()
+
+    def saved(self, *names):
+        names = names or ("net_last.weights", "net_best.weights", "net.state", "net.csv")
+        return {name: self.read("cut", name) for name in names}
+
+    def assert_goes_on(self):
+        last = self.run_darknet(*self.words("net.cfg", "cut", "-resume"))
+        self.assertGreater(resumed_at(last.stdout), 69)
+        self.assert_as_whole("net")
+
+    def limited(self, size, state_seconds):
+        """A resumed run no file of which may grow beyond `size` bytes."""
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))  # noqa: E731
+        return self.run_darknet(*self.words("net.cfg", "cut", "-resume", "-state_seconds", state_seconds), code=1,
+                                preexec_fn=limit)
+
+    def test_nothing_fits(self):
+        saved = self.start_run()
+        done = self.limited(WEIGHTS_BYTES - 1000, 0)
+        self.assert_one_line(done, "cut/net_last.weights", "cannot be written", "File too large", "-resume")
+        self.assertEqual(self.saved(), saved)
+        self.assert_no_leftovers(self.path("cut"))
+        self.assert_goes_on()
+
+    def test_weights_fit_and_the_state_does_not(self):
+        saved = self.start_run()
+        done = self.limited(WEIGHTS_BYTES + 1000, 0)
+        self.assert_one_line(done, "cut/net.state", "cannot be written", "File too large", "-resume")
+        for name in ("net_best.weights", "net.state", "net.csv"):
+            self.assertEqual(self.read("cut", name), saved[name], name)
+        self.assert_no_leftovers(self.path("cut"))
+        # Newer than the state, and whole.
+        self.assertEqual(len(self.read("cut", "net_last.weights")), WEIGHTS_BYTES)
+        self.run_darknet("classifier", "valid", "cut.data", "net.cfg", "cut/net_last.weights")
+        self.assert_goes_on()
+
+    def test_end_of_an_epoch_does_not_fit(self):
+        saved = self.start_run()
+        done = self.limited(WEIGHTS_BYTES - 1000, 1000)
+        self.assert_one_line(done, "cut/net_best.weights", "cannot be written", "File too large")
+        self.assertEqual(self.saved(), saved)
+        self.assert_no_leftovers(self.path("cut"))
+        self.assert_goes_on()
+
+    def test_disk_is_full(self):
+        os.makedirs(self.path("cut"))
+        mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", self.path("cut")]
+        if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(
+                mount, stderr=subprocess.DEVNULL).returncode != 0:
+            raise unittest.SkipTest("not tested: a small disk of its own can be mounted by root only")
+        self.addCleanup(subprocess.run, ["umount", self.path("cut")])
+        saved = self.start_run()
+        filler = self.path("cut", "filler")
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(b"\0" * 4096)
+            except OSError:
+                pass
+        done = self.run_darknet(*self.words("net.cfg", "cut", "-resume", "-state_seconds", 0), code=1)
+        self.assert_one_line(done, "cut/net_last.weights", "cannot be written", "No space left on device")
+        self.assertEqual(self.saved(), saved)
+        self.assert_no_leftovers(self.path("cut"))
+        os.unlink(filler)
+        self.assert_goes_on()
+
+
+if __name__ == "__main__":
+    unittest.main()
