@@ -1,10 +1,13 @@
 // Activation functions as AlexeyAB's Darknet defines them: one formula for CPU and CUDA. Most gradients follow from the
 // output y = f(x); those of swish, mish, hard_mish and gelu need the input x.
-//   swish x * sigma(x), mish x * tanh(softplus(x)), gelu in its tanh form,
-//   hard_mish x for x > 0, x^2 / 2 + x above -2, else 0, ramp x / 10 plus relu(x), loggy 2 * sigma(x) - 1
+//   relie leaky with 0.01, hardtan x within -1 to 1, lhtan x within 0 to 1 and 0.001 of the rest, plse 0.5 + x / 8
+//   within -4 to 4 and 0.01 of the rest, stair floor(x / 2) plus the fraction of x where floor(x) is odd swish x *
+//   sigma(x), mish x * tanh(softplus(x)), gelu in its tanh form, hard_mish x for x > 0, x^2 / 2 + x above -2, else 0,
+//   ramp x / 10 plus relu(x), loggy 2 * sigma(x) - 1
 #pragma once
 
 #include <cmath>
+#include <map>
 #include <string>
 
 #include "base/host_device.h"
@@ -22,13 +25,18 @@ enum class Activation {
   kRamp,
   kLoggy,
   kSelu,
+  kRelie,
+  kPlse,
+  kHardtan,
+  kLhtan,
+  kStair,
   kSwish,
   kMish,
   kHardMish,
   kGelu
 };
-// False for those without a formula here: Darknet's kernels compute them.
-bool find_activation(const std::string& name, Activation* activation);
+// The name in cfgs of each.
+const std::map<std::string, Activation>& activation_names();
 
 constexpr float kSeluScale = 1.0507f, kSeluAlpha = 1.6732f;
 constexpr float kGeluLinear = 0.797885f, kGeluCubic = 0.035677f;
@@ -67,6 +75,18 @@ DNG_HOST_DEVICE inline float activate(float x, Activation activation) {
       return 2 / (1 + std::exp(-x)) - 1;
     case Activation::kSelu:
       return x >= 0 ? kSeluScale * x : kSeluScale * kSeluAlpha * (std::exp(x) - 1);
+    case Activation::kRelie:
+      return x > 0 ? x : 0.01f * x;
+    case Activation::kPlse:
+      return x < -4 ? 0.01f * (x + 4) : x > 4 ? 0.01f * (x - 4) + 1 : 0.125f * x + 0.5f;
+    case Activation::kHardtan:
+      return x < -1 ? -1 : x > 1 ? 1 : x;
+    case Activation::kLhtan:
+      return x < 0 ? 0.001f * x : x > 1 ? 0.001f * (x - 1) + 1 : x;
+    case Activation::kStair: {
+      const float whole = std::floor(x), half = std::floor(x / 2);
+      return 2 * half == whole ? half : half + (x - whole);
+    }
     case Activation::kSwish:
       return x / (1 + std::exp(-x));
     case Activation::kMish:
@@ -108,6 +128,16 @@ DNG_HOST_DEVICE inline float activation_gradient(float y, Activation activation)
       return (1 - y * y) / 2;
     case Activation::kSelu:
       return y >= 0 ? kSeluScale : y + kSeluScale * kSeluAlpha;
+    case Activation::kRelie:
+      return y > 0 ? 1 : 0.01f;
+    case Activation::kPlse:
+      return y < 0 || y > 1 ? 0.01f : 0.125f;
+    case Activation::kHardtan:
+      return y > -1 && y < 1 ? 1 : 0;
+    case Activation::kLhtan:
+      return y > 0 && y < 1 ? 1 : 0.001f;
+    case Activation::kStair:
+      return y == std::floor(y) ? 0 : 1;
     case Activation::kSwish: {
       const float sigma = 1 / (1 + std::exp(-y));
       return sigma * (1 + y * (1 - sigma));
