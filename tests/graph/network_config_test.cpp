@@ -493,18 +493,5 @@ TEST(Registry, IsSortedWithoutDuplicates) {
   }
 }
 
-class EmptyKernel final : public cpu::Kernel {};
-
-TEST(Registry, DarknetsKernelStandsInWhereTheOpHasNone) {
-  graph::Op op("made_up", graph::Op::Kind::kLayer, "for this test");
-  graph::LayerConfig layer;
-  layer.op = &op;
-  EXPECT_NE(dynamic_cast<cpu::DarknetKernel*>(cpu::make_kernel(layer).get()), nullptr);
-  op.kernel([](const graph::LayerConfig&) { return std::make_unique<EmptyKernel>(); });
-  EXPECT_NE(dynamic_cast<EmptyKernel*>(cpu::make_kernel(layer).get()), nullptr);
-  op.kernel([](const graph::LayerConfig&) { return nullptr; });
-  EXPECT_NE(dynamic_cast<cpu::DarknetKernel*>(cpu::make_kernel(layer).get()), nullptr);
-}
-
 }  // namespace
 }  // namespace dng
