@@ -1,6 +1,4 @@
 // [activation]: an activation function on its own, y = f(x) for every element; shapes are kept.
-// Darknet's kernels, for functions without a formula in math/activation.h, overwrite the gradient of the layer before;
-// src/host/ adds instead.
 #include <cstring>
 
 #include "cpu/kernel.h"
@@ -41,7 +39,11 @@ class ActivationKernel final : public cpu::Kernel {
       if (activation_ == math::Activation::kLinear) break;
       const cpu::WorkspaceFrame frame(workspace);
       float* y = workspace->take(size);
-      activate(node, pass, range.first + i, y, workspace);
+      if (math::gradient_reads_input(activation_)) {
+        node.read_into(0, pass, {range.first + i, 1}, y, workspace);
+      } else {
+        activate(node, pass, range.first + i, y, workspace);
+      }
       cpu::row_activation_gradient(y, size, activation_, node.delta + static_cast<size_t>(range.first + i) * size);
     }
     node.pass_through(pass, range, workspace);
@@ -68,8 +70,7 @@ class ActivationKernel final : public cpu::Kernel {
 graph::Op activation_op() {
   return graph::Op("activation", graph::Op::Kind::kLayer, "an activation function on its own")
       .option(activation_option("linear"))
-      .checked(
-          [](const graph::LayerConfig& layer, const graph::ShapeContext&) { require_working_activation(layer, false); })
+      .stand_in(with_known_activation)
       .kernel(make_with_activation<ActivationKernel>);
 }
 

@@ -31,7 +31,7 @@ class ActivationKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_activation(const graph::LayerConfig& layer) {
-  return layers::make_with_activation<ActivationKernel>(layer);
+  return layers::make_with_output_activation<ActivationKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

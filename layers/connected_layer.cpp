@@ -63,7 +63,7 @@ class ConnectedKernel final : public cpu::Kernel {
 
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
-    role.reads_output = activation_ != math::Activation::kLinear;
+    role.reads_output = activation_ != math::Activation::kLinear && !math::gradient_reads_input(activation_);
     return role;
   }
 
@@ -72,6 +72,9 @@ class ConnectedKernel final : public cpu::Kernel {
     threads_ = setup.threads;
     bias_ = blocks[0];
     weights_ = blocks[1];
+    if (math::gradient_reads_input(activation_) && setup.trains) {
+      before_.resize(node.out_size() * static_cast<size_t>(node.batch));
+    }
     if (!batch_normalize_) return;
     x_.resize(node.out_size() * static_cast<size_t>(node.batch));
     batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, cpu::Rows(node.config->out, cpu::Layout::kPlain), node.batch,
@@ -79,21 +82,24 @@ class ConnectedKernel final : public cpu::Kernel {
   }
 
   void forward(const cpu::Node& node, graph::Pass& pass) override {
-    if (!batch_normalize_) {
+    if (batch_normalize_) {
+      const cpu::View x{x_.data(), node.out_size()};
+      product(node, node.input(pass), x_.data());
+      batchnorm_->add_statistics(x, {0, node.batch});
+      batchnorm_->finish(pass.steps);
+      batchnorm_->apply(x, node.batch, math::Activation::kLinear, node.output);
+    } else {
       product(node, node.input(pass), node.output);
-      return add_bias_and_activate(node, node.batch, node.output);
+      add_bias(node, node.batch, node.output);
     }
-    const cpu::View x{x_.data(), node.out_size()};
-    product(node, node.input(pass), x_.data());
-    batchnorm_->add_statistics(x, {0, node.batch});
-    batchnorm_->finish(pass.steps);
-    batchnorm_->apply(x, node.batch, activation_, node.output);
+    std::copy_n(node.output, before_.size(), before_.begin());
+    cpu::row_activation(node.output, node.out_size() * static_cast<size_t>(node.batch), activation_);
   }
 
   void backward(const cpu::Node& node, graph::Pass& pass) override {
     const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
-    cpu::row_activation_gradient(node.output, node.out_size() * static_cast<size_t>(node.batch), activation_,
-                                 node.delta);
+    cpu::row_activation_gradient(before_.empty() ? node.output : before_.data(),
+                                 node.out_size() * static_cast<size_t>(node.batch), activation_, node.delta);
     if (batch_normalize_) {
       const cpu::View x{x_.data(), node.out_size()}, delta{node.delta, node.out_size()};
       batchnorm_->gradient_sums(x, {0, node.batch}, math::Activation::kLinear, node.delta, node.out_size(), nullptr);
@@ -119,12 +125,12 @@ class ConnectedKernel final : public cpu::Kernel {
     const int length = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
     multiply(images, outputs, length, {inputs[0].data, length, false}, {weights_.value, length, true}, 0, output,
              outputs);
-    if (!batch_normalize_) return add_bias_and_activate(node, images, output);
-    for (size_t b = 0; b < static_cast<size_t>(images); ++b) {
+    if (!batch_normalize_) add_bias(node, images, output);
+    for (size_t b = 0; batch_normalize_ && b < static_cast<size_t>(images); ++b) {
       float* row = output + b * node.out_size();
       for (size_t i = 0; i < node.out_size(); ++i) row[i] = row[i] * factor_[i] + shift_[i];
-      cpu::row_activation(row, node.out_size(), activation_);
     }
+    cpu::row_activation(output, node.out_size() * static_cast<size_t>(images), activation_);
   }
 
  private:
@@ -134,11 +140,9 @@ class ConnectedKernel final : public cpu::Kernel {
                         0, output);
   }
 
-  void add_bias_and_activate(const cpu::Node& node, int images, float* output) const {
+  void add_bias(const cpu::Node& node, int images, float* output) const {
     for (int b = 0; b < images; ++b) {
-      float* row = output + static_cast<size_t>(b) * node.out_size();
-      cpu::row_accumulate(bias_.value, node.out_size(), row);
-      if (activation_ != math::Activation::kLinear) cpu::row_activation(row, node.out_size(), activation_);
+      cpu::row_accumulate(bias_.value, node.out_size(), output + static_cast<size_t>(b) * node.out_size());
     }
   }
 
@@ -146,7 +150,8 @@ class ConnectedKernel final : public cpu::Kernel {
   bool batch_normalize_;
   int threads_ = 1;
   host::Block bias_, weights_;
-  std::vector<float> x_;
+  std::vector<float> x_;       // batch norm's input
+  std::vector<float> before_;  // the activation's input, where its gradient needs that
   std::unique_ptr<cpu::BatchNorm> batchnorm_;
   std::vector<float> factor_, shift_;  // of the inference
 };
@@ -165,9 +170,9 @@ graph::Op connected_op() {
       .checked([](const graph::LayerConfig& layer, const graph::ShapeContext& context) {
         require_indexable_weights(layer, static_cast<double>(layer.in.size()) * layer.options.integer("output"),
                                   "output");
-        require_working_activation(layer, false);
         if (layer.options.flag("batch_normalize")) require_room_for_batchnorm(layer, context);
       })
+      .stand_in(with_known_activation)
       .kernel(make_with_activation<ConnectedKernel>);
 }
 

@@ -119,7 +119,7 @@ class ConnectedKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_connected(const graph::LayerConfig& layer) {
-  return layers::make_with_activation<ConnectedKernel>(layer);
+  return layers::make_with_output_activation<ConnectedKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

@@ -4,9 +4,8 @@
 //   forward   x = W * input; y = f(x + b), or f(batch norm(x))
 //   backward  delta *= f'(y); batch norm's gradient, or b += sum(delta); W += delta * input; input delta += W^T * delta
 // The CPU kernel convolves by Winograd's algorithm or by oneDNN (src/cpu/convolution/). Weights stay in Darknet's
-// layout and are transformed for each pass, which is cheap beside it. Darknet's kernel computes activations without a
-// formula here, with corrections in src/host/: a strided 1x1 on the packaged Darknet, lost bias gradients and
-// overwritten deltas on AlexeyAB's fork.
+// layout and are transformed for each pass, which is cheap beside it.
+#include <algorithm>
 #include <vector>
 
 #include "base/error.h"
@@ -63,27 +62,30 @@ class ConvolutionalKernel final : public cpu::Kernel {
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
     role.by_range = true;
-    role.lazy = batch_normalize_;
+    role.lazy = saves_input();
     role.changes_delta = activation_ != math::Activation::kLinear;
-    role.reads_output = !batch_normalize_ && activation_ != math::Activation::kLinear;
-    role.saved = batch_normalize_ ? rows_.size() : 0;
+    role.reads_output = !saves_input() && activation_ != math::Activation::kLinear;
+    role.saved = saves_input() ? rows_.size() : 0;
     role.workspace = convolution_ ? convolution_->workspace() : 0;
     return role;
   }
 
   void forward(const cpu::Node& node, graph::Pass& pass) override {
-    float* x = batchnorm_ ? node.saved : node.output;
+    float* x = saves_input() ? node.saved : node.output;
     convolution_->forward(node, pass, weights_.value, x, [&](const graph::Range& range) {
       float* images = x + range.offset(rows_.size());
       if (batchnorm_) return batchnorm_->add_statistics({images, rows_.size()}, range);
-      biases_->apply(range.count, activation_, images);
+      biases_->apply(range.count, saves_input() ? math::Activation::kLinear : activation_, images);
     });
     if (batchnorm_) batchnorm_->finish(pass.steps);
   }
 
   void compute(const cpu::Node& node, const graph::Pass&, const graph::Range& range, float* output,
                cpu::Workspace*) override {
-    batchnorm_->apply(saved(node, range), range.count, activation_, output);
+    if (batchnorm_) return batchnorm_->apply(saved(node, range), range.count, activation_, output);
+    const size_t count = static_cast<size_t>(range.count) * rows_.size();
+    std::copy_n(saved(node, range).data, count, output);
+    cpu::row_activation(output, count, activation_);
   }
 
   void backward_epilogue(const cpu::Node& node, const graph::Pass&, const graph::Range& range,
@@ -95,7 +97,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
     }
     if (activation_ != math::Activation::kLinear) {
       const size_t count = static_cast<size_t>(range.count) * rows_.size();
-      cpu::row_activation_gradient(node.output + first, count, activation_, delta);
+      cpu::row_activation_gradient((saves_input() ? node.saved : node.output) + first, count, activation_, delta);
     }
     biases_->gradient_sums(range, delta);
   }
@@ -134,7 +136,9 @@ class ConvolutionalKernel final : public cpu::Kernel {
   }
 
  private:
-  // The convolution's output, batch norm's input.
+  // What the activation gets, or batch norm before it; else the output alone is stored.
+  bool saves_input() const { return batch_normalize_ || math::gradient_reads_input(activation_); }
+  // The same for some images.
   cpu::View saved(const cpu::Node& node, const graph::Range& range) const {
     return {node.saved + range.offset(rows_.size()), rows_.size()};
   }
@@ -193,6 +197,7 @@ graph::Op convolutional_op() {
       .option(cfg::flag_option("batch_normalize", "0", "1: batch norm before the activation"))
       .shaped(shape)
       .checked(check)
+      .stand_in(with_known_activation)
       .kernel(make_with_activation<ConvolutionalKernel>);
   for (const char* key :
        {"xnor", "binary", "bin_output", "antialiasing", "dilation", "stride_x", "stride_y", "share_index",

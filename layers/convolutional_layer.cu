@@ -151,7 +151,7 @@ class ConvolutionalKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_convolutional(const graph::LayerConfig& layer) {
-  return layers::make_with_activation<ConvolutionalKernel>(layer);
+  return layers::make_with_output_activation<ConvolutionalKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

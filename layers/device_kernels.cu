@@ -11,7 +11,7 @@ std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) {
   using Factory = std::unique_ptr<gpu::Kernel> (*)(const graph::LayerConfig&);
   static const std::map<std::string, Factory> factories = {
 #define LAYER(name) {#name, make_##name},
-#define DARKNET_LAYER(name)
+#define CPU_LAYER(name)
 #define COST(name) {#name, [](const graph::LayerConfig& config) { return make_cost(layers::name##_formula(config)); }},
 #include "layers/layers.def"
   };

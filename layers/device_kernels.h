@@ -13,7 +13,7 @@ namespace dng::DNG_GPU {
 std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer);
 
 #define LAYER(name) std::unique_ptr<gpu::Kernel> make_##name(const graph::LayerConfig& layer);
-#define DARKNET_LAYER(name)
+#define CPU_LAYER(name)
 #define COST(name)
 #include "layers/layers.def"
 

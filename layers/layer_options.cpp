@@ -1,19 +1,33 @@
 #include "layers/layer_options.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "host/host.h"
 
 namespace dng::layers {
 
 cfg::OptionSpec activation_option(const std::string& fallback) {
-  return cfg::choice_option("activation", fallback, host::traits().activations, "activation function");
+  std::vector<std::string> names;
+  for (const auto& known : math::activation_names()) names.push_back(known.first);
+  return cfg::choice_option("activation", fallback, names, "activation function");
 }
 
-void require_working_activation(const graph::LayerConfig& layer, bool darknet_kernel) {
-  const std::string& name = layer.options.text("activation");
-  if (name != "swish" && name != "mish" && !(darknet_kernel && name == "relu6")) return;
-  fail("%s: in [%s] Darknet computes zero for it; use another one, or %s in a [convolutional] before it",
-       layer.options.where("activation").c_str(), layer.op->section.c_str(), name.c_str());
+math::Activation activation_of(const graph::LayerConfig& layer) {
+  return math::activation_names().at(layer.options.text("activation"));
+}
+
+cfg::CfgSection with_known_activation(const graph::LayerConfig& layer) {
+  cfg::CfgSection section{layer.op->section, 0, layer.options.host_entries()};
+  const std::vector<std::string>& known = host::traits().activations;
+  for (cfg::CfgEntry& entry : section.entries) {
+    if (entry.key == "activation" && std::count(known.begin(), known.end(), entry.value) == 0) entry.value = "linear";
+  }
+  return section;
+}
+
+cfg::CfgSection same_shape(const graph::LayerConfig&) {
+  return {"maxpool", 0, {{"size", "1", 0}, {"stride", "1", 0}, {"padding", "0", 0}}};
 }
 
 void require_room_for_batchnorm(const graph::LayerConfig& layer, const graph::ShapeContext& context) {

@@ -8,11 +8,13 @@
 
 namespace dng::layers {
 
-// activation=, with the functions that Darknet offers.
+// activation=, with all functions of math/activation.h.
 cfg::OptionSpec activation_option(const std::string& fallback);
-// For layers other than [convolutional] and [shortcut]: throws Error for swish and mish, and for relu6 where the kernel
-// is Darknet's. AlexeyAB's fork accepts them there, and its output is zero.
-void require_working_activation(const graph::LayerConfig& layer, bool darknet_kernel);
+math::Activation activation_of(const graph::LayerConfig& layer);
+// The section for Darknet, which never computes the activation: linear in the place of one that it does not know.
+cfg::CfgSection with_known_activation(const graph::LayerConfig& layer);
+// A section for Darknet whose output has the shape of its input.
+cfg::CfgSection same_shape(const graph::LayerConfig& layer);
 // Throws Error where batch norm would see one value per channel, which has no variance.
 void require_room_for_batchnorm(const graph::LayerConfig& layer, const graph::ShapeContext& context);
 // Darknet counts weights in 32 bits. Throws Error, which names `option`.
@@ -21,15 +23,18 @@ void require_indexable_weights(const graph::LayerConfig& layer, double weights, 
 int window_count(const graph::LayerConfig& layer, int length, int padding, int size, int stride);
 // Padding of [convolutional] on every side: size / 2 where pad=1, else padding=.
 int convolution_padding(const cfg::Options& options);
-// Whether a [shortcut] has factors other than 1, which only Darknet's kernel applies.
+// Whether a [shortcut] has factors other than 1.
 bool has_shortcut_factors(const graph::LayerConfig& layer);
 
-// Kernel(layer, activation); null where there is no formula for the activation (math/activation.h).
+// Kernel(layer, activation).
 template <class Kernel>
 std::unique_ptr<Kernel> make_with_activation(const graph::LayerConfig& layer) {
-  math::Activation activation{};
-  if (!math::find_activation(layer.options.text("activation"), &activation)) return nullptr;
-  return std::make_unique<Kernel>(layer, activation);
+  return std::make_unique<Kernel>(layer, activation_of(layer));
+}
+// Null where the gradient needs the activation's input.
+template <class Kernel>
+std::unique_ptr<Kernel> make_with_output_activation(const graph::LayerConfig& layer) {
+  return math::gradient_reads_input(activation_of(layer)) ? nullptr : make_with_activation<Kernel>(layer);
 }
 
 }  // namespace dng::layers

@@ -6,7 +6,7 @@
 namespace dng::layers {
 
 #define LAYER(name) graph::Op name##_op();
-#define DARKNET_LAYER(name) LAYER(name)
+#define CPU_LAYER(name) LAYER(name)
 #define COST(name) LAYER(name)
 #include "layers/layers.def"
 

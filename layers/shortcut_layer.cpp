@@ -1,5 +1,7 @@
-// [shortcut]: output = f(input + earlier output); on the packaged Darknet f(alpha input + beta earlier), and with its
-// strided, zero-padded form for other shapes. Darknet's kernel computes it where alpha or beta is not 1.
+// [shortcut]: output = f(alpha input + beta earlier output). Of unequal shapes the channels that both have are added,
+// at every n-th pixel of the larger; elsewhere output = f(input). The packaged Darknet computes the same forward, but
+// has alpha in the gradient of the input everywhere; AlexeyAB's fork adds equal heights and widths alone, without
+// factors.
 #include <algorithm>
 
 #include "base/error.h"
@@ -35,10 +37,6 @@ void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
   if (equal) return;
   const std::string shapes = format("layer %d is %dx%dx%d, the input is %dx%dx%d", layer->sources[1], from.channels,
                                     from.height, from.width, layer->in.channels, layer->in.height, layer->in.width);
-  if (host::traits().shortcut_needs_equal_shapes) {
-    fail("%s: %s; %s adds equal shapes only: project with [route], [maxpool] size=1 stride=2 and a 1x1 convolution",
-         o.where("from").c_str(), shapes.c_str(), host::traits().name);
-  }
   if (!strides_agree(from, layer->in)) {
     fail("%s: %s; height and width must differ by the same whole factor", o.where("from").c_str(), shapes.c_str());
   }
@@ -55,8 +53,9 @@ class ShortcutKernel final : public cpu::Kernel {
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
     role.by_range = role.lazy = role.costly = role.passes_through = role.passes_through_unchanged = true;
-    role.changes_delta = role.reads_output = activation_ != math::Activation::kLinear;
-    role.reads_input = false;
+    role.changes_delta = activation_ != math::Activation::kLinear;
+    role.reads_input = math::gradient_reads_input(activation_);
+    role.reads_output = role.changes_delta && !role.reads_input;
     return role;
   }
 
@@ -64,19 +63,22 @@ class ShortcutKernel final : public cpu::Kernel {
                cpu::Workspace* workspace) override {
     const size_t size = node.out_size();
     for (int i = 0; i < range.count; ++i) {
-      const cpu::WorkspaceFrame frame(workspace);
-      const graph::Range image{range.first + i, 1};
-      float* sum = output + static_cast<size_t>(i) * size;
-      node.read_into(0, pass, image, sum, workspace);
-      cpu::row_add(sum, node.read(1, pass, image, workspace), size, activation_, sum);
+      add(node, pass, range.first + i, activation_, output + static_cast<size_t>(i) * size, workspace);
     }
   }
 
   void backward_epilogue(const cpu::Node& node, const graph::Pass& pass, const graph::Range& range,
                          cpu::Workspace* workspace) override {
-    const size_t first = range.offset(node.stride);
-    if (activation_ != math::Activation::kLinear) {
-      cpu::row_activation_gradient(node.output + first, static_cast<size_t>(range.count) * node.out_size(), activation_,
+    const size_t first = range.offset(node.stride), size = node.out_size();
+    if (math::gradient_reads_input(activation_)) {
+      for (int i = 0; i < range.count; ++i) {
+        const cpu::WorkspaceFrame frame(workspace);
+        float* sum = workspace->take(size);
+        add(node, pass, range.first + i, math::Activation::kLinear, sum, workspace);
+        cpu::row_activation_gradient(sum, size, activation_, node.delta + first + static_cast<size_t>(i) * size);
+      }
+    } else if (activation_ != math::Activation::kLinear) {
+      cpu::row_activation_gradient(node.output + first, static_cast<size_t>(range.count) * size, activation_,
                                    node.delta + first);
     }
     node.pass_through(pass, range, workspace);
@@ -88,19 +90,26 @@ class ShortcutKernel final : public cpu::Kernel {
   }
 
  private:
+  static void add(const cpu::Node& node, const graph::Pass& pass, int image, math::Activation activation, float* sum,
+                  cpu::Workspace* workspace) {
+    const cpu::WorkspaceFrame frame(workspace);
+    node.read_into(0, pass, {image, 1}, sum, workspace);
+    cpu::row_add(sum, node.read(1, pass, {image, 1}, workspace), node.out_size(), activation, sum);
+  }
+
   math::Activation activation_;
 };
 
-// The packaged Darknet's other form: every n-th pixel of the larger of the two, and the channels that both have; the
-// rest of the input goes through as it is.
-class StridedShortcutKernel final : public cpu::Kernel {
+// Unequal shapes, and factors.
+class GeneralShortcutKernel final : public cpu::Kernel {
  public:
-  StridedShortcutKernel(const graph::LayerConfig&, math::Activation activation) : activation_(activation) {}
+  GeneralShortcutKernel(const graph::LayerConfig& layer, math::Activation activation)
+      : activation_(activation), alpha_(factor(layer, "alpha")), beta_(factor(layer, "beta")) {}
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
-    role.reads_input = false;
-    role.reads_output = activation_ != math::Activation::kLinear;
+    role.reads_input = math::gradient_reads_input(activation_);
+    role.reads_output = activation_ != math::Activation::kLinear && !role.reads_input;
     return role;
   }
 
@@ -110,23 +119,30 @@ class StridedShortcutKernel final : public cpu::Kernel {
   }
 
   void forward(const cpu::Node& node, graph::Pass& pass) override {
-    const float *input = node.input(pass), *from = node.source(1)->output;
     cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
-      add(node, input + image.offset(out_.size()), from + image.offset(from_.size()),
-          node.output + image.offset(out_.size()));
+      float* output = node.output + image.offset(out_.size());
+      add(node, pass, image, output);
+      cpu::row_activation(output, out_.size(), activation_);
     });
   }
 
-  void backward(const cpu::Node& node, graph::Pass&) override {
+  void backward(const cpu::Node& node, graph::Pass& pass) override {
     float *input = node.input_delta(), *from = node.sources[1].needs_gradient() ? node.source(1)->delta : nullptr;
-    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace&) {
+    cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace& workspace) {
       const size_t first = image.offset(out_.size());
       float* delta = node.delta + first;
-      cpu::row_activation_gradient(node.output + first, out_.size(), activation_, delta);
+      const float* y = node.output + first;
+      if (math::gradient_reads_input(activation_)) {
+        float* sum = workspace.take(out_.size());
+        add(node, pass, image, sum);
+        y = sum;
+      }
+      cpu::row_activation_gradient(y, out_.size(), activation_, delta);
       if (input != nullptr) cpu::row_accumulate(delta, out_.size(), input + first);
-      if (from == nullptr) return;
-      float* to = from + image.offset(from_.size());
-      each_pair(node, [&](size_t at, size_t from_at) { to[from_at] += delta[at]; });
+      each_pair(node, [&](size_t at, size_t from_at) {
+        if (input != nullptr) input[first + at] += (alpha_ - 1) * delta[at];
+        if (from != nullptr) from[image.offset(from_.size()) + from_at] += beta_ * delta[at];
+      });
     });
   }
 
@@ -135,13 +151,21 @@ class StridedShortcutKernel final : public cpu::Kernel {
     for (size_t i = 0; i < static_cast<size_t>(images); ++i) {
       add(node, inputs[0].data + i * out_.size(), inputs[1].data + i * from_.size(), output + i * out_.size());
     }
+    cpu::row_activation(output, static_cast<size_t>(images) * out_.size(), activation_);
   }
 
  private:
-  void add(const cpu::Node& node, const float* input, const float* from, float* output) const {
-    std::copy(input, input + out_.size(), output);
-    each_pair(node, [&](size_t at, size_t from_at) { output[at] += from[from_at]; });
-    cpu::row_activation(output, out_.size(), activation_);
+  static float factor(const graph::LayerConfig& layer, const char* name) {
+    return layer.options.has(name) ? static_cast<float>(layer.options.real(name)) : 1;
+  }
+
+  void add(const cpu::Node& node, const graph::Pass& pass, const graph::Range& image, float* sum) const {
+    add(node, node.input(pass) + image.offset(out_.size()), node.source(1)->output + image.offset(from_.size()), sum);
+  }
+
+  void add(const cpu::Node& node, const float* input, const float* from, float* sum) const {
+    std::copy(input, input + out_.size(), sum);
+    each_pair(node, [&](size_t at, size_t from_at) { sum[at] = alpha_ * sum[at] + beta_ * from[from_at]; });
   }
 
   // Calls visit(index in the output, index in the added layer) for every pair of values of an image that are added.
@@ -162,13 +186,18 @@ class StridedShortcutKernel final : public cpu::Kernel {
   }
 
   math::Activation activation_;
+  float alpha_, beta_;
   cpu::Rows out_, from_;
 };
 
+cfg::CfgSection stand_in(const graph::LayerConfig& layer) {
+  const bool unknown = !layer.equal_sources && host::traits().shortcut_needs_equal_shapes;
+  return unknown ? same_shape(layer) : with_known_activation(layer);
+}
+
 std::unique_ptr<cpu::Kernel> make_shortcut_kernel(const graph::LayerConfig& layer) {
-  if (has_shortcut_factors(layer)) return nullptr;
-  if (!layer.equal_sources) return make_with_activation<StridedShortcutKernel>(layer);
-  return make_with_activation<ShortcutKernel>(layer);
+  if (layer.equal_sources && !has_shortcut_factors(layer)) return make_with_activation<ShortcutKernel>(layer);
+  return make_with_activation<GeneralShortcutKernel>(layer);
 }
 
 }  // namespace
@@ -177,12 +206,11 @@ graph::Op shortcut_op() {
   graph::Op op("shortcut", graph::Op::Kind::kLayer, "adds the output of an earlier layer");
   op.option(cfg::integer_option("from", "", -(1 << 20), 1 << 20, "the layer that is added; negative: counted back"))
       .option(activation_option("linear"))
+      .option(cfg::real_option("alpha", "1", -1e6, 1e6, "factor on the input"))
+      .option(cfg::real_option("beta", "1", -1e6, 1e6, "factor on the earlier layer"))
       .shaped(shape)
+      .stand_in(stand_in)
       .kernel(make_shortcut_kernel);
-  if (host::traits().shortcut_has_alpha_beta) {
-    op.option(cfg::real_option("alpha", "1", -1e6, 1e6, "factor on the input"))
-        .option(cfg::real_option("beta", "1", -1e6, 1e6, "factor on the earlier layer"));
-  }
   for (const char* key : {"weights_type", "weights_normalization"}) {
     op.refuse(key, "this program does not train weighted shortcuts; remove it");
   }

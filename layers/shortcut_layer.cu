@@ -127,8 +127,8 @@ class StridedShortcutKernel final : public gpu::Kernel {
 
 std::unique_ptr<gpu::Kernel> make_shortcut(const graph::LayerConfig& layer) {
   if (layers::has_shortcut_factors(layer)) return nullptr;
-  if (!layer.equal_sources) return layers::make_with_activation<StridedShortcutKernel>(layer);
-  return layers::make_with_activation<ShortcutKernel>(layer);
+  if (!layer.equal_sources) return layers::make_with_output_activation<StridedShortcutKernel>(layer);
+  return layers::make_with_output_activation<ShortcutKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

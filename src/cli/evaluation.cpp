@@ -21,10 +21,6 @@ namespace {
 int evaluation_batch(const graph::NetworkConfig& config, bool whole_set) {
   constexpr size_t kMaxImages = 128, kMaxInputBytes = size_t{32} << 20;
   if (!whole_set) return 1;
-  for (const graph::LayerConfig& layer : config.layers) {
-    // Darknet's kernel keeps the outputs of a whole batch.
-    if (layer.op->kind == graph::Op::Kind::kLayer && !layer.op->cpu_kernel) return config.mini_batch;
-  }
   size_t images = kMaxImages;
   while (images > 1 && images * config.input.size() * sizeof(float) > kMaxInputBytes) images /= 2;
   return std::max(config.mini_batch, static_cast<int>(images));

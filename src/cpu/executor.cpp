@@ -46,13 +46,10 @@ class Stopwatch {
   Clock::time_point begin_;
 };
 
-bool runs_on_host(const Node& node) { return dynamic_cast<const DarknetKernel*>(node.kernel.get()) != nullptr; }
-
 }  // namespace
 
 Executor::Executor(const graph::NetworkConfig& config, host::Network* host, const ExecutorSettings& settings)
-    : host_(host),
-      input_(config.input),
+    : input_(config.input),
       batch_(config.mini_batch),
       classes_(config.classes()),
       first_trained_(config.first_trained()) {
@@ -60,12 +57,11 @@ Executor::Executor(const graph::NetworkConfig& config, host::Network* host, cons
   for (const graph::LayerConfig& layer : config.layers) {
     auto node = std::make_unique<Node>();
     graph::connect(layer, batch_, nodes_, node.get());
-    node->host = host_;
+    node->host = host;
     node->plan.watched = layer.index == settings.watched_layer;
     if (node->plan.watched) watched_node_ = node.get();
     node->plan.has_parameters = true;  // Darknet's layers all get a gradient, whether a parameter needs it or not
     node->kernel = make_kernel(layer);
-    any_host_ = any_host_ || runs_on_host(*node);
     nodes_.push_back(std::move(node));
   }
   make_memory(settings);
@@ -86,7 +82,7 @@ const float* Executor::probabilities() const { return nodes_.back()->output; }
 const float* Executor::logits(const graph::Pass& pass) const { return nodes_.back()->input(pass); }
 
 void Executor::make_memory(const ExecutorSettings& settings) {
-  const bool fused = !settings.reference && !any_host_;
+  const bool fused = !settings.reference;
   const graph::Graph graph = graph::graph_of(nodes_);
   if (fused) graph::fuse(graph);
   if (!settings.reference) choose_layouts(nodes_);
@@ -95,9 +91,6 @@ void Executor::make_memory(const ExecutorSettings& settings) {
   for (const auto& node : nodes_) {
     node->inference_micro_batch = node->index < inference_.parted ? inference_.part : inference_.micro_batch;
     if (!node->plan.bypassed()) node->kernel->prepare(*node, setup);
-    if (!runs_on_host(*node)) continue;
-    node->output = host_->output(node->index);
-    node->delta = host_->delta(node->index);
   }
   // What is read from outside keeps its place.
   const auto own = [&](Node* node, std::vector<float>* memory) {
@@ -107,11 +100,7 @@ void Executor::make_memory(const ExecutorSettings& settings) {
   };
   own(nodes_.back().get(), &probabilities_);
   own(nodes_.back()->source(), &logits_);
-  if (settings.trains || any_host_) plan(graph, fused);
-  if (!any_host_) return;
-  for (const auto& node : nodes_) {
-    if (!runs_on_host(*node)) host_->set_buffers(node->index, node->output, node->delta);
-  }
+  if (settings.trains) plan(graph, fused);
 }
 
 void Executor::plan(const graph::Graph& graph, bool fused) {
@@ -120,7 +109,6 @@ void Executor::plan(const graph::Graph& graph, bool fused) {
   for (const auto& node : nodes_) {
     node->stride = holder(*node)->out_size();
     if (node->output != nullptr) node->plan.output_memory = graph::OutputMemory::kExternal;
-    node->plan.external_delta = node->delta != nullptr;
   }
   graph::PlanSettings settings;
   settings.first_trained = first_trained_;
@@ -174,10 +162,7 @@ void Executor::backward(graph::Pass* pass) {
   }
 }
 
-int Executor::micro_batch() const {
-  const bool whole_batches = any_host_ || nodes_.back()->sources[0].node == nullptr;
-  return whole_batches ? 0 : inference_.micro_batch;
-}
+int Executor::micro_batch() const { return nodes_.back()->sources[0].node == nullptr ? 0 : inference_.micro_batch; }
 
 size_t Executor::watched_size() const { return watched_node_ == nullptr ? 0 : watched_node_->config->out.size(); }
 
@@ -194,9 +179,7 @@ void Executor::infer(graph::Pass* pass) {
   own_watched_.resize(watched_size() * static_cast<size_t>(batch_));
   watched_ = own_watched_.data();
   Node& last = *nodes_.back();
-  if (any_host_) {
-    infer_whole_layers(pass);
-  } else if (last.sources[0].node != nullptr) {
+  if (last.sources[0].node != nullptr) {
     float* logits = last.source()->output;
     for_ranges(pass->count, inference_.micro_batch, [&](const graph::Range& range, Workspace& workspace) {
       const Outputs to{logits + range.offset(static_cast<size_t>(classes_)),
@@ -205,34 +188,6 @@ void Executor::infer(graph::Pass* pass) {
     });
   }
   last.kernel->forward(last, *pass);
-}
-
-void Executor::infer_whole_layers(graph::Pass* pass) {
-  for (const auto& node : nodes_) {
-    if (node == nodes_.back()) break;
-    const size_t size = node->out_size();
-    const auto watch = [&](const graph::Range& range) {
-      if (node->plan.watched) {
-        copy_plain(*node, range.count, node->output + range.offset(size), size,
-                   own_watched_.data() + range.offset(watched_size()));
-      }
-    };
-    if (!node->kernel->can_infer()) {
-      node->kernel->forward(*node, *pass);
-      watch({0, batch_});
-      continue;
-    }
-    for_ranges(batch_, node->inference_micro_batch, [&](const graph::Range& range, Workspace& workspace) {
-      std::vector<View> inputs;
-      for (const graph::Edge& source : node->sources) {
-        const size_t its_size = source.node == nullptr ? node->in.size() : node_of(source)->out_size();
-        const float* from = source.node == nullptr ? pass->input : node_of(source)->output;
-        inputs.push_back({from + range.offset(its_size), its_size});
-      }
-      node->kernel->infer(*node, range.count, inputs.data(), node->output + range.offset(size), size, &workspace);
-      watch(range);
-    });
-  }
 }
 
 void Executor::infer_micro_batch(const float* images, const Outputs& to) const {
@@ -289,14 +244,6 @@ void Executor::finish_micro_batches(const float* logits, const float* watched, g
   std::copy_n(logits, static_cast<size_t>(pass->count) * static_cast<size_t>(classes_), last.source()->output);
   watched_ = watched;
   last.kernel->forward(last, *pass);
-}
-
-std::vector<int> Executor::host_layers() const {
-  std::vector<int> layers;
-  for (const auto& node : nodes_) {
-    if (runs_on_host(*node)) layers.push_back(node->index);
-  }
-  return layers;
 }
 
 int Executor::first_non_finite() const {

@@ -55,24 +55,19 @@ class Executor final : public graph::Executor {
   const Node& node(int index) const { return *nodes_[static_cast<size_t>(index)]; }
   // After a training pass's forward: the first layer whose values are not finite; -1: none.
   int first_non_finite() const;
-  // Those that run Darknet's kernels.
-  std::vector<int> host_layers() const;
 
  private:
   void make_memory(const ExecutorSettings& settings);
   void plan(const graph::Graph& graph, bool fused);
   void train_forward(graph::Pass* pass);
   void infer(graph::Pass* pass);
-  void infer_whole_layers(graph::Pass* pass);
   void infer_micro_batch(const float* images, const Outputs& to, Workspace* workspace) const;
   void infer_layers(int first, int end, const float* images, const graph::Range& part, const Outputs& to, float* memory,
                     Workspace* workspace) const;
 
-  host::Network* host_;
   data::Geometry input_;
   int batch_, classes_;
-  int first_trained_;      // layers before it are frozen
-  bool any_host_ = false;  // some layer runs Darknet's kernel
+  int first_trained_;  // layers before it are frozen
   bool frozen_ = false, prepared_ = false;
   Nodes nodes_;
   Arena arena_;

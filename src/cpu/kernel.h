@@ -53,21 +53,12 @@ class Kernel : public graph::Kernel {
   // computes the output of `images` images, Node::inference_micro_batch (`stride` floats from one to the next), from
   // the same images of the sources, from several threads at once. Where strides are not the size of an image, the
   // kernel takes strides.
-  virtual bool can_infer() const { return true; }
   virtual void prepare_inference(const Node&) {}
   virtual void infer(const Node&, int /*images*/, const View* /*inputs*/, float* /*output*/, size_t /*stride*/,
                      Workspace*) {}
 };
 
-// Darknet's kernel of a layer: the whole batch at once, plain layout.
-class DarknetKernel final : public Kernel {
- public:
-  void forward(const Node& node, graph::Pass& pass) override;
-  void backward(const Node& node, graph::Pass& pass) override;
-  bool can_infer() const override { return false; }
-};
-
-// The kernel that the op has for the layer's options, or else Darknet's.
+// The op's kernel for the layer's options.
 std::unique_ptr<Kernel> make_kernel(const graph::LayerConfig& config);
 
 }  // namespace dng::cpu

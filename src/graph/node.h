@@ -64,7 +64,6 @@ struct NodePlan {
   bool watched = false;         // its output is read from outside: it stays a layer of its own
   bool has_parameters = false;  // that learn unless they are frozen
   OutputMemory output_memory = OutputMemory::kUntilLastRead;
-  bool external_delta = false;  // its delta lies in memory that is not planned here
   // Set by the planners.
   Runs runs = Runs::kForward;
   bool fused_sum = false;  // its kernel adds the last source, and accumulates that source's gradient first

@@ -45,7 +45,6 @@ struct ShapeContext {
 };
 
 using CostFactory = std::function<std::unique_ptr<math::Cost>(const LayerConfig&)>;
-// Null for options that only Darknet's kernel knows.
 using KernelFactory = std::function<std::unique_ptr<Kernel>(const LayerConfig&)>;
 
 struct Op {
@@ -67,8 +66,8 @@ struct Op {
   std::function<void(const LayerConfig&, const ShapeContext&)> check;
   // What Darknet reads instead. Default: the section itself without the keys of this program.
   std::function<cfg::CfgSection(const LayerConfig&)> host_section;
-  CostFactory cost;          // of a cost: its maths alone, for `darknet layer` and gradient checks
-  KernelFactory cpu_kernel;  // null: Darknet's kernel
+  CostFactory cost;  // of a cost: its maths alone, for `darknet layer` and gradient checks
+  KernelFactory cpu_kernel;
 
   // Builders.
   Op& alias(const std::string& name);

@@ -290,13 +290,8 @@ class Planner {
         add(s.role.workspace, {backward_tick(*node), backward_tick(*node)}, &node->plan.offsets.workspace);
       }
     }
-    // Darknet's kernels may write where they are not asked to.
-    for (Node* node : graph_) {
-      if (settings_.trains && !settings_.fused && !node->plan.bypassed() && state(*node).delta < 0) new_delta(node, 0);
-    }
     for (const Delta& delta : deltas_) {
       Node* first = delta.members.front();
-      if (first->plan.external_delta) continue;
       const size_t number = add(first->output_floats(), delta.span, &first->plan.offsets.delta);
       for (Node* member : delta.members) same.emplace_back(&member->plan.offsets.delta, number);
     }

@@ -9,7 +9,7 @@ struct PlanSettings {
   int first_trained = 0;  // layers before it are frozen
   bool trains = true;     // false: forward passes alone
   // False: every output is stored, nothing is shared or computed early, and no buffers lie at the same place; for
-  // comparison, and for networks with layers that run Darknet's kernels.
+  // comparison.
   bool fused = true;
 };
 

@@ -23,8 +23,8 @@ const Traits& traits() {
     t.needs_image_layer = true;
     t.saves_batchnorm_biases = true;
     t.weights_revision = 5;
-    t.activations = {"logistic", "loggy",  "relu", "relu6", "elu",  "selu",  "relie", "plse", "hardtan",
-                     "lhtan",    "linear", "ramp", "leaky", "tanh", "stair", "swish", "mish"};
+    t.activations = {"logistic", "loggy", "relu",  "relu6", "elu",   "selu",  "relie", "plse",      "hardtan", "lhtan",
+                     "linear",   "ramp",  "leaky", "tanh",  "stair", "swish", "mish",  "hard_mish", "gelu"};
     t.verbs = {"3d",     "art",       "average", "captcha", "cifar",  "classify",   "coco",   "compare", "denormalize",
                "detect", "detector",  "dice",    "go",      "imtest", "nightmare",  "oneoff", "ops",     "partial",
                "reset",  "rescale",   "rgbgr",   "rnn",     "speed",  "statistics", "super",  "tag",     "test",
@@ -73,18 +73,6 @@ void destroy(network* net) {
   std::free(net);
 }
 
-void buffers_changed(network* net, int index) {
-  for (int i = 0; i < net->n; ++i) {
-    layer& l = net->layers[i];
-    if (l.type != SHORTCUT) continue;
-    for (int k = 0; k < l.n; ++k) {
-      if (l.input_layers[k] != index) continue;
-      l.layers_output[k] = net->layers[index].output;
-      l.layers_delta[k] = net->layers[index].delta;
-    }
-  }
-}
-
 void raw_forward(network* net, int index, const float* input, bool training) {
   const layer& l = net->layers[index];
   l.forward(l, state_for(*net, index, input, nullptr, training));
@@ -93,27 +81,6 @@ void raw_forward(network* net, int index, const float* input, bool training) {
 void raw_backward(network* net, int index, const float* input, float* input_delta) {
   const layer& l = net->layers[index];
   l.backward(l, state_for(*net, index, input, input_delta, true));
-}
-
-void fixed_forward(network* net, int index, const float* input, bool training) {
-  raw_forward(net, index, input, training);
-}
-
-// On the CPU this host forgets the bias gradient of a convolution with batch norm. It leaves the parts behind:
-// mean_delta = -sum(delta * scale) / sqrt(variance + epsilon), and the bias gradient is sum(delta).
-void fixed_backward(network* net, int index, const float* input, float* input_delta) {
-  raw_backward(net, index, input, input_delta);
-  const layer& l = net->layers[index];
-  if (l.type != CONVOLUTIONAL || !l.batch_normalize) return;
-  const float epsilon = traits().batchnorm.backward_epsilon;
-  for (int f = 0; f < l.out_c; ++f) {
-    if (l.scales[f] != 0) l.bias_updates[f] -= l.mean_delta[f] * std::sqrt(l.variance[f] + epsilon) / l.scales[f];
-  }
-}
-
-bool overwrites_delta(const layer& l) {
-  return l.type == CONVOLUTIONAL || l.type == ACTIVE || l.type == BATCHNORM || l.type == NORMALIZATION ||
-         l.type == REORG_OLD;
 }
 
 void raw_update(const layer& l, int batch, float rate, float momentum, float decay) {

@@ -16,18 +16,9 @@ void prepare_to_parse();
 void complete(network* net);
 // Frees all of a network, also what Darknet's own function leaves behind.
 void destroy(network* net);
-// Tells the layers that copied the pointers of a layer's output and delta that these have changed.
-void buffers_changed(network* net, int index);
-
 // Darknet's kernels as they are.
 void raw_forward(network* net, int index, const float* input, bool training);
 void raw_backward(network* net, int index, const float* input, float* input_delta);
-// The same with corrections of their bugs.
-void fixed_forward(network* net, int index, const float* input, bool training);
-void fixed_backward(network* net, int index, const float* input, float* input_delta);
-// Whether fixed_backward sets input_delta instead of adding to it.
-bool overwrites_delta(const layer& l);
-
 void raw_update(const layer& l, int batch, float rate, float momentum, float decay);
 void raw_save(network* net, char* path);
 void raw_load(network* net, char* path);

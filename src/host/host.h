@@ -38,7 +38,7 @@ struct Traits {
   BatchNormRules batchnorm;
   data::EvalCrop eval_crop;
   bool shortcut_needs_equal_shapes = false;
-  bool shortcut_has_alpha_beta = false;  // alpha= and beta= of [shortcut]
+  bool shortcut_has_alpha_beta = false;  // alpha= and beta= of [shortcut]; for tests
   bool route_has_groups = false;
   bool has_local_avgpool = false;
   bool has_scale_channels = false;
@@ -74,22 +74,13 @@ class Network {
   data::Geometry output_shape(int layer) const;
   float* output(int layer);
   float* delta(int layer);
-  // Replaces a layer's output and delta buffers, also where other layers (shortcut, route) read them.
-  void set_buffers(int layer, float* output, float* delta);
   // The layer's parameters and statistics in the order of the .weights file.
   std::vector<Block> blocks(int layer);
 
-  // Runs the host's own code on one layer. `steps` counts the training passes so far: it sets the rate of the rolling
-  // statistics, max(rolling_rate, 1 / (steps + 1)), because a start from zero otherwise makes an early network blow up
-  // at evaluation.
-  void forward(int layer, const float* input, bool training, int64_t steps);
-  // ADDS to input_delta (null: the first layer), whatever the host's kernel does. `alone`: no other layer has added to
-  // it yet, so it is still zero.
-  void backward(int layer, const float* input, float* input_delta, bool alone);
   // The host's own update; this program's is train/sgd.h. For comparison in tests.
   void update(int layer, int batch, float rate, float momentum, float decay);
 
-  // The host's own kernels, untouched by the corrections above. For comparison in tests.
+  // The host's own kernels. For comparison in tests.
   void raw_forward(int layer, const float* input, bool training);
   void raw_backward(int layer, const float* input, float* input_delta);
   // The host's own save_weights and load_weights. For comparison in tests.

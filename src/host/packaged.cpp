@@ -41,37 +41,6 @@ network network_for(const network& net, int index, const float* input, float* in
   return view;
 }
 
-bool strided_1x1(const layer& l) { return l.type == CONVOLUTIONAL && l.size == 1 && l.stride > 1; }
-
-// Darknet's 1x1 convolution reads its input as if the stride were 1, so it gets the subsampled input.
-struct Subsampled {
-  Subsampled(const layer& original, const float* input) : l(original), source(original) {
-    l.w = original.out_w;
-    l.h = original.out_h;
-    l.inputs = l.w * l.h * l.c;
-    l.stride = 1;
-    values.resize(static_cast<size_t>(l.inputs) * l.batch);
-    deltas.resize(values.size());
-    each([&](size_t to, size_t from) { values[to] = input[from]; });
-  }
-  template <class Visit>
-  void each(Visit visit) const {
-    const size_t planes = static_cast<size_t>(l.batch) * l.c;
-    size_t to = 0;
-    for (size_t p = 0; p < planes; ++p) {
-      for (int y = 0; y < l.h; ++y) {
-        for (int x = 0; x < l.w; ++x, ++to) {
-          visit(to, (p * source.h + static_cast<size_t>(y) * source.stride) * source.w +
-                        static_cast<size_t>(x) * source.stride);
-        }
-      }
-    }
-  }
-  layer l;
-  const layer& source;
-  std::vector<float> values, deltas;
-};
-
 }  // namespace
 
 void prepare_to_parse() {}
@@ -98,8 +67,6 @@ void destroy(network* net) {
   free_network(net);
 }
 
-void buffers_changed(network*, int) {}
-
 void raw_forward(network* net, int index, const float* input, bool training) {
   const layer& l = net->layers[index];
   l.forward(l, network_for(*net, index, input, nullptr, training));
@@ -108,27 +75,6 @@ void raw_forward(network* net, int index, const float* input, bool training) {
 void raw_backward(network* net, int index, const float* input, float* input_delta) {
   const layer& l = net->layers[index];
   l.backward(l, network_for(*net, index, input, input_delta, true));
-}
-
-void fixed_forward(network* net, int index, const float* input, bool training) {
-  const layer& l = net->layers[index];
-  if (!strided_1x1(l)) return raw_forward(net, index, input, training);
-  Subsampled sub(l, input);
-  sub.l.forward(sub.l, network_for(*net, index, sub.values.data(), nullptr, training));
-}
-
-void fixed_backward(network* net, int index, const float* input, float* input_delta) {
-  const layer& l = net->layers[index];
-  if (!strided_1x1(l)) return raw_backward(net, index, input, input_delta);
-  Subsampled sub(l, input);
-  float* delta = input_delta != nullptr ? sub.deltas.data() : nullptr;
-  sub.l.backward(sub.l, network_for(*net, index, sub.values.data(), delta, true));
-  if (delta != nullptr) sub.each([&](size_t from, size_t to) { input_delta[to] += delta[from]; });
-}
-
-bool overwrites_delta(const layer& l) {
-  return (l.type == CONVOLUTIONAL && l.size == 1 && l.stride == 1) || l.type == ACTIVE || l.type == BATCHNORM ||
-         l.type == NORMALIZATION || l.type == REORG;
 }
 
 void raw_update(const layer& l, int batch, float rate, float momentum, float decay) {

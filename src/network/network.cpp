@@ -13,8 +13,8 @@
 namespace dng::network {
 
 Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) : config_(std::move(config)) {
-  // On a GPU Darknet's layers own parameters and nothing else that is used.
-  const graph::NetworkConfig hosted = settings.gpu != nullptr ? graph::with_mini_batch(config_, 1) : config_;
+  // Darknet's layers own parameters and nothing else that is used.
+  const graph::NetworkConfig hosted = graph::with_mini_batch(config_, 1);
   host_ = std::make_unique<host::Network>(hosted.host_text(), settings.verbose);
   if (host_->size() != size()) {
     fail("%s: internal error: Darknet made %d layers, expected %d", config_.path.c_str(), host_->size(), size());
@@ -119,17 +119,6 @@ std::string Network::first_non_finite() const {
     }
   }
   return "";
-}
-
-std::string Network::host_layers() const {
-  std::vector<std::string> ranges;
-  const std::vector<int> layers = cpu_ ? cpu_->host_layers() : std::vector<int>();
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const int first = layers[i];
-    while (i + 1 < layers.size() && layers[i + 1] == layers[i] + 1) ++i;
-    ranges.push_back(first == layers[i] ? format("%d", first) : format("%d-%d", first, layers[i]));
-  }
-  return ranges.empty() ? "" : "layers " + join(ranges, ", ") + " run Darknet's kernels";
 }
 
 }  // namespace dng::network

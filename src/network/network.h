@@ -66,8 +66,7 @@ class Network {
   void backward(graph::Pass* pass) { executor_->backward(pass); }
 
   // Evaluation in micro-batches, several at once on threads of the caller's, which so never wait for each other at the
-  // end of a batch. Only where micro_batch() > 0: it is 0 on a GPU and where layers run Darknet's kernels, which take
-  // whole batches.
+  // end of a batch. Only where micro_batch() > 0: it is 0 on a GPU.
   int micro_batch() const { return cpu_ ? cpu_->micro_batch() : 0; }  // images of one, a divisor of batch()
   // To be called whenever parameters have changed, before the micro-batches.
   void prepare_inference() { cpu_->prepare_inference(); }
@@ -105,8 +104,6 @@ class Network {
   bool parameters_finite() const;
   // The cost's options in words.
   std::string describe_cost() const;
-  // "layers 0-3, 7 run Darknet's kernels", or "" where none does.
-  std::string host_layers() const;
 
  private:
   void collect_parameters();

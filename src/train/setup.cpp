@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <set>
 #include <thread>
 
 #include "base/error.h"
@@ -105,15 +106,32 @@ int64_t load_initial_weights(Setup* s) {
 }
 
 void print_memory(const network::Network& network) {
-  const double memory = static_cast<double>(network.training_bytes()) / (1 << 20);
-  const std::string on_host = network.host_layers();
-  if (on_host.empty()) {
-    std::printf("activations and gradients: %.0f MiB\n", memory);
-  } else {
-    std::printf(
-        "%s: on one thread, and no layer of the network is fused with another; activations and gradients: %.0f MiB; "
-        "-profile FILE shows the time they take\n",
-        on_host.c_str(), memory);
+  std::printf("activations and gradients: %.0f MiB\n", static_cast<double>(network.training_bytes()) / (1 << 20));
+}
+
+// The layers that the stock program does not compute as this one does: one line for each kind.
+void warn_about_stock(const graph::NetworkConfig& config) {
+  const host::Traits& host = host::traits();
+  std::set<std::string> said;
+  const auto warn = [&](const graph::LayerConfig& layer, const std::string& option, const std::string& what) {
+    if (!said.insert(what).second) return;
+    std::printf("%s: %s; the stock %s would evaluate these weights otherwise\n", layer.options.where(option).c_str(),
+                what.c_str(), host.binary.c_str());
+  };
+  for (const graph::LayerConfig& layer : config.layers) {
+    const std::string& section = layer.op->section;
+    if ((section == "scale_channels" || section == "sam") && !host.has_scale_channels) {
+      warn(layer, "from", format("%s has no [%s]", host.name, section.c_str()));
+    }
+    if (section == "shortcut" && !layer.equal_sources && host.shortcut_needs_equal_shapes) {
+      warn(layer, "from", format("%s adds equal shapes only", host.name));
+    }
+    if (section == "normalization") warn(layer, "size", format("%s leaves a square out of the sums", host.name));
+    if (!layer.options.has("activation")) continue;
+    const std::string& name = layer.options.text("activation");
+    if (std::count(host.activations.begin(), host.activations.end(), name) == 0) {
+      warn(layer, "activation", format("%s has no %s", host.name, name.c_str()));
+    }
   }
 }
 
@@ -179,6 +197,7 @@ void print_start(const Setup& s) {
   std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
               s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
   warn_about_strides(s.config);
+  warn_about_stock(s.config);
   std::fflush(stdout);
 }
 

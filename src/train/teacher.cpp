@@ -35,7 +35,12 @@ network::NetworkSettings evaluation_settings(std::shared_ptr<gpu::Gpu> gpu, cons
 
 uint64_t teacher_hash(const std::string& cfg, const std::string& weights) {
   Hash hash;
-  hash.add(graph::with_mini_batch(layers::read_network_config(cfg), 1).host_text());
+  const graph::NetworkConfig config = graph::with_mini_batch(layers::read_network_config(cfg), 1);
+  hash.add(config.host_text());
+  // What Darknet does not see, because another section stands in.
+  for (const graph::LayerConfig& layer : config.layers) {
+    for (const cfg::CfgEntry& entry : layer.options.host_entries()) hash.add(entry.key + "=" + entry.value + "\n");
+  }
   hash.add(read_file(weights, "the teacher's weights file"));
   return hash.value();
 }

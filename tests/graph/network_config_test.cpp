@@ -249,13 +249,8 @@ TEST(NetworkConfig, ShortcutsAddEqualShapesOrWhatTheHostCan) {
   const std::string odd =
       "[convolutional]\nfilters=4\nsize=3\npad=1\n[maxpool]\nsize=4\nstride=1\npadding=0\n"
       "[shortcut]\nfrom=-2\n";
-  if (host::traits().shortcut_needs_equal_shapes) {
-    refused(halved, {"from=-2: layer 0 is 4x8x8, the input is 4x4x4", "adds equal shapes only"});
-    refused(two + "[shortcut]\nfrom=-2\nalpha=2\n", {"unknown key 'alpha'"});
-  } else {
-    EXPECT_EQ(shape_after(in, halved), "4x4x4");
-    refused(odd, {"layer 0 is 4x8x8, the input is 4x5x5", "same whole factor"});
-  }
+  EXPECT_EQ(shape_after(in, halved), "4x4x4");
+  refused(odd, {"layer 0 is 4x8x8, the input is 4x5x5", "same whole factor"});
 }
 
 TEST(NetworkConfig, OtherLayersHaveDarknetsShapes) {
@@ -269,13 +264,13 @@ TEST(NetworkConfig, OtherLayersHaveDarknetsShapes) {
   refused("[reorg]\nstride=2\n", {"stride=2: the input has 3 channels", "stride * stride = 4"});
   refused("[dropout]\nprobability=1\n", {"probability=1", "below 1"});
   const std::string squeeze = "[avgpool]\n[scale_channels]\nfrom=-2\n";
-  if (host::traits().has_scale_channels) {
-    EXPECT_EQ(shape_after({3, 8, 8}, "[convolutional]\nfilters=4\nsize=3\npad=1\n" + squeeze), "4x8x8");
-    refused("[convolutional]\nfilters=4\n[convolutional]\nfilters=5\n" + squeeze + "[scale_channels]\nfrom=0\n",
-            {"from=0", "its input is 5x8x8; it must be 4x1x1"});
-  } else {
-    refused("[convolutional]\nfilters=4\n" + squeeze, {"[scale_channels]", "AlexeyAB's fork"});
-  }
+  EXPECT_EQ(shape_after({3, 8, 8}, "[convolutional]\nfilters=4\nsize=3\npad=1\n" + squeeze), "4x8x8");
+  refused("[convolutional]\nfilters=4\n[convolutional]\nfilters=5\n" + squeeze + "[scale_channels]\nfrom=0\n",
+          {"from=0", "its input is 5x8x8; it must be 4x1x1"});
+  refused("[convolutional]\nfilters=2\n[scale_channels]\nfrom=-1\nscale_wh=1\n",
+          {"scale_wh=1", "its input is 2x8x8; it must be 1x8x8"});
+  refused("[convolutional]\nfilters=2\n[convolutional]\nfilters=4\n[sam]\nfrom=-2\n",
+          {"from=-2: layer 0 is 2x8x8, the input is 4x8x8", "must be equal"});
 }
 
 TEST(NetworkConfig, ImpossibleSizesAreRefused) {
@@ -433,7 +428,6 @@ TEST(NetworkConfig, StockClassifiersGetTheHostsShapes) {
   struct Stock {
     const char* name;
     bool whole = false;  // made with all its channels, too
-    bool unequal_shortcuts = false;
   };
   const std::string folder = "/usr/share/darknet/cfg";
   if (!std::filesystem::is_directory(folder)) GTEST_SKIP() << folder << " is not there (package darknet)";
@@ -447,20 +441,15 @@ TEST(NetworkConfig, StockClassifiersGetTheHostsShapes) {
                              {"densenet201", true},
                              {"extraction"},
                              {"extraction.conv"},
-                             {"resnet152", false, true},
-                             {"resnet18", true, true},
-                             {"resnet34", false, true},
-                             {"resnet50", false, true},
-                             {"resnext101-32x4d", false, true},
-                             {"resnext152-32x4d", false, true},
-                             {"resnext50", false, true},
+                             {"resnet152"},
+                             {"resnet18", true},
+                             {"resnet34"},
+                             {"resnet50"},
+                             {"resnext101-32x4d"},
+                             {"resnext152-32x4d"},
+                             {"resnext50"},
                              {"tiny", true}}) {
     const std::string path = folder + "/" + stock.name + ".cfg";
-    if (stock.unequal_shortcuts && host::traits().shortcut_needs_equal_shapes) {
-      expect_error([&] { layers::read_network_config(path); },
-                   {stock.name, "[shortcut] from=", "adds equal shapes only"});
-      continue;
-    }
     const graph::NetworkConfig config = layers::read_network_config(path);
     EXPECT_GE(config.classes(), 10) << stock.name;
     expect_the_hosts_shapes(config_of(with_fewer_channels(path)), stock.name);
@@ -502,19 +491,6 @@ TEST(Registry, IsSortedWithoutDuplicates) {
     if (spec.fallback.empty()) continue;
     EXPECT_NO_THROW(cfg::Options("", {"net", 0, {{spec.name, spec.fallback, 0}}}, graph::net_options())) << spec.name;
   }
-}
-
-class EmptyKernel final : public cpu::Kernel {};
-
-TEST(Registry, DarknetsKernelStandsInWhereTheOpHasNone) {
-  graph::Op op("made_up", graph::Op::Kind::kLayer, "for this test");
-  graph::LayerConfig layer;
-  layer.op = &op;
-  EXPECT_NE(dynamic_cast<cpu::DarknetKernel*>(cpu::make_kernel(layer).get()), nullptr);
-  op.kernel([](const graph::LayerConfig&) { return std::make_unique<EmptyKernel>(); });
-  EXPECT_NE(dynamic_cast<EmptyKernel*>(cpu::make_kernel(layer).get()), nullptr);
-  op.kernel([](const graph::LayerConfig&) { return nullptr; });
-  EXPECT_NE(dynamic_cast<cpu::DarknetKernel*>(cpu::make_kernel(layer).get()), nullptr);
 }
 
 }  // namespace

@@ -282,7 +282,7 @@ std::vector<Case> all_cases() {
       "[connected]\noutput=27\nactivation=logistic\n[connected]\nbatch_normalize=1\noutput=5\nactivation=linear\n",
       kNormalized);
   add("ConnectedBatchNorm", 8, {3, 4, 5}, "[connected]\nbatch_normalize=1\noutput=10\nactivation=relu\n", kNormalized);
-  add("ConnectedBatchNormHostRun", 8, {3, 4, 5}, "[connected]\nbatch_normalize=1\noutput=10\nactivation=selu\n",
+  add("ConnectedBatchNormSelu", 8, {3, 4, 5}, "[connected]\nbatch_normalize=1\noutput=10\nactivation=selu\n",
       kNormalized);
   add("ConnectedBatchOf1", 1, {2, 3, 3}, "[connected]\noutput=4\nactivation=linear\n");
   add("ConnectedAfterBlocked", 3, {16, 4, 4}, convolution(32, 3, 1, relu) + "[connected]\noutput=6\nactivation=tanh\n");
@@ -300,8 +300,6 @@ std::vector<Case> all_cases() {
     add(format("Shortcut_%dChannels", input.channels), 2, input,
         "[maxpool]\nsize=3\nstride=1\n[shortcut]\nfrom=1\nactivation=relu\n");
     add(format("Upsample_%dChannels", input.channels), 2, input, "[upsample]\nstride=2\n");
-    add(format("Normalization_%dChannels", input.channels), 2, input,
-        "[normalization]\nsize=3\nalpha=0.5\nbeta=0.75\nkappa=1\n");
   }
   add("UpsampleScaled", 2, {3, 3, 4}, "[upsample]\nstride=3\nscale=0.5\n");
   add("Reorg", 2, {8, 4, 6}, "[reorg]\nstride=2\n");
@@ -479,20 +477,11 @@ std::string pure_layer(const std::string& section, const std::string& activation
   return "[activation]\n" + option;
 }
 
-// AlexeyAB's fork takes swish and mish anywhere; see TheForkHasSomeActivationsInSomeLayersOnly.
-bool offered(const std::string& section, const std::string& activation) {
-  const std::vector<std::string>& all = host::traits().activations;
-  const bool of_the_sum = section == "convolutional" || section == "shortcut";
-  if ((activation == "swish" || activation == "mish") && !of_the_sum) return false;
-  return std::find(all.begin(), all.end(), activation) != all.end();
-}
-
 class ActivationTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(ActivationTest, OutputAndGradientFollowTheFormula) {
   int checked = 0;
   for (const auto& [name, formula] : formulas()) {
-    if (!offered(GetParam(), name)) continue;
     SCOPED_TRACE(name);
     ++checked;
     const data::Geometry input{4, 3, 3};
@@ -664,7 +653,6 @@ TEST(HostBug, SomeKernelsOverwriteThePreviousDelta) {
   }
 }
 
-// the built-in kernel computes leaky, Darknet's selu (on its corrected input).
 class StridedProjectionTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(StridedProjectionTest, IsThePlainLoop) {
@@ -767,15 +755,6 @@ TEST(HostBug, TheBiasGradientUnderBatchNormIsLost) {
 
 // It takes them in every cfg, and gives zero.
 TEST(HostBug, TheForkHasSomeActivationsInSomeLayersOnly) {
-  const auto refuse = [](const std::string& layers, const std::string& why) {
-    expect_error([&] { config_of(net_text(2, {3, 4, 4}) + layers + "[softmax]\n"); }, {"activation=", why});
-  };
-  for (const std::string name : {"swish", "mish"}) {
-    const std::string option = "activation=" + name + "\n";
-    refuse("[activation]\n" + option, packaged() ? name : "gives zero");
-    refuse("[connected]\noutput=5\n" + option, packaged() ? name : "gives zero");
-    if (!packaged()) refuse("[activation]\n[avgpool]\n[scale_channels]\nfrom=0\n" + option, "gives zero");
-  }
   if (packaged()) return;
   const auto is_zero = [](const std::string& section, const std::string& activation) {
     Bench bench(2, {4, 3, 3}, pure_layer(section, "linear"), pure_layer(section, activation));
@@ -1002,9 +981,6 @@ const std::vector<std::pair<std::string, std::string>> kNormalizing = {
     {"BatchNorm", "[batchnorm]\n"},
     {"Convolutional", "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=1\nactivation=linear\n"},
     {"Connected", "[connected]\nbatch_normalize=1\noutput=60\nactivation=linear\n"},
-    // These run Darknet kernels; src/host/ then corrects what they did.
-    {"ConvolutionalByTheHost", "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=1\nactivation=selu\n"},
-    {"ConnectedByTheHost", "[connected]\nbatch_normalize=1\noutput=60\nactivation=selu\n"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Layers, RollingStatisticsTest, testing::ValuesIn(kNormalizing),

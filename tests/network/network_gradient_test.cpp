@@ -109,6 +109,52 @@ const std::vector<Example> kExamples = {
      "[shortcut]\nfrom=10\nactivation=leaky\n"
      "[route]\nlayers=1,12,1\n" HEAD
      "[distill]\nlambda=0.6\ntemperature=2\nteacher=t.cfg\nteacher_weights=t.weights\n"},
+    {"SmoothActivations", 3, 3, 6, 6,
+     "[convolutional]\nfilters=16\nsize=3\nstride=1\npad=1\nactivation=mish\n"
+     "[convolutional]\nfilters=16\nsize=3\nstride=1\npad=1\nactivation=swish\n"
+     "[shortcut]\nfrom=0\nactivation=mish\n"
+     "[activation]\nactivation=gelu\n"
+     "[convolutional]\nfilters=5\nsize=3\nstride=1\npad=0\nactivation=linear\n"
+     "[activation]\nactivation=hard_mish\n"
+     "[connected]\noutput=7\nactivation=swish\n"
+     "[connected]\noutput=5\nactivation=linear\n[softmax]\n"},
+    // Squeeze and excitation between an expansion and a projection.
+    {"SqueezeAndExcitation", 3, 3, 6, 6,
+     "[convolutional]\nfilters=16\nsize=1\nstride=1\npad=0\nactivation=swish\n"
+     "[convolutional]\nfilters=16\ngroups=16\nsize=3\nstride=1\npad=1\nactivation=swish\n"
+     "[avgpool]\n"
+     "[convolutional]\nfilters=4\nsize=1\nstride=1\npad=0\nactivation=swish\n"
+     "[convolutional]\nfilters=16\nsize=1\nstride=1\npad=0\nactivation=logistic\n"
+     "[scale_channels]\nfrom=-4\n"
+     "[convolutional]\nfilters=6\nsize=1\nstride=1\npad=0\nactivation=linear\n" HEAD "[softmax]\n"},
+    {"Attention", 3, 3, 6, 4,
+     "[convolutional]\nfilters=6\nsize=3\nstride=1\npad=1\nactivation=tanh\n"
+     "[convolutional]\nfilters=6\nsize=1\nstride=1\npad=0\nactivation=logistic\n"
+     "[sam]\nfrom=-2\nactivation=swish\n"
+     "[convolutional]\nfilters=1\nsize=3\nstride=1\npad=1\nactivation=logistic\n"
+     "[scale_channels]\nfrom=-2\nscale_wh=1\nactivation=mish\n" HEAD "[softmax]\n"},
+    {"RearrangedPixels", 3, 8, 4, 6,
+     "[convolutional]\nfilters=8\nsize=3\nstride=1\npad=1\nactivation=tanh\n"
+     "[reorg]\nstride=2\n"
+     "[upsample]\nstride=2\nscale=0.5\n"
+     "[normalization]\nsize=5\nalpha=0.5\nbeta=0.75\nkappa=1\n"
+     "[normalization]\nsize=4\nalpha=2\nbeta=1.5\nkappa=0.5\n"
+     "[normalization]\nsize=1\nalpha=0.1\n" HEAD "[softmax]\n"},
+    {"ShortcutsOfOtherShapes", 3, 3, 8, 8,
+     "[convolutional]\nfilters=18\nsize=3\nstride=1\npad=1\nactivation=tanh\n"
+     "[convolutional]\nfilters=20\nsize=3\nstride=2\npad=1\nactivation=tanh\n"
+     "[shortcut]\nfrom=0\nactivation=swish\nalpha=0.5\nbeta=2\n"
+     "[convolutional]\nfilters=16\nsize=3\nstride=1\npad=1\nactivation=tanh\n"
+     "[shortcut]\nfrom=-2\nactivation=logistic\n"
+     "[convolutional]\nfilters=16\nsize=3\nstride=1\npad=1\nactivation=tanh\n"
+     "[shortcut]\nfrom=-2\nactivation=linear\nalpha=-0.5\nbeta=1.5\n"
+     "[upsample]\nstride=2\n"
+     "[shortcut]\nfrom=-2\nactivation=tanh\n" HEAD "[softmax]\n"},
+    {"SmoothActivationsWithBatchNorm", 32, 3, 8, 8,
+     "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=1\npad=1\nactivation=swish\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=1\npad=1\nactivation=linear\n"
+     "[shortcut]\nfrom=-2\nactivation=mish\n"
+     "[batchnorm]\n[activation]\nactivation=mish\n" HEAD "[softmax]\n"},
     {"ShortcutWithBatchNorm", 32, 3, 8, 8,
      "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=1\npad=1\nactivation=relu\n"
      "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=1\npad=1\nactivation=relu\n"

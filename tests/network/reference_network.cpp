@@ -68,6 +68,55 @@ void connect(const graph::LayerConfig& layer, size_t batch, const std::vector<do
   }
 }
 
+// [shortcut]: from's every n-th pixel, or every n-th pixel of the output, whichever is larger; the common channels.
+void add_shortcut(const graph::LayerConfig& layer, const data::Geometry& from, size_t batch,
+                  const std::vector<double>& in, const std::vector<double>& other, std::vector<double>* out) {
+  const data::Geometry& shape = layer.out;
+  const double alpha = layer.options.real("alpha"), beta = layer.options.real("beta");
+  const int step = std::max(1, from.width / shape.width), spread = std::max(1, shape.width / from.width);
+  *out = in;
+  for (size_t b = 0; b < batch; ++b) {
+    for (int c = 0; c < std::min(shape.channels, from.channels); ++c) {
+      for (int y = 0; y < shape.height; y += spread) {
+        for (int x = 0; x < shape.width; x += spread) {
+          const size_t to = ((b * shape.channels + c) * shape.height + y) * shape.width + x;
+          const int from_y = y / spread * step, from_x = x / spread * step;
+          (*out)[to] =
+              alpha * in[to] + beta * other[((b * from.channels + c) * from.height + from_y) * from.width + from_x];
+        }
+      }
+    }
+  }
+}
+
+// [reorg]: the formula of layers/reorg_layer.cpp.
+void reorganize(const graph::LayerConfig& layer, size_t batch, const std::vector<double>& in,
+                std::vector<double>* out) {
+  const int stride = layer.options.integer("stride"), depth = layer.in.channels / (stride * stride);
+  const size_t size = layer.in.size();
+  for (size_t i = 0; i < batch * size; ++i) {
+    const int at = static_cast<int>(i % size), x = at % layer.in.width, y = at / layer.in.width % layer.in.height;
+    const int k = at / layer.in.width / layer.in.height, block = k / depth;
+    const int row = k % depth * layer.in.height * stride + y * stride + block / stride;
+    (*out)[i] = in[i - i % size + static_cast<size_t>(row * layer.in.width * stride + x * stride + block % stride)];
+  }
+}
+
+// [normalization].
+void respond(const graph::LayerConfig& layer, size_t batch, const std::vector<double>& in, std::vector<double>* out) {
+  const cfg::Options& o = layer.options;
+  const int size = o.integer("size"), channels = layer.in.channels;
+  const size_t space = static_cast<size_t>(layer.in.height) * layer.in.width;
+  for (size_t i = 0; i < batch * layer.in.size(); ++i) {
+    const int k = static_cast<int>(i / space) % channels;
+    double sum = 0;
+    for (int j = std::max(0, k - (size - 1) / 2); j <= std::min(channels - 1, k + size / 2); ++j) {
+      sum += std::pow(in[i + static_cast<size_t>(j) * space - static_cast<size_t>(k) * space], 2);
+    }
+    (*out)[i] = in[i] * std::pow(o.real("kappa") + o.real("alpha") * sum, -o.real("beta"));
+  }
+}
+
 // Calls visit(index of the output, indices of the inputs in its window).
 template <class Visit>
 void each_window(const graph::LayerConfig& layer, size_t batch, Visit visit) {
@@ -199,6 +248,18 @@ void ReferenceNetwork::activate(const graph::LayerConfig& layer, std::vector<dou
     for (double& value : *values) value = std::tanh(value);
     return;
   }
+  const auto each = [&](double formula(double)) {
+    for (double& value : *values) value = formula(value);
+  };
+  if (name == "swish") return each([](double x) { return x / (1 + std::exp(-x)); });
+  if (name == "mish") return each([](double x) { return x * std::tanh(std::log1p(std::exp(x))); });
+  if (name == "gelu") {
+    return each([](double x) { return x / 2 * (1 + std::tanh(0.797885 * x + 0.035677 * x * x * x)); });
+  }
+  if (name == "hard_mish") {
+    for (double value : *values) note(value > 0 ? 1 : value > -2 ? 2 : 3);
+    return each([](double x) { return x > 0 ? x : x > -2 ? x * x / 2 + x : 0; });
+  }
   if (name != "linear") throw std::runtime_error("no formula for activation=" + name);
 }
 
@@ -224,9 +285,28 @@ void ReferenceNetwork::run(const graph::LayerConfig& layer, const std::vector<do
     *out = in;
     activate(layer, out);
   } else if (section == "shortcut") {
-    const std::vector<double>& other = input(layer, 1, batch);
-    for (size_t i = 0; i < out->size(); ++i) (*out)[i] = in[i] + other[i];
+    const int from = layer.sources[1];
+    const data::Geometry& shape = from < 0 ? config_.input : config_.layers[static_cast<size_t>(from)].out;
+    add_shortcut(layer, shape, count, in, input(layer, 1, batch), out);
     activate(layer, out);
+  } else if (section == "scale_channels" || section == "sam") {
+    const std::vector<double>& map = input(layer, 1, batch);
+    const size_t space = static_cast<size_t>(layer.out.height) * layer.out.width, image = layer.out.size();
+    const bool by_pixel = section == "scale_channels" && layer.options.flag("scale_wh");
+    for (size_t i = 0; i < out->size(); ++i) {
+      (*out)[i] = map[i] * in[section == "sam" ? i : by_pixel ? i / image * space + i % space : i / space];
+    }
+    activate(layer, out);
+  } else if (section == "upsample") {
+    const int stride = layer.options.integer("stride");
+    for (size_t i = 0; i < out->size(); ++i) {
+      const size_t x = i % layer.out.width, row = i / layer.out.width;
+      (*out)[i] = layer.options.real("scale") * in[row / stride * layer.in.width + x / stride];
+    }
+  } else if (section == "reorg") {
+    reorganize(layer, count, in, out);
+  } else if (section == "normalization") {
+    respond(layer, count, in, out);
   } else if (section == "route") {
     size_t offset = 0;
     for (size_t k = 0; k < layer.sources.size(); ++k) {

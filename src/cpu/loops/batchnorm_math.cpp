@@ -119,6 +119,7 @@ void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Ac
                               size_t delta_stride, Workspace* workspace) {
   const bool from_input = activation == math::Activation::kLinear || activation == math::Activation::kRelu ||
                           activation == math::Activation::kLeaky;
+  const bool reads_input = math::gradient_reads_input(activation);
   for (int i = 0; i < range.count; ++i) {
     const float* image = x.data + static_cast<size_t>(i) * x.stride;
     float* gradient = delta + static_cast<size_t>(i) * delta_stride;
@@ -134,7 +135,7 @@ void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Ac
       } else {
         const WorkspaceFrame frame(workspace);
         float* y = workspace->take(length);
-        row_affine(values, length, m, f, s, activation, y);
+        row_affine(values, length, m, f, s, reads_input ? math::Activation::kLinear : activation, y);
         row_activation_gradient(y, length, activation, to);
         row_gradient_sums(to, values, length, m, sum, product);
       }

@@ -77,6 +77,85 @@ DNG_INLINE T where_positive(const T& value, const T& then, const T& otherwise) {
   return value > zero ? then : otherwise;
 }
 
+typedef int Integers __attribute__((vector_size(kWidth * sizeof(int))));
+template <class T>
+struct IntegerOf {
+  typedef Integers Type;
+};
+template <>
+struct IntegerOf<float> {
+  typedef int Type;
+};
+template <class To, class From>
+DNG_INLINE To bits_of(const From& from) {
+  To to;
+  __builtin_memcpy(&to, &from, sizeof(to));
+  return to;
+}
+
+// e^x to 2 ulp for -87 < x < 88, and that of the nearest bound outside; NaN stays NaN. x = n ln 2 + r with |r| <= ln 2
+// / 2; e^r by its Taylor polynomial of degree 7.
+template <class T>
+DNG_INLINE T exponential(T x) {
+  using Integer = typename IntegerOf<T>::Type;
+  const T low = T{} - 87.0f, high = T{} + 88.0f;
+  x = x < low ? low : x;
+  x = x > high ? high : x;
+  const T shift = T{} + 12582912.0f;  // 1.5 * 2^23: rounds, and leaves n in the low bits
+  const T rounded = x * 1.44269504f + shift;
+  const T n = rounded - shift;
+  const T r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  T p = r * (1.0f / 5040) + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r * r + r + 1.0f;
+  const Integer exponent = (bits_of<Integer>(rounded) - bits_of<Integer>(shift) + 127) << 23;
+  return p * bits_of<T>(exponent);
+}
+
+// y = f(x), delta *= f'(x); see math/activation.h for the formulas.
+struct Swish {
+  template <class T>
+  static DNG_INLINE T value(const T& x) {
+    return x / (exponential(-x) + 1.0f);
+  }
+  template <class T>
+  static DNG_INLINE T gradient(const T& x) {
+    const T u = exponential(-x), sigma = 1.0f / (u + 1.0f);
+    return sigma * (x * (u * sigma) + 1.0f);
+  }
+};
+struct Mish {
+  template <class T>
+  static DNG_INLINE T value(const T& x) {
+    const T twenty = T{} + 20.0f;
+    const T e = exponential(x > twenty ? twenty : x), n = e * (e + 2.0f);
+    return x * (n / (n + 2.0f));
+  }
+  template <class T>
+  static DNG_INLINE T gradient(const T& x) {
+    const T twenty = T{} + 20.0f, one = T{} + 1.0f;
+    const T e = exponential(x > twenty ? twenty : x), n = e * (e + 2.0f), w = 1.0f / (n + 2.0f);
+    const T slope = n * w + (x * 4.0f * e * w) * ((e + 1.0f) * w);
+    return x > twenty ? one : slope;
+  }
+};
+
+template <class Function>
+void activate(float* x, size_t n) {
+  for_lanes<1>(n, [&](auto t, size_t i, size_t, int)
+                      DNG_INLINE_LAMBDA { put(Function::value(decltype(t)(in(t, x, i))), x, i); });
+}
+
+template <class Function>
+void scale_by_gradient(const float* x, size_t n, float* delta) {
+  for_lanes<1>(n, [&](auto t, size_t i, size_t, int) DNG_INLINE_LAMBDA {
+    put(in(t, delta, i) * Function::gradient(decltype(t)(in(t, x, i))), delta, i);
+  });
+}
+
 template <math::Activation activation>
 void affine(const float* x, size_t n, const float* mean, const float* factor, const float* shift, float* y) {
   const Constants m(mean), f(factor), s(shift);
@@ -176,4 +255,8 @@ constexpr Loops kLoops = {
     below_zero_sums,
     normalise_gradient<false>,
     normalise_gradient<true>,
+    activate<Swish>,
+    activate<Mish>,
+    scale_by_gradient<Swish>,
+    scale_by_gradient<Mish>,
 };

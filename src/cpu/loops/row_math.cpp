@@ -24,10 +24,21 @@ struct Loops {
   void (*below_zero_sums)(float* delta, const float* x, size_t n, const float* mean, const float* factor,
                           const float* shift, float below, float* sum, float* product);
   Normalise normalise_gradient, add_normalised_gradient;
+  void (*swish)(float* x, size_t n);
+  void (*mish)(float* x, size_t n);
+  void (*swish_gradient)(const float* x, size_t n, float* delta);
+  void (*mish_gradient)(const float* x, size_t n, float* delta);
 };
 
 #define DNG_LOOPS "cpu/loops/row_loops.h"
 #include "base/loops_for_processor.h"
+
+void activate_in_place(float* x, size_t n, math::Activation activation) {
+  if (activation == math::Activation::kLinear) return;
+  if (activation == math::Activation::kSwish) return loops().swish(x, n);
+  if (activation == math::Activation::kMish) return loops().mish(x, n);
+  for (size_t i = 0; i < n; ++i) x[i] = math::activate(x[i], activation);
+}
 
 }  // namespace
 
@@ -40,14 +51,15 @@ void row_affine(const float* x, size_t n, const float* mean, const float* factor
   if (activation == math::Activation::kRelu) return loops().affine_relu(x, n, mean, factor, shift, y);
   if (activation == math::Activation::kLeaky) return loops().affine_leaky(x, n, mean, factor, shift, y);
   loops().affine(x, n, mean, factor, shift, y);
-  if (activation == math::Activation::kLinear) return;
-  for (size_t i = 0; i < n; ++i) y[i] = math::activate(y[i], activation);
+  activate_in_place(y, n, activation);
 }
 
 void row_activation_gradient(const float* y, size_t n, math::Activation activation, float* delta) {
   if (activation == math::Activation::kLinear) return;
   if (activation == math::Activation::kRelu) return loops().below_zero_gradient(y, n, 0, delta);
   if (activation == math::Activation::kLeaky) return loops().below_zero_gradient(y, n, 0.1f, delta);
+  if (activation == math::Activation::kSwish) return loops().swish_gradient(y, n, delta);
+  if (activation == math::Activation::kMish) return loops().mish_gradient(y, n, delta);
   for (size_t i = 0; i < n; ++i) delta[i] *= math::activation_gradient(y[i], activation);
 }
 
@@ -75,8 +87,7 @@ void row_add_normalised_gradient(const float* delta, const float* x, size_t n, c
 void row_add(const float* a, const float* b, size_t n, math::Activation activation, float* y) {
   if (activation == math::Activation::kRelu) return loops().add_relu(a, b, n, y);
   loops().add(a, b, n, y);
-  if (activation == math::Activation::kLinear) return;
-  for (size_t i = 0; i < n; ++i) y[i] = math::activate(y[i], activation);
+  activate_in_place(y, n, activation);
 }
 
 void row_accumulate(const float* from, size_t n, float* to) { loops().accumulate(from, n, to); }

@@ -20,7 +20,7 @@ void row_squares(const float* x, size_t n, const float* mean, float* acc);
 // y = f((x - mean) * factor + shift); x may be y.
 void row_affine(const float* x, size_t n, const float* mean, const float* factor, const float* shift,
                 math::Activation activation, float* y);
-// delta *= f'(y), from the output y.
+// delta *= f'(x), from the output y, or from y = x where math::gradient_reads_input().
 void row_activation_gradient(const float* y, size_t n, math::Activation activation, float* delta);
 // sum[l] += delta, product[l] += delta * (x - mean).
 void row_gradient_sums(const float* delta, const float* x, size_t n, const float* mean, float* sum, float* product);
