@@ -6,7 +6,7 @@ import re
 import typing
 
 from .cfg_files import read_sections
-from .errors import Failure, nearest
+from .errors import Failure, nearest, warn
 from .files import read_text, stem
 from .network import PARTNER
 
@@ -248,7 +248,8 @@ class Experiment:
             except Failure as failure:
                 self._refused(section, values["cost"], failure, self.path)
         try:
-            program.check_network(network.text([], "softmax", {}), self.data)
+            for translation in program.check_network(network.text([], "softmax", {}), self.data):
+                warn(f"{self.network}: {translation}")
         except Failure as failure:
             self._refused("network", "net", failure, self.network)
 

@@ -1,7 +1,10 @@
 #include "graph/network_config.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
+#include "graph/harmless_keys.h"
 #include "host/host.h"
 
 namespace dng::graph {
@@ -14,14 +17,12 @@ const std::map<std::string, std::string>& refused_net_keys() {
   static const std::map<std::string, std::string> reasons = [] {
     std::map<std::string, std::string> map;
     const char* keys =
-        "mixup cutmix mosaic blur gaussian_noise letter_box contrastive unsupervised random time_steps notruth center "
-        "clip dynamic_minibatch adversarial_lr attention ema_alpha sgdr_cycle sgdr_mult learning_rate_min "
-        "optimized_memory workspace_size_limit_MB resize_step loss_scale use_cuda_graph try_fix_nan B1 B2 eps inputs";
+        "mixup cutmix mosaic blur contrastive unsupervised random time_steps notruth center clip adversarial_lr "
+        "attention ema_alpha weights_reject_freq loss_scale try_fix_nan inputs";
     for (const std::string& key : split(keys, ' ')) {
       map[key] = "this trainer does not follow it; remove it, or train with Darknet's own program";
     }
     map["adam"] = "the update is SGD with momentum, as on Darknet's CPU, which ignores adam; remove it";
-    map["label_smooth_eps"] = "use [label_smoothing] epsilon= as the last section instead of [softmax]";
     return map;
   }();
   return reasons;
@@ -33,13 +34,20 @@ void default_shape(LayerConfig* layer, const ShapeContext& context) {
   layer->out = layer->in;
 }
 
+cfg::Options read_options(const std::string& path, cfg::CfgSection section, const std::string& name,
+                          const std::vector<cfg::OptionSpec>& specs, const std::map<std::string, std::string>& refused,
+                          cfg::Translations* translations) {
+  drop_harmless_keys(path, name, specs, &section, translations);
+  return {path, section, specs, refused, translations};
+}
+
 LayerConfig read_layer(const std::string& path, const Ops& ops, const cfg::CfgSection& section,
-                       const ShapeContext& context) {
+                       const ShapeContext& context, cfg::Translations* translations) {
   LayerConfig layer;
   layer.op = find_op(ops, section.name);
   if (layer.op == nullptr) fail_unknown_section(ops, format("%s:%d", path.c_str(), section.line), section.name);
   layer.index = static_cast<int>(context.before.size());
-  layer.options = cfg::Options(path, section, layer.op->options, layer.op->refused);
+  layer.options = read_options(path, section, layer.op->section, layer.op->options, layer.op->refused, translations);
   default_shape(&layer, context);
   if (layer.op->shape) layer.op->shape(&layer, context);
   if (layer.out.channels < 1 || layer.out.height < 1 || layer.out.width < 1) {
@@ -89,6 +97,36 @@ void check_schedule(const cfg::Options& net) {
   if (policy == "sigmoid") net.require("step", "policy=sigmoid needs the batch at which the rate is half");
 }
 
+// [cost] behind a cost. Darknet adds its gradient, scale (f - y), to the f - y of [softmax].
+void absorb_cost(const cfg::CfgSection& section, NetworkConfig* config) {
+  static const std::vector<cfg::OptionSpec> specs = {
+      cfg::choice_option("type", "sse", {"sse", "seg", "masked", "smooth"}, "all the same behind a softmax"),
+      cfg::real_option("scale", "1", 0, kLarge, "weight of its gradient")};
+  const cfg::Options cost = read_options(config->path, section, "cost", specs, {}, &config->translations);
+  LayerConfig* last = &config->layers.back();
+  const std::string& name = last->op->section;
+  if (name != "softmax") {
+    config->translations.add(cost.where(), "ignored: [" + name + "] is softmax and cost in one",
+                             "remove it: [" + name + "] is softmax and cost in one");
+    return;
+  }
+  const double scale = last->options.real("gradient_scale") + cost.real("scale");
+  const std::string option = format("gradient_scale=%.17g", scale);
+  const std::string instead =
+      format("%s in [softmax], or learning_rate x %g and decay / %g", option.c_str(), scale, scale);
+  config->translations.add(cost.where(),
+                           "its gradient is added to that of [softmax], as in Darknet; the same is " + instead,
+                           "Darknet adds its gradient to that of [softmax]; remove it and write " + instead);
+  last->options.set("gradient_scale", format("%.17g", scale));
+}
+
+void note_swapped_crops(NetworkConfig* config) {
+  const cfg::Options& net = config->net;
+  if (!net.given("min_crop") || !net.given("max_crop") || net.integer("min_crop") <= net.integer("max_crop")) return;
+  config->translations.add(net.where("min_crop"), "above max_crop: the two are swapped, as by Darknet",
+                           format("above max_crop=%d; swap the two", net.integer("max_crop")));
+}
+
 // AlexeyAB's parser divides by the number of layers that know their rows and columns.
 void require_image_layer(const NetworkConfig& config) {
   if (!host::traits().needs_image_layer) return;
@@ -118,12 +156,14 @@ const std::vector<cfg::OptionSpec>& net_options() {
       cfg::open_high(cfg::real_option("momentum", "0.9", 0, 1, "share of the last update in the next")),
       cfg::real_option("decay", "0.0001", 0, kLarge, "weight decay (weights only, not biases and scales)"),
       cfg::ours(cfg::flag_option("nesterov", "0", "1: Nesterov's momentum")),
+      cfg::open_high(cfg::ours(
+          cfg::real_option("label_smooth_eps", "0", 0, 1, "share of the label that the other classes get, all alike"))),
       cfg::ours(cfg::choice_option("policy", "constant",
-                                   {"constant", "step", "steps", "exp", "poly", "sigmoid", "cosine"},
+                                   {"constant", "step", "steps", "exp", "poly", "sigmoid", "cosine", "random", "sgdr"},
                                    "how the learning rate changes")),
       cfg::ours(cfg::integer_option("burn_in", "0", 0, kLarge,
                                     "batches over which the rate rises as (batch / burn_in)^power")),
-      cfg::ours(cfg::real_option("power", "4", 0, 100, "exponent of burn_in and of policy=poly")),
+      cfg::ours(cfg::real_option("power", "4", 0, 100, "exponent of burn_in and of policy=poly, random")),
       cfg::ours(
           cfg::reals_option("steps", "", 0, kLarge, "policy=steps: rising batches at which the rate is multiplied")),
       cfg::ours(cfg::reals_option("epoch_steps", "", 0, kLarge, "the same in epochs, instead of steps")),
@@ -131,6 +171,10 @@ const std::vector<cfg::OptionSpec>& net_options() {
       cfg::ours(cfg::integer_option("step", "", 1, kLarge, "policy=step, sigmoid: batches")),
       cfg::ours(cfg::real_option("scale", "1", 0, kLarge, "policy=step: factor at every step")),
       cfg::ours(cfg::real_option("gamma", "1", 0, kLarge, "policy=exp, sigmoid")),
+      cfg::ours(cfg::real_option("learning_rate_min", "0.00001", 0, kLarge, "policy=sgdr: the rate at a cycle's end")),
+      cfg::ours(cfg::integer_option("sgdr_cycle", "", 1, kLarge,
+                                    "policy=sgdr: batches of the first cycle (default: max_batches)")),
+      cfg::ours(cfg::real_option("sgdr_mult", "2", 1, 1e3, "policy=sgdr: how much longer each cycle is")),
       cfg::ours(cfg::integer_option("max_batches", "", 1, kLarge, "updates in all; training needs this or epochs")),
       cfg::open_low(
           cfg::ours(cfg::real_option("epochs", "", 0, 1e6, "passes over the training set, instead of max_batches"))),
@@ -163,15 +207,16 @@ const std::vector<cfg::OptionSpec>& net_options() {
   return specs;
 }
 
-NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
-  const cfg::CfgFile cfg = cfg::read_cfg(path);
+NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::Reading reading) {
+  NetworkConfig config;
+  config.path = path;
+  config.translations = cfg::Translations(reading);
+  const cfg::CfgFile cfg = cfg::read_cfg(path, &config.translations);
   const cfg::CfgSection& first = cfg.sections[0];
   if (first.name != "net" && first.name != "network") {
     fail("%s:%d: the first section is [%s]; it must be [net]", path.c_str(), first.line, first.name.c_str());
   }
-  NetworkConfig config;
-  config.path = path;
-  config.net = cfg::Options(path, first, net_options(), refused_net_keys());
+  config.net = read_options(path, first, "net", net_options(), refused_net_keys(), &config.translations);
   for (const char* key : {"height", "width", "channels"}) config.net.require(key, "the input needs a size");
   config.input = {config.net.integer("channels"), config.net.integer("height"), config.net.integer("width")};
   config.batch = config.net.integer("batch");
@@ -183,9 +228,15 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
   config.mini_batch = config.batch / config.subdivisions;
   check_schedule(config.net);
   config.augmentation();
+  note_swapped_crops(&config);
 
   const ShapeContext context{config.layers, config.input, config.mini_batch};
   for (size_t i = 1; i < cfg.sections.size(); ++i) {
+    if (cfg.sections[i].name == "cost" && i + 1 == cfg.sections.size() && !config.layers.empty() &&
+        config.layers.back().op->kind == Op::Kind::kCost) {
+      absorb_cost(cfg.sections[i], &config);
+      continue;
+    }
     if (cfg.sections[i].name == "net" || cfg.sections[i].name == "network") {
       fail("%s:%d: a second [net]; keep one, at the top", path.c_str(), cfg.sections[i].line);
     }
@@ -195,7 +246,7 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
           "follows",
           path.c_str(), cfg.sections[i].line, cfg.sections[i].name.c_str(), config.layers.back().op->section.c_str());
     }
-    config.layers.push_back(read_layer(path, ops, cfg.sections[i], context));
+    config.layers.push_back(read_layer(path, ops, cfg.sections[i], context, &config.translations));
   }
   if (config.layers.empty())
     fail("%s: the cfg has no layers after [net]; add some, [softmax] or another cost as the last", path.c_str());
@@ -213,6 +264,7 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
     fail("%s: the network has %d output; a classifier needs at least 2 classes",
          config.layers.back().options.where().c_str(), config.classes());
   }
+  config.layers.back().label_smoothing = config.net.real("label_smooth_eps");
   require_image_layer(config);
   return config;
 }
@@ -273,10 +325,8 @@ data::Augmentation NetworkConfig::augmentation() const {
   a.max_crop = net.given("max_crop") ? net.integer("max_crop") : 2 * input.width;
   if (net.given("min_ratio")) a.min_crop = static_cast<int>(net.real("min_ratio") * input.width);
   if (net.given("max_ratio")) a.max_crop = static_cast<int>(net.real("max_ratio") * input.width);
-  if (a.min_crop > a.max_crop) {
-    fail("%s: the crop would range from %d to %d; min_crop must not exceed max_crop", net.where("min_crop").c_str(),
-         a.min_crop, a.max_crop);
-  }
+  // Both Darknets swap them, for instance where max_crop= is below the width.
+  if (a.min_crop > a.max_crop) std::swap(a.min_crop, a.max_crop);
   for (const char* key : {"mean", "std"}) {
     if (!net.given(key)) continue;
     const std::vector<double> values = net.reals(key);

@@ -1,4 +1,4 @@
-// A whole cfg, read strictly: [net], the layers with their shapes, and the text that Darknet parses instead.
+// A whole cfg: [net], the layers with their shapes, what was translated, and the text that Darknet parses instead.
 #pragma once
 
 #include <string>
@@ -11,6 +11,7 @@ namespace dng::graph {
 
 struct NetworkConfig {
   std::string path;
+  cfg::Translations translations{cfg::Reading::kStrict};
   cfg::Options net;
   std::vector<LayerConfig> layers;
   data::Geometry input;
@@ -31,8 +32,8 @@ struct NetworkConfig {
   std::string host_text() const;
 };
 
-// Throws Error for anything that is not understood; nothing is ignored.
-NetworkConfig read_network_config(const std::string& path, const Ops& ops);
+// Throws Error for anything that is neither followed nor translated.
+NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::Reading reading);
 // The same network for another number of images in a forward pass (a teacher has its student's).
 NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch);
 

@@ -134,13 +134,14 @@ void warn_about_strides(const graph::NetworkConfig& config) {
 Setup::Setup(const TrainSettings& s)
     : settings(s),
       data(data::read_data_file(s.data)),
-      config(layers::read_network_config(s.cfg)),
+      config(layers::read_network_config(s.cfg, s.reading)),
       threads(s.threads > 0 ? s.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
+  config.translations.show();
   check_data(data, config);
   omp_set_num_threads(threads);
   train = data::open_dataset(data, data.train, "train");
   if (!data.valid.empty()) valid = data::open_dataset(data, data.valid, "valid");
-  schedule = std::make_unique<Schedule>(config.net, train->size(), config.batch);
+  schedule = std::make_unique<Schedule>(config.net, train->size(), config.batch, settings.seed);
   require_writable_folder(data.backup, "backup=");
   if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
   base = data.backup + "/" + base_name(settings.cfg);
