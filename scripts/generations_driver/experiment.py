@@ -247,6 +247,8 @@ class Experiment:
                 program.check_cost(values["cost"], options_of(values), classes)
             except Failure as failure:
                 self._refused(section, values["cost"], failure, self.path)
+        if "epochs" not in network.net and network.net.get("max_batches", "0") == "0":
+            raise Failure(f"{self.network}: no epochs= and no max_batches= in [net]; give one of them")
         try:
             for translation in program.check_network(network.text([], "softmax", {}), self.data):
                 warn(f"{self.network}: {translation}")

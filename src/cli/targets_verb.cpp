@@ -30,6 +30,9 @@ int targets_verb(const Arguments& arguments) {
   student.require_image_channels();
   const auto images = data::open_dataset(data, data.train, "train");
   const train::Schedule schedule(student.net, images->size(), student.batch);
+  if (schedule.endless()) {
+    fail("%s: targets have an end; say how long to train: max_batches= or epochs=", student.net.where().c_str());
+  }
   train::LiveTeacher teacher(o, student, gpu);
   train::write_targets(path, train::teacher_hash(o.text("teacher"), o.text("teacher_weights")),
                        schedule.iterations() * student.batch, student, *images, seed, threads, &teacher);

@@ -120,6 +120,44 @@ void absorb_cost(const cfg::CfgSection& section, NetworkConfig* config) {
   last->options.set("gradient_scale", format("%.17g", scale));
 }
 
+// [crop] as first section: cut out while the images are prepared.
+void absorb_crop(const cfg::CfgSection& section, NetworkConfig* config) {
+  static const std::vector<cfg::OptionSpec> specs = {
+      cfg::integer_option("crop_height", "", 1, 1 << 14, "of what is cut out"),
+      cfg::integer_option("crop_width", "", 1, 1 << 14, "of what is cut out"),
+      cfg::flag_option("flip", "0", "1: left-right flip with probability 1/2"),
+      cfg::flag_option("noadjust", "0", "0: values become 2 x - 1"),
+      cfg::real_option("angle", "0", -kLarge, kLarge, "on a GPU"),
+      cfg::real_option("saturation", "1", -kLarge, kLarge, "on a GPU"),
+      cfg::real_option("exposure", "1", -kLarge, kLarge, "on a GPU"),
+      cfg::real_option("shift", "0", -kLarge, kLarge, "on a GPU")};
+  cfg::Translations* translations = &config->translations;
+  config->crop = read_options(config->path, section, "crop", specs, {}, translations);
+  const cfg::Options& crop = config->crop;
+  for (const char* key : {"crop_height", "crop_width"}) crop.require(key, "say how large the network's input is");
+  config->input.height = crop.integer("crop_height");
+  config->input.width = crop.integer("crop_width");
+  if (config->input.height > config->frame.height || config->input.width > config->frame.width) {
+    fail("%s: %dx%d does not fit into the %dx%d of [net]; make it smaller", crop.where().c_str(), config->input.height,
+         config->input.width, config->frame.height, config->frame.width);
+  }
+  const std::string values = crop.flag("noadjust") ? "" : ", values become 2 x - 1";
+  const std::string size = format("%dx%d out of %dx%d", config->input.height, config->input.width, config->frame.height,
+                                  config->frame.width);
+  translations->add(
+      crop.where(),
+      "cut while images are prepared: " + size + ", drawn for each image, in evaluations the centre" + values,
+      "remove it; the crop's size as height= and width= of [net], pad=0 (and mirror=1), valid_resize= and "
+      "mean= and std= of 0.5 do the same");
+  for (const char* key : {"angle", "saturation", "exposure", "shift"}) {
+    if (!crop.given(key) || crop.real(key) == (std::string(key) == "angle" || std::string(key) == "shift" ? 0 : 1)) {
+      continue;
+    }
+    translations->add(crop.where(key), "ignored, as by Darknet on a CPU",
+                      "Darknet follows it on a GPU alone; remove the line");
+  }
+}
+
 void note_swapped_crops(NetworkConfig* config) {
   const cfg::Options& net = config->net;
   if (!net.given("min_crop") || !net.given("max_crop") || net.integer("min_crop") <= net.integer("max_crop")) return;
@@ -175,7 +213,7 @@ const std::vector<cfg::OptionSpec>& net_options() {
       cfg::ours(cfg::integer_option("sgdr_cycle", "", 1, kLarge,
                                     "policy=sgdr: batches of the first cycle (default: max_batches)")),
       cfg::ours(cfg::real_option("sgdr_mult", "2", 1, 1e3, "policy=sgdr: how much longer each cycle is")),
-      cfg::ours(cfg::integer_option("max_batches", "", 1, kLarge, "updates in all; training needs this or epochs")),
+      cfg::ours(cfg::integer_option("max_batches", "", 0, kLarge, "updates in all; 0: until it is stopped")),
       cfg::open_low(
           cfg::ours(cfg::real_option("epochs", "", 0, 1e6, "passes over the training set, instead of max_batches"))),
       cfg::ours(cfg::integer_option("pad", "", 0, 1 << 12, "zero padding on every side before a random crop")),
@@ -219,6 +257,9 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::
   config.net = read_options(path, first, "net", net_options(), refused_net_keys(), &config.translations);
   for (const char* key : {"height", "width", "channels"}) config.net.require(key, "the input needs a size");
   config.input = {config.net.integer("channels"), config.net.integer("height"), config.net.integer("width")};
+  config.frame = config.input;
+  const bool cropped = cfg.sections.size() > 1 && cfg.sections[1].name == "crop";
+  if (cropped) absorb_crop(cfg.sections[1], &config);
   config.batch = config.net.integer("batch");
   config.subdivisions = config.net.integer("subdivisions");
   if (config.batch % config.subdivisions != 0) {
@@ -230,8 +271,8 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::
   config.augmentation();
   note_swapped_crops(&config);
 
-  const ShapeContext context{config.layers, config.input, config.mini_batch};
-  for (size_t i = 1; i < cfg.sections.size(); ++i) {
+  const ShapeContext context{config.layers, config.input, config.mini_batch, cropped ? 1 : 0};
+  for (size_t i = cropped ? 2 : 1; i < cfg.sections.size(); ++i) {
     if (cfg.sections[i].name == "cost" && i + 1 == cfg.sections.size() && !config.layers.empty() &&
         config.layers.back().op->kind == Op::Kind::kCost) {
       absorb_cost(cfg.sections[i], &config);
@@ -321,10 +362,10 @@ data::Augmentation NetworkConfig::augmentation() const {
   a.saturation = net.real("saturation");
   a.exposure = net.real("exposure");
   // As in Darknet: a factor of the width where *_ratio is given, else *_crop, else the width to twice the width.
-  a.min_crop = net.given("min_crop") ? net.integer("min_crop") : input.width;
-  a.max_crop = net.given("max_crop") ? net.integer("max_crop") : 2 * input.width;
-  if (net.given("min_ratio")) a.min_crop = static_cast<int>(net.real("min_ratio") * input.width);
-  if (net.given("max_ratio")) a.max_crop = static_cast<int>(net.real("max_ratio") * input.width);
+  a.min_crop = net.given("min_crop") ? net.integer("min_crop") : frame.width;
+  a.max_crop = net.given("max_crop") ? net.integer("max_crop") : 2 * frame.width;
+  if (net.given("min_ratio")) a.min_crop = static_cast<int>(net.real("min_ratio") * frame.width);
+  if (net.given("max_ratio")) a.max_crop = static_cast<int>(net.real("max_ratio") * frame.width);
   // Both Darknets swap them, for instance where max_crop= is below the width.
   if (a.min_crop > a.max_crop) std::swap(a.min_crop, a.max_crop);
   for (const char* key : {"mean", "std"}) {
@@ -339,9 +380,21 @@ data::Augmentation NetworkConfig::augmentation() const {
   a.eval_crop = host::traits().eval_crop;
   if (net.given("valid_resize")) {
     a.valid_resize = net.integer("valid_resize");
-    if (a.valid_resize < std::max(input.width, input.height)) {
+    if (a.valid_resize < std::max(frame.width, frame.height)) {
       fail("%s: smaller than the network's input (%dx%d); give at least that", net.where("valid_resize").c_str(),
-           input.width, input.height);
+           frame.width, frame.height);
+    }
+  }
+  if (crop.has("crop_width")) {
+    a.frame = frame;
+    a.crop_flip = crop.flag("flip");
+    if (!crop.flag("noadjust")) {
+      for (const char* key : {"mean", "std"}) {
+        if (!net.given(key)) continue;
+        fail("%s: [crop] changes the values, too; add noadjust=1 to it, or remove this", net.where(key).c_str());
+      }
+      a.mean.assign(static_cast<size_t>(input.channels), 0.5f);
+      a.std = a.mean;
     }
   }
   return a;

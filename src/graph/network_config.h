@@ -15,6 +15,8 @@ struct NetworkConfig {
   cfg::Options net;
   std::vector<LayerConfig> layers;
   data::Geometry input;
+  cfg::Options crop;     // of a [crop] as first section; its input is `frame`, and the network's is what it cuts out
+  data::Geometry frame;  // height and width of [net]; without a [crop] the network's input
   int batch = 1;         // images in one update
   int subdivisions = 1;  // forward passes in one update
   int mini_batch = 1;    // images in one forward pass: batch / subdivisions

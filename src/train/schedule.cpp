@@ -34,8 +34,14 @@ Schedule::Schedule(const cfg::Options& net, int64_t samples, int batch, uint64_t
   if (net.given("epochs")) {
     iterations_ = static_cast<int64_t>(std::ceil(net.real("epochs") * batches_per_epoch - 1e-9));
   } else {
-    net.require("max_batches", "say how long to train: max_batches= or epochs=");
-    iterations_ = net.integer("max_batches");
+    const int batches = net.given("max_batches") ? net.integer("max_batches") : 0;
+    iterations_ = batches > 0 ? batches : kEndless;
+  }
+  const bool needs_end =
+      policy_ == Policy::kPoly || policy_ == Policy::kCosine || (policy_ == Policy::kSgdr && !net.given("sgdr_cycle"));
+  if (endless() && needs_end) {
+    fail("%s: the rate depends on the length of the training; say how long to train: max_batches= or epochs=",
+         net.where("policy").c_str());
   }
   cycle_ = net.has("sgdr_cycle") ? net.integer("sgdr_cycle") : static_cast<double>(iterations_);
   if (policy_ == Policy::kSteps) {

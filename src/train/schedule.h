@@ -22,15 +22,17 @@ namespace dng::train {
 // with r = learning_rate and t the number of the batch, from 1 as in Darknet; for t < burn_in r (t / burn_in)^power.
 class Schedule {
  public:
-  // Throws Error where neither max_batches nor epochs is given. The seed is that of policy=random.
+  // Without epochs, and with max_batches=0 or none, training has no end. The seed is that of policy=random.
   Schedule(const cfg::Options& net, int64_t samples, int batch, uint64_t seed = 0);
-  int64_t iterations() const { return iterations_; }
+  int64_t iterations() const { return iterations_; }  // more than anybody makes, where there is no end
+  bool endless() const { return iterations_ == kEndless; }
   // Epochs that so many iterations make.
   double epochs_at(int64_t iteration) const { return static_cast<double>(iteration) * batch_ / samples_; }
   // For the update of iteration `iteration` (0-based).
   double rate(int64_t iteration) const;
 
  private:
+  static constexpr int64_t kEndless = int64_t{1} << 40;
   enum class Policy { kConstant, kStep, kSteps, kExp, kPoly, kSigmoid, kCosine, kRandom, kSgdr };
   Policy policy_;
   int64_t iterations_;

@@ -31,6 +31,10 @@ std::unique_ptr<TeacherSource> open_teacher(const Setup& s) {
   if (cost.op->section != "distill") return nullptr;
   const cfg::Options& o = cost.options;
   if (o.given("targets")) {
+    if (s.schedule->endless()) {
+      fail("%s: a training without an end has no cached targets; say how long to train: max_batches= or epochs=",
+           o.where("targets").c_str());
+    }
     return std::make_unique<CachedTeacher>(o, make_targets_key(s.config, *s.train, s.settings.seed),
                                            s.schedule->iterations() * s.config.batch, s.config.classes());
   }
@@ -104,6 +108,13 @@ int64_t load_initial_weights(Setup* s) {
   return iteration;
 }
 
+void note_missing_end(graph::NetworkConfig* config) {
+  const cfg::Options& net = config->net;
+  if (net.given("max_batches") || net.given("epochs")) return;
+  config->translations.add(net.where(), "max_batches= is missing: trains until it is stopped, as Darknet",
+                           "max_batches= is missing; say how long to train: max_batches= or epochs=");
+}
+
 void print_memory(const network::Network& network) {
   const double memory = static_cast<double>(network.training_bytes()) / (1 << 20);
   const std::string on_host = network.host_layers();
@@ -136,6 +147,7 @@ Setup::Setup(const TrainSettings& s)
       data(data::read_data_file(s.data)),
       config(layers::read_network_config(s.cfg, s.reading)),
       threads(s.threads > 0 ? s.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
+  note_missing_end(&config);
   config.translations.show();
   check_data(data, config);
   omp_set_num_threads(threads);
@@ -177,8 +189,12 @@ void print_start(const Setup& s) {
   print_memory(*s.network);
   std::printf("Learning Rate: %g, Momentum: %g, Decay: %g\n", s.config.net.real("learning_rate"),
               s.config.net.real("momentum"), s.config.net.real("decay"));
-  std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
-              s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
+  if (s.schedule->endless()) {
+    std::printf("batches of %d images, until it is stopped\n", s.config.batch);
+  } else {
+    std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
+                s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
+  }
   warn_about_strides(s.config);
   std::fflush(stdout);
 }

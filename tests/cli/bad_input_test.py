@@ -291,7 +291,7 @@ CFG_CASES = [
          "net.cfg:21: [convolutional] filters=1000000", "weights", "fewer than 2^31", "smaller"),
     Case("cfg_output_too_large", net("batch=8\nsubdivisions=2", "batch=1048576"), TRAIN, 1,
          "net.cfg:19: [convolutional]", "2^31", "smaller batch or more subdivisions"),
-    Case("cfg_no_length", net("max_batches=6\n", ""), TRAIN, 1,
+    Case("cfg_no_length", net("max_batches=6\n", ""), TRAIN + " -strict", 1,
          "net.cfg:1: [net]", "max_batches= is missing", "max_batches= or epochs="),
     Case("cfg_image_channels", net("channels=3", "channels=2"), TRAIN, 1,
          "net.cfg:6: [net] channels=2", "found 2", "1 (grey) and 3 (colour)"),

@@ -97,7 +97,7 @@ TEST(NetworkConfig, SchedulesThatContradictThemselvesAreRefused) {
   net_refused("policy=sigmoid\n", {"step= is missing", "policy=sigmoid"});
   net_refused("policy=stepped\n", {"one of constant, step, steps", "did you mean 'step'?"});
   net_refused("epochs=0\n", {"epochs=0", "above 0"});
-  net_refused("max_batches=0\n", {"max_batches=0", "from 1"});
+  net_refused("max_batches=-1\n", {"max_batches=-1", "from 0"});
   EXPECT_NO_THROW(config_of(net_text(4, {3, 8, 8}, "policy=steps\nepochs=9\nepoch_steps=3,6\nscales=.1,.1\n") + kTail));
   EXPECT_NO_THROW(config_of(net_text(4, {3, 8, 8}, "policy=cosine\nmax_batches=9\nnesterov=1\n") + kTail));
 }
@@ -228,13 +228,51 @@ TEST(Translations, ACostBehindSoftmaxAddsItsGradient) {
   end_refused("[softmax]\n[cost]\n[avgpool]\n", {"[cost]"});
 }
 
+TEST(Translations, ACropAsFirstLayerIsCutWhileImagesArePrepared) {
+  const std::string crop = "[crop]\ncrop_height=6\ncrop_width=5\nflip=1\n";
+  const graph::NetworkConfig config = config_of(net_text(4, {3, 8, 9}) + crop + kTail);
+  EXPECT_EQ(shape_text(config.input), "3x6x5");
+  EXPECT_EQ(config.layers.size(), 3U);
+  EXPECT_NE(config.host_text().find("height=6\nwidth=5\n"), std::string::npos);
+  EXPECT_EQ(config.host_text().find("crop"), std::string::npos);
+  const data::Augmentation a = config.augmentation();
+  EXPECT_EQ(shape_text(a.frame), "3x8x9");
+  EXPECT_TRUE(a.crop_flip);
+  EXPECT_EQ(a.max_crop, 18);
+  EXPECT_EQ(a.mean, (std::vector<float>{.5f, .5f, .5f}));
+  EXPECT_EQ(a.std, (std::vector<float>{.5f, .5f, .5f}));
+  EXPECT_TRUE(config_of(net_text(4, {3, 8, 9}) + crop + "noadjust=1\n" + kTail).augmentation().mean.empty());
+  EXPECT_EQ(translated("", crop + "angle=0\nsaturation=1\nexposure=1\n" + kTail), Places{"7: [crop]"});
+  EXPECT_EQ(translated("", crop + "shift=.2\nexposure=1.5\n" + kTail),
+            (Places{"7: [crop]", "12: [crop] exposure=1.5", "11: [crop] shift=.2"}));
+  refused("[crop]\ncrop_height=6\n", {"[crop]", "crop_width= is missing"});
+  refused("[crop]\ncrop_height=9\ncrop_width=8\n", {"[crop]", "9x8 does not fit into the 8x8 of [net]"});
+  expect_error(
+      [&] {
+        config_of(net_text(4, {3, 8, 9}, "mean=0,0,0\n") + crop + kTail);
+      },
+      {"[net] mean=0,0,0", "add noadjust=1"});
+}
+
+// Darknet counts the [crop], so absolute numbers behind it are one higher than the index here.
+TEST(Translations, LayersBehindACropKeepDarknetsNumbers) {
+  const std::string layers =
+      "[crop]\ncrop_height=6\ncrop_width=6\n"
+      "[convolutional]\nfilters=4\nsize=3\npad=1\n[convolutional]\nfilters=4\nsize=3\npad=1\n";
+  const graph::NetworkConfig config =
+      config_of(net_text(2, {3, 8, 8}) + layers + "[route]\nlayers=1,-1\n[shortcut]" + "\nfrom=3\n" + kTail);
+  EXPECT_EQ(config.layers[2].sources, (std::vector<int>{0, 1}));
+  EXPECT_EQ(config.layers[3].sources, (std::vector<int>{2, 2}));
+  refused(layers + "[route]\nlayers=0\n", {"no layer 0 before this one (layer 3)", "1 to 2"});
+}
+
 // ---- order of sections ----
 
 TEST(NetworkConfig, UnknownSectionsGetTheNearestNameOrTheReason) {
   refused("[convolutionl]\n",
           {"test.cfg:7: unknown section 'convolutionl'; did you mean 'convolutional'?", "known are"});
   refused("[cost]\n", {"[cost]", "only the last section may be it"});
-  refused("[crop]\n", {"[crop]", "use pad="});
+  refused("[dropout]\n[crop]\n", {"test.cfg:8: [crop]", "only be the first layer"});
   refused("[empty]\n", {"[empty]", "frees its buffers twice"});
   refused("[yolo]\n", {"test.cfg:7: [yolo] is a layer of Darknet that this program does not train"});
   refused("[convolutional]\nfilers=8\n", {"test.cfg:8: [convolutional] unknown key 'filers'; did you mean 'filters'?"});

@@ -285,6 +285,12 @@ class Runs(Case):
         self.assertIn("--set network.epochs=x: [network] is refused: [net] epochs=x: ", done.stderr)
         self.assertFalse(os.path.exists("runs") or os.path.exists("calls"))
 
+    def test_network_without_an_end_is_refused(self):
+        for length in ("max_batches=0\n", ""):
+            self.write("net.cfg", NETWORK.replace("max_batches=500\n", length))
+            done = self.run_driver("run", "a.ini", "--set", "network.epochs=", code=1)
+            self.assertIn("net.cfg: no epochs= and no max_batches= in [net]", done.stderr)
+
     def test_translations_of_the_network_are_shown_once(self):
         self.write("net.cfg", NETWORK.replace("[net]\n", "[net]\nseen=0\n"))
         done = self.run_driver("run", "a.ini", *ONE_SEED)

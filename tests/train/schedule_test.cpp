@@ -89,6 +89,22 @@ TEST(Schedule, CyclesAreAlexeyABs) {
   EXPECT_NEAR(one.rate(19), 1e-5, 1e-12);
 }
 
+TEST(Schedule, WithoutALengthThereIsNoEnd) {
+  for (const char* lines : {"", "max_batches=0\n"}) {
+    const train::Schedule schedule =
+        schedule_of(std::string(lines) + "learning_rate=.5\npolicy=steps\nsteps=7\nscales=.1\n");
+    EXPECT_TRUE(schedule.endless());
+    EXPECT_GT(schedule.iterations(), int64_t{1} << 32);
+    EXPECT_DOUBLE_EQ(schedule.rate(1000000), .05);
+    for (const char* policy : {"poly", "cosine", "sgdr"}) {
+      expect_error([&] { schedule_of(std::string(lines) + "policy=" + policy + "\n"); },
+                   {policy, "say how long to train"});
+    }
+    EXPECT_NO_THROW(schedule_of(std::string(lines) + "policy=sgdr\nsgdr_cycle=5\n"));
+  }
+  EXPECT_FALSE(schedule_of("max_batches=1\n").endless());
+}
+
 TEST(Schedule, RandomRatesDependOnSeedAndBatchAlone) {
   const cfg::Options net = net_of("max_batches=2000\nlearning_rate=.2\npolicy=random\npower=2\n");
   const train::Schedule schedule(net, 1000, 10, 1), same(net, 1000, 10, 1), other(net, 1000, 10, 2);
@@ -137,10 +153,6 @@ TEST(Schedule, EpochStepsFallWhenTheEpochIsOver) {
   EXPECT_DOUBLE_EQ(schedule.rate(47655), 0.01);  // batch 47656 of 47656.25
   EXPECT_DOUBLE_EQ(schedule.rate(47656), 0.001);
   EXPECT_DOUBLE_EQ(schedule.rate(64062), 0.001);
-}
-
-TEST(Schedule, NeedsALength) {
-  expect_error([] { schedule_of("learning_rate=.1\n"); }, {"test.cfg:1: [net]", "max_batches= is missing", "epochs="});
 }
 
 }  // namespace

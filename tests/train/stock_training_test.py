@@ -14,7 +14,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import RunTest, section, stock_darknet, write_png
+from run_support import RunTest, answers, section, stock_darknet, write_png
 
 SIDE, CLASSES, BATCH = 16, 4, 4
 NET = dict(batch=BATCH, subdivisions=1, height=SIDE, width=SIDE, channels=3, learning_rate=0.1, momentum=0.9,
@@ -46,7 +46,8 @@ class StockTrainingTest(RunTest):
         write_png(self.path("images/lbl2.png"), [b"".join(row + row[::-1]) for row in half], 3)
         self.write("list.txt", "images/lbl2.png\n")
         self.write("labels.txt", "".join("lbl%d\n" % label for label in range(CLASSES)))
-        self.write("one.data", "classes=%d\ntrain=list.txt\nlabels=labels.txt\nbackup=backup\n" % CLASSES)
+        self.write("one.data", "classes=%d\ntrain=list.txt\nvalid=list.txt\nlabels=labels.txt\n"
+                   "names=labels.txt\nbackup=backup\ntop=%d\n" % (CLASSES, CLASSES))
         os.makedirs(self.path("backup"))
         # A set of weights to begin with: the rate is next to none.
         self.write("start.cfg", network("", learning_rate=1e-30))
@@ -79,6 +80,29 @@ class StockTrainingTest(RunTest):
         # The negative control: once and twice the gradient are told apart.
         once, twice = self.trained("once", network("")), self.trained("twice", network(COST))
         self.assertGreater(self.difference(once, twice), 0.3 * self.difference(twice, start))
+
+    def test_crop_as_first_layer(self):
+        """As large as the frame, so that nothing is drawn; evaluations take the centre of a larger frame."""
+        def cropped(size, **keys):
+            text = network("").replace("[convolutional]", section("crop", crop_height=size, crop_width=size, **keys) +
+                                       "[convolutional]", 1)
+            return text
+
+        for name, keys in (("adjusted", {}), ("as_it_is", {"noadjust": 1})):
+            start = floats(self.read("backup/start_final.weights"))
+            cfg = cropped(SIDE, **keys)
+            ours, theirs = self.trained("ours_" + name, cfg), self.trained("theirs_" + name, cfg, self.stock)
+            moved = self.difference(theirs, start)
+            self.assertGreater(moved, 1e-3)
+            self.assertLess(self.difference(ours, theirs), 1e-4 * moved, name)
+            self.write("smaller.cfg", cropped(SIDE - 5, **keys))
+            words = ["classifier", "predict", "one.data", "smaller.cfg", "backup/ours_%s_final.weights" % name,
+                     "images/lbl2.png"]
+            found, wanted = answers(self.run_darknet(*words)), answers(self.run_darknet(*words, program=self.stock))
+            self.assertEqual(len(found), CLASSES, found)
+            for (label, share), (their_label, their_share) in zip(found, wanted, strict=True):
+                self.assertEqual(label, their_label)
+                self.assertAlmostEqual(share, their_share, delta=0.02)
 
 
 if __name__ == "__main__":
