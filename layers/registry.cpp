@@ -20,8 +20,8 @@ const graph::Ops& all_ops() {
   return ops;
 }
 
-graph::NetworkConfig read_network_config(const std::string& path) {
-  return graph::read_network_config(path, all_ops());
+graph::NetworkConfig read_network_config(const std::string& path, cfg::Reading reading) {
+  return graph::read_network_config(path, all_ops(), reading);
 }
 
 }  // namespace dng::layers

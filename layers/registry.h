@@ -10,6 +10,6 @@ namespace dng::layers {
 
 const graph::Ops& all_ops();
 // graph::read_network_config with all layers.
-graph::NetworkConfig read_network_config(const std::string& path);
+graph::NetworkConfig read_network_config(const std::string& path, cfg::Reading reading = cfg::Reading::kTranslating);
 
 }  // namespace dng::layers

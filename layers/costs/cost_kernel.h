@@ -19,6 +19,7 @@ struct CostBody {
   const T* logits;
   T* delta;  // null: not needed
   bool training, scores;
+  double smoothing;
   int classes;
   const int* labels;
   const float* teacher;
@@ -47,7 +48,7 @@ struct CostBody {
       }
       lanes.sync();
       const int label = labels[sample];
-      const math::CostRow row{classes, z, log_f, f, label, taught ? t : nullptr};
+      const math::CostRow row{classes, z, log_f, f, label, taught ? t : nullptr, smoothing};
       result.loss = formula(row, step->epoch, math::CostWorkspace{gradient + classes, ranks + at}, gradient, lanes);
       const float mine = probabilities[at + label];
       int64_t ahead = 0;
@@ -124,9 +125,10 @@ class CostKernel final : public gpu::Kernel {
       using T = decltype(zero);
       samples(*node.gpu, node.batch,
               CostBody<T, Formula>{formula_, static_cast<const T*>(node.input()), static_cast<T*>(node.input_delta()),
-                                   pass.training, pass.scored, static_cast<int>(node.out().size()), pass.labels,
-                                   pass.teacher, pass.step, pass.probabilities, values,
-                                   reinterpret_cast<unsigned char*>(values + 8 * count), samples_of});
+                                   pass.training, pass.scored, pass.training ? node.config->label_smoothing : 0.0,
+                                   static_cast<int>(node.out().size()), pass.labels, pass.teacher, pass.step,
+                                   pass.probabilities, values, reinterpret_cast<unsigned char*>(values + 8 * count),
+                                   samples_of});
     });
     blocks(*node.gpu, 1, 1, CostSumBody{samples_of, node.batch, pass.step, pass.results});
   }

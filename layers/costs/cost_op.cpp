@@ -33,8 +33,13 @@ class CostKernel final : public cpu::Kernel {
         if (pass.teacher != nullptr) {
           for (int j = 0; j < classes_; ++j) teacher[j] = pass.teacher[row + j];
         }
-        const math::CostRow sample{
-            classes_, z, log_f, f, pass.labels[image.first], pass.teacher != nullptr ? teacher : nullptr};
+        const math::CostRow sample{classes_,
+                                   z,
+                                   log_f,
+                                   f,
+                                   pass.labels[image.first],
+                                   pass.teacher != nullptr ? teacher : nullptr,
+                                   pass.training ? node.config->label_smoothing : 0.0};
         losses_[static_cast<size_t>(image.first)] = cost_->evaluate(sample, pass.epoch, gradient);
       }
       if (!pass.training) return;

@@ -1,11 +1,17 @@
-"""Darknet's text files, read strictly: sections of key=value lines, and .data files."""
+"""Darknet's text files: sections of key=value lines, and .data files."""
+
+import re
 
 from .errors import Failure
 from .files import read_text, whole_or_none
 
 
-def read_sections(path, text, first=None):
-    """[(section, its line, [(key, value, line)])]; `first` is the section of lines without one above them."""
+def read_sections(path, text, first=None, as_darknet=False):
+    """[(section, its line, [(key, value, line)])]; `first` is the section of lines without one above them.
+
+    `as_darknet`: a value may have a comment behind it, keys without a value are ignored, and of a key given twice the
+    first counts.
+    """
     sections = [(first, 1, [])] if first else []
     for number, line in enumerate(text.splitlines(), 1):
         line, where = line.strip(), f"{path}:{number}"
@@ -22,6 +28,11 @@ def read_sections(path, text, first=None):
         if not sections:
             raise Failure(f"{where}: {key}= stands before the first [section]")
         section, _, entries = sections[-1]
+        if as_darknet:
+            value = re.split(r"(?:^|\s)[#;]", value)[0].strip()
+            if value and all(other != key for other, _, _ in entries):
+                entries.append((key, value, number))
+            continue
         if not value:
             raise Failure(f"{where}: [{section}] {key}= has no value; give one or take the line out")
         for line in (line for other, _, line in entries if other == key):
@@ -38,7 +49,7 @@ def values(section):
 def read_network(path):
     """(text, sections) of a network's cfg: [net] and at least one layer."""
     text = read_text(path, "network cfg")
-    sections = read_sections(path, text)
+    sections = read_sections(path, text, as_darknet=True)
     if len(sections) < 2 or sections[0][0] not in ("net", "network"):
         raise Failure(f"{path}: not a network cfg: the first section is [net], and layers follow")
     return text, sections

@@ -6,7 +6,7 @@ import re
 import typing
 
 from .cfg_files import read_sections
-from .errors import Failure, nearest
+from .errors import Failure, nearest, warn
 from .files import read_text, stem
 from .network import PARTNER
 
@@ -247,8 +247,11 @@ class Experiment:
                 program.check_cost(values["cost"], options_of(values), classes)
             except Failure as failure:
                 self._refused(section, values["cost"], failure, self.path)
+        if "epochs" not in network.net and network.net.get("max_batches", "0") == "0":
+            raise Failure(f"{self.network}: no epochs= and no max_batches= in [net]; give one of them")
         try:
-            program.check_network(network.text([], "softmax", {}), self.data)
+            for translation in program.check_network(network.text([], "softmax", {}), self.data):
+                warn(f"{self.network}: {translation}")
         except Failure as failure:
             self._refused("network", "net", failure, self.network)
 

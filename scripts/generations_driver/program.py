@@ -54,19 +54,24 @@ class Program:
         return output_of([self.path, *arguments], timeout=ANSWER_WAIT)
 
     def ask_about(self, text, suffix, *arguments):
-        """Asks about a file with this text, whose name becomes the first argument that is None."""
+        """The answer about a file with this text, whose name becomes the first argument that is None."""
         with tempfile.NamedTemporaryFile("w", suffix=suffix) as file:
             file.write(text)
             file.flush()
+            place = rf"({re.escape(file.name)}(:\d+)?|command line): "
             try:
-                self.ask(*(file.name if argument is None else argument for argument in arguments))
+                return re.sub(place, "", self.ask(*(file.name if argument is None else argument
+                                                    for argument in arguments)))
             except Failure as failure:
-                place = rf"^({re.escape(file.name)}(:\d+)?|command line): "
-                raise Failure(re.sub(place, "", str(failure))) from failure
+                raise Failure(re.sub("^" + place, "", str(failure))) from failure
 
     def check_network(self, text, data):
-        """Raises Failure with its own words where it refuses a cfg, or where that does not fit the .data file."""
-        self.ask_about(text, ".cfg", "options", None, data)
+        """What it translates in a cfg, a line each.
+
+        Raises Failure with its own words where it refuses the cfg, or where that does not fit the .data file.
+        """
+        translations = json.loads(self.ask_about(text, ".cfg", "options", None, data)).get("translations", [])
+        return [f"{entry['where']}: {entry['became']}" for entry in translations]
 
     def check_cost(self, cost, options, classes):
         """Raises Failure with its own words where it refuses the options: before hours of training, not after."""

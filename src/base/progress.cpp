@@ -43,10 +43,13 @@ void Progress::advance(int64_t done, const std::string& note) {
   last_ = now;
   const double rate = static_cast<double>(done) / (now - start_);
   const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;
-  const double share = total_ > 0 ? static_cast<double>(done) / static_cast<double>(total_) : 1;
-  const std::string status = format("%3.0f %% %lld/%lld %s, %.0f/s, %s left%s%s", 100 * share,
-                                    static_cast<long long>(done), static_cast<long long>(total_), unit_.c_str(), rate,
-                                    human_seconds(left).c_str(), note.empty() ? "" : ", ", note.c_str());
+  const double share = total_ > 0 ? static_cast<double>(done) / static_cast<double>(total_) : 0;
+  const std::string end = note.empty() ? "" : ", " + note;
+  const std::string status =
+      total_ <= 0
+          ? format("%lld %s, %.0f/s%s", static_cast<long long>(done), unit_.c_str(), rate, end.c_str())
+          : format("%3.0f %% %lld/%lld %s, %.0f/s, %s left%s", 100 * share, static_cast<long long>(done),
+                   static_cast<long long>(total_), unit_.c_str(), rate, human_seconds(left).c_str(), end.c_str());
   if (terminal_) {
     const int width = 24;
     const int full = std::clamp(static_cast<int>(share * width), 0, width);

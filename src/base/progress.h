@@ -12,7 +12,8 @@ double now_seconds();
 
 class Progress {
  public:
-  // Counts to `total` items called `unit`, on stderr. Shows nothing for work that takes less than a second.
+  // Counts to `total` items called `unit`, on stderr; 0: nobody knows how many. Shows nothing for work that takes less
+  // than a second.
   Progress(std::string label, int64_t total, std::string unit);
   ~Progress();
   void advance(int64_t done, const std::string& note = "");

@@ -7,7 +7,19 @@
 namespace dng::cfg {
 namespace {
 
-void add_entry(const std::string& path, const std::string& line, int number, CfgSection* section) {
+// Cuts off a comment that stands behind a blank.
+bool cut_comment(std::string* value) {
+  for (size_t i = 0; i < value->size(); ++i) {
+    const char c = (*value)[i];
+    if ((c != '#' && c != ';') || (i > 0 && (*value)[i - 1] != ' ' && (*value)[i - 1] != '\t')) continue;
+    *value = trim(value->substr(0, i));
+    return true;
+  }
+  return false;
+}
+
+void add_entry(const std::string& path, const std::string& line, int number, Translations* translations,
+               CfgSection* section) {
   const size_t equals = line.find('=');
   if (equals == std::string::npos) {
     fail("%s:%d: %s is neither [section] nor key=value; write key=value, or start a comment with #", path.c_str(),
@@ -15,22 +27,27 @@ void add_entry(const std::string& path, const std::string& line, int number, Cfg
   }
   CfgEntry entry{trim(line.substr(0, equals)), trim(line.substr(equals + 1)), number};
   if (entry.key.empty()) fail("%s:%d: %s has no key; write key=value", path.c_str(), number, quoted(line).c_str());
+  entry.comment = cut_comment(&entry.value);
+  const std::string where = format("%s:%d: [%s] %s", path.c_str(), number, section->name.c_str(), entry.key.c_str());
   if (entry.value.empty()) {
-    fail("%s:%d: [%s] %s has no value; give one, or remove the line", path.c_str(), number, section->name.c_str(),
-         entry.key.c_str());
+    translations->add(where, "has no value: ignored, as by Darknet", "has no value; give one, or remove the line");
+    return;
   }
   for (const CfgEntry& other : section->entries) {
-    if (other.key == entry.key) {
-      fail("%s:%d: [%s] %s=%s was already given as %s in line %d; keep one of them", path.c_str(), number,
-           section->name.c_str(), entry.key.c_str(), entry.value.c_str(), other.value.c_str(), other.line);
+    if (other.key != entry.key) continue;
+    if (other.value != entry.value) {
+      const std::string before = format("was already given as %s in line %d", other.value.c_str(), other.line);
+      translations->add(where + "=" + entry.value, before + ", which counts, as for Darknet",
+                        before + "; keep one of them");
     }
+    return;
   }
   section->entries.push_back(entry);
 }
 
 }  // namespace
 
-CfgFile parse_cfg(const std::string& path, const std::string& text) {
+CfgFile parse_cfg(const std::string& path, const std::string& text, Translations* translations) {
   CfgFile cfg{path, {}};
   if (text.find('\0') != std::string::npos) {
     fail("%s: this is a binary file, not a cfg; give a text file that starts with [net]", path.c_str());
@@ -51,12 +68,14 @@ CfgFile parse_cfg(const std::string& path, const std::string& text) {
       fail("%s:%d: %s stands before the first section; a cfg starts with [net]", path.c_str(), number,
            quoted(line).c_str());
     }
-    add_entry(path, line, number, &cfg.sections.back());
+    add_entry(path, line, number, translations, &cfg.sections.back());
   }
   if (cfg.sections.empty()) fail("%s: the cfg has no sections; it must start with [net]", path.c_str());
   return cfg;
 }
 
-CfgFile read_cfg(const std::string& path) { return parse_cfg(path, read_file(path, "the cfg")); }
+CfgFile read_cfg(const std::string& path, Translations* translations) {
+  return parse_cfg(path, read_file(path, "the cfg"), translations);
+}
 
 }  // namespace dng::cfg

@@ -149,8 +149,9 @@ std::string allowed_text(const OptionSpec& spec) {
 }
 
 Options::Options(const std::string& file, const CfgSection& section, const std::vector<OptionSpec>& specs,
-                 const std::map<std::string, std::string>& reasons)
+                 const std::map<std::string, std::string>& reasons, Translations* translations)
     : file_(file), section_(section), specs_(specs) {
+  Translations strict(Reading::kStrict);
   std::vector<std::string> names;
   for (const OptionSpec& spec : specs_) names.push_back(spec.name);
   for (const CfgEntry& entry : section_.entries) {
@@ -169,11 +170,24 @@ Options::Options(const std::string& file, const CfgSection& section, const std::
       fail("%s%s=%s: found %s, allowed is %s%s", line.c_str(), entry.key.c_str(), entry.value.c_str(),
            quoted(entry.value).c_str(), allowed_text(*found).c_str(), near.c_str());
     }
+    if (entry.comment && (found->type == OptionType::kText || found->type == OptionType::kChoice)) {
+      (translations != nullptr ? translations : &strict)
+          ->add(line + entry.key + "=" + entry.value, "without the comment, which Darknet takes for part of the value",
+                "Darknet takes the comment for part of the value; give it a line of its own");
+    }
     values_[entry.key] = entry.value;
   }
   for (const OptionSpec& spec : specs_) {
     if (values_.count(spec.name) == 0 && !spec.fallback.empty()) values_[spec.name] = spec.fallback;
   }
+}
+
+void Options::set(const std::string& name, const std::string& value) {
+  auto& entries = section_.entries;
+  entries.erase(std::remove_if(entries.begin(), entries.end(), [&](const CfgEntry& e) { return e.key == name; }),
+                entries.end());
+  entries.push_back({name, value, section_.line});
+  values_[name] = value;
 }
 
 const CfgEntry* Options::find(const std::string& name) const {

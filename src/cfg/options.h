@@ -52,12 +52,15 @@ class Options {
  public:
   Options() = default;
   // Throws Error for unknown keys (with the nearest name) and for values of the wrong type or out of range. `reasons`
-  // names keys that Darknet knows and this program refuses, with the reason.
+  // names keys that Darknet knows and this program refuses, with the reason. A comment behind a text is translated;
+  // without `translations` the section is read strictly.
   Options(const std::string& file, const CfgSection& section, const std::vector<OptionSpec>& specs,
-          const std::map<std::string, std::string>& reasons = {});
+          const std::map<std::string, std::string>& reasons = {}, Translations* translations = nullptr);
 
   bool given(const std::string& name) const;  // written by the user
   bool has(const std::string& name) const;    // written, or with a default
+  // As if the user had written it.
+  void set(const std::string& name, const std::string& value);
   bool flag(const std::string& name) const;
   int integer(const std::string& name) const;
   double real(const std::string& name) const;

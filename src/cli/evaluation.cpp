@@ -37,6 +37,10 @@ uint64_t seed_of(const Arguments& arguments) {
   return static_cast<uint64_t>(arguments.integer("-seed", 0, 0, std::numeric_limits<int64_t>::max()));
 }
 
+cfg::Reading reading_of(const Arguments& arguments) {
+  return arguments.has("-strict") ? cfg::Reading::kStrict : cfg::Reading::kTranslating;
+}
+
 std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments) {
   if (!arguments.has("-gpus")) {
     std::string why;
@@ -74,7 +78,8 @@ Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& ne
   }
   omp_set_num_threads(e.threads);
   e.data = data::read_data_file(arguments.positional()[0]);
-  const graph::NetworkConfig config = layers::read_network_config(arguments.positional()[1]);
+  const graph::NetworkConfig config = layers::read_network_config(arguments.positional()[1], reading_of(arguments));
+  config.translations.show();
   if (needs.same_classes) config.require_classes(e.data.classes, e.data.path);
   config.require_image_channels();
   if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "the -json file");

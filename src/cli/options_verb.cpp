@@ -26,8 +26,13 @@ Json options_json(const std::vector<cfg::OptionSpec>& specs) {
 
 int options_verb(const Arguments& arguments) {
   const Words& files = arguments.positional();
+  Json translations = Json::array();
   if (!files.empty()) {
-    const graph::NetworkConfig config = layers::read_network_config(files[0]);
+    const graph::NetworkConfig config = layers::read_network_config(files[0], reading_of(arguments));
+    for (const cfg::Translation& translation : config.translations.list()) {
+      translations.add(
+          Json::object().set("where", Json::string(translation.where)).set("became", Json::string(translation.became)));
+    }
     if (files.size() > 1) {
       config.require_image_channels();
       config.require_classes(data::read_data_file(files[1]).classes, files[1]);
@@ -43,7 +48,8 @@ int options_verb(const Arguments& arguments) {
       .set("net", options_json(graph::net_options()))
       .set("costs", costs)
       .set("layers", layers)
-      .set("aliases", aliases);
+      .set("aliases", aliases)
+      .set("translations", translations);
   std::printf("%s\n", all.dump().c_str());
   return 0;
 }

@@ -17,7 +17,8 @@ int targets_verb(const Arguments& arguments) {
   const int threads = threads_of(arguments);
   omp_set_num_threads(threads);
   const data::DataFile data = data::read_data_file(arguments.positional()[0]);
-  const graph::NetworkConfig student = layers::read_network_config(arguments.positional()[1]);
+  const graph::NetworkConfig student = layers::read_network_config(arguments.positional()[1], reading_of(arguments));
+  student.translations.show();
   const cfg::Options& o = student.cost().options;
   if (student.cost().op->section != "distill") {
     fail("%s: the last section is [%s]; targets are for a student, which ends with [distill]", o.where().c_str(),
@@ -29,6 +30,9 @@ int targets_verb(const Arguments& arguments) {
   student.require_image_channels();
   const auto images = data::open_dataset(data, data.train, "train");
   const train::Schedule schedule(student.net, images->size(), student.batch);
+  if (schedule.endless()) {
+    fail("%s: targets have an end; say how long to train: max_batches= or epochs=", student.net.where().c_str());
+  }
   train::LiveTeacher teacher(o, student, gpu);
   train::write_targets(path, train::teacher_hash(o.text("teacher"), o.text("teacher_weights")),
                        schedule.iterations() * student.batch, student, *images, seed, threads, &teacher);

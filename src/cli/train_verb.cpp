@@ -10,6 +10,7 @@ int train_verb(const Arguments& arguments) {
   settings.cfg = arguments.positional()[1];
   if (arguments.positional().size() > 2) settings.weights = arguments.positional()[2];
   settings.clear = arguments.has("-clear");
+  settings.reading = reading_of(arguments);
   settings.seed = seed_of(arguments);
   settings.threads = threads_of(arguments);
   settings.resume = arguments.has("-resume");

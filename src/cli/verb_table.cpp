@@ -7,7 +7,7 @@ namespace dng::cli {
 // The only list of verbs and options: --help, the man page and the shells' completion are made from it.
 const std::vector<Verb>& all_verbs() {
   static const std::vector<Verb> verbs = [] {
-    const std::string computing = " [-threads N] [-nogpu | -gpus N] [-v]";
+    const std::string computing = " [-threads N] [-nogpu | -gpus N] [-strict] [-v]";
     return std::vector<Verb>{
         {"classifier train",
          "DATA CFG [WEIGHTS] [-clear] [-seed N] [-resume] [-state_seconds N] [-profile FILE] [-topk] [-dont_show]" +
@@ -22,7 +22,7 @@ const std::vector<Verb>& all_verbs() {
          inspect_verb},
         {"classifier features", "DATA CFG WEIGHTS -out FILE [-layer N] [-set valid|train]" + computing, features_verb},
         {"layer", "NAME [option=value]... FILE.csv", layer_verb},
-        {"options", "[CFG [DATA]]", options_verb}};
+        {"options", "[CFG [DATA]] [-strict]", options_verb}};
   }();
   return verbs;
 }

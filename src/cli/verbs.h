@@ -41,6 +41,8 @@ std::string version_text();
 
 int threads_of(const Arguments& arguments);
 uint64_t seed_of(const Arguments& arguments);
+// Of cfgs: -strict.
+cfg::Reading reading_of(const Arguments& arguments);
 // The GPU of -gpus N, or null for the CPU (-nogpu). Without either: the first GPU that the build can use, else the CPU,
 // with a line on stderr where a GPU or its driver is too old.
 std::shared_ptr<gpu::Gpu> open_device(const Arguments& arguments);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "data/frame.h"
 #include "data/host_augment.h"
 #include "data/pixels.h"
 #include "data/resample.h"
@@ -56,6 +57,7 @@ std::string Augmentation::training_text() const {
     text = format("host flip=%d angle=%.17g aspect=%.17g hue=%.17g saturation=%.17g exposure=%.17g crop=%d..%d",
                   flip ? 1 : 0, angle, aspect, hue, saturation, exposure, min_crop, max_crop);
   }
+  if (frame.size() > 0) text += format(" frame=%dx%d crop_flip=%d", frame.height, frame.width, crop_flip ? 1 : 0);
   return text + " mean=" + values_text(mean) + " std=" + values_text(std);
 }
 
@@ -90,7 +92,8 @@ Rectangle draw_rectangle(const Geometry& shape, CounterRandom* random) {
 }
 
 bool uses_part(const Augmentation& augmentation, const Geometry& geometry) {
-  return augmentation.own && augmentation.random_resized_crop && geometry.channels == 3;
+  return augmentation.own && augmentation.random_resized_crop && geometry.channels == 3 &&
+         augmentation.frame.size() == 0;
 }
 
 void augment_part(const Part& part, const Augmentation& augmentation, const Geometry& geometry, CounterRandom* random,
@@ -102,6 +105,15 @@ void augment_part(const Part& part, const Augmentation& augmentation, const Geom
 
 void augment_for_training(const Image& original, const Augmentation& augmentation, const Geometry& geometry,
                           CounterRandom* random, float* out) {
+  if (augmentation.frame.size() > 0) {
+    cut_out_of_frame(
+        augmentation, geometry, random,
+        [&](const Augmentation& inner, const Geometry& frame, float* values) {
+          augment_for_training(original, inner, frame, random, values);
+        },
+        out);
+    return;
+  }
   Image buffers;
   const Image& image = with_channels(original, geometry.channels, &buffers);
   if (augmentation.own) {

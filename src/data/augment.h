@@ -36,7 +36,9 @@ struct Augmentation {
   // Both for training and evaluation.
   std::vector<float> mean, std;  // per channel, in units of 0..1; empty: none
   EvalCrop eval_crop = EvalCrop::kCentreSquare;
-  int valid_resize = 0;  // > 0: shorter side to this length, then the centre crop, instead of eval_crop
+  Geometry frame;          // of a [crop], which cuts the input out of it (data/frame.h); of size 0: none
+  bool crop_flip = false;  // [crop] flips, too
+  int valid_resize = 0;    // > 0: shorter side to this length, then the centre crop, instead of eval_crop
 
   // Canonical text of everything that shapes training input; two runs with the same text, seed, data and batch size see
   // the same batches.

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "data/augment.h"
+#include "data/frame.h"
 #include "data/pixels.h"
 #include "data/resize.h"
 
@@ -74,6 +75,15 @@ void resize_and_crop(const Image& image, const Augmentation& augmentation, const
 
 void prepare_for_evaluation(const Image& original, const Augmentation& augmentation, const Geometry& geometry,
                             float* out) {
+  if (augmentation.frame.size() > 0) {
+    cut_out_of_frame(
+        augmentation, geometry, nullptr,
+        [&](const Augmentation& inner, const Geometry& frame, float* values) {
+          prepare_for_evaluation(original, inner, frame, values);
+        },
+        out);
+    return;
+  }
   Image buffers;
   const Image& image = with_channels(original, geometry.channels, &buffers);
   if (image.shape.height == geometry.height && image.shape.width == geometry.width) {

@@ -1,7 +1,10 @@
 #include "graph/network_config.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
+#include "graph/harmless_keys.h"
 #include "host/host.h"
 
 namespace dng::graph {
@@ -14,14 +17,12 @@ const std::map<std::string, std::string>& refused_net_keys() {
   static const std::map<std::string, std::string> reasons = [] {
     std::map<std::string, std::string> map;
     const char* keys =
-        "mixup cutmix mosaic blur gaussian_noise letter_box contrastive unsupervised random time_steps notruth center "
-        "clip dynamic_minibatch adversarial_lr attention ema_alpha sgdr_cycle sgdr_mult learning_rate_min "
-        "optimized_memory workspace_size_limit_MB resize_step loss_scale use_cuda_graph try_fix_nan B1 B2 eps inputs";
+        "mixup cutmix mosaic blur contrastive unsupervised random time_steps notruth center clip adversarial_lr "
+        "attention ema_alpha weights_reject_freq loss_scale try_fix_nan inputs";
     for (const std::string& key : split(keys, ' ')) {
       map[key] = "this trainer does not follow it; remove it, or train with Darknet's own program";
     }
     map["adam"] = "the update is SGD with momentum, as on Darknet's CPU, which ignores adam; remove it";
-    map["label_smooth_eps"] = "use [label_smoothing] epsilon= as the last section instead of [softmax]";
     return map;
   }();
   return reasons;
@@ -33,13 +34,20 @@ void default_shape(LayerConfig* layer, const ShapeContext& context) {
   layer->out = layer->in;
 }
 
+cfg::Options read_options(const std::string& path, cfg::CfgSection section, const std::string& name,
+                          const std::vector<cfg::OptionSpec>& specs, const std::map<std::string, std::string>& refused,
+                          cfg::Translations* translations) {
+  drop_harmless_keys(path, name, specs, &section, translations);
+  return {path, section, specs, refused, translations};
+}
+
 LayerConfig read_layer(const std::string& path, const Ops& ops, const cfg::CfgSection& section,
-                       const ShapeContext& context) {
+                       const ShapeContext& context, cfg::Translations* translations) {
   LayerConfig layer;
   layer.op = find_op(ops, section.name);
   if (layer.op == nullptr) fail_unknown_section(ops, format("%s:%d", path.c_str(), section.line), section.name);
   layer.index = static_cast<int>(context.before.size());
-  layer.options = cfg::Options(path, section, layer.op->options, layer.op->refused);
+  layer.options = read_options(path, section, layer.op->section, layer.op->options, layer.op->refused, translations);
   default_shape(&layer, context);
   if (layer.op->shape) layer.op->shape(&layer, context);
   if (layer.out.channels < 1 || layer.out.height < 1 || layer.out.width < 1) {
@@ -89,6 +97,74 @@ void check_schedule(const cfg::Options& net) {
   if (policy == "sigmoid") net.require("step", "policy=sigmoid needs the batch at which the rate is half");
 }
 
+// [cost] behind a cost. Darknet adds its gradient, scale (f - y), to the f - y of [softmax].
+void absorb_cost(const cfg::CfgSection& section, NetworkConfig* config) {
+  static const std::vector<cfg::OptionSpec> specs = {
+      cfg::choice_option("type", "sse", {"sse", "seg", "masked", "smooth"}, "all the same behind a softmax"),
+      cfg::real_option("scale", "1", 0, kLarge, "weight of its gradient")};
+  const cfg::Options cost = read_options(config->path, section, "cost", specs, {}, &config->translations);
+  LayerConfig* last = &config->layers.back();
+  const std::string& name = last->op->section;
+  if (name != "softmax") {
+    config->translations.add(cost.where(), "ignored: [" + name + "] is softmax and cost in one",
+                             "remove it: [" + name + "] is softmax and cost in one");
+    return;
+  }
+  const double scale = last->options.real("gradient_scale") + cost.real("scale");
+  const std::string option = format("gradient_scale=%.17g", scale);
+  const std::string instead =
+      format("%s in [softmax], or learning_rate x %g and decay / %g", option.c_str(), scale, scale);
+  config->translations.add(cost.where(),
+                           "its gradient is added to that of [softmax], as in Darknet; the same is " + instead,
+                           "Darknet adds its gradient to that of [softmax]; remove it and write " + instead);
+  last->options.set("gradient_scale", format("%.17g", scale));
+}
+
+// [crop] as first section: cut out while the images are prepared.
+void absorb_crop(const cfg::CfgSection& section, NetworkConfig* config) {
+  static const std::vector<cfg::OptionSpec> specs = {
+      cfg::integer_option("crop_height", "", 1, 1 << 14, "of what is cut out"),
+      cfg::integer_option("crop_width", "", 1, 1 << 14, "of what is cut out"),
+      cfg::flag_option("flip", "0", "1: left-right flip with probability 1/2"),
+      cfg::flag_option("noadjust", "0", "0: values become 2 x - 1"),
+      cfg::real_option("angle", "0", -kLarge, kLarge, "on a GPU"),
+      cfg::real_option("saturation", "1", -kLarge, kLarge, "on a GPU"),
+      cfg::real_option("exposure", "1", -kLarge, kLarge, "on a GPU"),
+      cfg::real_option("shift", "0", -kLarge, kLarge, "on a GPU")};
+  cfg::Translations* translations = &config->translations;
+  config->crop = read_options(config->path, section, "crop", specs, {}, translations);
+  const cfg::Options& crop = config->crop;
+  for (const char* key : {"crop_height", "crop_width"}) crop.require(key, "say how large the network's input is");
+  config->input.height = crop.integer("crop_height");
+  config->input.width = crop.integer("crop_width");
+  if (config->input.height > config->frame.height || config->input.width > config->frame.width) {
+    fail("%s: %dx%d does not fit into the %dx%d of [net]; make it smaller", crop.where().c_str(), config->input.height,
+         config->input.width, config->frame.height, config->frame.width);
+  }
+  const std::string values = crop.flag("noadjust") ? "" : ", values become 2 x - 1";
+  const std::string size = format("%dx%d out of %dx%d", config->input.height, config->input.width, config->frame.height,
+                                  config->frame.width);
+  translations->add(
+      crop.where(),
+      "cut while images are prepared: " + size + ", drawn for each image, in evaluations the centre" + values,
+      "remove it; the crop's size as height= and width= of [net], pad=0 (and mirror=1), valid_resize= and "
+      "mean= and std= of 0.5 do the same");
+  for (const char* key : {"angle", "saturation", "exposure", "shift"}) {
+    if (!crop.given(key) || crop.real(key) == (std::string(key) == "angle" || std::string(key) == "shift" ? 0 : 1)) {
+      continue;
+    }
+    translations->add(crop.where(key), "ignored, as by Darknet on a CPU",
+                      "Darknet follows it on a GPU alone; remove the line");
+  }
+}
+
+void note_swapped_crops(NetworkConfig* config) {
+  const cfg::Options& net = config->net;
+  if (!net.given("min_crop") || !net.given("max_crop") || net.integer("min_crop") <= net.integer("max_crop")) return;
+  config->translations.add(net.where("min_crop"), "above max_crop: the two are swapped, as by Darknet",
+                           format("above max_crop=%d; swap the two", net.integer("max_crop")));
+}
+
 // AlexeyAB's parser divides by the number of layers that know their rows and columns.
 void require_image_layer(const NetworkConfig& config) {
   if (!host::traits().needs_image_layer) return;
@@ -118,12 +194,14 @@ const std::vector<cfg::OptionSpec>& net_options() {
       cfg::open_high(cfg::real_option("momentum", "0.9", 0, 1, "share of the last update in the next")),
       cfg::real_option("decay", "0.0001", 0, kLarge, "weight decay (weights only, not biases and scales)"),
       cfg::ours(cfg::flag_option("nesterov", "0", "1: Nesterov's momentum")),
+      cfg::open_high(cfg::ours(
+          cfg::real_option("label_smooth_eps", "0", 0, 1, "share of the label that the other classes get, all alike"))),
       cfg::ours(cfg::choice_option("policy", "constant",
-                                   {"constant", "step", "steps", "exp", "poly", "sigmoid", "cosine"},
+                                   {"constant", "step", "steps", "exp", "poly", "sigmoid", "cosine", "random", "sgdr"},
                                    "how the learning rate changes")),
       cfg::ours(cfg::integer_option("burn_in", "0", 0, kLarge,
                                     "batches over which the rate rises as (batch / burn_in)^power")),
-      cfg::ours(cfg::real_option("power", "4", 0, 100, "exponent of burn_in and of policy=poly")),
+      cfg::ours(cfg::real_option("power", "4", 0, 100, "exponent of burn_in and of policy=poly, random")),
       cfg::ours(
           cfg::reals_option("steps", "", 0, kLarge, "policy=steps: rising batches at which the rate is multiplied")),
       cfg::ours(cfg::reals_option("epoch_steps", "", 0, kLarge, "the same in epochs, instead of steps")),
@@ -131,7 +209,11 @@ const std::vector<cfg::OptionSpec>& net_options() {
       cfg::ours(cfg::integer_option("step", "", 1, kLarge, "policy=step, sigmoid: batches")),
       cfg::ours(cfg::real_option("scale", "1", 0, kLarge, "policy=step: factor at every step")),
       cfg::ours(cfg::real_option("gamma", "1", 0, kLarge, "policy=exp, sigmoid")),
-      cfg::ours(cfg::integer_option("max_batches", "", 1, kLarge, "updates in all; training needs this or epochs")),
+      cfg::ours(cfg::real_option("learning_rate_min", "0.00001", 0, kLarge, "policy=sgdr: the rate at a cycle's end")),
+      cfg::ours(cfg::integer_option("sgdr_cycle", "", 1, kLarge,
+                                    "policy=sgdr: batches of the first cycle (default: max_batches)")),
+      cfg::ours(cfg::real_option("sgdr_mult", "2", 1, 1e3, "policy=sgdr: how much longer each cycle is")),
+      cfg::ours(cfg::integer_option("max_batches", "", 0, kLarge, "updates in all; 0: until it is stopped")),
       cfg::open_low(
           cfg::ours(cfg::real_option("epochs", "", 0, 1e6, "passes over the training set, instead of max_batches"))),
       cfg::ours(cfg::integer_option("pad", "", 0, 1 << 12, "zero padding on every side before a random crop")),
@@ -163,17 +245,21 @@ const std::vector<cfg::OptionSpec>& net_options() {
   return specs;
 }
 
-NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
-  const cfg::CfgFile cfg = cfg::read_cfg(path);
+NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::Reading reading) {
+  NetworkConfig config;
+  config.path = path;
+  config.translations = cfg::Translations(reading);
+  const cfg::CfgFile cfg = cfg::read_cfg(path, &config.translations);
   const cfg::CfgSection& first = cfg.sections[0];
   if (first.name != "net" && first.name != "network") {
     fail("%s:%d: the first section is [%s]; it must be [net]", path.c_str(), first.line, first.name.c_str());
   }
-  NetworkConfig config;
-  config.path = path;
-  config.net = cfg::Options(path, first, net_options(), refused_net_keys());
+  config.net = read_options(path, first, "net", net_options(), refused_net_keys(), &config.translations);
   for (const char* key : {"height", "width", "channels"}) config.net.require(key, "the input needs a size");
   config.input = {config.net.integer("channels"), config.net.integer("height"), config.net.integer("width")};
+  config.frame = config.input;
+  const bool cropped = cfg.sections.size() > 1 && cfg.sections[1].name == "crop";
+  if (cropped) absorb_crop(cfg.sections[1], &config);
   config.batch = config.net.integer("batch");
   config.subdivisions = config.net.integer("subdivisions");
   if (config.batch % config.subdivisions != 0) {
@@ -183,9 +269,15 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
   config.mini_batch = config.batch / config.subdivisions;
   check_schedule(config.net);
   config.augmentation();
+  note_swapped_crops(&config);
 
-  const ShapeContext context{config.layers, config.input, config.mini_batch};
-  for (size_t i = 1; i < cfg.sections.size(); ++i) {
+  const ShapeContext context{config.layers, config.input, config.mini_batch, cropped ? 1 : 0};
+  for (size_t i = cropped ? 2 : 1; i < cfg.sections.size(); ++i) {
+    if (cfg.sections[i].name == "cost" && i + 1 == cfg.sections.size() && !config.layers.empty() &&
+        config.layers.back().op->kind == Op::Kind::kCost) {
+      absorb_cost(cfg.sections[i], &config);
+      continue;
+    }
     if (cfg.sections[i].name == "net" || cfg.sections[i].name == "network") {
       fail("%s:%d: a second [net]; keep one, at the top", path.c_str(), cfg.sections[i].line);
     }
@@ -195,7 +287,7 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
           "follows",
           path.c_str(), cfg.sections[i].line, cfg.sections[i].name.c_str(), config.layers.back().op->section.c_str());
     }
-    config.layers.push_back(read_layer(path, ops, cfg.sections[i], context));
+    config.layers.push_back(read_layer(path, ops, cfg.sections[i], context, &config.translations));
   }
   if (config.layers.empty())
     fail("%s: the cfg has no layers after [net]; add some, [softmax] or another cost as the last", path.c_str());
@@ -213,6 +305,7 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops) {
     fail("%s: the network has %d output; a classifier needs at least 2 classes",
          config.layers.back().options.where().c_str(), config.classes());
   }
+  config.layers.back().label_smoothing = config.net.real("label_smooth_eps");
   require_image_layer(config);
   return config;
 }
@@ -269,14 +362,12 @@ data::Augmentation NetworkConfig::augmentation() const {
   a.saturation = net.real("saturation");
   a.exposure = net.real("exposure");
   // As in Darknet: a factor of the width where *_ratio is given, else *_crop, else the width to twice the width.
-  a.min_crop = net.given("min_crop") ? net.integer("min_crop") : input.width;
-  a.max_crop = net.given("max_crop") ? net.integer("max_crop") : 2 * input.width;
-  if (net.given("min_ratio")) a.min_crop = static_cast<int>(net.real("min_ratio") * input.width);
-  if (net.given("max_ratio")) a.max_crop = static_cast<int>(net.real("max_ratio") * input.width);
-  if (a.min_crop > a.max_crop) {
-    fail("%s: the crop would range from %d to %d; min_crop must not exceed max_crop", net.where("min_crop").c_str(),
-         a.min_crop, a.max_crop);
-  }
+  a.min_crop = net.given("min_crop") ? net.integer("min_crop") : frame.width;
+  a.max_crop = net.given("max_crop") ? net.integer("max_crop") : 2 * frame.width;
+  if (net.given("min_ratio")) a.min_crop = static_cast<int>(net.real("min_ratio") * frame.width);
+  if (net.given("max_ratio")) a.max_crop = static_cast<int>(net.real("max_ratio") * frame.width);
+  // Both Darknets swap them, for instance where max_crop= is below the width.
+  if (a.min_crop > a.max_crop) std::swap(a.min_crop, a.max_crop);
   for (const char* key : {"mean", "std"}) {
     if (!net.given(key)) continue;
     const std::vector<double> values = net.reals(key);
@@ -289,9 +380,21 @@ data::Augmentation NetworkConfig::augmentation() const {
   a.eval_crop = host::traits().eval_crop;
   if (net.given("valid_resize")) {
     a.valid_resize = net.integer("valid_resize");
-    if (a.valid_resize < std::max(input.width, input.height)) {
+    if (a.valid_resize < std::max(frame.width, frame.height)) {
       fail("%s: smaller than the network's input (%dx%d); give at least that", net.where("valid_resize").c_str(),
-           input.width, input.height);
+           frame.width, frame.height);
+    }
+  }
+  if (crop.has("crop_width")) {
+    a.frame = frame;
+    a.crop_flip = crop.flag("flip");
+    if (!crop.flag("noadjust")) {
+      for (const char* key : {"mean", "std"}) {
+        if (!net.given(key)) continue;
+        fail("%s: [crop] changes the values, too; add noadjust=1 to it, or remove this", net.where(key).c_str());
+      }
+      a.mean.assign(static_cast<size_t>(input.channels), 0.5f);
+      a.std = a.mean;
     }
   }
   return a;

@@ -1,4 +1,4 @@
-// A whole cfg, read strictly: [net], the layers with their shapes, and the text that Darknet parses instead.
+// A whole cfg: [net], the layers with their shapes, what was translated, and the text that Darknet parses instead.
 #pragma once
 
 #include <string>
@@ -11,9 +11,12 @@ namespace dng::graph {
 
 struct NetworkConfig {
   std::string path;
+  cfg::Translations translations{cfg::Reading::kStrict};
   cfg::Options net;
   std::vector<LayerConfig> layers;
   data::Geometry input;
+  cfg::Options crop;     // of a [crop] as first section; its input is `frame`, and the network's is what it cuts out
+  data::Geometry frame;  // height and width of [net]; without a [crop] the network's input
   int batch = 1;         // images in one update
   int subdivisions = 1;  // forward passes in one update
   int mini_batch = 1;    // images in one forward pass: batch / subdivisions
@@ -31,8 +34,8 @@ struct NetworkConfig {
   std::string host_text() const;
 };
 
-// Throws Error for anything that is not understood; nothing is ignored.
-NetworkConfig read_network_config(const std::string& path, const Ops& ops);
+// Throws Error for anything that is neither followed nor translated.
+NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::Reading reading);
 // The same network for another number of images in a forward pass (a teacher has its student's).
 NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch);
 

@@ -8,13 +8,13 @@ namespace dng::graph {
 
 int ShapeContext::resolve(const cfg::Options& options, const std::string& name, int number) const {
   const int count = static_cast<int>(before.size());
-  const int layer = number < 0 ? count + number : number;
+  const int layer = number < 0 ? count + number : number - first;
   if (count == 0) {
     fail("%s: there is no layer before this one; remove it or move it down", options.where(name).c_str());
   }
   if (layer < 0 || layer >= count) {
-    fail("%s: there is no layer %d before this one (layer %d); allowed are 0 to %d, or -1 to -%d counted back",
-         options.where(name).c_str(), number, count, count - 1, count);
+    fail("%s: there is no layer %d before this one (layer %d); allowed are %d to %d, or -1 to -%d counted back",
+         options.where(name).c_str(), number, first + count, first, first + count - 1, count);
   }
   return layer;
 }

@@ -28,14 +28,16 @@ struct LayerConfig {
   std::vector<int> sources;  // layers whose output is read, in order; -1 is the network's input
   data::Geometry in;         // of the first source
   data::Geometry out;
-  bool equal_sources = true;  // all sources have the shape `in`
+  bool equal_sources = true;   // all sources have the shape `in`
+  double label_smoothing = 0;  // of a cost: label_smooth_eps of [net]
 };
 
 // What an op may look at while its shapes are computed: the layers before it.
 struct ShapeContext {
   const std::vector<LayerConfig>& before;
   data::Geometry network_input;
-  int batch;  // images in one forward pass
+  int batch;      // images in one forward pass
+  int first = 0;  // Darknet's number of the first of these layers: 1 behind a [crop]
 
   data::Geometry shape_of(int layer) const {
     return layer < 0 ? network_input : before[static_cast<size_t>(layer)].out;

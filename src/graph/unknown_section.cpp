@@ -8,8 +8,8 @@ namespace dng::graph {
 
 void fail_unknown_section(const Ops& ops, const std::string& where, const std::string& section) {
   static const std::map<std::string, std::string> reasons = {
-      {"cost", "remove it: [softmax] and the other costs already are softmax and cost in one"},
-      {"crop", "remove it and use pad=, or Darknet's min_crop= and max_crop=, in [net]: its crop cannot be repeated"},
+      {"cost", "only the last section may be it, behind [softmax]: a classifier ends with softmax and cross entropy"},
+      {"crop", "it may only be the first layer; remove it, or move it there"},
       {"empty", "remove it: Darknet frees its buffers twice"},
   };
   static const std::vector<std::string> not_for_classifiers = {

@@ -58,6 +58,7 @@ struct CostRow {
   const double *z, *log_f, *f;
   int label;
   const double* teacher;  // null unless the cost asks for one
+  double smoothing = 0;   // share of the label that the other classes get, all alike
 };
 
 // Memory for one sample.
@@ -67,11 +68,18 @@ struct CostWorkspace {
   unsigned char* rank;  // [C]
 };
 
-// Cross entropy with the label: L = -log f_y, dL/dz_j = f_j - y_j.
+// Cross entropy with the label: L = -log f_y, dL/dz_j = f_j - y_j; with the smoothed label where smoothing e > 0:
+// y = 1 - e for the label, e / (C - 1) for every other class, L = -sum y log f.
 template <class Lanes = OneLane>
 DNG_HOST_DEVICE double cross_entropy(const CostRow& row, double* gradient, const Lanes& lanes = {}) {
-  for (int j = lanes.first(); j < row.classes; j += lanes.step()) gradient[j] = row.f[j] - (j == row.label ? 1.0 : 0.0);
-  return -row.log_f[row.label];
+  const double share = row.smoothing / (row.classes - 1);
+  double loss = 0;
+  for (int j = lanes.first(); j < row.classes; j += lanes.step()) {
+    const double y = j == row.label ? 1 - row.smoothing : share;
+    gradient[j] = row.f[j] - y;
+    if (row.smoothing > 0) loss -= y * row.log_f[j];
+  }
+  return row.smoothing > 0 ? lanes.sum(loss) : -row.log_f[row.label];
 }
 
 }  // namespace dng::math

@@ -28,8 +28,9 @@ class DeviceSet {
   static bool fits(const data::Dataset& data, const graph::NetworkConfig& config) {
     const data::Augmentation a = config.augmentation();
     const data::Geometry shape = data.fixed_shape();
-    return shape.size() > 0 && a.own && !a.random_resized_crop && shape.channels == config.input.channels &&
-           shape.height + 2 * a.pad >= config.input.height && shape.width + 2 * a.pad >= config.input.width;
+    return shape.size() > 0 && a.own && !a.random_resized_crop && a.frame.size() == 0 &&
+           shape.channels == config.input.channels && shape.height + 2 * a.pad >= config.input.height &&
+           shape.width + 2 * a.pad >= config.input.width;
   }
 
   DeviceSet(const data::Dataset& data, const graph::NetworkConfig& config, gpu::Executor* network) {

@@ -15,7 +15,7 @@ Log::Log(const Schedule& schedule, int batch, int64_t first)
       batch_(batch),
       first_(first),
       terminal_(isatty(STDOUT_FILENO) != 0),
-      bar_("training", schedule.iterations() - first, "batches"),
+      bar_("training", schedule.endless() ? 0 : schedule.iterations() - first, "batches"),
       started_(now_seconds()) {}
 
 void Log::update(const TrainingState& state, double loss, double seconds) const {
@@ -23,9 +23,10 @@ void Log::update(const TrainingState& state, double loss, double seconds) const 
   const int64_t done = state.iteration;
   const double left =
       this->seconds() / static_cast<double>(done - first_) * static_cast<double>(schedule_.iterations() - done);
-  std::printf("%lld, %.3f: %f, %f avg, %f rate, %f seconds, %lld images, %f hours left\n", static_cast<long long>(done),
+  const std::string end = schedule_.endless() ? "" : format(", %f hours left", left / 3600);
+  std::printf("%lld, %.3f: %f, %f avg, %f rate, %f seconds, %lld images%s\n", static_cast<long long>(done),
               schedule_.epochs_at(done), loss, state.average_loss, schedule_.rate(done - 1), seconds,
-              static_cast<long long>(done * batch_), left / 3600);
+              static_cast<long long>(done * batch_), end.c_str());
   // A pipe holds lines back otherwise: dozens of iterations, which a kill would take along.
   std::fflush(stdout);
 }

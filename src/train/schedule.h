@@ -16,24 +16,31 @@ namespace dng::train {
 //   poly      r (1 - t / max_batches)^power
 //   sigmoid   r / (1 + exp(gamma (t - step)))
 //   cosine    r (1 + cos(pi t / max_batches)) / 2
+//   random    r u^power, u uniform in 0..1 for every batch
+//   sgdr      m + (r - m) (1 + cos(pi (t - s) / c)) / 2, m = learning_rate_min; the first cycle has s = 0 and
+//             c = sgdr_cycle (default: max_batches); where s + c < t the next begins: s += c, c *= sgdr_mult
 // with r = learning_rate and t the number of the batch, from 1 as in Darknet; for t < burn_in r (t / burn_in)^power.
 class Schedule {
  public:
-  // Throws Error where neither max_batches nor epochs is given.
-  Schedule(const cfg::Options& net, int64_t samples, int batch);
-  int64_t iterations() const { return iterations_; }
+  // Without epochs, and with max_batches=0 or none, training has no end. The seed is that of policy=random.
+  Schedule(const cfg::Options& net, int64_t samples, int batch, uint64_t seed = 0);
+  int64_t iterations() const { return iterations_; }  // more than anybody makes, where there is no end
+  bool endless() const { return iterations_ == kEndless; }
   // Epochs that so many iterations make.
   double epochs_at(int64_t iteration) const { return static_cast<double>(iteration) * batch_ / samples_; }
   // For the update of iteration `iteration` (0-based).
   double rate(int64_t iteration) const;
 
  private:
-  enum class Policy { kConstant, kStep, kSteps, kExp, kPoly, kSigmoid, kCosine };
+  static constexpr int64_t kEndless = int64_t{1} << 40;
+  enum class Policy { kConstant, kStep, kSteps, kExp, kPoly, kSigmoid, kCosine, kRandom, kSgdr };
   Policy policy_;
   int64_t iterations_;
   int batch_;
   double samples_;
+  uint64_t seed_;
   double base_, power_, gamma_, scale_, step_, burn_in_;
+  double least_, cycle_, cycle_factor_;  // of sgdr
   std::vector<double> steps_, scales_;
 };
 

@@ -32,6 +32,10 @@ std::unique_ptr<TeacherSource> open_teacher(const Setup& s) {
   if (cost.op->section != "distill") return nullptr;
   const cfg::Options& o = cost.options;
   if (o.given("targets")) {
+    if (s.schedule->endless()) {
+      fail("%s: a training without an end has no cached targets; say how long to train: max_batches= or epochs=",
+           o.where("targets").c_str());
+    }
     return std::make_unique<CachedTeacher>(o, make_targets_key(s.config, *s.train, s.settings.seed),
                                            s.schedule->iterations() * s.config.batch, s.config.classes());
   }
@@ -105,6 +109,13 @@ int64_t load_initial_weights(Setup* s) {
   return iteration;
 }
 
+void note_missing_end(graph::NetworkConfig* config) {
+  const cfg::Options& net = config->net;
+  if (net.given("max_batches") || net.given("epochs")) return;
+  config->translations.add(net.where(), "max_batches= is missing: trains until it is stopped, as Darknet",
+                           "max_batches= is missing; say how long to train: max_batches= or epochs=");
+}
+
 void print_memory(const network::Network& network) {
   std::printf("activations and gradients: %.0f MiB\n", static_cast<double>(network.training_bytes()) / (1 << 20));
 }
@@ -152,13 +163,15 @@ void warn_about_strides(const graph::NetworkConfig& config) {
 Setup::Setup(const TrainSettings& s)
     : settings(s),
       data(data::read_data_file(s.data)),
-      config(layers::read_network_config(s.cfg)),
+      config(layers::read_network_config(s.cfg, s.reading)),
       threads(s.threads > 0 ? s.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
+  note_missing_end(&config);
+  config.translations.show();
   check_data(data, config);
   omp_set_num_threads(threads);
   train = data::open_dataset(data, data.train, "train");
   if (!data.valid.empty()) valid = data::open_dataset(data, data.valid, "valid");
-  schedule = std::make_unique<Schedule>(config.net, train->size(), config.batch);
+  schedule = std::make_unique<Schedule>(config.net, train->size(), config.batch, settings.seed);
   require_writable_folder(data.backup, "backup=");
   if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
   base = data.backup + "/" + base_name(settings.cfg);
@@ -194,8 +207,12 @@ void print_start(const Setup& s) {
   print_memory(*s.network);
   std::printf("Learning Rate: %g, Momentum: %g, Decay: %g\n", s.config.net.real("learning_rate"),
               s.config.net.real("momentum"), s.config.net.real("decay"));
-  std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
-              s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
+  if (s.schedule->endless()) {
+    std::printf("batches of %d images, until it is stopped\n", s.config.batch);
+  } else {
+    std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
+                s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
+  }
   warn_about_strides(s.config);
   warn_about_stock(s.config);
   std::fflush(stdout);

@@ -10,7 +10,9 @@ namespace dng::train {
 namespace {
 
 graph::NetworkConfig read_teacher(const cfg::Options& distill, const graph::NetworkConfig& student) {
-  graph::NetworkConfig teacher = layers::read_network_config(distill.text("teacher"));
+  const graph::NetworkConfig teacher =
+      layers::read_network_config(distill.text("teacher"), student.translations.reading());
+  teacher.translations.show();
   if (teacher.classes() != student.classes()) {
     fail("%s: the teacher has %d classes, the student %d; they must agree", distill.where("teacher").c_str(),
          teacher.classes(), student.classes());

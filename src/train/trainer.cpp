@@ -172,8 +172,9 @@ void Trainer::save() const {
 int Trainer::stop(int signal) const {
   save();
   write_profile_if_wanted();
-  std::printf("stopped at iteration %lld of %lld; go on with -resume\n", static_cast<long long>(state_.iteration),
-              static_cast<long long>(iterations()));
+  const std::string all = setup_.schedule->endless() ? "" : format(" of %lld", static_cast<long long>(iterations()));
+  std::printf("stopped at iteration %lld%s; go on with -resume\n", static_cast<long long>(state_.iteration),
+              all.c_str());
   return 128 + signal;
 }
 

@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "cfg/translations.h"
+
 namespace dng::gpu {
 class Gpu;
 }
@@ -13,8 +15,9 @@ namespace dng::train {
 
 struct TrainSettings {
   std::string data, cfg;
-  std::string weights;  // to start from; empty: fresh ones
-  bool clear = false;   // start counting images at 0 instead of the number in the weights
+  std::string weights;                                // to start from; empty: fresh ones
+  bool clear = false;                                 // start counting images at 0 instead of the number in the weights
+  cfg::Reading reading = cfg::Reading::kTranslating;  // of the cfg and its teacher's
   uint64_t seed = 0;
   int threads = 0;  // 0: as many as there are cores
   bool resume = false;

@@ -12,7 +12,14 @@ namespace {
 
 using test::expect_error;
 
-cfg::CfgFile parse(const std::string& text) { return cfg::parse_cfg("a.cfg", text); }
+cfg::CfgFile parse(const std::string& text, cfg::Translations* translations) {
+  return cfg::parse_cfg("a.cfg", text, translations);
+}
+
+cfg::CfgFile parse(const std::string& text) {
+  cfg::Translations strict(cfg::Reading::kStrict);
+  return parse(text, &strict);
+}
 
 TEST(CfgFile, KeepsSectionsEntriesAndLineNumbers) {
   const cfg::CfgFile cfg =
@@ -67,19 +74,52 @@ TEST(CfgFile, DuplicatesNameBothLines) {
   EXPECT_EQ(parse("[conv]\nsize=1\n[conv]\nsize=1\n").sections.size(), 2U);
 }
 
+TEST(CfgFile, OfTwoValuesTheFirstCounts) {
+  cfg::Translations translations(cfg::Reading::kTranslating);
+  const cfg::CfgFile cfg = parse("[net]\nbatch=1\nbatch=64\nwidth=8\nwidth=8\n", &translations);
+  ASSERT_EQ(cfg.sections[0].entries.size(), 2U);
+  EXPECT_EQ(cfg.sections[0].entries[0].value, "1");
+  EXPECT_EQ(cfg.sections[0].entries[1].value, "8");
+  ASSERT_EQ(translations.list().size(), 1U);
+  EXPECT_EQ(translations.list()[0].where, "a.cfg:3: [net] batch=64");
+  EXPECT_EQ(translations.list()[0].became, "was already given as 1 in line 2, which counts, as for Darknet");
+  EXPECT_EQ(parse("[net]\nwidth=8\nwidth=8\n").sections[0].entries.size(), 1U);
+}
+
+TEST(CfgFile, CommentsMayStandBehindABlank) {
+  const cfg::CfgFile cfg = parse("[net]\nwidth=28   # pixels\nheight=40\t#32\nteacher=a#b.cfg\nbatch=8;9\n");
+  ASSERT_EQ(cfg.sections[0].entries.size(), 4U);
+  EXPECT_EQ(cfg.sections[0].entries[0].value, "28");
+  EXPECT_TRUE(cfg.sections[0].entries[0].comment);
+  EXPECT_EQ(cfg.sections[0].entries[1].value, "40");
+  EXPECT_EQ(cfg.sections[0].entries[2].value, "a#b.cfg");
+  EXPECT_FALSE(cfg.sections[0].entries[2].comment);
+  EXPECT_EQ(cfg.sections[0].entries[3].value, "8;9");
+}
+
+TEST(CfgFile, KeysWithoutAValueAreIgnoredAsByDarknet) {
+  cfg::Translations translations(cfg::Reading::kTranslating);
+  EXPECT_TRUE(parse("[net]\nwidth=\nheight= # 8\n", &translations).sections[0].entries.empty());
+  ASSERT_EQ(translations.list().size(), 2U);
+  EXPECT_EQ(translations.list()[1].where, "a.cfg:3: [net] height");
+  expect_error([] { parse("[net]\nheight= # 8\n"); }, {"a.cfg:2: [net] height", "no value"});
+}
+
 TEST(CfgFile, WhatIsNoCfgIsRefused) {
   expect_error([] { parse(""); }, {"a.cfg", "no sections"});
   expect_error([] { parse("# only a comment\n\n"); }, {"a.cfg", "no sections"});
   expect_error([] { parse(std::string("[net]\0batch=1\n", 14)); }, {"a.cfg", "binary file"});
   const test::TemporaryFolder folder;
-  expect_error([&] { cfg::read_cfg(folder.file("missing.cfg")); }, {"missing.cfg", "cannot be read"});
-  expect_error([&] { cfg::read_cfg(folder.path()); }, {"is a folder"});
+  cfg::Translations strict(cfg::Reading::kStrict);
+  expect_error([&] { cfg::read_cfg(folder.file("missing.cfg"), &strict); }, {"missing.cfg", "cannot be read"});
+  expect_error([&] { cfg::read_cfg(folder.path(), &strict); }, {"is a folder"});
 }
 
 TEST(CfgFile, ReadsFiles) {
   const test::TemporaryFolder folder;
   const std::string path = folder.write("b.cfg", "[net]\nbatch=2\n");
-  const cfg::CfgFile cfg = cfg::read_cfg(path);
+  cfg::Translations strict(cfg::Reading::kStrict);
+  const cfg::CfgFile cfg = cfg::read_cfg(path, &strict);
   EXPECT_EQ(cfg.path, path);
   EXPECT_EQ(cfg.sections[0].entries[0].value, "2");
 }

@@ -106,6 +106,27 @@ TEST(Options, KeysThatAreRefusedGiveTheirReason) {
   expect_error([] { options_of("xnor", "1"); }, {"a.cfg:12: [test] xnor=1: this is not trained here; remove it"});
 }
 
+TEST(Options, CommentsAreTakenOffTextsWithATranslation) {
+  const cfg::CfgSection section{"test", 7, {{"primary", "truth", 12, true}, {"size", "5", 13, true}}};
+  cfg::Translations translations(cfg::Reading::kTranslating);
+  const cfg::Options options("a.cfg", section, specs(), {}, &translations);
+  EXPECT_EQ(options.text("primary"), "truth");
+  EXPECT_EQ(options.integer("size"), 5);
+  ASSERT_EQ(translations.list().size(), 1U);
+  EXPECT_EQ(translations.list()[0].where, "a.cfg:12: [test] primary=truth");
+  expect_error([&] { cfg::Options("a.cfg", section, specs()); },
+               {"a.cfg:12: [test] primary=truth", "a line of its own"});
+}
+
+TEST(Options, ASetValueCountsAsWritten) {
+  cfg::Options options = options_of({{"size", "5", 9}});
+  options.set("size", "7");
+  options.set("lambda", "0.5");
+  EXPECT_EQ(options.integer("size"), 7);
+  EXPECT_TRUE(options.given("lambda"));
+  EXPECT_EQ(options.section().entries.size(), 2U);
+}
+
 TEST(Options, PlacesAreNamed) {
   const cfg::Options options = options_of({{"size", "5", 9}});
   EXPECT_EQ(options.where(), "a.cfg:7: [test]");

@@ -168,6 +168,20 @@ class VerbTest(MadeOnceTest):
         self.assert_one_line(self.run_darknet("options", "net.cfg", "fashion.data", "net.cfg", code=2),
                              "darknet options [CFG [DATA]]")
 
+    def test_translations_are_warnings_and_errors_with_strict(self):
+        text = self.read("net.cfg").decode()
+        self.write("loose.cfg", text.replace("[net]\n", "[net]\nseen=0\n") + "[cost]\ntype=sse\n")
+        places = ["loose.cfg:2: [net] seen=0", "loose.cfg:%d: [cost]" % (text.count("\n") + 2)]
+        tables = json.loads(self.run_darknet("options", "loose.cfg").stdout)
+        self.assertEqual([entry["where"] for entry in tables["translations"]], places)
+        words = ["classifier", "valid", "fashion.data", "loose.cfg", "backup/net_final.weights", "-threads", 1]
+        lines = self.run_darknet(*words).stderr.splitlines()
+        for line, place in zip(lines[:2], places, strict=True):
+            self.assertTrue(line.startswith("darknet: " + place), line)
+            self.assertTrue(line.endswith("; -strict refuses it"), line)
+        for strict in (words, ["options", "loose.cfg"]):
+            self.assert_one_line(self.run_darknet(*strict, "-strict", code=1), places[0], "remove the line")
+
     def test_inspect_keys(self):
         lines, result = self.evaluate("inspect", out="inspect.json")
         self.assert_line_is(lines[-1], result)

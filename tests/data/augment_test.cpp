@@ -492,6 +492,46 @@ TEST(AlignedResize, SingleRowsAndColumnsWork) {
   EXPECT_EQ(out, Sample(6, 1.0f));
 }
 
+TEST(Frame, EvaluationsTakeItsCentre) {
+  const data::Image image = pattern_image({3, 9, 8}, 1);
+  data::Augmentation augmentation;
+  augmentation.frame = image.shape;
+  augmentation.crop_flip = true;
+  const data::Geometry geometry = {3, 6, 5};
+  EXPECT_EQ(evaluate(image, augmentation, geometry), window_of(image, geometry, 1, 1, false));
+  // An image of another size fills the frame, not the network's input.
+  const data::Image small = pattern_image({3, 6, 5}, 2);
+  EXPECT_NE(evaluate(small, augmentation, geometry), copy_of(small));
+}
+
+TEST(Frame, TrainingDrawsEveryPlaceAndBothSides) {
+  const data::Image image = pattern_image({3, 7, 7}, 3);
+  data::Augmentation augmentation;
+  augmentation.own = true;
+  augmentation.frame = image.shape;
+  augmentation.crop_flip = true;
+  augmentation.mean = augmentation.std = {0.5f, 0.5f, 0.5f};
+  const data::Geometry geometry = {3, 5, 6};
+  std::set<Sample> windows, found;
+  for (int top = 0; top <= 2; ++top) {
+    for (int left = 0; left <= 1; ++left) {
+      for (const bool mirror : {false, true}) {
+        Sample window = window_of(image, geometry, top, left, mirror);
+        // Darknet's formula; the same bits.
+        for (float& value : window) value = 2 * value - 1;
+        windows.insert(window);
+      }
+    }
+  }
+  for (int sample = 0; sample < 200; ++sample) found.insert(train(image, augmentation, geometry, sample));
+  EXPECT_EQ(windows.size(), 12U);
+  EXPECT_EQ(found, windows);
+  augmentation.crop_flip = false;
+  found.clear();
+  for (int sample = 0; sample < 200; ++sample) found.insert(train(image, augmentation, geometry, sample));
+  EXPECT_EQ(found.size(), 6U);
+}
+
 TEST(Evaluation, ImagesOfTheNetworksSizeAreCopied) {
   const data::Image image = pattern_image({3, 6, 7}, 1);
   data::Augmentation augmentation = padded(2, true);

@@ -77,13 +77,12 @@ TEST(NetworkConfig, NetErrorsNameLineAndKey) {
         config_of(net_text(1, {3, 8, 8}) + "[connected]\noutput=3\n[net]\n[softmax]\n");
       },
       {"test.cfg:9: a second [net]"});
-  net_refused("batch=8\n", {"test.cfg:7: [net] batch=8 was already given as 4 in line 2"});
   net_refused("momentun=0.9\n", {"test.cfg:7: [net] unknown key 'momentun'; did you mean 'momentum'?"});
   net_refused("momentum=1\n", {"[net] momentum=1", "below 1"});
   net_refused("learning_rate=-1\n", {"learning_rate=-1", "a number from 0"});
   net_refused("adam=1\n", {"[net] adam=1", "SGD"});
   net_refused("mixup=1\n", {"[net] mixup=1", "does not follow it"});
-  net_refused("label_smooth_eps=0.1\n", {"use [label_smoothing] epsilon="});
+  net_refused("label_smooth_eps=1\n", {"label_smooth_eps=1", "below 1"});
 }
 
 TEST(NetworkConfig, SchedulesThatContradictThemselvesAreRefused) {
@@ -97,9 +96,8 @@ TEST(NetworkConfig, SchedulesThatContradictThemselvesAreRefused) {
   net_refused("policy=step\nscale=.1\n", {"step= is missing", "policy=step"});
   net_refused("policy=sigmoid\n", {"step= is missing", "policy=sigmoid"});
   net_refused("policy=stepped\n", {"one of constant, step, steps", "did you mean 'step'?"});
-  net_refused("policy=random\n", {"policy=random", "one of constant"});
   net_refused("epochs=0\n", {"epochs=0", "above 0"});
-  net_refused("max_batches=0\n", {"max_batches=0", "from 1"});
+  net_refused("max_batches=-1\n", {"max_batches=-1", "from 0"});
   EXPECT_NO_THROW(config_of(net_text(4, {3, 8, 8}, "policy=steps\nepochs=9\nepoch_steps=3,6\nscales=.1,.1\n") + kTail));
   EXPECT_NO_THROW(config_of(net_text(4, {3, 8, 8}, "policy=cosine\nmax_batches=9\nnesterov=1\n") + kTail));
 }
@@ -116,7 +114,6 @@ TEST(NetworkConfig, AugmentationsThatContradictThemselvesAreRefused) {
   net_refused("std=.5\n", {"std=.5: found 1 numbers"});
   net_refused("std=.5,0,.5\n", {"std=.5,0,.5", "above 0"});
   net_refused("valid_resize=7\n", {"valid_resize=7: smaller than the network's input (8x8)"});
-  net_refused("min_crop=20\nmax_crop=10\n", {"min_crop=20: the crop would range from 20 to 10"});
   const graph::NetworkConfig own =
       config_of(net_text(4, {3, 8, 8}, "pad=2\nmirror=1\nmean=.1,.2,.3\nstd=1,2,3\n") + kTail);
   EXPECT_TRUE(own.augmentation().own);
@@ -139,13 +136,143 @@ TEST(NetworkConfig, FactorsOfTheHostsAugmentationMayBeBelowOne) {
   net_refused("saturation=0\n", {"saturation=0", "above 0"});
 }
 
+// ---- what is translated ----
+
+// Where, less "test.cfg:", of all translations of [net] lines and of the layers; strict, each is an error.
+std::vector<std::string> translated(const std::string& lines, const std::string& layers = kTail) {
+  const std::string text = net_text(4, {3, 8, 8}, lines) + layers;
+  const graph::NetworkConfig config = config_of(text);
+  std::vector<std::string> places;
+  for (const cfg::Translation& translation : config.translations.list()) {
+    EXPECT_NE(translation.where.find("test.cfg:"), std::string::npos) << translation.where;
+    EXPECT_FALSE(translation.became.empty());
+    places.push_back(translation.where.substr(translation.where.find("test.cfg:") + 9));
+  }
+  if (places.empty()) {
+    EXPECT_NO_THROW(config_of(text, cfg::Reading::kStrict));
+  } else {
+    expect_error([&] { config_of(text, cfg::Reading::kStrict); }, {"test.cfg:" + places[0]});
+  }
+  return places;
+}
+
+using Places = std::vector<std::string>;
+
+TEST(Translations, ValuesThatChangeNothingAreFollowed) {
+  EXPECT_EQ(translated("adam=0\nmosaic=0\ncutmix=0\nmixup=0\nblur=0\nrandom=0\nlabel_smooth_eps=0\nclip=0.0\n"),
+            Places());
+  EXPECT_EQ(translated("",
+                       "[conv]\nfilters=4\nsize=3\nstride=2\nstride_x=2\nstride_y=2\ndilation=1\nxnor=0\n"
+                       "binary=0\nantialiasing=0\n[maxpool]\nsize=2\nstride_x=1\n"
+                       "[conv]\nfilters=4\nonlyforward=0\n[shortcut]\nfrom=-2\nweights_type=none\n" +
+                           kTail),
+            Places());
+  // Host and resume see the cfg without them.
+  const graph::NetworkConfig config = config_of(net_text(4, {3, 8, 8}) + "[conv]\nfilters=4\nxnor=0\n" + kTail);
+  EXPECT_EQ(config.layers[0].options.section().entries.size(), 1U);
+  // The value counts, and where it stands.
+  net_refused("mosaic=1\n", {"[net] mosaic=1", "does not follow it"});
+  net_refused("xnor=0\n", {"unknown key 'xnor'"});
+  refused("[convolutional]\nfilters=4\nstride_x=2\n", {"[convolutional] stride_x=2"});
+  refused("[convolutional]\nfilters=4\nstride=2\nstride_x=1\n", {"[convolutional] stride_x=1"});
+  refused("[dropout]\ndilation=1\n", {"unknown key 'dilation'"});
+}
+
+TEST(Translations, KeysThatNoDarknetReadsAreIgnored) {
+  EXPECT_EQ(translated("seen=0\nletter_box=1\n"), (Places{"7: [net] seen=0", "8: [net] letter_box=1"}));
+  EXPECT_EQ(translated("", "[conn]\noutput=10\ntranspose=1\n" + kTail), Places{"9: [conn] transpose=1"});
+}
+
+TEST(Translations, TheFirstOfTwoValuesAndTheTextBeforeAComment) {
+  EXPECT_EQ(translated("momentum=.9\nmomentum=.8\ndecay=.1 # a comment\npolicy=poly # another\n"),
+            (Places{"8: [net] momentum=.8", "10: [net] policy=poly"}));
+  const graph::NetworkConfig config =
+      config_of(net_text(4, {3, 8, 8}, "momentum=.9\nmomentum=.8\n") +
+                "[conv]\nfilters=4\t# four\nsize=3 # three\nactivation=leaky # not relu\n" + kTail);
+  EXPECT_EQ(config.net.real("momentum"), .9);
+  EXPECT_EQ(config.layers[0].options.text("activation"), "leaky");
+  EXPECT_NE(config.host_text().find("filters=4\nsize=3\nactivation=leaky\n"), std::string::npos);
+}
+
+TEST(Translations, CropLengthsAreSwappedAsByDarknet) {
+  EXPECT_EQ(translated("max_crop=5\n"), Places());
+  EXPECT_EQ(translated("min_crop=20\nmax_crop=10\n"), Places{"7: [net] min_crop=20"});
+  const auto crop = [](const std::string& lines) {
+    const data::Augmentation a = config_of(net_text(4, {3, 8, 8}, lines) + kTail).augmentation();
+    return std::vector<int>{a.min_crop, a.max_crop};
+  };
+  EXPECT_EQ(crop("max_crop=5\n"), (std::vector<int>{5, 8}));
+  EXPECT_EQ(crop("min_crop=20\nmax_crop=10\n"), (std::vector<int>{10, 20}));
+  EXPECT_EQ(crop("min_crop=9\nmax_crop=10\n"), (std::vector<int>{9, 10}));
+}
+
+TEST(Translations, ACostBehindSoftmaxAddsItsGradient) {
+  const std::string head = "[avgpool]\n[connected]\noutput=10\nactivation=linear\n";
+  const auto scale_of = [&](const std::string& tail) {
+    const graph::NetworkConfig config = config_of(net_text(4, {3, 8, 8}) + head + tail);
+    EXPECT_EQ(config.layers.size(), 3U);
+    return config.cost().options.real("gradient_scale");
+  };
+  EXPECT_EQ(scale_of("[softmax]\n"), 1);
+  EXPECT_EQ(scale_of("[softmax]\n[cost]\n"), 2);
+  EXPECT_EQ(scale_of("[softmax]\ngroups=1\n[cost]\ntype=masked\nscale=.5\nratio=0\n"), 1.5);
+  EXPECT_EQ(scale_of("[softmax]\ngradient_scale=3\n[cost]\nscale=0\n"), 3);
+  EXPECT_EQ(translated("", head + "[softmax]\n[cost]\ntype=sse\n"), Places{"12: [cost]"});
+  EXPECT_EQ(translated("", head + "[tsd]\neta=.5\n[cost]\n"), Places{"13: [cost]"});
+  const auto end_refused = [&](const std::string& tail, const std::vector<std::string>& parts) {
+    expect_error([&] { config_of(net_text(4, {3, 8, 8}) + head + tail); }, parts);
+  };
+  end_refused("[softmax]\n[cost]\ntype=L1\n", {"[cost] type=L1", "one of sse"});
+  end_refused("[softmax]\n[cost]\n[cost]\n", {"[cost] stands after [softmax]"});
+  end_refused("[softmax]\nnoloss=1\n[cost]\n", {"[softmax] noloss=1"});
+  end_refused("[softmax]\n[cost]\n[avgpool]\n", {"[cost]"});
+}
+
+TEST(Translations, ACropAsFirstLayerIsCutWhileImagesArePrepared) {
+  const std::string crop = "[crop]\ncrop_height=6\ncrop_width=5\nflip=1\n";
+  const graph::NetworkConfig config = config_of(net_text(4, {3, 8, 9}) + crop + kTail);
+  EXPECT_EQ(shape_text(config.input), "3x6x5");
+  EXPECT_EQ(config.layers.size(), 3U);
+  EXPECT_NE(config.host_text().find("height=6\nwidth=5\n"), std::string::npos);
+  EXPECT_EQ(config.host_text().find("crop"), std::string::npos);
+  const data::Augmentation a = config.augmentation();
+  EXPECT_EQ(shape_text(a.frame), "3x8x9");
+  EXPECT_TRUE(a.crop_flip);
+  EXPECT_EQ(a.max_crop, 18);
+  EXPECT_EQ(a.mean, (std::vector<float>{.5f, .5f, .5f}));
+  EXPECT_EQ(a.std, (std::vector<float>{.5f, .5f, .5f}));
+  EXPECT_TRUE(config_of(net_text(4, {3, 8, 9}) + crop + "noadjust=1\n" + kTail).augmentation().mean.empty());
+  EXPECT_EQ(translated("", crop + "angle=0\nsaturation=1\nexposure=1\n" + kTail), Places{"7: [crop]"});
+  EXPECT_EQ(translated("", crop + "shift=.2\nexposure=1.5\n" + kTail),
+            (Places{"7: [crop]", "12: [crop] exposure=1.5", "11: [crop] shift=.2"}));
+  refused("[crop]\ncrop_height=6\n", {"[crop]", "crop_width= is missing"});
+  refused("[crop]\ncrop_height=9\ncrop_width=8\n", {"[crop]", "9x8 does not fit into the 8x8 of [net]"});
+  expect_error(
+      [&] {
+        config_of(net_text(4, {3, 8, 9}, "mean=0,0,0\n") + crop + kTail);
+      },
+      {"[net] mean=0,0,0", "add noadjust=1"});
+}
+
+// Darknet counts the [crop], so absolute numbers behind it are one higher than the index here.
+TEST(Translations, LayersBehindACropKeepDarknetsNumbers) {
+  const std::string layers =
+      "[crop]\ncrop_height=6\ncrop_width=6\n"
+      "[convolutional]\nfilters=4\nsize=3\npad=1\n[convolutional]\nfilters=4\nsize=3\npad=1\n";
+  const graph::NetworkConfig config =
+      config_of(net_text(2, {3, 8, 8}) + layers + "[route]\nlayers=1,-1\n[shortcut]" + "\nfrom=3\n" + kTail);
+  EXPECT_EQ(config.layers[2].sources, (std::vector<int>{0, 1}));
+  EXPECT_EQ(config.layers[3].sources, (std::vector<int>{2, 2}));
+  refused(layers + "[route]\nlayers=0\n", {"no layer 0 before this one (layer 3)", "1 to 2"});
+}
+
 // ---- order of sections ----
 
 TEST(NetworkConfig, UnknownSectionsGetTheNearestNameOrTheReason) {
   refused("[convolutionl]\n",
           {"test.cfg:7: unknown section 'convolutionl'; did you mean 'convolutional'?", "known are"});
-  refused("[cost]\n", {"[cost]", "already are softmax and cost in one"});
-  refused("[crop]\n", {"[crop]", "use pad="});
+  refused("[cost]\n", {"[cost]", "only the last section may be it"});
+  refused("[dropout]\n[crop]\n", {"test.cfg:8: [crop]", "only be the first layer"});
   refused("[empty]\n", {"[empty]", "frees its buffers twice"});
   refused("[yolo]\n", {"test.cfg:7: [yolo] is a layer of Darknet that this program does not train"});
   refused("[convolutional]\nfilers=8\n", {"test.cfg:8: [convolutional] unknown key 'filers'; did you mean 'filters'?"});
@@ -390,7 +517,7 @@ TEST(NetworkConfig, OurOwnCfgsAreRead) {
   for (const char* folder : {"cfg", "tests/golden"}) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(test::source_path(folder))) {
       if (entry.path().extension() != ".cfg") continue;
-      EXPECT_NO_THROW(layers::read_network_config(entry.path().string())) << entry.path();
+      EXPECT_NO_THROW(layers::read_network_config(entry.path().string(), cfg::Reading::kStrict)) << entry.path();
       ++count;
     }
   }
@@ -400,7 +527,8 @@ TEST(NetworkConfig, OurOwnCfgsAreRead) {
 // Fewer channels: the host fills millions of parameters with random numbers, and the windows stay the same.
 std::string with_fewer_channels(const std::string& path) {
   std::string text;
-  for (const cfg::CfgSection& section : cfg::read_cfg(path).sections) {
+  cfg::Translations translations(cfg::Reading::kTranslating);
+  for (const cfg::CfgSection& section : cfg::read_cfg(path, &translations).sections) {
     text += "[" + section.name + "]\n";
     for (const cfg::CfgEntry& entry : section.entries) {
       const bool channels = entry.key == "filters" || (entry.key == "output" && section.name == "connected");

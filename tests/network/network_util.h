@@ -45,9 +45,9 @@ class MemorySet final : public data::Dataset {
 };
 
 // The cfg of that text, read as from a file named test.cfg.
-inline graph::NetworkConfig config_of(const std::string& text) {
+inline graph::NetworkConfig config_of(const std::string& text, cfg::Reading reading = cfg::Reading::kTranslating) {
   const TemporaryFolder folder;
-  return layers::read_network_config(folder.write("test.cfg", text));
+  return layers::read_network_config(folder.write("test.cfg", text), reading);
 }
 
 inline std::string net_text(int batch, const data::Geometry& input, const std::string& more = "") {

@@ -79,7 +79,10 @@ arguments = sys.argv[1:]
 if arguments[0] == "options":
     if os.environ.get("FAKE_REFUSED", "") in "".join(map(read_net, arguments[1:])).split():
         fail("darknet: %s:3: [net] %s: not allowed" % (arguments[1], os.environ["FAKE_REFUSED"]))
-    say(os.environ["FAKE_OPTIONS"])
+    tables = json.loads(os.environ["FAKE_OPTIONS"])
+    if "seen=0" in "".join(map(read_net, arguments[1:])):
+        tables["translations"] = [{"where": arguments[1] + ":2: [net] seen=0", "became": "ignored"}]
+    say(json.dumps(tables))
     sys.exit()
 if arguments[0] == "layer":
     cost, *options, path = arguments[1:]

@@ -197,6 +197,12 @@ class Cfgs(Case):
         with self.assertRaisesRegex(Failure, r"net.cfg:12: .*temperature=2"):
             self.folder_of()
 
+    def test_network_is_read_as_darknet_reads_it(self):
+        self.write("net.cfg", NETWORK.replace("[net]\n", "[net]\nmomentum=.9 # as usual\nmomentum=.8\ndecay=\n"))
+        net = cfg_files.values(cfg_files.read_network("net.cfg")[1][0])
+        self.assertEqual(net["momentum"], ".9")
+        self.assertNotIn("decay", net)
+
     def test_cfg_for_darknets_own_program_has_what_it_knows_and_the_same_layers(self):
         net = "[net]\npolicy=steps\nepoch_steps=1,2\nheight=32\nwidth=32\n"
         self.write("tsd.cfg", NETWORK.replace("[net]\n", net).replace("[softmax]\ngroups=1", "[tsd]\nk=5"))
@@ -278,6 +284,17 @@ class Runs(Case):
         done = self.run_driver("run", "a.ini", "--set", "network.epochs=x", code=2, FAKE_REFUSED="epochs=x")
         self.assertIn("--set network.epochs=x: [network] is refused: [net] epochs=x: ", done.stderr)
         self.assertFalse(os.path.exists("runs") or os.path.exists("calls"))
+
+    def test_network_without_an_end_is_refused(self):
+        for length in ("max_batches=0\n", ""):
+            self.write("net.cfg", NETWORK.replace("max_batches=500\n", length))
+            done = self.run_driver("run", "a.ini", "--set", "network.epochs=", code=1)
+            self.assertIn("net.cfg: no epochs= and no max_batches= in [net]", done.stderr)
+
+    def test_translations_of_the_network_are_shown_once(self):
+        self.write("net.cfg", NETWORK.replace("[net]\n", "[net]\nseen=0\n"))
+        done = self.run_driver("run", "a.ini", *ONE_SEED)
+        self.assertEqual(done.stderr.count("net.cfg: [net] seen=0: ignored\n"), 1, done.stderr)
 
     def test_program_without_options_is_one_line(self):
         done = self.run_driver("run", "a.ini", code=1, FAKE_OPTIONS="{}")

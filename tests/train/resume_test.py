@@ -250,6 +250,22 @@ class InterruptTest(ResumeTest):
             self.assert_as_whole("net")
 
 
+class EndlessTest(ResumeTest):
+    def test_max_batches_0_trains_until_it_is_stopped(self):
+        self.write("net.cfg", fashion_network(SOFTMAX, epochs=None, policy="constant", max_batches=0))
+        for resumed in (False, True):
+            cut = Cut(self, self.words("net.cfg", "cut", "-resume"), 120 if resumed else 60, 0, signal.SIGINT)
+            self.assertEqual(cut.code, 130, cut.err)
+            self.assertIn("batches of 32 images, until it is stopped\n", cut.out)
+            stopped = re.search(r"stopped at iteration (\d+); go on with -resume\n", cut.out)
+            self.assertGreaterEqual(int(stopped[1]), 120 if resumed else 60)
+        self.assertGreaterEqual(resumed_at(cut.out), 60)
+        self.assertNotIn("hours left", cut.out)
+        self.write("student.cfg", fashion_network(distill(targets="x.targets"), epochs=None, policy="constant"))
+        self.assert_one_line(self.run_darknet(*self.words("student.cfg", "cut", "-strict"), code=1),
+                             "max_batches= is missing")
+
+
 class FullDiskTest(ResumeTest):
     """Files that cannot be written: the run ends with one line, and what was there stays."""
 

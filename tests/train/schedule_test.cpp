@@ -18,7 +18,8 @@ namespace {
 using test::expect_error;
 
 cfg::Options net_of(const std::string& lines) {
-  return {"test.cfg", cfg::parse_cfg("test.cfg", "[net]\n" + lines).sections[0], graph::net_options()};
+  cfg::Translations strict(cfg::Reading::kStrict);
+  return {"test.cfg", cfg::parse_cfg("test.cfg", "[net]\n" + lines, &strict).sections[0], graph::net_options()};
 }
 
 train::Schedule schedule_of(const std::string& lines, int64_t samples = 1000, int batch = 10) {
@@ -73,6 +74,55 @@ TEST(Schedule, ExponentialPolynomialSigmoidAndCosine) {
                [](int t) { return 0.15 * (1 + std::cos(std::acos(-1.0) * t / 60)); });
 }
 
+// Printed by AlexeyAB's get_current_rate, to four digits.
+TEST(Schedule, CyclesAreAlexeyABs) {
+  const std::vector<double> printed = {.0933,  .075,   .05001, .02501, .006708, 1e-5,    .0983,   .0933, .08536, .075,
+                                       .06294, .05001, .03707, .02501, .01465,  .006708, .001714, 1e-05, .09957, .0983};
+  const train::Schedule schedule =
+      schedule_of("max_batches=20\nlearning_rate=.1\npolicy=sgdr\nsgdr_cycle=6\nsgdr_mult=2\nlearning_rate_min=1e-5\n");
+  for (size_t i = 0; i < printed.size(); ++i) {
+    EXPECT_NEAR(schedule.rate(static_cast<int64_t>(i)), printed[i], 6e-4 * printed[i]) << i;
+  }
+  // Without a cycle's length there is one, of max_batches.
+  const train::Schedule one = schedule_of("max_batches=20\nlearning_rate=.1\npolicy=sgdr\n");
+  EXPECT_NEAR(one.rate(9), (.1 + 1e-5) / 2, 1e-12);
+  EXPECT_NEAR(one.rate(19), 1e-5, 1e-12);
+}
+
+TEST(Schedule, WithoutALengthThereIsNoEnd) {
+  for (const char* lines : {"", "max_batches=0\n"}) {
+    const train::Schedule schedule =
+        schedule_of(std::string(lines) + "learning_rate=.5\npolicy=steps\nsteps=7\nscales=.1\n");
+    EXPECT_TRUE(schedule.endless());
+    EXPECT_GT(schedule.iterations(), int64_t{1} << 32);
+    EXPECT_DOUBLE_EQ(schedule.rate(1000000), .05);
+    for (const char* policy : {"poly", "cosine", "sgdr"}) {
+      expect_error([&] { schedule_of(std::string(lines) + "policy=" + policy + "\n"); },
+                   {policy, "say how long to train"});
+    }
+    EXPECT_NO_THROW(schedule_of(std::string(lines) + "policy=sgdr\nsgdr_cycle=5\n"));
+  }
+  EXPECT_FALSE(schedule_of("max_batches=1\n").endless());
+}
+
+TEST(Schedule, RandomRatesDependOnSeedAndBatchAlone) {
+  const cfg::Options net = net_of("max_batches=2000\nlearning_rate=.2\npolicy=random\npower=2\n");
+  const train::Schedule schedule(net, 1000, 10, 1), same(net, 1000, 10, 1), other(net, 1000, 10, 2);
+  double sum = 0;
+  int equal = 0;
+  for (int64_t i = 0; i < 2000; ++i) {
+    const double rate = schedule.rate(i);
+    EXPECT_EQ(rate, same.rate(i));
+    EXPECT_GE(rate, 0);
+    EXPECT_LE(rate, .2);
+    equal += rate == other.rate(i) ? 1 : 0;
+    sum += rate;
+  }
+  EXPECT_EQ(equal, 0);
+  // The mean of u^2 is 1/3; its standard deviation 0.298, so that of the mean of 2000 is 0.0067.
+  EXPECT_NEAR(sum / 2000, .2 / 3, .2 * 4 * .0067);
+}
+
 TEST(Schedule, BurnInRisesAndThenThePolicyHolds) {
   expect_rates("learning_rate=.5\nburn_in=20\n", 40, [](int t) { return t < 20 ? 0.5 * std::pow(t / 20.0, 4) : 0.5; });
   expect_rates("learning_rate=.5\nburn_in=20\npower=1\npolicy=steps\nsteps=10,30\nscales=.1,.1\n", 40, [](int t) {
@@ -103,10 +153,6 @@ TEST(Schedule, EpochStepsFallWhenTheEpochIsOver) {
   EXPECT_DOUBLE_EQ(schedule.rate(47655), 0.01);  // batch 47656 of 47656.25
   EXPECT_DOUBLE_EQ(schedule.rate(47656), 0.001);
   EXPECT_DOUBLE_EQ(schedule.rate(64062), 0.001);
-}
-
-TEST(Schedule, NeedsALength) {
-  expect_error([] { schedule_of("learning_rate=.1\n"); }, {"test.cfg:1: [net]", "max_batches= is missing", "epochs="});
 }
 
 }  // namespace

@@ -100,6 +100,7 @@ struct Sample {
   }
   std::vector<double> z, teacher, log_f, f;
   int label = 0;
+  double smoothing = 0;
 };
 
 template <class Formula, class Lanes>
@@ -107,7 +108,8 @@ double run(const Formula& formula, Sample* s, std::vector<double>* workspace, st
            std::vector<double>* gradient, const Lanes& lanes) {
   const int classes = static_cast<int>(s->z.size());
   math::log_softmax(classes, s->z.data(), s->log_f.data(), s->f.data(), lanes);
-  const math::CostRow row{classes, s->z.data(), s->log_f.data(), s->f.data(), s->label, s->teacher.data()};
+  const math::CostRow row{classes,  s->z.data(),       s->log_f.data(), s->f.data(),
+                          s->label, s->teacher.data(), s->smoothing};
   return formula(row, 0.5, math::CostWorkspace{workspace->data(), rank->data()}, gradient->data(), lanes);
 }
 
@@ -117,6 +119,7 @@ void expect_the_same(const Formula& formula) {
     for (uint64_t seed = 0; seed < 5; ++seed) {
       const auto count = static_cast<size_t>(classes);
       Sample one(classes, seed), shared(classes, seed);
+      one.smoothing = shared.smoothing = seed % 2 == 1 ? 0.2 : 0;
       std::vector<double> workspace(3 * count), gradient(count), expected(count);
       std::vector<unsigned char> rank(count);
       const double loss = run(formula, &one, &workspace, &rank, &expected, math::OneLane());
@@ -136,7 +139,7 @@ void expect_the_same(const Formula& formula) {
   }
 }
 
-TEST(CostLanes, CrossEntropy) { expect_the_same(layers::SoftmaxFormula{}); }
+TEST(CostLanes, CrossEntropy) { expect_the_same(layers::SoftmaxFormula{2}); }
 TEST(CostLanes, TopScoreDifference) {
   expect_the_same(layers::TsdFormula{0.4, 0, 2, false});
   expect_the_same(layers::TsdFormula{0.4, 2, 2, true});

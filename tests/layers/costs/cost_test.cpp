@@ -52,14 +52,15 @@ class CostOf {
   CostOf(const std::string& section, const std::string& options, int classes)
       : config_(cost_config(section, options, classes)), cost_(config_.cost().op->cost(config_.cost())) {}
 
-  Result operator()(const Values& z, int label, const Values& teacher = {}, double epoch = 1e30) const {
+  Result operator()(const Values& z, int label, const Values& teacher = {}, double epoch = 1e30,
+                    double smoothing = 0) const {
     Values log_f(z.size()), f(z.size());
     const int classes = static_cast<int>(z.size());
     math::log_softmax(classes, z.data(), log_f.data(), f.data());
     Result result;
     result.gradient.assign(z.size(), std::nan(""));
-    const math::CostRow row{classes,  z.data(), log_f.data(),
-                            f.data(), label,    teacher.empty() ? nullptr : teacher.data()};
+    const math::CostRow row{
+        classes, z.data(), log_f.data(), f.data(), label, teacher.empty() ? nullptr : teacher.data(), smoothing};
     result.loss = cost_->evaluate(row, epoch, result.gradient.data());
     return result;
   }
@@ -310,6 +311,40 @@ TEST(Costs, PermutingClassesPermutesResults) {
       }
     }
   }
+}
+
+// label_smooth_eps: every cost's cross entropy is with the smoothed label, whatever its weight in the cost.
+TEST(Costs, LabelsAreSmoothedInTheCrossEntropy) {
+  struct Weighted {
+    const char *section, *options;
+    double weight;
+  };
+  const double e = 0.2;
+  for (const Weighted& c :
+       {Weighted{"softmax", "", 1}, Weighted{"tsd", "eta=0.3 k=3", 0.3},
+        Weighted{"tsd", "eta=0.3 k=3 primary=truth", 0.3}, Weighted{"distill", "lambda=0.6", 0.4},
+        Weighted{"label_smoothing", "epsilon=0.1", 0.9}, Weighted{"confidence_penalty", "beta=0.5", 1}}) {
+    const CostOf cost(c.section, c.options, 10);
+    CounterRandom random(17, Stream::kTest, 0, 0);
+    const Values z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2)), f = softmax(z);
+    const size_t label = 3;
+    const Result plain = cost(z, 3, teacher), smooth = cost(z, 3, teacher, 1e30, e);
+    double difference = 0;
+    for (size_t j = 0; j < z.size(); ++j) {
+      const double moved = j == label ? -e : e / 9;
+      difference -= moved * std::log(f[j]);
+      EXPECT_NEAR(smooth.gradient[j] - plain.gradient[j], -c.weight * moved, 1e-14) << c.section;
+    }
+    EXPECT_NEAR(smooth.loss - plain.loss, c.weight * difference, 1e-13) << c.section;
+  }
+}
+
+TEST(Costs, GradientScaleLeavesTheLoss) {
+  const CostOf once("softmax", "", 5), twice("softmax", "gradient_scale=2", 5);
+  const Values z = {1, 2, -1, 0.5, 0};
+  EXPECT_EQ(once(z, 2).loss, twice(z, 2).loss);
+  for (size_t j = 0; j < z.size(); ++j) EXPECT_EQ(2 * once(z, 2).gradient[j], twice(z, 2).gradient[j]);
+  EXPECT_EQ(twice.describe(), "cross entropy, gradient x 2");
 }
 
 TEST(Costs, ExtremeLogitsGiveFiniteLossesAndGradients) {

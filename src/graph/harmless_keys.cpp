@@ -1,0 +1,96 @@
+#include "graph/harmless_keys.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace dng::graph {
+namespace {
+
+struct Harmless {
+  const char* section;  // "*": every layer
+  const char* keys;
+  // A number, a text, "stride" for the value of the section's stride=, or null: unread, whatever its value.
+  const char* value;
+};
+
+constexpr Harmless kHarmless[] = {
+    {"net",
+     "adam adversarial_lr attention blur center clip contrastive cutmix ema_alpha mixup mosaic notruth random "
+     "try_fix_nan unsupervised weights_reject_freq",
+     "0"},
+    {"net", "loss_scale time_steps", "1"},
+    {"net",
+     "B1 B2 augment_speed dynamic_minibatch eps gaussian_noise letter_box max_chart_loss mosaic_bound "
+     "optimized_memory resize_step seen show_receptive_field track use_cuda_graph workspace_size_limit_MB",
+     nullptr},
+    {"convolutional",
+     "antialiasing assisted_excitation bin_output binary cbn coordconv deform dot flipped grad_centr reverse rotate "
+     "stretch stretch_sway sway xnor",
+     "0"},
+    {"convolutional", "dilation", "1"},
+    {"convolutional", "stride_x stride_y", "stride"},
+    {"connected", "transpose", nullptr},
+    {"cost", "ratio thresh", "0"},
+    {"cost", "noobj", "1"},
+    {"dropout", "dropblock", "0"},
+    {"local_avgpool", "antialiasing maxpool_depth maxpool_zero_nonmax", "0"},
+    {"local_avgpool", "stride_x stride_y", "stride"},
+    {"maxpool", "antialiasing maxpool_depth maxpool_zero_nonmax", "0"},
+    {"maxpool", "stride_x stride_y", "stride"},
+    {"reorg", "extra flatten", "0"},
+    {"route", "group_id stream", "0"},
+    {"route", "groups", "1"},
+    {"shortcut", "weights_normalization weights_type", "none"},
+    {"softmax", "noloss spatial", "0"},
+    {"*", "burnin_update clip dont_update dontloadscales dontsave numload onlyforward smooth train_only_bn truth", "0"},
+};
+
+std::string stride_of(const cfg::CfgSection& section) {
+  for (const cfg::CfgEntry& entry : section.entries) {
+    if (entry.key == "stride") return entry.value;
+  }
+  return "1";
+}
+
+bool equal_values(const std::string& one, const std::string& other) {
+  double a = 0, b = 0;
+  return parse_real(one, &a) && parse_real(other, &b) ? a == b : one == other;
+}
+
+// The row that allows the entry, or null.
+const Harmless* find_harmless(const std::string& name, const cfg::CfgSection& section, const cfg::CfgEntry& entry) {
+  for (const Harmless& row : kHarmless) {
+    if (name != row.section && (name == "net" || std::string(row.section) != "*")) continue;
+    const std::vector<std::string> keys = split(row.keys, ' ');
+    if (std::count(keys.begin(), keys.end(), entry.key) == 0) continue;
+    if (row.value == nullptr) return &row;
+    const std::string wanted = std::string(row.value) == "stride" ? stride_of(section) : row.value;
+    if (equal_values(entry.value, wanted)) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void drop_harmless_keys(const std::string& path, const std::string& name, const std::vector<cfg::OptionSpec>& specs,
+                        cfg::CfgSection* section, cfg::Translations* translations) {
+  std::vector<cfg::CfgEntry> kept;
+  for (const cfg::CfgEntry& entry : section->entries) {
+    const bool known =
+        std::any_of(specs.begin(), specs.end(), [&](const cfg::OptionSpec& spec) { return spec.name == entry.key; });
+    const Harmless* row = known ? nullptr : find_harmless(name, *section, entry);
+    if (row == nullptr) {
+      kept.push_back(entry);
+    } else if (row->value == nullptr) {
+      translations->add(format("%s:%d: [%s] %s=%s", path.c_str(), entry.line, section->name.c_str(), entry.key.c_str(),
+                               entry.value.c_str()),
+                        "ignored: no Darknet reads it for a classifier",
+                        "no Darknet reads it for a classifier; remove the line");
+    }
+  }
+  section->entries = std::move(kept);
+}
+
+}  // namespace dng::graph
