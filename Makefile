@@ -20,8 +20,6 @@ LINT_PACKAGES := clang-format clang-tidy shellcheck python3-venv
 RUFF         := ruff==0.14.14
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
-# What the build compiles: without nvcc not the host's code for CUDA, and one of the two hosts.
-TIDIED        = $(shell sed -n 's/^  "file": "\(.*\)",\{0,1\}$$/\1/p' $(BUILD)/compile_commands.json | grep -v '\.cu$$' | sort -u)
 
 .PHONY: all deps demo test-deps tests test test-debian bench gpu-check odr arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
 
@@ -93,10 +91,11 @@ odr:
 arm64:
 	@JOBS=$(JOBS) scripts/arm64.sh
 
-# All linters. clang-tidy takes minutes: lint-fast is what .ci/run calls.
+# All linters. clang-tidy takes minutes: lint-fast is what .ci/run calls. It looks at what the build compiles: without
+# nvcc not the host's code for CUDA, and one of the two hosts.
 lint: lint-fast
 	@$(CONFIGURE) -DDNG_TESTS=ON > /dev/null
-	printf '%s\n' $(TIDIED) | xargs -P $(JOBS) -n 4 clang-tidy -p $(BUILD) --quiet
+	sed -n 's/^  "file": "\(.*\)",\{0,1\}$$/\1/p' $(BUILD)/compile_commands.json | grep -v '\.cu$$' | sort -u | xargs -P $(JOBS) -n 4 clang-tidy -p $(BUILD) --quiet
 
 lint-fast: lint-tools
 	clang-format --dry-run --Werror $(SOURCES)
