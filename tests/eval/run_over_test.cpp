@@ -60,12 +60,6 @@ std::unique_ptr<network::Network> wide() {
                     3);
 }
 
-std::unique_ptr<network::Network> partly_on_the_host() {
-  return network_of(convolution(8, 3, 1, "relu") + convolution(8, 3, 2, "selu") + convolution(8, 3, 1, "relu") +
-                        convolution(8, 1, 1, "relu") + head(),
-                    4);
-}
-
 // What forward() makes of the set's batches.
 Seen batch_by_batch(network::Network* network, const MemorySet& set) {
   const graph::NetworkConfig& config = network->config();
@@ -114,17 +108,6 @@ TEST(RunOver, NetworksWithOtherMicroBatchesSeeTheSameImages) {
   const std::vector<Seen> found = run_over_set(networks, set, 3);
   for (size_t n = 0; n < networks.size(); ++n) EXPECT_EQ(found[n], batch_by_batch(networks[n], set)) << n;
   EXPECT_NE(found[0].logits, found[2].logits);
-}
-
-TEST(RunOver, ANetworkThatNeedsWholeBatchesRunsBesideOneInMicroBatches) {
-  const MemorySet set = images();
-  const auto first = residual(1), second = partly_on_the_host();
-  ASSERT_EQ(second->micro_batch(), 0);
-  for (const std::vector<network::Network*>& networks :
-       {std::vector<network::Network*>{first.get(), second.get()}, {second.get(), first.get()}, {second.get()}}) {
-    const std::vector<Seen> found = run_over_set(networks, set, 2);
-    for (size_t n = 0; n < networks.size(); ++n) EXPECT_EQ(found[n], batch_by_batch(networks[n], set)) << n;
-  }
 }
 
 // Parameters may change from one run to the next.
