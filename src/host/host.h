@@ -38,7 +38,7 @@ struct Traits {
   BatchNormRules batchnorm;
   data::EvalCrop eval_crop;
   bool shortcut_needs_equal_shapes = false;
-  bool shortcut_has_alpha_beta = false;  // alpha= and beta= of [shortcut]; for tests
+  bool shortcut_has_alpha_beta = false;  // its own program has alpha= and beta= of [shortcut]
   bool route_has_groups = false;
   bool has_local_avgpool = false;
   bool has_scale_channels = false;

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "gpu/gpu.h"
 #include "host/host.h"
+#include "layers/layer_options.h"
 #include "layers/registry.h"
 #include "network/weights.h"
 #include "train/targets.h"
@@ -136,6 +137,12 @@ void warn_about_stock(const graph::NetworkConfig& config) {
     }
     if (section == "shortcut" && !layer.equal_sources && host.shortcut_needs_equal_shapes) {
       warn(layer, "from", format("%s adds equal shapes only", host.name));
+    }
+    if (section == "shortcut" && layers::has_shortcut_factors(layer) && !host.shortcut_has_alpha_beta) {
+      warn(layer, "alpha", format("%s has no factors in [shortcut]", host.name));
+    }
+    if (section == "local_avgpool" && !host.has_local_avgpool) {
+      warn(layer, "size", format("%s has no [local_avgpool]", host.name));
     }
     if (section == "normalization") warn(layer, "size", format("%s leaves a square out of the sums", host.name));
     if (!layer.options.has("activation")) continue;

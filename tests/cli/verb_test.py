@@ -53,6 +53,22 @@ class VerbTest(MadeOnceTest):
 
     # --- our verbs ---
 
+    def test_training_says_what_the_stock_program_computes_otherwise(self):
+        layers = (section("convolutional", filters=4, size=3, pad=1, activation="mish") +
+                  section("normalization") + section("local_avgpool", size=1) +
+                  section("shortcut", **{"from": "-2"}, beta=2, activation="linear"))
+        text = self.read("net.cfg").decode()
+        head, rest = text.split("[convolutional]", 1)
+        self.write("odd.cfg", re.sub(r"epochs=\d+", "max_batches=1", head) + layers + "[convolutional]" + rest)
+        lines = [line for line in self.train("odd.cfg").stdout.splitlines() if "evaluate these weights otherwise" in line]
+        packaged = os.environ.get("DNG_HOST", "packaged") == "packaged"
+        wanted = (["has no mish", "leaves a square out of the sums", "has no [local_avgpool]"] if packaged else
+                  ["leaves a square out of the sums", "has no factors in [shortcut]"])
+        self.assertEqual(len(lines), len(wanted), lines)
+        for line, words in zip(lines, wanted):
+            self.assertRegex(line, r"^odd\.cfg:\d+: \[\w+\]")
+            self.assertIn(words, line)
+
     def test_valid_ends_with_one_line(self):
         lines, result = self.evaluate("valid")
         self.assert_line_is(lines[-1], result)
