@@ -60,12 +60,13 @@ class VerbTest(MadeOnceTest):
         text = self.read("net.cfg").decode()
         head, rest = text.split("[convolutional]", 1)
         self.write("odd.cfg", re.sub(r"epochs=\d+", "max_batches=1", head) + layers + "[convolutional]" + rest)
-        lines = [line for line in self.train("odd.cfg").stdout.splitlines() if "evaluate these weights otherwise" in line]
+        output = self.train("odd.cfg").stdout.splitlines()
+        lines = [line for line in output if "evaluate these weights otherwise" in line]
         packaged = os.environ.get("DNG_HOST", "packaged") == "packaged"
         wanted = (["has no mish", "leaves a square out of the sums", "has no [local_avgpool]"] if packaged else
                   ["leaves a square out of the sums", "has no factors in [shortcut]"])
         self.assertEqual(len(lines), len(wanted), lines)
-        for line, words in zip(lines, wanted):
+        for line, words in zip(lines, wanted, strict=True):
             self.assertRegex(line, r"^odd\.cfg:\d+: \[\w+\]")
             self.assertIn(words, line)
 
