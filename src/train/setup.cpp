@@ -110,6 +110,16 @@ int64_t load_initial_weights(Setup* s) {
   return iteration;
 }
 
+// An interrupted training is not lost to a command that was only meant to continue it.
+void protect_interrupted(const Setup& s) {
+  const std::string path = s.base + ".state";
+  if (s.settings.resume || s.settings.restart || !file_exists(path)) return;
+  const int64_t done = iteration_of_state(path);
+  if (done < 0 || done >= s.schedule->iterations()) return;
+  fail("%s: an interrupted training, %lld iterations done; go on with -resume, or discard it with -restart",
+       path.c_str(), static_cast<long long>(done));
+}
+
 void note_missing_end(graph::NetworkConfig* config) {
   const cfg::Options& net = config->net;
   if (net.given("max_batches") || net.given("epochs")) return;
@@ -176,12 +186,16 @@ Setup::Setup(const TrainSettings& s)
   config.translations.show();
   check_data(data, config);
   omp_set_num_threads(threads);
-  train = data::open_dataset(data, data.train, "train");
+  train = data::open_training_set(data, settings.seed);
   if (!data.valid.empty()) valid = data::open_dataset(data, data.valid, "valid");
   schedule = std::make_unique<Schedule>(config.net, train->size(), config.batch, settings.seed);
   require_writable_folder(data.backup, "backup=");
   if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
   base = data.backup + "/" + base_name(settings.cfg);
+  protect_interrupted(*this);
+  if (!settings.weights.empty() && !file_exists(settings.weights)) {
+    fail("%s: the weights file does not exist; correct the path, or leave it out", settings.weights.c_str());
+  }
   network = std::make_unique<network::Network>(config, network::NetworkSettings{settings.gpu, settings.verbose});
   teacher = open_teacher(*this);
 }
@@ -191,6 +205,9 @@ TrainingState start_state(Setup* setup) {
   const std::string path = setup->base + ".state";
   if (setup->settings.resume && file_exists(path)) {
     resume(path, &state, setup->network.get());
+    if (!setup->settings.weights.empty()) {
+      std::printf("%s: not read: the state has the weights\n", setup->settings.weights.c_str());
+    }
     return state;
   }
   if (setup->settings.resume) std::printf("no state at %s: starting from the beginning\n", path.c_str());

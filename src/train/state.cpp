@@ -151,6 +151,15 @@ void save_state(const std::string& path, const TrainingState& state, const netwo
   file.commit();
 }
 
+int64_t iteration_of_state(const std::string& path) {
+  const std::string text = read_file(path, "the state");
+  const size_t magic = std::strlen(kMagic), end = text.find("\n\n");
+  if (!starts_with(text, kMagic) || end == std::string::npos) return -1;
+  TrainingState state, found;
+  parse_header(path, text.substr(magic, end - magic), &state, &found);
+  return state.iteration;
+}
+
 std::string load_state(const std::string& path, TrainingState* state, network::Network* network) {
   const std::string text = read_file(path, "the state");
   if (!starts_with(text, kMagic)) {

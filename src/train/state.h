@@ -32,6 +32,8 @@ struct TrainingState {
 };
 
 void save_state(const std::string& path, const TrainingState& state, const network::Network& network);
+// The updates that a state has behind it; -1 where the file is no state.
+int64_t iteration_of_state(const std::string& path);
 // Reads a state that save_state wrote. Throws Error for a damaged file or one whose identity differs (naming what
 // differs and both values); the network is untouched then. Differences of `machine` are returned as text, "" for none.
 std::string load_state(const std::string& path, TrainingState* state, network::Network* network);

@@ -250,6 +250,50 @@ class InterruptTest(ResumeTest):
             self.assert_as_whole("net")
 
 
+class RestartTest(ResumeTest):
+    """The same command again does not discard what an interrupted training has reached."""
+
+    def test_interrupted_run_is_protected(self):
+        self.write("net.cfg", fashion_network(TSD, epochs=5))
+        self.run_whole("net.cfg")
+        Cut(self, self.words("net.cfg", "cut"), 60, 0, signal.SIGTERM)
+        state = self.read("cut", "net.state")
+        self.assert_one_line(self.run_darknet(*self.words("net.cfg", "cut"), code=1),
+                             "cut/net.state: an interrupted training,", "-resume", "-restart")
+        self.assertEqual(self.read("cut", "net.state"), state)
+        self.assert_one_line(self.run_darknet(*self.words("net.cfg", "cut", "-resume", "-restart"), code=2), "exclude")
+        self.run_darknet(*self.words("net.cfg", "cut", "-restart"))
+        self.assert_as_whole("net")
+        self.run_darknet(*self.words("net.cfg", "cut"))  # a finished one may be repeated
+        self.assert_as_whole("net")
+
+    def test_resume_with_weights(self):
+        """They are where a training starts that has no state yet."""
+        self.write("net.cfg", fashion_network(TSD, epochs=2))
+        self.run_whole("net.cfg")
+        first = self.words("net.cfg", "cut", "whole/net_final.weights", "-clear", "-resume")
+        self.assertNotIn("not read", self.run_darknet(*first).stdout)
+        again = self.run_darknet(*first).stdout
+        self.assertIn("whole/net_final.weights: not read: the state has the weights", again)
+        missing = self.words("net.cfg", "cut", "none.weights", "-resume")
+        self.assert_one_line(self.run_darknet(*missing, code=1), "none.weights: the weights file does not exist")
+
+
+class ValidEveryTest(ResumeTest):
+    def test_epochs_without_validation(self):
+        self.write("net.cfg", fashion_network(TSD, epochs=5))
+        self.run_whole("net.cfg")
+        self.write("cut.data", fashion_data(backup="cut") + "valid_every=2\n")
+        out = self.run_darknet(*self.words("net.cfg", "cut")).stdout
+        lines = [line for line in out.splitlines() if line.startswith("epoch ")]
+        self.assertEqual(["valid" in line for line in lines], [False, True, False, True, True])
+        rows = [line.split(",") for line in self.read("cut", "net.csv").decode().splitlines()[1:]]
+        whole = [line.split(",") for line in self.read("whole", "net.csv").decode().splitlines()[1:]]
+        for row, other, validated in zip(rows, whole, [False, True, False, True, True]):
+            self.assertEqual(row[4:7], other[4:7] if validated else ["", "", ""])
+        self.assertEqual(self.read("cut", "net_final.weights"), self.read("whole", "net_final.weights"))
+
+
 class EndlessTest(ResumeTest):
     def test_max_batches_0_trains_until_it_is_stopped(self):
         self.write("net.cfg", fashion_network(SOFTMAX, epochs=None, policy="constant", max_batches=0))
