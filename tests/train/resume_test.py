@@ -289,7 +289,7 @@ class ValidEveryTest(ResumeTest):
         self.assertEqual(["valid" in line for line in lines], [False, True, False, True, True])
         rows = [line.split(",") for line in self.read("cut", "net.csv").decode().splitlines()[1:]]
         whole = [line.split(",") for line in self.read("whole", "net.csv").decode().splitlines()[1:]]
-        for row, other, validated in zip(rows, whole, [False, True, False, True, True]):
+        for row, other, validated in zip(rows, whole, [False, True, False, True, True], strict=True):
             self.assertEqual(row[4:7], other[4:7] if validated else ["", "", ""])
         self.assertEqual(self.read("cut", "net_final.weights"), self.read("whole", "net_final.weights"))
 
