@@ -175,6 +175,23 @@ void warn_about_strides(const graph::NetworkConfig& config) {
   }
 }
 
+// pad= and mirror= are for small images: of a large one the network would see a random patch.
+void warn_about_patches(const Setup& s) {
+  const data::Augmentation augmentation = s.config.augmentation();
+  if (!augmentation.own || augmentation.random_resized_crop || s.train->size() == 0) return;
+  data::Image image;
+  s.train->decode(0, &image);
+  const data::Geometry& frame = s.config.frame;
+  constexpr int kMuchLarger = 2;
+  if (std::min(image.shape.height / frame.height, image.shape.width / frame.width) < kMuchLarger) return;
+  std::printf(
+      "%s: the first image has %dx%d pixels, and the network sees a random patch of %dx%d of it; for the whole of "
+      "large "
+      "images replace pad= by random_resized_crop=1 and valid_resize=%d\n",
+      s.config.net.where(s.config.net.given("pad") ? "pad" : "mirror").c_str(), image.shape.width, image.shape.height,
+      frame.width, frame.height, std::max(frame.width, frame.height) * 8 / 7);
+}
+
 }  // namespace
 
 Setup::Setup(const TrainSettings& s)
@@ -237,6 +254,7 @@ void print_start(const Setup& s) {
     std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
                 s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
   }
+  warn_about_patches(s);
   warn_about_strides(s.config);
   warn_about_stock(s.config);
   std::fflush(stdout);
