@@ -66,7 +66,7 @@ def split(photos, share, ignored):
         raise Failure(f"{top['train']}: found {counted(len(labels), 'folder')}; a classifier needs a folder of photos "
                       "for each of at least 2 classes")
     if divided and (more := sorted(set(folders_in(top["valid"])) - set(labels))):
-        raise Failure(f"{top['valid']}/{more[0]}: no such class in {top['train']}; every class needs photos to train on")
+        raise Failure(f"{top['valid']}/{more[0]}: no such class in {top['train']}; every class needs photos there")
     lines = {"train": [], "valid": []}
     for number, label in enumerate(labels):
         found = {part: photos_below(os.path.join(folder, label), ignored) for part, folder in top.items()}
@@ -93,8 +93,8 @@ def with_classes(path, classes):
         if equals and key.strip() == last[1]:
             lines[at] = f"{last[1]}={classes}"
             return "\n".join(lines) + "\n"
-    raise Failure(f"{path}: no [connected] with output= and no [convolutional] with filters=: the number of classes has "
-                  "no place; name another cfg with --cfg")
+    raise Failure(f"{path}: no [connected] with output= and no [convolutional] with filters=, so the number of classes "
+                  "has no place; name another cfg with --cfg")
 
 
 def prepare(options):
