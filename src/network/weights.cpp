@@ -51,8 +51,7 @@ size_t values_of(const Network& network, int layer) {
 }
 
 bool dontload(const Network& network, int layer) {
-  const cfg::Options& options = network.config().layers[static_cast<size_t>(layer)].options;
-  return options.has("dontload") && options.flag("dontload");
+  return starts_fresh(network.config().layers[static_cast<size_t>(layer)]);
 }
 
 // Which layers the file holds. As in Darknet, a layer with dontload=1 is missing from a file that was cut for it; a
@@ -87,6 +86,10 @@ OtherClasses other_classes(const Network& network, size_t found) {
 }
 
 }  // namespace
+
+bool starts_fresh(const graph::LayerConfig& layer) {
+  return layer.options.has("dontload") && layer.options.flag("dontload");
+}
 
 uint64_t load_weights(const std::string& path, Network* network, Prefix prefix, int* loaded_layers) {
   const std::string text = read_file(path, "the weights file");

@@ -19,6 +19,9 @@ namespace dng::network {
 
 enum class Prefix { kRefuse, kAllow };
 
+// Whether a training from weights leaves the layer as it is (dontload=1).
+bool starts_fresh(const graph::LayerConfig& layer);
+
 // Fills the network's parameters; momentum is cleared. Throws Error for a file that is not weights, is truncated or
 // longer than the network needs, or holds values that are not finite; nothing is changed then. With Prefix::kAllow a
 // file that ends exactly after some layer is accepted (Darknet's pretrained backbones), and the rest keep their values.

@@ -90,8 +90,8 @@ void resume(const std::string& path, TrainingState* state, network::Network* net
   }
 }
 
-// Returns the iteration that the weights have reached.
-int64_t load_initial_weights(Setup* s) {
+// Returns the iteration that the weights have reached; *fresh: whether some layers have none of them.
+int64_t load_initial_weights(Setup* s, bool* fresh) {
   const std::string& path = s->settings.weights;
   int layers = 0;
   const uint64_t seen = network::load_weights(path, s->network.get(), network::Prefix::kAllow, &layers);
@@ -99,6 +99,8 @@ int64_t load_initial_weights(Setup* s) {
     std::printf("%s: weights of the first %d of %d layers; the others start fresh\n", path.c_str(), layers,
                 s->network->size());
   }
+  const std::vector<graph::LayerConfig>& all = s->config.layers;
+  *fresh = layers < s->network->size() || std::any_of(all.begin(), all.end(), network::starts_fresh);
   const int64_t iteration = s->settings.clear ? 0 : static_cast<int64_t>(seen) / s->config.batch;
   if (iteration >= s->schedule->iterations()) {
     fail(
@@ -229,7 +231,11 @@ TrainingState start_state(Setup* setup) {
   }
   if (setup->settings.resume) std::printf("no state at %s: starting from the beginning\n", path.c_str());
   setup->network->initialize(setup->settings.seed);
-  if (!setup->settings.weights.empty()) state.iteration = load_initial_weights(setup);
+  if (setup->settings.weights.empty()) return state;
+  bool fresh = false;
+  state.iteration = load_initial_weights(setup, &fresh);
+  // Statistics of fresh layers would move by 1 % a step from zero, and evaluations diverge for hundreds of steps.
+  if (fresh) state.statistics_from = state.iteration;
   return state;
 }
 

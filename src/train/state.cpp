@@ -27,7 +27,7 @@ std::vector<Field> fields_of(TrainingState* s) {
           {"best_top1", &s->best_top1, nullptr},         {"best_epoch", nullptr, &s->best_epoch},
           {"epoch_loss", &s->epoch_loss, nullptr},       {"epoch_images", nullptr, &s->epoch_images},
           {"epoch_correct", nullptr, &s->epoch_correct}, {"epoch_seconds", &s->epoch_seconds, nullptr},
-          {"pending_epoch", nullptr, &s->pending_epoch}};
+          {"pending_epoch", nullptr, &s->pending_epoch}, {"statistics_from", nullptr, &s->statistics_from}};
 }
 
 std::string header_text(TrainingState s) {

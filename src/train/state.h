@@ -27,6 +27,8 @@ struct TrainingState {
   double epoch_loss = 0;
   int64_t epoch_images = 0, epoch_correct = 0;
   double epoch_seconds = 0;
+  // The update that the rolling statistics count from: above 0 where layers started fresh beside loaded ones.
+  int64_t statistics_from = 0;
   int64_t pending_epoch = 0;      // an epoch whose last update is done and whose validation is not; 0: none
   std::vector<std::string> rows;  // of the .csv, without the header
 };
