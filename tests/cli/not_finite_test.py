@@ -13,7 +13,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import SOFTMAX, MadeOnceTest, distill, fashion_data, fashion_network, write_fashion
+from run_support import SOFTMAX, MadeOnceTest, distill, fashion_data, fashion_network, section, write_fashion
 
 IMAGES, FEATURES, CLASSES = 200, 16, 10
 LARGEST = 3.4e38
@@ -29,7 +29,8 @@ class NotFiniteTest(MadeOnceTest):
         self.write("student.cfg", fashion_network(
             distill("net.cfg", "broken.weights", **{"lambda": 0.5}), epochs=2))
         self.train("net.cfg")
-        self.run_darknet("classifier", "features", "fashion.data", "net.cfg", "backup/net_final.weights", "-out", "f.npy")
+        self.run_darknet("classifier", "features", "fashion.data", "net.cfg", "backup/net_final.weights", "-out",
+                         "f.npy")
         record = struct.Struct("i%df" % FEATURES)
         rows = self.read("f.npy")[-record.size * IMAGES:]
         sums = [sum(record.unpack_from(rows, record.size * index)[1:]) for index in range(IMAGES)]
@@ -85,7 +86,7 @@ class NotFiniteTest(MadeOnceTest):
         self.write("black-images-idx3-ubyte", bytes(images))
         self.write("black-labels-idx1-ubyte", self.read("train-labels-idx1-ubyte"))
         self.write("black.data", fashion_data(train="black"))
-        text = fashion_network(SOFTMAX, epochs=3)
+        text = fashion_network(SOFTMAX, epochs=3, policy="constant", learning_rate=0)
         layer = section("convolutional", batch_normalize=1, filters=4, size=3, pad=1, activation="leaky")
         self.write("deep.cfg", text[:text.index("[convolutional]")] + 18 * layer + text[text.index("[avgpool]"):])
         done = self.run_darknet("classifier", "train", "black.data", "deep.cfg", "-nogpu")
