@@ -9,6 +9,10 @@
 
 namespace dng {
 
+std::string without_byte_order_mark(const std::string& text) {
+  return starts_with(text, "\xef\xbb\xbf") ? text.substr(3) : text;
+}
+
 std::string trim(const std::string& text) {
   const char* blanks = " \t\r\n\v\f";
   const size_t first = text.find_first_not_of(blanks);

@@ -8,6 +8,8 @@
 
 namespace dng {
 
+// UTF-8's mark at the start of a text, which editors of Windows write.
+std::string without_byte_order_mark(const std::string& text);
 std::string trim(const std::string& text);
 // Splits at every `separator`; the parts are trimmed, empty parts stay.
 std::vector<std::string> split(const std::string& text, char separator);

@@ -53,7 +53,7 @@ CfgFile parse_cfg(const std::string& path, const std::string& text, Translations
     fail("%s: this is a binary file, not a cfg; give a text file that starts with [net]", path.c_str());
   }
   int number = 0;
-  for (const std::string& whole_line : split(text, '\n')) {
+  for (const std::string& whole_line : split(without_byte_order_mark(text), '\n')) {
     const std::string line = trim(whole_line);
     ++number;
     if (line.empty() || line[0] == '#' || line[0] == ';') continue;

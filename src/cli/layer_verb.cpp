@@ -74,7 +74,7 @@ std::vector<Sample> read_samples(const std::string& path, bool teacher) {
   std::vector<Sample> samples;
   int line = 0;
   size_t columns = 0;
-  for (const std::string& text : split(read_file(path, "the file of logits"), '\n')) {
+  for (const std::string& text : split(without_byte_order_mark(read_file(path, "the file of logits")), '\n')) {
     ++line;
     if (text.empty()) continue;
     const std::vector<std::string> fields = split(text, ',');

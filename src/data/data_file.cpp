@@ -97,6 +97,12 @@ std::vector<TextLine> class_lines(const DataFile& data, const Entries& entries, 
            line.number, key.c_str(), data.classes);
     }
   }
+  if (lines.size() > static_cast<size_t>(data.classes)) {
+    show_error(format("%s:%d: %s: %s has %zu lines: those of the %d classes are the first ones, as for Darknet",
+                      data.path.c_str(), entry.line, entry.value.c_str(), key.c_str(), lines.size(), data.classes)
+                   .c_str());
+    lines.resize(static_cast<size_t>(data.classes));
+  }
   if (lines.size() != static_cast<size_t>(data.classes)) {
     fail("%s:%d: %s: %s has %zu lines; allowed: one for each of the %d classes; correct the file or 'classes'",
          data.path.c_str(), entry.line, entry.value.c_str(), key.c_str(), lines.size(), data.classes);

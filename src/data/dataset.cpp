@@ -44,6 +44,9 @@ std::unique_ptr<Dataset> open_whole(const DataFile& data, const std::string& pat
     fail("%s (%s of %s): is a single image; give a text file with one image path a line", path.c_str(), role.c_str(),
          data.path.c_str());
   }
+  if (starts_with(bytes, "\xff\xfe") || starts_with(bytes, "\xfe\xff")) {
+    fail("%s (%s of %s): is text in UTF-16; save it as UTF-8", path.c_str(), role.c_str(), data.path.c_str());
+  }
   if (is_idx(bytes)) return open_idx(data, path, role, std::move(bytes));
   if (find_binary(bytes) == std::string::npos) return open_image_list(data, path, role, bytes);
   return open_cifar(data, path, role, std::move(bytes));

@@ -146,6 +146,7 @@ cv::Mat decode_with_opencv(const std::string& path, const std::string& bytes) {
 }
 
 std::string read_image_file(const std::string& path) {
+  prepare_opencv();
   std::string bytes = read_file(path, "image");
   const std::string problem = file_problem(bytes);
   if (!problem.empty()) {

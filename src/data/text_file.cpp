@@ -15,9 +15,10 @@ size_t find_binary(const std::string& content) {
   return std::string::npos;
 }
 
-std::vector<TextLine> text_lines(const std::string& content) {
+std::vector<TextLine> text_lines(const std::string& whole) {
+  const std::string content = without_byte_order_mark(whole);
   std::vector<TextLine> lines;
-  size_t start = starts_with(content, "\xef\xbb\xbf") ? 3 : 0;
+  size_t start = 0;
   int number = 0;
   while (start < content.size()) {
     size_t end = content.find('\n', start);

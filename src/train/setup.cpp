@@ -177,6 +177,20 @@ void warn_about_strides(const graph::NetworkConfig& config) {
   }
 }
 
+void warn_about_empty_classes(const Setup& s) {
+  std::vector<bool> seen(static_cast<size_t>(s.config.classes()));
+  for (int64_t i = 0; i < s.train->size(); ++i) seen[static_cast<size_t>(s.train->label(i))] = true;
+  std::vector<std::string> empty;
+  for (size_t c = 0; c < seen.size(); ++c) {
+    if (!seen[c]) empty.push_back(s.data.display_names[c]);
+  }
+  if (empty.empty()) return;
+  const size_t count = empty.size(), shown = std::min<size_t>(count, 3);
+  empty.resize(shown);
+  std::printf("%s: %zu of %zu classes have no training images: %s%s\n", s.data.path.c_str(), count, seen.size(),
+              join(empty, ", ").c_str(), count > shown ? ", ..." : "");
+}
+
 // pad= and mirror= are for small images: of a large one the network would see a random patch.
 void warn_about_patches(const Setup& s) {
   const data::Augmentation augmentation = s.config.augmentation();
@@ -260,6 +274,7 @@ void print_start(const Setup& s) {
     std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
                 s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
   }
+  warn_about_empty_classes(s);
   warn_about_patches(s);
   warn_about_strides(s.config);
   warn_about_stock(s.config);

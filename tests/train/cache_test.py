@@ -57,6 +57,25 @@ class CacheTest(RunTest):
         return self.run_darknet("classifier", "targets", data, cfg, "-out", "s.targets", "-seed", seed, "-threads", 1,
                                 code=code)
 
+    def test_a_teacher_with_its_own_mean_and_std(self):
+        """It sees the student's augmented pixels as it was trained on them."""
+        normal = dict(mean="0.3", std="0.35")
+        self.write("teacher/teacher.cfg", fashion_network(TSD, epochs=2, **normal))
+        self.train("teacher/teacher.cfg", "-restart", data="teacher.data", seed=1)
+        rows = {}
+        for name, net in (("plain", {}), ("alike", normal)):
+            self.make_targets(**net)
+            rows[name] = struct.unpack("%df" % (3 * 640 * 10), self.read("s.targets")[4096:])
+        self.assertLess(max(abs(a - b) for a, b in zip(rows["plain"], rows["alike"], strict=True)), 1e-4)
+        self.make_targets()
+        live = self.student("live", distill(*TEACHER, **LAMBDA))
+        self.train(live, data="live.data")
+        # The same weights with another mean are another teacher.
+        self.write("teacher/teacher.cfg", fashion_network(TSD, epochs=2))
+        self.refused("another teacher", cost=distill(*TEACHER, targets="s.targets", **LAMBDA))
+        self.train(self.student("cached", distill(targets="s.targets", **LAMBDA)), data="cached.data")
+        self.assert_same_results(self.path("live", "net"), self.path("cached", "net"))
+
     def refused(self, *parts, data="cached.data", seed=1, cost=None, **net):
         cfg = self.student("cached", cost or distill(targets="s.targets", **LAMBDA), **net)
         done = self.train(cfg, data=data, seed=seed, code=1)
