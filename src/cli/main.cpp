@@ -3,10 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <cerrno>  // program_invocation_short_name
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -19,13 +18,6 @@ namespace {
 
 bool contains(const std::vector<std::string>& list, const std::string& word) {
   return std::find(list.begin(), list.end(), word) != list.end();
-}
-
-int run_darknet(char** argv) {
-  const std::string& binary = host::traits().binary;
-  execv(binary.c_str(), argv);
-  fail("%s: the host's own program cannot be started: %s; '%s' is its verb: install %s, or build with DARKNET_ROOT=DIR",
-       binary.c_str(), std::strerror(errno), argv[1], host::traits().name);
 }
 
 bool asks_for_help(const std::string& word) { return word == "-h" || word == "-help" || word == "--help"; }

@@ -36,6 +36,8 @@ int options_verb(const Arguments& arguments);
 
 // Replaces this program by the driver of whole chains, scripts/generations.py, with the arguments after `chain`.
 int chain(const Words& words);
+// Replaces this program by the host's own, for its verbs. Throws Error where a cfg among the arguments is not for it.
+int run_darknet(char** argv);
 // The output of `--version`.
 std::string version_text();
 

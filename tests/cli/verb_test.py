@@ -51,6 +51,14 @@ class VerbTest(MadeOnceTest):
         self.assertAlmostEqual(result["top1"], result["top1_count"] / result["images"], places=8)
         self.assertAlmostEqual(result["topk"], result["topk_count"] / result["images"], places=8)
 
+    def test_the_hosts_own_verbs_get_no_cfg_that_they_crash_on(self):
+        for words in (["partial", "net.cfg", "backup/net_final.weights", "out.weights", "1"],
+                      ["classifier", "test", "fashion.data", "net.cfg", "backup/net_final.weights"]):
+            done = self.run_darknet(*words, code=1)
+            self.assert_one_line(done, "net.cfg: [tsd] is unknown to", f"the verb '{words[0]}'", "chain stock net.cfg")
+        self.write("steps.cfg", fashion_network(SOFTMAX, policy="steps", epoch_steps="2,3", scales=".1,.1"))
+        self.assert_one_line(self.run_darknet("partial", "steps.cfg", "a", "b", "1", code=1), "epoch_steps= is unknown")
+
     # --- our verbs ---
 
     def test_training_says_what_the_stock_program_computes_otherwise(self):
