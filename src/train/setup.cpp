@@ -225,6 +225,9 @@ Setup::Setup(const TrainSettings& s)
   require_writable_folder(data.backup, "backup=");
   if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
   base = data.backup + "/" + base_name(settings.cfg);
+  lock = std::make_unique<FileLock>(base + ".lock",
+                                    "another training writes these files; wait for its end, or name "
+                                    "another backup= or cfg");
   protect_interrupted(*this);
   if (!settings.weights.empty() && !file_exists(settings.weights)) {
     fail("%s: the weights file does not exist; correct the path, or leave it out", settings.weights.c_str());

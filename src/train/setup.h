@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/file_lock.h"
 #include "data/data_file.h"
 #include "data/dataset.h"
 #include "network/network.h"
@@ -27,6 +28,7 @@ struct Setup {
   std::unique_ptr<network::Network> network;
   std::unique_ptr<TeacherSource> teacher;  // null: none
   std::string base;                        // path of the files that the training writes, without their ends
+  std::unique_ptr<FileLock> lock;          // of these files
 };
 
 // Sets the network's weights: those of the state (with -resume), of a weights file, or fresh ones.

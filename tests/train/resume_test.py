@@ -18,7 +18,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import (LINES_AHEAD, Cut, RunTest, SOFTMAX, TSD, distill, fashion_data, fashion_network,
+from run_support import (DARKNET, LINES_AHEAD, Cut, RunTest, SOFTMAX, TSD, distill, fashion_data, fashion_network,
                          iteration_of, resumed_at, say, write_fashion)
 
 WEIGHTS_BYTES = 6492
@@ -266,6 +266,23 @@ class RestartTest(ResumeTest):
         self.run_darknet(*self.words("net.cfg", "cut", "-restart"))
         self.assert_as_whole("net")
         self.run_darknet(*self.words("net.cfg", "cut"))  # a finished one may be repeated
+        self.assert_as_whole("net")
+
+    def test_a_second_training_of_the_same_files(self):
+        self.write("net.cfg", fashion_network(TSD, epochs=5))
+        words = self.words("net.cfg", "cut")
+        first = subprocess.Popen([DARKNET, *map(str, words)], cwd=self.folder, stdout=subprocess.PIPE, text=True)
+        try:
+            while iteration_of(first.stdout.readline()) is None:
+                self.assertIsNone(first.poll())
+            second = self.run_darknet(*words, "-resume", code=1)
+            self.assert_one_line(second, "cut/net.lock: another training writes these files")
+            first.stdout.read()
+            self.assertEqual(first.wait(), 0)
+        finally:
+            first.kill()
+            first.stdout.close()
+        self.run_whole("net.cfg")
         self.assert_as_whole("net")
 
     def test_resume_with_weights(self):
