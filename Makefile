@@ -21,57 +21,60 @@ RUFF         := ruff==0.14.14
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 
-.PHONY: all deps demo test-deps tests test test-debian bench gpu-check odr arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
+.DEFAULT_GOAL := all
 
-# The program alone.
-all: configure
+.PHONY: help all deps demo test-deps tests test test-debian bench gpu-check odr arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
+
+help:  ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+	@echo 'DARKNET_ROOT=DIR builds for AlexeyAB'"'"'s fork in DIR; JOBS=N, CMAKE_FLAGS=... as usual.'
+
+all: configure  ## the program, ./darknet (the default)
 	cmake --build $(BUILD) -j $(JOBS) --target darknet
 	@install -m 755 $(BUILD)/darknet darknet.new && mv darknet.new darknet
 
 configure:
+	@command -v cmake > /dev/null || { echo "cmake is missing; 'make deps' installs it and all other packages"; exit 1; }
 	@mkdir -p build; $(CONFIGURE) > build/configure.log 2> build/configure.err || \
 	  { grep -m 1 '^darknet-generations: ' build/configure.err || cat build/configure.log build/configure.err; exit 1; }
 
 # Only what is missing is installed.
-deps:
+deps:  ## install the packages that program and demo need
 	@missing=""; for package in $(PACKAGES); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
 	if [ -n "$$missing" ]; then echo "installing$$missing"; \
 	  $(SUDO) apt-get update -q && $(SUDO) apt-get install -y -q --no-install-recommends $$missing; \
 	else echo "all packages are there"; fi
 
-demo: deps all
+demo: deps all  ## packages, program, and the experiment of the README
 	$(PYTHON) scripts/generations.py run cfg/generations/fashion-demo.ini
 
-# Program and tests.
 tests: TEST_FLAGS := -DDNG_TESTS=ON
-tests: all
+tests: all  ## program and tests
 	cmake --build $(BUILD) -j $(JOBS)
 
 test-deps: deps
 	@$(MAKE) --no-print-directory deps PACKAGES="$(TEST_PACKAGES)"
 
-test: test-deps tests
+test: test-deps tests  ## all tests, with their packages
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS)
 
-# The README's two commands in a fresh Debian: make test-debian RELEASE=trixie (as root).
 RELEASE ?= trixie
-test-debian:
+test-debian:  ## the README's two commands in a fresh Debian (RELEASE=trixie), as root
 	@$(MAKE) --no-print-directory deps PACKAGES=mmdebstrap
 	$(SUDO) scripts/test_debian.sh $(RELEASE)
 
-# BENCH='--quick' or other options of scripts/bench.py.
-bench: all
+bench: all  ## speed, compared with oneDNN and PyTorch (BENCH='OPTIONS' of scripts/bench.py)
 	cmake --build $(BUILD) -j $(JOBS) --target onednn_baseline image_pipeline
 	$(PYTHON) scripts/bench.py --darknet ./darknet --baseline $(BUILD)/onednn_baseline $(BENCH)
 
 # Everything that needs a GPU, into GPU_CHECK_OUT (build/gpu-check); GPU_CHECK='tests bench' or other parts of it.
-gpu-check:
+gpu-check:  ## everything that needs a GPU
 	@DARKNET_ROOT=$(abspath $(DARKNET_ROOT)) JOBS=$(JOBS) CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/gpu_check.sh $(GPU_CHECK)
 
 # Line coverage of src/ and layers/, by all tests, into build/coverage/html.
 # Failed tests do not stop it: those of a full disk and of long runs fail with gcov's files and its slower code.
-coverage:
+coverage:  ## lines that the tests reach
 	@$(MAKE) --no-print-directory deps PACKAGES=gcovr
 	$(MAKE) tests PRESET=coverage
 	find build/coverage -name '*.gcda' -delete
@@ -82,22 +85,22 @@ coverage:
 	@cat build/coverage/lines.txt
 
 # One definition of every type: the link looks at all files at once.
-odr:
+odr:  ## link-time check: one definition of every type
 	@mkdir -p build; cmake --preset release -B build/odr $(GENERATOR) -DDNG_PRECOMPILE=OFF -DCMAKE_BUILD_TYPE=None \
 	  -DGENERATIONS_CUDA=OFF -DCMAKE_CXX_FLAGS="-O1 -flto=auto -Wodr -Werror=odr" > build/odr-configure.log
 	cmake --build build/odr -j $(JOBS) --target darknet
 
 # Cross-compiles for 64-bit ARM and tests under QEMU, where the cross compiler is.
-arm64:
+arm64:  ## cross-compile for 64-bit ARM and test under QEMU
 	@JOBS=$(JOBS) scripts/arm64.sh
 
 # All linters. clang-tidy takes minutes: lint-fast is what .ci/run calls. It looks at what the build compiles: without
 # nvcc not the host's code for CUDA, and one of the two hosts.
-lint: lint-fast
+lint: lint-fast  ## all linters
 	@$(CONFIGURE) -DDNG_TESTS=ON > /dev/null
 	sed -n 's/^  "file": "\(.*\)",\{0,1\}$$/\1/p' $(BUILD)/compile_commands.json | grep -v '\.cu$$' | sort -u | xargs -P $(JOBS) -n 4 clang-tidy -p $(BUILD) --quiet
 
-lint-fast: lint-tools
+lint-fast: lint-tools  ## all linters but clang-tidy
 	clang-format --dry-run --Werror $(SOURCES)
 	shellcheck .ci/run $(shell git ls-files '*.sh')
 	build/ruff/bin/ruff check
@@ -108,19 +111,19 @@ lint-tools:
 	@test "$$(build/ruff/bin/ruff --version 2> /dev/null)" = "$(subst ==, ,$(RUFF))" || \
 	  { $(PYTHON) -m venv build/ruff && build/ruff/bin/pip install -q $(RUFF); }
 
-format: lint-tools
+format: lint-tools  ## run clang-format over all sources
 	clang-format -i $(SOURCES)
 
 # What is installed beside the program: man page, completion, scripts.
 packaging: all
 	cmake --build $(BUILD) -j $(JOBS) --target packaging
 
-install: packaging
+install: packaging  ## install into PREFIX (/usr/local)
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
-# A Debian package, BUILD/darknet-generations_VERSION_ARCH.deb.
-package: packaging
+# BUILD/darknet-generations_VERSION_ARCH.deb
+package: packaging  ## a Debian package
 	cd $(BUILD) && cpack -G DEB
 
-clean:
+clean:  ## remove what was built
 	rm -rf build darknet

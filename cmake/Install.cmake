@@ -18,7 +18,7 @@ set_source_files_properties(src/cli/version.cpp PROPERTIES
 # What is made from the program's own usage lines, from docs/options.md and from the licences.
 set(DNG_MAINTAINER "darknet-generations maintainers <maintainers@users.noreply.github.com>")
 set(DNG_PACKAGING ${CMAKE_BINARY_DIR}/packaging)
-set(DNG_SCRIPTS generations.py linear_probe.py plot_generations.py plot_training.py prepare_imagenet.py)
+set(DNG_SCRIPTS generations.py linear_probe.py plot_generations.py plot_training.py prepare_imagenet.py prepare_photos.py)
 list(TRANSFORM DNG_SCRIPTS PREPEND ${CMAKE_SOURCE_DIR}/scripts/ OUTPUT_VARIABLE DNG_SCRIPT_PATHS)
 find_program(DNG_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 add_custom_command(OUTPUT ${DNG_PACKAGING}/darknet-generations.1.gz

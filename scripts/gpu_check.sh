@@ -13,7 +13,7 @@ a summary comes last, and the exit code is 1 if any failed. Without parts, all b
   tests       the C++ tests on the GPU (suites Cuda...)
   sanitize    some of them under compute-sanitizer: memcheck and racecheck
   end_to_end  tests/gpu/gpu_end_to_end_test.py
-  bench       scripts/bench.py --gpu 0: the table, beside the floor and PyTorch's eager mode where PyTorch is
+  bench       scripts/bench.py --gpu 0: the table, compared with the roofline and PyTorch's eager mode where PyTorch is
   compile     the table of ResNet-20 beside torch.compile, which compiles for minutes
   sanitize_more  synccheck and initcheck
 Environment (default):

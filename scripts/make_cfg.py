@@ -39,8 +39,9 @@ def shortcut(since):
     return section("shortcut", **{"from": since, "activation": "relu"})
 
 
-def classifier(classes):
-    return ["# classifier\n[avgpool]", section("connected", output=classes, activation="linear"), section("softmax")]
+def classifier(classes, **options):
+    return ["# classifier\n[avgpool]", section("connected", output=classes, activation="linear", **options),
+            section("softmax")]
 
 
 class Layers(NamedTuple):
@@ -144,6 +145,7 @@ class Data(NamedTuple):
 
 CIFAR100 = Data("CIFAR100", 100, 32, 3)
 FASHION = Data("Fashion-MNIST", 10, 28, 1)
+PHOTOS = Data("photos", 2, 224, 3)
 ILSVRC2012 = Data("ILSVRC2012", 1000, 224, 3)
 
 
@@ -161,6 +163,7 @@ class Network(NamedTuple):
     data: Data
     layers: Layers
     training: Training
+    last: dict = {}  # options of the last layer with parameters
 
 
 def cut(pad):
@@ -186,6 +189,11 @@ NETWORKS = {
     "cifar100-densenet100": Network(CIFAR100, dense(100, 12), DENSENET),
     "cifar100-densenet190": Network(CIFAR100, dense(190, 40), DENSENET._replace(subdivisions=8)),
     "ilsvrc2012-resnet18": Network(ILSVRC2012, image_residual(2), IMAGES),
+    "photos-resnet18": Network(PHOTOS, image_residual(2), IMAGES._replace(
+        note="The network of ilsvrc2012-resnet18.cfg, for some hundred to some thousand photos: "
+        "scripts/prepare_photos.py writes lists, .data file and cfg. Weights of ilsvrc2012-resnet18.cfg can be the "
+        "start: dontload=1 leaves the last layer, which has other classes, fresh (learning_rate=0.005 then).",
+        batch=32, subdivisions=2, epochs=40, drops=(), rate=0.02), {"dontload": 1}),
     "fashion-resnet": Network(FASHION, small_residual(1, convolutional(16, 5, 2)), Training(
         "2.6 million multiply-adds an image, as the first convolution leaves 14x14: a training takes a minute on two "
         "cores.", 128, 6, (), cut(2))),
@@ -221,10 +229,10 @@ def comment(*paragraphs):
 
 
 def cfg_text(network):
-    data, layers, training = network
+    data, layers, training, last = network
     head = comment(f"{layers.title} for {data.title}: {layers.shape}.", training_text(training),
                    *(["", layers.reason] if layers.reason else []), "", "Written by scripts/make_cfg.py.")
-    return "\n\n".join([head, net(data, training), *layers.sections, *classifier(data.classes)]) + "\n"
+    return "\n\n".join([head, net(data, training), *layers.sections, *classifier(data.classes, **last)]) + "\n"
 
 
 def write(options):

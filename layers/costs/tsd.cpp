@@ -1,5 +1,7 @@
 #include "layers/costs/tsd.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "layers/costs/cost_op.h"
 #include "layers/ops.h"
@@ -16,11 +18,18 @@ std::string describe(const graph::LayerConfig& layer) {
   return text;
 }
 
+// At most as many scores as there are classes.
+int scores_compared(const graph::LayerConfig& layer) {
+  return std::min(layer.options.integer("k"), static_cast<int>(layer.out.size()));
+}
+
 void check(const graph::LayerConfig& layer, const graph::ShapeContext&) {
   const cfg::Options& o = layer.options;
-  const int k = o.integer("k"), classes = static_cast<int>(layer.out.size());
-  if (k > classes) {
-    fail("%s: found %d, the network has %d outputs; allowed is 2 to %d", o.where("k").c_str(), k, classes, classes);
+  const int k = scores_compared(layer), classes = static_cast<int>(layer.out.size());
+  if (o.given("k") && o.integer("k") > classes) {
+    show_error(
+        format("%s: there are %d classes: all are compared, as with k=%d", o.where("k").c_str(), classes, classes)
+            .c_str());
   }
   if (o.given("eta") == o.given("confidence")) {
     fail(
@@ -43,7 +52,7 @@ double eta_of_confidence(double confidence, int k) {
 
 TsdFormula tsd_formula(const graph::LayerConfig& layer) {
   const cfg::Options& o = layer.options;
-  const int k = o.integer("k");
+  const int k = scores_compared(layer);
   const double eta = o.given("confidence") ? eta_of_confidence(o.real("confidence"), k) : o.real("eta");
   return {eta, o.real("warmup_epochs"), k, o.text("primary") == "truth"};
 }
@@ -53,8 +62,8 @@ graph::Op tsd_op() {
       .option(cfg::ours(cfg::real_option("eta", "", 0, 1, "weight of the cross entropy, literally")))
       .option(cfg::open_low(cfg::ours(
           cfg::real_option("confidence", "", 0, 1, "wanted on the primary class, above 1/k; instead of eta"))))
-      .option(
-          cfg::ours(cfg::integer_option("k", "5", 2, 1 << 20, "scores compared, the primary one included; at most C")))
+      .option(cfg::ours(
+          cfg::integer_option("k", "5", 2, 1 << 20, "scores compared, the primary one included; more than C: C")))
       .option(cfg::ours(cfg::choice_option("primary", "top", {"top", "truth"}, "the largest output, or the label")))
       .option(
           cfg::ours(cfg::real_option("warmup_epochs", "0", 0, 1e6, "epochs over which eta falls from 1 to its value")))

@@ -42,6 +42,14 @@ void fail_usage(const char* pattern, ...) {
   throw Error(text, ExitCode::kUsage);
 }
 
+void Errors::throw_if_any() const {
+  constexpr size_t kMaxShown = 20;
+  if (errors_.empty()) return;
+  for (size_t i = 0; i + 1 < errors_.size() && i + 1 < kMaxShown; ++i) show_error(errors_[i].what());
+  if (errors_.size() <= kMaxShown) throw errors_.back();
+  fail("%s; and %zu more", errors_[kMaxShown - 1].what(), errors_.size() - kMaxShown);
+}
+
 void show_error(const char* text) {
   std::string line;
   for (const char* c = text; *c != '\0'; ++c) {

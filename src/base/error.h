@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace dng {
 
@@ -17,6 +18,24 @@ class Error : public std::runtime_error {
 
  private:
   ExitCode code_;
+};
+
+// Collects the errors of independent parts, so that one run shows all of them.
+class Errors {
+ public:
+  template <class Part>
+  void collect(const Part& part) {
+    try {
+      part();
+    } catch (const Error& error) {
+      errors_.push_back(error);
+    }
+  }
+  // Throws the last error, after the others have been shown; does nothing where there is none.
+  void throw_if_any() const;
+
+ private:
+  std::vector<Error> errors_;
 };
 
 // Thrown by long work that stopped after Ctrl-C or SIGTERM; the exit status becomes 128 + signal.

@@ -1,6 +1,7 @@
 #include "base/progress.h"
 
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,6 +33,24 @@ Progress::Progress(std::string label, int64_t total, std::string unit)
 
 Progress::~Progress() { finish(); }
 
+int Progress::columns() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::string Progress::bar_line(const std::string& label, double share, const std::string& status, int columns) {
+  constexpr int kBar = 24, kFrame = 4;  // "label [####....] status"
+  const int room = columns - 1;         // a full line would scroll
+  const int width = std::min(kBar, room - static_cast<int>(label.size() + status.size()) - kFrame);
+  std::string line = label + " ";
+  if (width >= 4) {
+    const auto full = static_cast<size_t>(std::clamp(static_cast<int>(share * width), 0, width));
+    line += "[" + std::string(full, '#') + std::string(static_cast<size_t>(width) - full, '.') + "] ";
+  }
+  line += status;
+  return line.substr(0, static_cast<size_t>(std::max(room, 0)));
+}
+
 void Progress::finish() {
   if (shown_ && terminal_) std::fprintf(stderr, "\r\033[K");
   shown_ = false;
@@ -51,11 +70,7 @@ void Progress::advance(int64_t done, const std::string& note) {
           : format("%3.0f %% %lld/%lld %s, %.0f/s, %s left%s", 100 * share, static_cast<long long>(done),
                    static_cast<long long>(total_), unit_.c_str(), rate, human_seconds(left).c_str(), end.c_str());
   if (terminal_) {
-    const int width = 24;
-    const int full = std::clamp(static_cast<int>(share * width), 0, width);
-    const std::string bar =
-        std::string(static_cast<size_t>(full), '#') + std::string(static_cast<size_t>(width - full), '.');
-    std::fprintf(stderr, "\r\033[K%s [%s] %s", label_.c_str(), bar.c_str(), status.c_str());
+    std::fprintf(stderr, "\r\033[K%s", bar_line(label_, share, status, columns()).c_str());
   } else {
     std::fprintf(stderr, "%s: %s\n", label_.c_str(), status.c_str());
   }

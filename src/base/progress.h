@@ -19,6 +19,10 @@ class Progress {
   void advance(int64_t done, const std::string& note = "");
   void finish();  // clears the bar
 
+  // What a terminal of so many columns shows: the bar shrinks first, then the status is cut.
+  static std::string bar_line(const std::string& label, double share, const std::string& status, int columns);
+  static int columns();  // of stderr's terminal, now
+
  private:
   std::string label_, unit_;
   int64_t total_;

@@ -154,7 +154,7 @@ Options::Options(const std::string& file, const CfgSection& section, const std::
   Translations strict(Reading::kStrict);
   std::vector<std::string> names;
   for (const OptionSpec& spec : specs_) names.push_back(spec.name);
-  for (const CfgEntry& entry : section_.entries) {
+  const auto read = [&](const CfgEntry& entry) {
     const OptionSpec* found = find_spec(specs_, entry.key);
     const std::string line = place(entry.line) + " ";
     if (found == nullptr) {
@@ -176,7 +176,10 @@ Options::Options(const std::string& file, const CfgSection& section, const std::
                 "Darknet takes the comment for part of the value; give it a line of its own");
     }
     values_[entry.key] = entry.value;
-  }
+  };
+  Errors errors;
+  for (const CfgEntry& entry : section_.entries) errors.collect([&] { read(entry); });
+  errors.throw_if_any();
   for (const OptionSpec& spec : specs_) {
     if (values_.count(spec.name) == 0 && !spec.fallback.empty()) values_[spec.name] = spec.fallback;
   }

@@ -91,8 +91,7 @@ std::vector<Sample> read_samples(const std::string& path, bool teacher) {
   return samples;
 }
 
-// The cost as a cfg would create it, for `classes` logits.
-graph::LayerConfig cost_layer(const graph::Op& op, const Words& options, int classes) {
+cfg::Options cost_options(const graph::Op& op, const Words& options) {
   cfg::CfgSection section{op.section, 0, {}};
   for (const std::string& word : options) {
     const size_t equals = word.find('=');
@@ -105,9 +104,14 @@ graph::LayerConfig cost_layer(const graph::Op& op, const Words& options, int cla
       }
     }
   }
+  return {"command line", section, op.options, op.refused};
+}
+
+// The cost as a cfg would create it, for `classes` logits.
+graph::LayerConfig cost_layer(const graph::Op& op, const cfg::Options& options, int classes) {
   graph::LayerConfig layer;
   layer.op = &op;
-  layer.options = cfg::Options("command line", section, op.options, op.refused);
+  layer.options = options;
   const std::vector<graph::LayerConfig> none;
   const graph::ShapeContext context{none, {classes, 1, 1}, 1};
   layer.in = {classes, 1, 1};
@@ -137,10 +141,11 @@ int layer_verb(const Arguments& arguments) {
     fail_usage("found %zu files, needed is one file of logits; usage: %s", files.size(), arguments.usage().c_str());
   }
   try {
+    const cfg::Options checked = cost_options(*op, options);  // before the file: a mistyped option is the first error
     const bool teacher = op->section == "distill";
     std::vector<Sample> samples = read_samples(files[0], teacher);
     const int classes = static_cast<int>(samples[0].logits.size());
-    const graph::LayerConfig layer = cost_layer(*op, options, classes);
+    const graph::LayerConfig layer = cost_layer(*op, checked, classes);
     const std::unique_ptr<math::Cost> cost = op->cost(layer);
     const double temperature = layers::logit_temperature(layer);
     std::vector<double> log_f(static_cast<size_t>(classes)), f(log_f.size()), gradient(log_f.size());

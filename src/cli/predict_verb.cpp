@@ -39,7 +39,7 @@ int predict_verb(const Arguments& arguments) {
   network::load_weights(arguments.positional()[2], e.network.get());
   e.network->freeze();
   const int classes = e.network->classes();
-  const int top = static_cast<int>(arguments.integer("-t", std::min(e.data.top, classes), 1, classes));
+  const int top = std::min(classes, static_cast<int>(arguments.integer("-t", e.data.top, 1, 1 << 20)));
   if (arguments.positional().size() == 4) {
     predict(arguments.positional()[3], e, top);
     return 0;

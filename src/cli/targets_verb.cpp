@@ -28,7 +28,7 @@ int targets_verb(const Arguments& arguments) {
   o.require("teacher_weights", "name the weights of the teacher");
   student.require_classes(data.classes, data.path);
   student.require_image_channels();
-  const auto images = data::open_dataset(data, data.train, "train");
+  const auto images = data::open_training_set(data, seed);
   const train::Schedule schedule(student.net, images->size(), student.batch);
   if (schedule.endless()) {
     fail("%s: targets have an end; say how long to train: max_batches= or epochs=", student.net.where().c_str());

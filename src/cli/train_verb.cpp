@@ -1,3 +1,4 @@
+#include "base/error.h"
 #include "cli/verbs.h"
 #include "train/trainer.h"
 
@@ -14,6 +15,8 @@ int train_verb(const Arguments& arguments) {
   settings.seed = seed_of(arguments);
   settings.threads = threads_of(arguments);
   settings.resume = arguments.has("-resume");
+  settings.restart = arguments.has("-restart");
+  if (settings.resume && settings.restart) fail_usage("-resume and -restart exclude each other; keep one");
   settings.profile = arguments.text("-profile", "");
   settings.state_seconds = arguments.real("-state_seconds", 30, 0, 1e9);
   settings.verbose = arguments.has("-v");

@@ -10,7 +10,8 @@ const std::vector<Verb>& all_verbs() {
     const std::string computing = " [-threads N] [-nogpu | -gpus N] [-strict] [-v]";
     return std::vector<Verb>{
         {"classifier train",
-         "DATA CFG [WEIGHTS] [-clear] [-seed N] [-resume] [-state_seconds N] [-profile FILE] [-topk] [-dont_show]" +
+         "DATA CFG [WEIGHTS] [-clear] [-seed N] [-resume | -restart] [-state_seconds N] [-profile FILE] [-topk] "
+         "[-dont_show]" +
              computing,
          train_verb},
         {"classifier valid", "DATA CFG WEIGHTS [-json FILE]" + computing, valid_verb},

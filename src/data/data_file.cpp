@@ -20,12 +20,25 @@ struct Entry {
 using Entries = std::map<std::string, Entry>;
 
 Entries read_entries(const std::string& path) {
-  const std::vector<std::string> keys = {"classes", "train",       "train_per_class", "held_out_per_class",
-                                         "valid",   "labels",      "names",           "backup",
-                                         "top",     "superclasses"};
+  const std::vector<std::string> keys = {"classes",
+                                         "train",
+                                         "train_per_class",
+                                         "held_out_per_class",
+                                         "valid",
+                                         "valid_every",
+                                         "label_noise",
+                                         "labels",
+                                         "names",
+                                         "backup",
+                                         "top",
+                                         "superclasses"};
   Entries entries;
   for (const TextLine& line : read_text_lines(path, "data file")) {
     if (line.text.empty() || line.text[0] == '#' || line.text[0] == ';') continue;
+    if (line.text[0] == '[') {
+      fail("%s:%d: found %s: this is a network's cfg, not a .data file; the .data file comes first, then the cfg",
+           path.c_str(), line.number, quoted(line.text).c_str());
+    }
     const size_t equals = line.text.find('=');
     if (equals == std::string::npos) {
       fail("%s:%d: found %s; allowed: 'key = value', a comment (#, ;) or a blank line", path.c_str(), line.number,
@@ -57,6 +70,16 @@ int integer_in(const std::string& path, const Entries& entries, const std::strin
          quoted(entry.value).c_str(), low, high);
   }
   return static_cast<int>(value);
+}
+
+double share_in(const std::string& path, const Entries& entries, const std::string& key) {
+  const Entry& entry = entries.at(key);
+  double value = 0;
+  if (!parse_real(entry.value, &value) || value < 0 || value > 1) {
+    fail("%s:%d: %s = %s; allowed: a number from 0 to 1", path.c_str(), entry.line, key.c_str(),
+         quoted(entry.value).c_str());
+  }
+  return value;
 }
 
 // One line a class. Whatever is wrong with the file, the error starts where the .data file names it.
@@ -134,7 +157,12 @@ DataFile read_data_file(const std::string& path) {
     fail("%s: key 'classes' is missing; add 'classes = N' with N from 2 to %d", path.c_str(), kMaxClasses);
   }
   data.classes = integer_in(path, entries, "classes", 2, kMaxClasses);
-  data.top = entries.count("top") != 0 ? integer_in(path, entries, "top", 1, data.classes) : std::min(5, data.classes);
+  data.top = std::min(data.classes, entries.count("top") != 0 ? integer_in(path, entries, "top", 1, kMaxClasses) : 5);
+  if (data.top < 5 && entries.count("top") != 0 && entries.at("top").value != std::to_string(data.top)) {
+    show_error(format("%s:%d: top = %s: there are %d classes, so it is %d", path.c_str(), entries.at("top").line,
+                      entries.at("top").value.c_str(), data.classes, data.top)
+                   .c_str());
+  }
   data.train = value("train");
   if (entries.count("train_per_class") != 0) {
     data.train_per_class = integer_in(path, entries, "train_per_class", 1, kMaxPerClass);
@@ -148,6 +176,10 @@ DataFile read_data_file(const std::string& path) {
     }
     data.valid = data.train;
   }
+  if (entries.count("valid_every") != 0) {
+    data.valid_every = integer_in(path, entries, "valid_every", 1, kMaxPerClass);
+  }
+  if (entries.count("label_noise") != 0) data.label_noise = share_in(path, entries, "label_noise");
   data.labels = value("labels");
   data.names = value("names");
   data.backup = value("backup");

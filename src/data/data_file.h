@@ -19,6 +19,10 @@ struct DataFile {
   int train_per_class = 0;   // train on the first N images of each class only; 0: on all
   // Validate on the last N images of each class of `train`, which are not trained on; `valid` is `train` then.
   int held_out_per_class = 0;
+  // Validate after every so many epochs, and after the last one.
+  int valid_every = 1;
+  // The share of the training images whose label is replaced by another class (data/wrong_labels.h).
+  double label_noise = 0;
   int top = 5;  // k of the top-k accuracy, at most `classes`
 
   std::vector<std::string> label_names;    // contents of `labels`; empty where there is none

@@ -14,6 +14,7 @@
 #include "data/packed_set.h"
 #include "data/pixels.h"
 #include "data/text_file.h"
+#include "data/wrong_labels.h"
 
 namespace dng::data {
 
@@ -61,6 +62,12 @@ std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& p
   if (role != "train" || data.train_per_class == 0) return images;
   return first_of_each_class(std::move(images), data.classes, data.train_per_class,
                              where("train_per_class", data.train_per_class));
+}
+
+std::unique_ptr<Dataset> open_training_set(const DataFile& data, uint64_t seed) {
+  std::unique_ptr<Dataset> images = open_dataset(data, data.train, "train");
+  if (data.label_noise == 0) return images;
+  return with_wrong_labels(std::move(images), data.classes, data.label_noise, seed);
 }
 
 }  // namespace dng::data

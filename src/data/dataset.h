@@ -41,5 +41,7 @@ class Dataset {
 //   the place of "images-idx3"
 // - list: text, one image path a line, optionally followed by a blank and its class index
 std::unique_ptr<Dataset> open_dataset(const DataFile& data, const std::string& path, const std::string& role);
+// data.train with the labels that a training with this seed learns from (data.label_noise).
+std::unique_ptr<Dataset> open_training_set(const DataFile& data, uint64_t seed);
 
 }  // namespace dng::data

@@ -10,8 +10,10 @@
 namespace dng::eval {
 
 std::string Accuracy::line() const {
-  return format("top1 %.4f top%d %.4f loss %.4f images %lld", top1(), k, topk(), loss, static_cast<long long>(images));
+  return format("top1 %.4f%s loss %.4f images %lld", top1(), topk_text().c_str(), loss, static_cast<long long>(images));
 }
+
+std::string Accuracy::topk_text() const { return k < classes ? format(" top%d %.4f", k, topk()) : ""; }
 
 Json accuracy_json(const Accuracy& accuracy) {
   Json json = Json::object();
@@ -52,6 +54,7 @@ Accuracy evaluate(network::Network* network, const data::Dataset& data, int k, i
   const int classes = network->classes();
   Accuracy accuracy;
   accuracy.k = k;
+  accuracy.classes = classes;
   double loss = 0;
   LogSoftmax softmax(*network);
   std::vector<network::Network*> networks = {network};

@@ -12,7 +12,7 @@ namespace dng::eval {
 
 struct Accuracy {
   int64_t images = 0;
-  int k = 5;
+  int k = 5, classes = 0;
   int64_t top1_count = 0, topk_count = 0;
   double loss = 0;  // mean cross entropy with the labels, in nats, whatever the cost
 
@@ -23,8 +23,9 @@ struct Accuracy {
   }
   double top1() const { return images > 0 ? static_cast<double>(top1_count) / static_cast<double>(images) : 0; }
   double topk() const { return images > 0 ? static_cast<double>(topk_count) / static_cast<double>(images) : 0; }
-  // "top1 0.7234 top5 0.9123 loss 1.0234 images 10000"
+  // "top1 0.7234 top5 0.9123 loss 1.0234 images 10000". Without top-k where k is all classes: it is always 1.
   std::string line() const;
+  std::string topk_text() const;  // " top5 0.9123", or ""
 };
 
 // top1, topk, k, top<k>, loss, images, top1_count, topk_count.

@@ -33,6 +33,7 @@ EnsembleResult evaluate_ensemble(network::Network* network, const std::vector<st
   }
   Accuracy& ensemble = result.ensemble;
   ensemble.k = k;
+  ensemble.classes = network->classes();
   for (size_t i = 0; i < labels.size(); ++i) {
     const double* scores = sum.data() + i * classes;
     ensemble.count(rank_of(scores, network->classes(), labels[i]));

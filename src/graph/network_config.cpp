@@ -64,6 +64,28 @@ LayerConfig read_layer(const std::string& path, const Ops& ops, const cfg::CfgSe
   return layer;
 }
 
+bool is_net(const cfg::CfgSection& section) { return section.name == "net" || section.name == "network"; }
+
+// Reads the options of all sections, so that one run shows every wrong line.
+void check_lines(const std::string& path, const Ops& ops, const cfg::CfgFile& cfg, cfg::Reading reading) {
+  cfg::Translations translations(reading);
+  Errors errors;
+  for (const cfg::CfgSection& section : cfg.sections) {
+    const bool first = &section == &cfg.sections[0];
+    if (section.name == "crop" || section.name == "cost" || (is_net(section) && !first)) continue;
+    errors.collect([&] {
+      if (first) {
+        read_options(path, section, "net", net_options(), refused_net_keys(), &translations);
+        return;
+      }
+      const Op* op = find_op(ops, section.name);
+      if (op == nullptr) fail_unknown_section(ops, format("%s:%d", path.c_str(), section.line), section.name);
+      read_options(path, section, op->section, op->options, op->refused, &translations);
+    });
+  }
+  errors.throw_if_any();
+}
+
 std::string section_text(const cfg::CfgSection& section) {
   std::string text = "[" + section.name + "]\n";
   for (const cfg::CfgEntry& entry : section.entries) text += entry.key + "=" + entry.value + "\n";
@@ -285,9 +307,10 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::
   config.translations = cfg::Translations(reading);
   const cfg::CfgFile cfg = cfg::read_cfg(path, &config.translations);
   const cfg::CfgSection& first = cfg.sections[0];
-  if (first.name != "net" && first.name != "network") {
+  if (!is_net(first)) {
     fail("%s:%d: the first section is [%s]; it must be [net]", path.c_str(), first.line, first.name.c_str());
   }
+  check_lines(path, ops, cfg, reading);
   config.net = read_options(path, first, "net", net_options(), refused_net_keys(), &config.translations);
   for (const char* key : {"height", "width", "channels"}) config.net.require(key, "the input needs a size");
   config.input = {config.net.integer("channels"), config.net.integer("height"), config.net.integer("width")};
@@ -313,7 +336,7 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::
       absorb_cost(cfg.sections[i], &config);
       continue;
     }
-    if (cfg.sections[i].name == "net" || cfg.sections[i].name == "network") {
+    if (is_net(cfg.sections[i])) {
       fail("%s:%d: a second [net]; keep one, at the top", path.c_str(), cfg.sections[i].line);
     }
     if (!config.layers.empty() && config.layers.back().op->kind == Op::Kind::kCost) {

@@ -42,9 +42,16 @@ Header read_header(const std::string& path, const std::string& text) {
   return h;
 }
 
+size_t values_of(const Network& network, int layer) {
+  size_t count = 0;
+  for (const host::Block& block : network.blocks()[static_cast<size_t>(layer)]) {
+    count += static_cast<size_t>(block.count);
+  }
+  return count;
+}
+
 bool dontload(const Network& network, int layer) {
-  const cfg::Options& options = network.config().layers[static_cast<size_t>(layer)].options;
-  return options.has("dontload") && options.flag("dontload");
+  return starts_fresh(network.config().layers[static_cast<size_t>(layer)]);
 }
 
 // Which layers the file holds. As in Darknet, a layer with dontload=1 is missing from a file that was cut for it; a
@@ -54,15 +61,35 @@ std::vector<bool> layers_in_file(const Network& network, size_t bytes) {
   std::vector<bool> in_file;
   for (int i = 0; i < network.size(); ++i) {
     in_file.push_back(!dontload(network, i));
-    for (const host::Block& block : network.blocks()[static_cast<size_t>(i)]) {
-      whole += static_cast<size_t>(block.count) * sizeof(float);
-    }
+    whole += values_of(network, i) * sizeof(float);
   }
   if (bytes == whole) in_file.assign(in_file.size(), true);
   return in_file;
 }
 
+// Where a file of `found` bytes can be of the same network with another number of classes.
+struct OtherClasses {
+  int layer = -1;  // the last one with parameters; -1: it cannot
+  int classes = 0;
+};
+
+OtherClasses other_classes(const Network& network, size_t found) {
+  int last = network.size() - 1;
+  while (last > 0 && values_of(network, last) == 0) --last;
+  size_t before = 0;
+  for (int i = 0; i < last; ++i) before += values_of(network, i) * sizeof(float);
+  const size_t values = values_of(network, last), classes = static_cast<size_t>(network.classes());
+  if (values == 0 || values % classes != 0 || found <= before) return {};
+  const size_t of_class = values / classes * sizeof(float), rest = found - before;
+  if (rest % of_class != 0 || rest / of_class == classes) return {};
+  return {last, static_cast<int>(rest / of_class)};
+}
+
 }  // namespace
+
+bool starts_fresh(const graph::LayerConfig& layer) {
+  return layer.options.has("dontload") && layer.options.flag("dontload");
+}
 
 uint64_t load_weights(const std::string& path, Network* network, Prefix prefix, int* loaded_layers) {
   const std::string text = read_file(path, "the weights file");
@@ -75,18 +102,29 @@ uint64_t load_weights(const std::string& path, Network* network, Prefix prefix, 
   bool at_boundary = false;
   for (int i = 0; i < network->size(); ++i) {
     if (!in_file[static_cast<size_t>(i)]) continue;
-    for (const host::Block& block : network->blocks()[static_cast<size_t>(i)]) {
-      needed += static_cast<size_t>(block.count) * sizeof(float);
-    }
+    needed += values_of(*network, i) * sizeof(float);
     if (needed <= found) layers = i + 1;
     if (needed == found && found > 0) at_boundary = true;
   }
-  const bool partial = prefix == Prefix::kAllow && at_boundary;
+  const OtherClasses other = other_classes(*network, found);
+  const bool fresh_end = prefix == Prefix::kAllow && other.layer >= 0 && dontload(*network, other.layer);
+  if (fresh_end) layers = other.layer;
+  const bool partial = prefix == Prefix::kAllow && (at_boundary || fresh_end);
+  if (found != needed && !partial && other.layer >= 0) {
+    const cfg::Options& last = network->config().layers[static_cast<size_t>(other.layer)].options;
+    fail("%s: the weights are of %d classes, the network of %s has %d%s", path.c_str(), other.classes,
+         network->config().path.c_str(), network->classes(),
+         prefix != Prefix::kAllow
+             ? "; give the weights that were trained with this cfg"
+             : format("; to load all layers but the last, write dontload=1 in %s", last.where().c_str()).c_str());
+  }
   if (found != needed && !partial) {
+    size_t all = 0;
+    for (int i = 0; i < network->size(); ++i) all += values_of(*network, i);
     fail(
         "%s: found %zu numbers%s, the network of %s needs %zu; the file is %s: give the weights that were trained with "
         "this cfg",
-        path.c_str(), found / 4, found % 4 != 0 ? " and a part of one" : "", network->config().path.c_str(), needed / 4,
+        path.c_str(), found / 4, found % 4 != 0 ? " and a part of one" : "", network->config().path.c_str(), all,
         found < needed ? "truncated or of another network" : "of another network");
   }
   const char* data = text.data() + header.bytes;

@@ -183,7 +183,7 @@ class GpuSteps final : public Steps {
     gpu::StepInput step;
     step.seed = s_.seed;
     step.position = iteration * config_.batch + part * config_.mini_batch;
-    step.steps = iteration * config_.subdivisions + part;
+    step.steps = (iteration - s_.statistics_from) * config_.subdivisions + part;
     step.epoch = s_.schedule.epochs_at(iteration);
     step.rate = static_cast<float>(s_.schedule.rate(iteration));
     step.corrections = math::adam_corrections(update_.adam, iteration - s_.started + 1);

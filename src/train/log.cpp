@@ -40,7 +40,7 @@ void Log::show_bar(const TrainingState& state) {
 std::string EpochResult::line() const {
   std::string text = format("epoch %lld: train loss %.4f top1 %.4f", static_cast<long long>(epoch), loss, top1);
   if (valid) {
-    text += format(", valid loss %.4f top1 %.4f top%d %.4f", valid->loss, valid->top1(), valid->k, valid->topk());
+    text += format(", valid loss %.4f top1 %.4f%s", valid->loss, valid->top1(), valid->topk_text().c_str());
   }
   return text + format(", %.1f s", seconds);
 }

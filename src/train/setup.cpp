@@ -99,8 +99,8 @@ void resume(const std::string& path, TrainingState* state, network::Network* net
   }
 }
 
-// Returns the iteration that the weights have reached.
-int64_t load_initial_weights(Setup* s) {
+// Returns the iteration that the weights have reached; *fresh: whether some layers have none of them.
+int64_t load_initial_weights(Setup* s, bool* fresh) {
   const std::string& path = s->settings.weights;
   int layers = 0;
   const uint64_t seen = network::load_weights(path, s->network.get(), network::Prefix::kAllow, &layers);
@@ -108,6 +108,8 @@ int64_t load_initial_weights(Setup* s) {
     std::printf("%s: weights of the first %d of %d layers; the others start fresh\n", path.c_str(), layers,
                 s->network->size());
   }
+  const std::vector<graph::LayerConfig>& all = s->config.layers;
+  *fresh = layers < s->network->size() || std::any_of(all.begin(), all.end(), network::starts_fresh);
   const int64_t iteration = s->settings.clear ? 0 : static_cast<int64_t>(seen) / s->config.batch;
   if (iteration >= s->schedule->iterations()) {
     fail(
@@ -117,6 +119,16 @@ int64_t load_initial_weights(Setup* s) {
         s->settings.cfg.c_str());
   }
   return iteration;
+}
+
+// An interrupted training is not lost to a command that was only meant to continue it.
+void protect_interrupted(const Setup& s) {
+  const std::string path = s.base + ".state";
+  if (s.settings.resume || s.settings.restart || !file_exists(path)) return;
+  const int64_t done = iteration_of_state(path);
+  if (done < 0 || done >= s.schedule->iterations()) return;
+  fail("%s: an interrupted training, %lld iterations done; go on with -resume, or discard it with -restart",
+       path.c_str(), static_cast<long long>(done));
 }
 
 void note_missing_end(graph::NetworkConfig* config) {
@@ -174,6 +186,23 @@ void warn_about_strides(const graph::NetworkConfig& config) {
   }
 }
 
+// pad= and mirror= are for small images: of a large one the network would see a random patch.
+void warn_about_patches(const Setup& s) {
+  const data::Augmentation augmentation = s.config.augmentation();
+  if (!augmentation.own || augmentation.random_resized_crop || s.train->size() == 0) return;
+  data::Image image;
+  s.train->decode(0, &image);
+  const data::Geometry& frame = s.config.frame;
+  constexpr int kMuchLarger = 2;
+  if (std::min(image.shape.height / frame.height, image.shape.width / frame.width) < kMuchLarger) return;
+  std::printf(
+      "%s: the first image has %dx%d pixels, and the network sees a random patch of %dx%d of it; for the whole of "
+      "large "
+      "images replace pad= by random_resized_crop=1 and valid_resize=%d\n",
+      s.config.net.where(s.config.net.given("pad") ? "pad" : "mirror").c_str(), image.shape.width, image.shape.height,
+      frame.width, frame.height, std::max(frame.width, frame.height) * 8 / 7);
+}
+
 }  // namespace
 
 Setup::Setup(const TrainSettings& s)
@@ -185,12 +214,16 @@ Setup::Setup(const TrainSettings& s)
   config.translations.show();
   check_data(data, config);
   omp_set_num_threads(threads);
-  train = data::open_dataset(data, data.train, "train");
+  train = data::open_training_set(data, settings.seed);
   if (!data.valid.empty()) valid = data::open_dataset(data, data.valid, "valid");
   schedule = std::make_unique<Schedule>(config.net, train->size(), config.batch, settings.seed);
   require_writable_folder(data.backup, "backup=");
   if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
   base = data.backup + "/" + base_name(settings.cfg);
+  protect_interrupted(*this);
+  if (!settings.weights.empty() && !file_exists(settings.weights)) {
+    fail("%s: the weights file does not exist; correct the path, or leave it out", settings.weights.c_str());
+  }
   network = std::make_unique<network::Network>(config, network::NetworkSettings{settings.gpu, settings.verbose});
   teacher = open_teacher(*this);
 }
@@ -200,11 +233,18 @@ TrainingState start_state(Setup* setup) {
   const std::string path = setup->base + ".state";
   if (setup->settings.resume && file_exists(path)) {
     resume(path, &state, setup->network.get());
+    if (!setup->settings.weights.empty()) {
+      std::printf("%s: not read: the state has the weights\n", setup->settings.weights.c_str());
+    }
     return state;
   }
   if (setup->settings.resume) std::printf("no state at %s: starting from the beginning\n", path.c_str());
   setup->network->initialize(setup->settings.seed);
-  if (!setup->settings.weights.empty()) state.iteration = state.started = load_initial_weights(setup);
+  if (setup->settings.weights.empty()) return state;
+  bool fresh = false;
+  state.iteration = state.started = load_initial_weights(setup, &fresh);
+  // Statistics of fresh layers would move by 1 % a step from zero, and evaluations diverge for hundreds of steps.
+  if (fresh) state.statistics_from = state.iteration;
   return state;
 }
 
@@ -229,6 +269,7 @@ void print_start(const Setup& s) {
     std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
                 s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
   }
+  warn_about_patches(s);
   warn_about_strides(s.config);
   warn_about_stock(s.config);
   std::fflush(stdout);

@@ -23,11 +23,17 @@ struct Field {
 };
 
 std::vector<Field> fields_of(TrainingState* s) {
-  return {{"iteration", nullptr, &s->iteration},         {"started", nullptr, &s->started},
-          {"average_loss", &s->average_loss, nullptr},   {"best_top1", &s->best_top1, nullptr},
-          {"best_epoch", nullptr, &s->best_epoch},       {"epoch_loss", &s->epoch_loss, nullptr},
-          {"epoch_images", nullptr, &s->epoch_images},   {"epoch_correct", nullptr, &s->epoch_correct},
-          {"epoch_seconds", &s->epoch_seconds, nullptr}, {"pending_epoch", nullptr, &s->pending_epoch}};
+  return {{"iteration", nullptr, &s->iteration},
+          {"average_loss", &s->average_loss, nullptr},
+          {"best_top1", &s->best_top1, nullptr},
+          {"best_epoch", nullptr, &s->best_epoch},
+          {"epoch_loss", &s->epoch_loss, nullptr},
+          {"epoch_images", nullptr, &s->epoch_images},
+          {"epoch_correct", nullptr, &s->epoch_correct},
+          {"epoch_seconds", &s->epoch_seconds, nullptr},
+          {"pending_epoch", nullptr, &s->pending_epoch},
+          {"statistics_from", nullptr, &s->statistics_from},
+          {"started", nullptr, &s->started}};
 }
 
 std::string header_text(TrainingState s) {
@@ -152,6 +158,15 @@ void save_state(const std::string& path, const TrainingState& state, const netwo
   for (const Span& span : spans_of(network)) put(span.data, span.bytes);
   file.write(hash.hex());
   file.commit();
+}
+
+int64_t iteration_of_state(const std::string& path) {
+  const std::string text = read_file(path, "the state");
+  const size_t magic = std::strlen(kMagic), end = text.find("\n\n");
+  if (!starts_with(text, kMagic) || end == std::string::npos) return -1;
+  TrainingState state, found;
+  parse_header(path, text.substr(magic, end - magic), &state, &found);
+  return state.iteration;
 }
 
 std::string load_state(const std::string& path, TrainingState* state, network::Network* network) {

@@ -28,11 +28,15 @@ struct TrainingState {
   double epoch_loss = 0;
   int64_t epoch_images = 0, epoch_correct = 0;
   double epoch_seconds = 0;
+  // The update that the rolling statistics count from: above 0 where layers started fresh beside loaded ones.
+  int64_t statistics_from = 0;
   int64_t pending_epoch = 0;      // an epoch whose last update is done and whose validation is not; 0: none
   std::vector<std::string> rows;  // of the .csv, without the header
 };
 
 void save_state(const std::string& path, const TrainingState& state, const network::Network& network);
+// The updates that a state has behind it; -1 where the file is no state.
+int64_t iteration_of_state(const std::string& path);
 // Reads a state that save_state wrote. Throws Error for a damaged file or one whose identity differs (naming what
 // differs and both values); the network is untouched then. Differences of `machine` are returned as text, "" for none.
 std::string load_state(const std::string& path, TrainingState* state, network::Network* network);

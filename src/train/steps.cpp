@@ -55,7 +55,7 @@ class CpuSteps final : public Steps {
     pass.count = batch.count;
     pass.seed = s_.seed;
     pass.first_position = batch.position;
-    pass.steps = iteration * config_.subdivisions + part;
+    pass.steps = (iteration - s_.statistics_from) * config_.subdivisions + part;
     pass.epoch = s_.schedule.epochs_at(iteration);
     before = now_seconds();
     if (s_.teacher != nullptr) pass.teacher = s_.teacher->probabilities(batch);

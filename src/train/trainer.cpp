@@ -31,6 +31,9 @@ class Trainer {
   int64_t next_count() const;
   void count_update(const StepResult& result);
   void end_epoch();
+  bool validates(int64_t epoch) const {
+    return setup_.valid && (epoch % setup_.data.valid_every == 0 || state_.iteration >= iterations());
+  }
   eval::Accuracy validate();
   void save_weights(const char* end) const;
   void save() const;
@@ -84,6 +87,7 @@ std::unique_ptr<Steps> Trainer::make_steps() {
   settings.threads = setup_.threads;
   settings.first = first_;
   settings.started = state_.started;
+  settings.statistics_from = state_.statistics_from;
   settings.profile = &profile_;
   settings.profiles_layers = !setup_.settings.profile.empty();
   return train::make_steps(settings);
@@ -136,7 +140,7 @@ void Trainer::end_epoch() {
   result.iteration = state_.iteration;
   result.loss = state_.epoch_loss / images;
   result.top1 = static_cast<double>(state_.epoch_correct) / images;
-  if (setup_.valid) result.valid = validate();
+  if (validates(result.epoch)) result.valid = validate();
   result.rate = setup_.schedule->rate(state_.iteration - 1);
   result.seconds = state_.epoch_seconds;
   state_.rows.push_back(result.csv_row());

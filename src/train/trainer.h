@@ -21,6 +21,7 @@ struct TrainSettings {
   uint64_t seed = 0;
   int threads = 0;  // 0: as many as there are cores
   bool resume = false;
+  bool restart = false;  // discard what an interrupted training has left
   double state_seconds = 30;
   std::string profile;            // file for the times of the layers; empty: none
   bool verbose = false;           // show Darknet's layer table

@@ -88,10 +88,27 @@ TEST_F(DataFileTest, ClassesMustBeAnIntegerInRange) {
   EXPECT_EQ(read("classes=1000000").classes, 1000000);
 }
 
-TEST_F(DataFileTest, TopMustBeWithinTheClasses) {
-  expect_refused("classes=3\ntop=4\n", {":2:", "top", "'4'", "1 to 3"});
-  expect_refused("classes=3\ntop=0\n", {":2:", "1 to 3"});
+TEST_F(DataFileTest, TopIsAtMostAllClasses) {
+  expect_refused("classes=3\ntop=0\n", {":2:", "1 to 1000000"});
   EXPECT_EQ(read("classes=3\ntop=3\n").top, 3);
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(read("classes=3\ntop=4\n").top, 3);
+  EXPECT_NE(testing::internal::GetCapturedStderr().find(":2: top = 4: there are 3 classes, so it is 3"),
+            std::string::npos);
+}
+
+TEST_F(DataFileTest, ACfgInItsPlaceIsRecognised) {
+  expect_refused("# comment\n[net]\nbatch=1\n", {":2:", "'[net]'", "the .data file comes first, then the cfg"});
+}
+
+TEST_F(DataFileTest, ValidationAndLabelNoise) {
+  const data::DataFile plain = read("classes=3\n"), given = read("classes=3\nvalid_every=10\nlabel_noise=0.2\n");
+  EXPECT_EQ(plain.valid_every, 1);
+  EXPECT_EQ(plain.label_noise, 0);
+  EXPECT_EQ(given.valid_every, 10);
+  EXPECT_EQ(given.label_noise, 0.2);
+  expect_refused("classes=3\nvalid_every=0\n", {":2:", "from 1"});
+  expect_refused("classes=3\nlabel_noise=1.5\n", {":2:", "'1.5'", "a number from 0 to 1"});
 }
 
 TEST_F(DataFileTest, ClassFilesMustHaveALineForEveryClass) {

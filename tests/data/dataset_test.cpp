@@ -139,6 +139,39 @@ TEST_F(CifarBinary, HeldOutImagesAreTheLastOfEachClassAndAreNotTrainedOn) {
   }
 }
 
+TEST_F(CifarBinary, WrongLabelsDependOnSeedAndImageAlone) {
+  constexpr int kImages = 2000;
+  std::string records;
+  const std::string image = cifar10_record(0, pattern_image(kCifar, 1)).substr(1);
+  for (int i = 0; i < kImages; ++i) records += static_cast<char>(i % 10) + image;
+  data::DataFile data = data_with_classes(10);
+  data.train = folder_.write("x.bin", records);
+  const auto labels = [&](double share, uint64_t seed) {
+    data.label_noise = share;
+    const auto images = data::open_training_set(data, seed);
+    std::vector<int> all;
+    for (int64_t i = 0; i < images->size(); ++i) all.push_back(images->label(i));
+    return all;
+  };
+  const std::vector<int> right = labels(0, 1), noisy = labels(0.4, 1);
+  int wrong = 0;
+  std::vector<int> shift(10);
+  for (int i = 0; i < kImages; ++i) {
+    EXPECT_EQ(right[static_cast<size_t>(i)], i % 10);
+    wrong += noisy[static_cast<size_t>(i)] != i % 10 ? 1 : 0;
+    ++shift[static_cast<size_t>((noisy[static_cast<size_t>(i)] - i % 10 + 10) % 10)];
+  }
+  // 800 +- 22 wrong ones, 89 +- 9 for each of the other classes.
+  EXPECT_NEAR(wrong, 800, 110);
+  for (int i = 1; i < 10; ++i) EXPECT_NEAR(shift[static_cast<size_t>(i)], 89, 45) << i;
+  EXPECT_EQ(labels(0.4, 1), noisy);
+  EXPECT_NE(labels(0.4, 2), noisy);
+  const std::vector<int> all_wrong = labels(1, 1);
+  for (int i = 0; i < kImages; ++i) EXPECT_NE(all_wrong[static_cast<size_t>(i)], i % 10);
+  data.label_noise = 0.4;
+  EXPECT_NE(data::open_training_set(data, 1)->hash(), data::open_training_set(data, 2)->hash());
+}
+
 TEST_F(CifarBinary, ShortRecordsAreRefused) {
   const std::string record = cifar100_record(1, 2, pattern_image(kCifar, 1));
   const std::string path = folder_.write("x.bin", record + record.substr(0, 100));

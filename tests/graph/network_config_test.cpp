@@ -87,6 +87,21 @@ TEST(NetworkConfig, NetErrorsNameLineAndKey) {
   net_refused("label_smooth_eps=1\n", {"label_smooth_eps=1", "below 1"});
 }
 
+TEST(NetworkConfig, AllWrongLinesAreShownAtOnce) {
+  testing::internal::CaptureStderr();
+  refused("[convolutional]\nfilters=x\nsize=3\nstrid=2\n[maxpol]\n", {"unknown section 'maxpol'", "'maxpool'"});
+  const std::string others = testing::internal::GetCapturedStderr();
+  EXPECT_NE(others.find("filters=x: found 'x'"), std::string::npos) << others;
+  EXPECT_NE(others.find("unknown key 'strid'; did you mean 'stride'"), std::string::npos) << others;
+  EXPECT_EQ(std::count(others.begin(), others.end(), '\n'), 2) << "the last one is thrown";
+  std::string many;
+  for (int i = 0; i < 30; ++i) many += "[activation]\nactivation=x\n";
+  testing::internal::CaptureStderr();
+  refused(many, {"activation=x", "; and 10 more"});
+  const std::string shown = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(shown.begin(), shown.end(), '\n'), 19);
+}
+
 TEST(NetworkConfig, SchedulesThatContradictThemselvesAreRefused) {
   net_refused("max_batches=10\nepochs=2\n", {"[net] max_batches=10", "keep one of max_batches and epochs"});
   net_refused("policy=steps\nsteps=1\nepoch_steps=1\nscales=.1\n", {"keep one of steps and epoch_steps"});

@@ -227,6 +227,33 @@ TEST(Weights, DontloadLayersKeepTheirValuesUnlessTheFileIsWhole) {
   EXPECT_EQ(values_of(loaded), wanted);
 }
 
+TEST(Weights, OfOtherClassesFillAllLayersButTheLast) {
+  const TemporaryFolder folder;
+  const auto network_of = [](int classes, const std::string& more) {
+    return config_of(net_text(2, kInput) + kBody + "[connected]\noutput=" + std::to_string(classes) +
+                     "\nactivation=linear\n" + more + "[softmax]\n");
+  };
+  network::Network saved(network_of(9, ""));
+  scramble(&saved, 1);
+  const std::string path = folder.file("nine.weights");
+  network::save_weights(path, saved, 70);
+  network::Network plain(network_of(4, "")), fresh(network_of(4, "dontload=1\n"));
+  scramble(&plain, 2);
+  scramble(&fresh, 2);
+  const std::vector<float> before = values_of(plain);
+  expect_error([&] { network::load_weights(path, &plain, network::Prefix::kAllow); },
+               {"the weights are of 9 classes", "has 4", "write dontload=1 in", "[connected]"});
+  expect_error([&] { network::load_weights(path, &plain); }, {"of 9 classes", "trained with this cfg"});
+  EXPECT_EQ(values_of(plain), before);
+  int filled = 0;
+  EXPECT_EQ(network::load_weights(path, &fresh, network::Prefix::kAllow, &filled), 70U);
+  EXPECT_EQ(filled, 4);
+  const std::vector<float> after = values_of(fresh), wanted = values_of(saved);
+  const auto body = static_cast<std::ptrdiff_t>(count_of(saved, 4));
+  EXPECT_TRUE(std::equal(after.begin(), after.begin() + body, wanted.begin()));
+  EXPECT_TRUE(std::equal(after.begin() + body, after.end(), before.begin() + body));
+}
+
 TEST(Weights, AFailedSaveLeavesThePreviousFile) {
   const TemporaryFolder folder;
   network::Network network(config_of(kPlain));

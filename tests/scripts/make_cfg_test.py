@@ -84,6 +84,7 @@ EXPECTED = {
     "cifar100-densenet100": (800890, 11994),
     "cifar100-densenet190": (25827030, 128480),
     "ilsvrc2012-resnet18": (11689512, 4800),
+    "photos-resnet18": (11689512 - 513000 + 2 * 513, 4800),
     "fashion-resnet": (78010, 336),
     "fashion-small": (6402, 56),
 }
@@ -91,7 +92,7 @@ NAMES = list(EXPECTED)
 # Weighted layers from the image to the classes, as the names count them (a projection lies beside the path).
 DEPTH = {"cifar100-resnet8": 8, "cifar100-resnet8-stride2": 8, "cifar100-resnet20": 20, "cifar100-resnet56": 56,
          "cifar100-resnet110": 110, "cifar100-densenet100": 100, "cifar100-densenet190": 190, "ilsvrc2012-resnet18": 18,
-         "fashion-resnet": 8, "fashion-small": 4}
+         "photos-resnet18": 18, "fashion-resnet": 8, "fashion-small": 4}
 # The paper's recipes: batch, subdivisions (this project's), epochs, the epochs at which the rate falls to a tenth.
 RECIPES = {"cifar100-resnet20": ("128", "1", "164", "81,122"), "cifar100-resnet56": ("128", "1", "164", "81,122"),
            "cifar100-resnet110": ("128", "1", "164", "81,122"), "cifar100-densenet100": ("64", "1", "300", "150,225"),
@@ -371,9 +372,9 @@ class NetworkTest(unittest.TestCase):
     def test_ends_are_classifiers(self, name, net):
         data = name.split("-")[0]
         self.assertEqual([layer.kind for layer in net.layers[-3:]], ["avgpool", "connected", "softmax"])
-        self.assertEqual(net.layers[-1].shape(), ({"cifar100": 100, "ilsvrc2012": 1000, "fashion": 10}[data], 1))
+        self.assertEqual(net.layers[-1].shape(), ({"cifar100": 100, "ilsvrc2012": 1000, "photos": 2, "fashion": 10}[data], 1))
         stride = net.layers[0].number("stride") if data == "cifar100" else 1  # of the first convolution
-        self.assertEqual(net.layers[-4].side, {"cifar100": 8, "ilsvrc2012": 7, "fashion": 4}[data] // stride)
+        self.assertEqual(net.layers[-4].side, {"cifar100": 8, "ilsvrc2012": 7, "photos": 7, "fashion": 4}[data] // stride)
         self.assertEqual(net.layers[-2].options["activation"], "linear")
 
     @on_each()
@@ -393,7 +394,7 @@ class NetworkTest(unittest.TestCase):
         """Each adds to its second convolution what its first one reads: as it is, or projected."""
         shortcuts = net.of("shortcut")
         self.assertEqual(len(shortcuts), (DEPTH[name] - 2) // 2)
-        start = net.of("maxpool")[0] if "ilsvrc" in name else net.layers[0]
+        start = net.of("maxpool")[0] if name.endswith("resnet18") else net.layers[0]
         for shortcut in shortcuts:
             inner, other = shortcut.sources
             if inner.options["size"] == "1":  # the projection; the block's own path is the other one
@@ -535,8 +536,9 @@ class ProgramTest(RunTest):
         for i in range(4):
             write_png(self.path("%d.png" % i), [draw.randbytes(3 * 60) for _ in range(60)], 3)
         self.write("list.txt", "".join("%d.png %d\n" % (i, i) for i in range(4)))
+        self.write("two.txt", "".join("%d.png %d\n" % (i, i % 2) for i in range(4)))
         for name, classes, images in (("cifar100", 100, "cifar.bin"), ("fashion", 10, "grey-images-idx3-ubyte"),
-                                      ("ilsvrc2012", 1000, "list.txt")):
+                                      ("ilsvrc2012", 1000, "list.txt"), ("photos", 2, "two.txt")):
             self.write(name + ".data", "classes=%d\ntrain=%s\nvalid=%s\nbackup=backup\n" % (classes, images, images))
 
 

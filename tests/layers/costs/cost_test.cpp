@@ -491,12 +491,24 @@ TEST(TsdLayer, OptionsThatDoNotFitAreNamed) {
   refused("confidence=0", {"above 0"});
   refused("confidence=0.2", {"confidence=0.2", "above 1/k = 0.2"});
   refused("confidence=0.3 k=3", {"above 1/k = 0.333333"});
-  refused("eta=0.6 k=11", {"k=11", "10 outputs", "2 to 10"});
   refused("eta=0.6 k=1", {"k=1", "a whole number from 2 to 1048576"});
   refused("eta=0.6 primary=trth", {"one of top, truth", "did you mean 'truth'?"});
   refused("eta=0.6 warmup_epochs=-1", {"warmup_epochs=-1"});
   EXPECT_EQ(cost_config("tsd", "eta=0.6", 10).classes(), 10);
   EXPECT_EQ(cost_config("tsd", "confidence=0.21", 10).classes(), 10);
+}
+
+TEST(TsdLayer, AtMostAllClassesAreCompared) {
+  const Values z = {0.3, -1, 2};
+  const Result three = CostOf("tsd", "confidence=0.6 k=3", 3)(z, 1);
+  for (const char* options : {"confidence=0.6", "confidence=0.6 k=7"}) {
+    testing::internal::CaptureStderr();
+    const CostOf cost("tsd", options, 3);
+    const std::string warning = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(warning.empty(), options == std::string("confidence=0.6")) << warning;
+    EXPECT_EQ(cost(z, 1).loss, three.loss);
+    EXPECT_EQ(cost(z, 1).gradient, three.gradient);
+  }
 }
 
 // ---- distill ----
