@@ -19,6 +19,7 @@ int ensemble_verb(const Arguments& arguments) {
     write_file(arguments.text("-json", ""), eval::accuracy_json(result.ensemble).set("members", members).dump() + "\n");
   }
   std::printf("%s\n", result.ensemble.line().c_str());
+  for (size_t i = 0; i < weights.size(); ++i) eval::require_finite(result.members[i], weights[i]);
   return 0;
 }
 

@@ -95,6 +95,7 @@ int inspect_verb(const Arguments& arguments) {
     write_file(arguments.text("-json", ""), to_json(i).set("set", Json::string(e.set)).dump() + "\n");
   }
   print(i, !e.data.superclass_of.empty(), teacher != nullptr);
+  eval::require_finite(i.accuracy, weights);
   return 0;
 }
 

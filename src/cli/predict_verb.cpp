@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/finite.h"
 #include "base/text.h"
 #include "cli/verbs.h"
 #include "data/image_file.h"
@@ -26,6 +27,10 @@ void predict(const std::string& path, const Evaluation& e, int top) {
   pass.count = 1;
   e.network->forward(&pass);
   const float* scores = e.network->probabilities();
+  if (!all_finite(scores, static_cast<size_t>(e.network->classes()))) {
+    fail("%s: the network's outputs are not finite; train with a lower learning_rate=, or use earlier weights",
+         path.c_str());
+  }
   for (const int c : eval::top_classes(scores, e.network->classes(), top)) {
     std::printf("%5.2f%%: %s\n", 100 * scores[c], e.data.display_names[static_cast<size_t>(c)].c_str());
   }

@@ -18,6 +18,7 @@ int valid_verb(const Arguments& arguments) {
     write_file(arguments.text("-json", ""), json.dump() + "\n");
   }
   std::printf("%s\n", accuracy.line().c_str());
+  eval::require_finite(accuracy, arguments.positional()[2]);
   return 0;
 }
 

@@ -1,9 +1,11 @@
 #include "eval/accuracy.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
+#include "base/finite.h"
 #include "layers/costs/cost_op.h"
 #include "math/cost_row.h"
 
@@ -15,6 +17,19 @@ std::string Accuracy::line() const {
 
 std::string Accuracy::topk_text() const { return k < classes ? format(" top%d %.4f", k, topk()) : ""; }
 
+std::string Accuracy::not_finite_text() const {
+  if (not_finite == 0) return "";
+  return format("%lld of %lld images have outputs that are not finite, the first is %s; they count as wrong",
+                static_cast<long long>(not_finite), static_cast<long long>(images), first_not_finite.c_str());
+}
+
+void require_finite(const Accuracy& accuracy, const std::string& weights) {
+  if (accuracy.not_finite > 0) {
+    fail("%s: %s; train with a lower learning_rate=, or use earlier weights", weights.c_str(),
+         accuracy.not_finite_text().c_str());
+  }
+}
+
 Json accuracy_json(const Accuracy& accuracy) {
   Json json = Json::object();
   json.set("top1", Json::number(accuracy.top1()))
@@ -25,6 +40,7 @@ Json accuracy_json(const Accuracy& accuracy) {
       .set("images", Json::integer(accuracy.images))
       .set("top1_count", Json::integer(accuracy.top1_count))
       .set("topk_count", Json::integer(accuracy.topk_count));
+  if (accuracy.not_finite > 0) json.set("not_finite", Json::integer(accuracy.not_finite));
   return json;
 }
 
@@ -65,12 +81,17 @@ Accuracy evaluate(network::Network* network, const data::Dataset& data, int k, i
     for (int b = 0; b < batch.count; ++b) {
       const size_t row = static_cast<size_t>(b) * classes;
       const int true_class = batch.labels[static_cast<size_t>(b)];
+      if (!all_finite(probabilities + row, static_cast<size_t>(classes))) {
+        accuracy.count_not_finite(data.sample_name(batch.samples[static_cast<size_t>(b)]));
+        continue;
+      }
       accuracy.count(rank_of(probabilities + row, classes, true_class));
       softmax.compute(logits + row);
       loss -= softmax.log_f[static_cast<size_t>(true_class)];
     }
     if (sink) sink(batch, pass);
   });
+  if (accuracy.not_finite > 0) loss = std::nan("");
   accuracy.loss = accuracy.images > 0 ? loss / static_cast<double>(accuracy.images) : 0;
   return accuracy;
 }

@@ -14,21 +14,34 @@ struct Accuracy {
   int64_t images = 0;
   int k = 5, classes = 0;
   int64_t top1_count = 0, topk_count = 0;
-  double loss = 0;  // mean cross entropy with the labels, in nats, whatever the cost
+  double loss =
+      0;  // mean cross entropy with the labels, in nats, whatever the cost; NaN with outputs that are not finite
+  // Images whose outputs are not finite. They count as wrong.
+  int64_t not_finite = 0;
+  std::string first_not_finite;  // the first one's name
 
   void count(int rank) {
     ++images;
     top1_count += rank < 1 ? 1 : 0;
     topk_count += rank < k ? 1 : 0;
   }
+  void count_not_finite(const std::string& name) {
+    ++images;
+    if (++not_finite == 1) first_not_finite = name;
+  }
   double top1() const { return images > 0 ? static_cast<double>(top1_count) / static_cast<double>(images) : 0; }
   double topk() const { return images > 0 ? static_cast<double>(topk_count) / static_cast<double>(images) : 0; }
   // "top1 0.7234 top5 0.9123 loss 1.0234 images 10000". Without top-k where k is all classes: it is always 1.
   std::string line() const;
   std::string topk_text() const;  // " top5 0.9123", or ""
+  // "2 of 8 images have outputs that are not finite, the first is a.jpg; they count as wrong", or ""
+  std::string not_finite_text() const;
 };
 
-// top1, topk, k, top<k>, loss, images, top1_count, topk_count.
+// Throws Error where outputs are not finite. For the end of a verb, after its results.
+void require_finite(const Accuracy& accuracy, const std::string& weights);
+
+// top1, topk, k, top<k>, loss, images, top1_count, topk_count; not_finite where there are such images.
 Json accuracy_json(const Accuracy& accuracy);
 
 // The label's rank among the scores: 0 for the largest; of equal scores the lower index comes first.

@@ -36,11 +36,16 @@ EnsembleResult evaluate_ensemble(network::Network* network, const std::vector<st
   ensemble.classes = network->classes();
   for (size_t i = 0; i < labels.size(); ++i) {
     const double* scores = sum.data() + i * classes;
+    if (!std::all_of(scores, scores + classes, [](double score) { return std::isfinite(score); })) {
+      ensemble.count_not_finite(data.sample_name(static_cast<int64_t>(i)));
+      continue;
+    }
     ensemble.count(rank_of(scores, network->classes(), labels[i]));
     // Outputs are float32, so a mean can be zero; the smallest positive float keeps the loss finite.
     const double mean = scores[labels[i]] / static_cast<double>(weights.size());
     ensemble.loss -= std::log(std::max(mean, static_cast<double>(FLT_MIN)));
   }
+  if (ensemble.not_finite > 0) ensemble.loss = std::nan("");
   ensemble.loss /= static_cast<double>(std::max<int64_t>(1, ensemble.images));
   return result;
 }

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/finite.h"
 #include "eval/run_over.h"
 
 namespace dng::eval {
@@ -46,6 +47,10 @@ void write_features(const std::string& path, network::Network* network, size_t s
   run_over({network}, data, threads, "features", [&](const data::Batch& batch, const graph::Pass&) {
     records.clear();
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
+      if (!all_finite(network->watched() + b * size, size)) {
+        fail("%s: the features of %s are not finite; train with a lower learning_rate=, or use earlier weights",
+             path.c_str(), data.sample_name(batch.samples[b]).c_str());
+      }
       const int32_t label = batch.labels[b];
       records.append(reinterpret_cast<const char*>(&label), sizeof label);
       records.append(reinterpret_cast<const char*>(network->watched() + b * size), bytes);

@@ -5,6 +5,8 @@
 #include <functional>
 #include <optional>
 
+#include "base/finite.h"
+
 namespace dng::eval {
 namespace {
 
@@ -56,6 +58,7 @@ class Inspector {
   }
 
   void see(const float* f, size_t label) {
+    if (!all_finite(f, classes_)) return;
     const size_t primary = top_of(f, classes_);
     images_of_[label] += 1;
     result_.mean_true += f[label];
@@ -78,7 +81,7 @@ class Inspector {
 
   Inspection finish(const Accuracy& accuracy) {
     result_.accuracy = accuracy;
-    const auto images = static_cast<double>(accuracy.images);
+    const auto images = static_cast<double>(accuracy.images - accuracy.not_finite);
     for (double& mean : result_.mean_by_rank) mean /= images;
     result_.mean_primary = result_.mean_by_rank[0];
     for (size_t r = 1; r < ranks_; ++r) result_.mean_rank_2_k += result_.mean_by_rank[r];

@@ -10,7 +10,7 @@ namespace dng::eval {
 
 // f is the output of one image, f_(r) its r-th largest entry, y its label, S(c) the superclass of class c.
 struct Inspection {
-  Accuracy accuracy;
+  Accuracy accuracy;                 // means leave out the images whose outputs are not finite
   double mean_primary = 0;           // mean of f_(1)
   double mean_rank_2_k = 0;          // mean of the mean of f_(2)..f_(k)
   std::vector<double> mean_by_rank;  // mean of f_(1)..f_(k)

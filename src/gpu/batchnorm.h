@@ -6,7 +6,7 @@
 //   backward   gradient_sums       d = f' * delta, its sums, and d for the addend
 //              gradient            dx from d and x
 // The variance is summed about the first value of each channel (or the rolling mean, where a convolution sums what it
-// writes), which costs no second pass and loses no digits.
+// writes), which costs no second pass. Digits are lost where that value is many deviations from the batch's mean.
 // clang-format on
 #pragma once
 

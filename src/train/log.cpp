@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 
 #include "base/error.h"
@@ -46,8 +47,9 @@ std::string EpochResult::line() const {
 }
 
 std::string EpochResult::csv_row() const {
-  const std::string validation =
-      valid ? format("%.6f,%.6f,%.6f", valid->loss, valid->top1(), valid->topk()) : std::string(",,");
+  const std::string validation = valid ? (std::isfinite(valid->loss) ? format("%.6f", valid->loss) : "") +
+                                             format(",%.6f,%.6f", valid->top1(), valid->topk())
+                                       : std::string(",,");
   return format("%lld,%lld,%.6f,%.6f,%s,%.8g,%.2f", static_cast<long long>(epoch), static_cast<long long>(iteration),
                 loss, top1, validation.c_str(), rate, seconds);
 }

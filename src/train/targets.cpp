@@ -80,7 +80,7 @@ void write_targets(const std::string& path, uint64_t teacher, int64_t positions,
   Progress progress("targets", positions, "images");
   for (int64_t position = 0; position < positions; position += student.mini_batch) {
     const data::Batch& batch = stream.next();
-    const float* rows = source->probabilities(batch);
+    const float* rows = finite_probabilities(source, batch, data, classes);
     const int64_t count = std::min<int64_t>(student.mini_batch, positions - position);
     file.write(rows, static_cast<size_t>(count) * classes * sizeof(float));
     progress.advance(position + count);

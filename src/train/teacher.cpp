@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/finite.h"
 #include "base/text.h"
 #include "layers/registry.h"
 #include "network/weights.h"
@@ -45,6 +46,18 @@ uint64_t teacher_hash(const std::string& cfg, const std::string& weights) {
   }
   hash.add(read_file(weights, "the teacher's weights file"));
   return hash.value();
+}
+
+const float* finite_probabilities(TeacherSource* teacher, const data::Batch& batch, const data::Dataset& data,
+                                  int classes) {
+  const float* rows = teacher->probabilities(batch);
+  for (int b = 0; b < batch.count; ++b) {
+    if (all_finite(rows + static_cast<size_t>(b) * static_cast<size_t>(classes), static_cast<size_t>(classes)))
+      continue;
+    fail("%s: the teacher's outputs are not finite for %s; use earlier weights of it, or train it again",
+         teacher->description().c_str(), data.sample_name(batch.samples[static_cast<size_t>(b)]).c_str());
+  }
+  return rows;
 }
 
 LiveTeacher::LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig& student,

@@ -22,6 +22,10 @@ class TeacherSource {
   virtual gpu::Executor* device() { return nullptr; }
 };
 
+// The teacher's probabilities for a batch of `data`. Throws Error with its name where they are not finite.
+const float* finite_probabilities(TeacherSource* teacher, const data::Batch& batch, const data::Dataset& data,
+                                  int classes);
+
 // Identity of a teacher: its layers and the bytes of its weights.
 uint64_t teacher_hash(const std::string& cfg, const std::string& weights);
 

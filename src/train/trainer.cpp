@@ -154,7 +154,11 @@ void Trainer::end_epoch() {
 eval::Accuracy Trainer::validate() {
   const eval::Accuracy accuracy =
       eval::evaluate(setup_.network.get(), *setup_.valid, setup_.data.top, setup_.threads, "validation");
-  check_loss(accuracy.loss);
+  if (accuracy.not_finite > 0) {
+    show_error(format("epoch %lld: validation: %s; training goes on", static_cast<long long>(state_.pending_epoch),
+                      accuracy.not_finite_text().c_str())
+                   .c_str());
+  }
   if (accuracy.top1() > state_.best_top1) {
     state_.best_top1 = accuracy.top1();
     state_.best_epoch = state_.pending_epoch;
@@ -204,11 +208,13 @@ void Trainer::write_profile_if_wanted() const {
 void Trainer::check_loss(double loss) const {
   if (std::isfinite(loss)) return;
   const std::string layer = setup_.network->first_non_finite();
+  const std::string cost = setup_.teacher ? "the cost, or in " + setup_.teacher->description() : "the cost";
   fail(
       "%s: iteration %lld: the loss is not finite (first in %s); lower learning_rate=%g, add burn_in= or batch norm; "
       "the files in %s are of the last good state",
       setup_.settings.cfg.c_str(), static_cast<long long>(state_.iteration + 1),
-      layer.empty() ? "the cost" : layer.c_str(), setup_.config.net.real("learning_rate"), setup_.data.backup.c_str());
+      layer.empty() ? cost.c_str() : layer.c_str(), setup_.config.net.real("learning_rate"),
+      setup_.data.backup.c_str());
 }
 
 }  // namespace

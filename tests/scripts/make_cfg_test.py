@@ -372,9 +372,11 @@ class NetworkTest(unittest.TestCase):
     def test_ends_are_classifiers(self, name, net):
         data = name.split("-")[0]
         self.assertEqual([layer.kind for layer in net.layers[-3:]], ["avgpool", "connected", "softmax"])
-        self.assertEqual(net.layers[-1].shape(), ({"cifar100": 100, "ilsvrc2012": 1000, "photos": 2, "fashion": 10}[data], 1))
+        classes = {"cifar100": 100, "ilsvrc2012": 1000, "photos": 2, "fashion": 10}[data]
+        self.assertEqual(net.layers[-1].shape(), (classes, 1))
         stride = net.layers[0].number("stride") if data == "cifar100" else 1  # of the first convolution
-        self.assertEqual(net.layers[-4].side, {"cifar100": 8, "ilsvrc2012": 7, "photos": 7, "fashion": 4}[data] // stride)
+        side = {"cifar100": 8, "ilsvrc2012": 7, "photos": 7, "fashion": 4}[data]
+        self.assertEqual(net.layers[-4].side, side // stride)
         self.assertEqual(net.layers[-2].options["activation"], "linear")
 
     @on_each()

@@ -25,8 +25,8 @@ class PreparePhotosTest(RunTest):
         write_png(self.path(*path), rows, 3)
 
     def prepare(self, *words, code=0):
-        done = subprocess.run([sys.executable, SCRIPT, *words], cwd=self.folder, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run([sys.executable, SCRIPT, *words], cwd=self.folder, capture_output=True, text=True,
+                              check=False)
         self.assertEqual(done.returncode, code, done.stderr)
         return done.stdout if code == 0 else done.stderr
 
