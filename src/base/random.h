@@ -19,7 +19,8 @@ enum class Stream : uint32_t {
   kDropout = 4,
   kTest = 5,
   kRate = 6,
-  kLabels = 7
+  kLabels = 7,
+  kMix = 8
 };
 
 // Mixes 64 bits (the finaliser of SplitMix64), so that neighbouring seeds and places give unrelated keys.

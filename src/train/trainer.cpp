@@ -86,6 +86,7 @@ std::unique_ptr<Steps> Trainer::make_steps() {
   settings.seed = setup_.settings.seed;
   settings.threads = setup_.threads;
   settings.first = first_;
+  settings.started = state_.started;
   settings.statistics_from = state_.statistics_from;
   settings.profile = &profile_;
   settings.profiles_layers = !setup_.settings.profile.empty();

@@ -22,11 +22,11 @@ NET = dict(batch=BATCH, subdivisions=1, height=SIDE, width=SIDE, channels=3, lea
 COST = section("cost", type="sse")
 
 
-def network(last, **net):
+def network(last, softmax=None, **net):
     return (section("net", **dict(NET, **net)) +
             section("convolutional", filters=8, size=3, stride=2, pad=1, activation="leaky") +
             section("convolutional", filters=CLASSES, size=3, pad=1, activation="linear") +
-            section("avgpool") + section("softmax") + last)
+            section("avgpool") + section("softmax", **(softmax or {})) + last)
 
 
 def floats(content):
@@ -71,9 +71,11 @@ class StockTrainingTest(RunTest):
 
     def test_softmax_with_and_without_cost(self):
         start = floats(self.read("backup/start_final.weights"))
-        for name, end in (("plain", ""), ("cost", COST), ("half", section("cost", scale=0.5))):
-            ours = self.trained("ours_" + name, network(end))
-            theirs = self.trained("theirs_" + name, network(end), self.stock)
+        for name, end, softmax in (("plain", "", {}), ("cost", COST, {}), ("half", section("cost", scale=0.5), {}),
+                                   ("warm", "", {"temperature": 3}), ("warm_cost", COST, {"temperature": 3}),
+                                   ("silent", COST, {"noloss": 1})):
+            cfg = network(end, softmax)
+            ours, theirs = self.trained("ours_" + name, cfg), self.trained("theirs_" + name, cfg, self.stock)
             moved = self.difference(theirs, start)
             self.assertGreater(moved, 1e-3)
             self.assertLess(self.difference(ours, theirs), 1e-4 * moved, name)
