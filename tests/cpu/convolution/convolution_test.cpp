@@ -210,6 +210,29 @@ std::vector<cpu::ConvolutionShape> dilated_and_unequally_strided() {
   return list;
 }
 
+// oneDNN has no kernel for some of their gradients.
+TEST(TrainingConvolutionTest, DepthwiseWindowsOfEverySize) {
+  std::vector<cpu::ConvolutionShape> list;
+  for (const int size : {3, 5, 7}) {
+    for (const auto& [dilation, stride_y, stride_x] :
+         std::vector<std::array<int, 3>>{{1, 1, 1}, {1, 2, 2}, {2, 1, 3}, {1, 3, 1}, {3, 1, 1}}) {
+      for (const int channels : {13, 32, 40}) {
+        cpu::ConvolutionShape shape =
+            shape_of(list.size() % 2 == 0 ? 3 : 1, {channels, 8, 11}, channels, size, 1, dilation * (size / 2));
+        shape.groups = channels;
+        shape.dilation = dilation;
+        shape.stride_y = stride_y;
+        shape.stride_x = stride_x;
+        shape.out.height = 7 / stride_y + 1;
+        shape.out.width = 10 / stride_x + 1;
+        shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
+        list.push_back(shape);
+      }
+    }
+  }
+  expect_exact(list);
+}
+
 TEST(TrainingConvolutionTest, DilationsAndUnequalStridesAreThoseInDouble) {
   expect_exact(dilated_and_unequally_strided());
   // The small-window algorithm leaves them to oneDNN.
