@@ -147,15 +147,19 @@ std::vector<cpu::ConvolutionShape> shapes_with_groups() {
                                                                             {16, 16, 16},
                                                                             {13, 13, 13},
                                                                             {40, 40, 40},
-                                                                            {5, 10, 5}}) {
+                                                                            {5, 10, 5},
+                                                                            {32, 32, 8},
+                                                                            {64, 32, 8},
+                                                                            {48, 48, 3},
+                                                                            {64, 64, 16},
+                                                                            {24, 24, 3},
+                                                                            {16, 16, 2}}) {
         for (const auto& layouts : kLayouts) {
-          const bool depthwise = from == groups && to == groups;
-          const int block = cpu::block_channels() * (depthwise ? 1 : groups);
-          const bool blocks = (from % block == 0 && to % block == 0) || (depthwise && layouts.first == layouts.second);
-          if (!blocks && (layouts.first == cpu::Layout::kBlocked || layouts.second == cpu::Layout::kBlocked)) continue;
           cpu::ConvolutionShape shape =
               shape_of(list.size() % 2 == 0 ? 4 : 1, {from, 7, 6}, to, size, stride, size / 2);
           shape.groups = groups;
+          const bool blocks = shape.groups_fit_blocks() || (shape.depthwise() && layouts.first == layouts.second);
+          if (!blocks && (layouts.first == cpu::Layout::kBlocked || layouts.second == cpu::Layout::kBlocked)) continue;
           shape.in_layout = layouts.first;
           shape.out_layout = layouts.second;
           list.push_back(shape);
