@@ -117,8 +117,7 @@ void BatchNorm::apply(const View& x, int count, math::Activation activation, flo
 
 void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Activation activation, float* delta,
                               size_t delta_stride, Workspace* workspace) {
-  const bool from_input = activation == math::Activation::kLinear || activation == math::Activation::kRelu ||
-                          activation == math::Activation::kLeaky;
+  const bool fused = row_sums_with_activation(activation);
   const bool reads_input = math::gradient_reads_input(activation);
   for (int i = 0; i < range.count; ++i) {
     const float* image = x.data + static_cast<size_t>(i) * x.stride;
@@ -130,7 +129,7 @@ void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Ac
       float* to = gradient + rows_.offset(row);
       const size_t length = rows_.length();
       const float *m = lanes(mean_, row, mean), *f = lanes(factor_, row, factor), *s = lanes(shift_, row, shift);
-      if (from_input) {
+      if (fused) {
         row_activation_gradient_sums(to, values, length, m, f, s, activation, sum, product);
       } else {
         const WorkspaceFrame frame(workspace);

@@ -163,6 +163,8 @@ void affine(const float* x, size_t n, const float* mean, const float* factor, co
     const auto value = (in(t, x, i) - m.of(t, lane)) * f.of(t, lane) + s.of(t, lane);
     if (activation == math::Activation::kRelu) return put(rectified(value), y, i);
     if (activation == math::Activation::kLeaky) return put(where_positive(value, value, 0.1f * value), y, i);
+    if (activation == math::Activation::kSwish) return put(Swish::value(decltype(t)(value)), y, i);
+    if (activation == math::Activation::kMish) return put(Mish::value(decltype(t)(value)), y, i);
     put(value, y, i);
   });
 }
@@ -231,6 +233,23 @@ void below_zero_sums(float* delta, const float* x, size_t n, const float* mean, 
   products.finish(product);
 }
 
+template <class Function>
+void function_sums(float* delta, const float* x, size_t n, const float* mean, const float* factor, const float* shift,
+                   float* sum, float* product) {
+  const Constants m(mean), f(factor), s(shift);
+  Sums<2> sums, products;
+  for_lanes<2>(n, [&](auto t, size_t i, size_t lane, int part) DNG_INLINE_LAMBDA {
+    const decltype(t) centred = in(t, x, i) - m.of(t, lane);
+    const decltype(t) argument = centred * f.of(t, lane) + s.of(t, lane);
+    const decltype(t) gradient = in(t, delta, i) * Function::gradient(argument);
+    put(gradient, delta, i);
+    sums.add(gradient, lane, part);
+    products.add(gradient * centred, lane, part);
+  });
+  sums.finish(sum);
+  products.finish(product);
+}
+
 template <bool adds>
 void normalise_gradient(const float* delta, const float* x, size_t n, const float* mean, const float* direct,
                         const float* slope, const float* constant, float* y) {
@@ -245,6 +264,8 @@ constexpr Loops kLoops = {
     affine<math::Activation::kLinear>,
     affine<math::Activation::kRelu>,
     affine<math::Activation::kLeaky>,
+    affine<math::Activation::kSwish>,
+    affine<math::Activation::kMish>,
     below_zero_gradient,
     add<math::Activation::kLinear>,
     add<math::Activation::kRelu>,
@@ -253,6 +274,8 @@ constexpr Loops kLoops = {
     squares,
     gradient_sums,
     below_zero_sums,
+    function_sums<Swish>,
+    function_sums<Mish>,
     normalise_gradient<false>,
     normalise_gradient<true>,
     activate<Swish>,

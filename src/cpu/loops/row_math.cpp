@@ -12,9 +12,11 @@ struct Loops {
   using Affine = void (*)(const float* x, size_t n, const float* mean, const float* factor, const float* shift,
                           float* y);
   using Add = void (*)(const float* a, const float* b, size_t n, float* y);
+  using FunctionSums = void (*)(float* delta, const float* x, size_t n, const float* mean, const float* factor,
+                                const float* shift, float* sum, float* product);
   using Normalise = void (*)(const float* delta, const float* x, size_t n, const float* mean, const float* direct,
                              const float* slope, const float* constant, float* y);
-  Affine affine, affine_relu, affine_leaky;
+  Affine affine, affine_relu, affine_leaky, affine_swish, affine_mish;
   void (*below_zero_gradient)(const float* y, size_t n, float below, float* delta);
   Add add, add_relu;
   void (*accumulate)(const float* from, size_t n, float* to);
@@ -23,6 +25,7 @@ struct Loops {
   void (*gradient_sums)(const float* delta, const float* x, size_t n, const float* mean, float* sum, float* product);
   void (*below_zero_sums)(float* delta, const float* x, size_t n, const float* mean, const float* factor,
                           const float* shift, float below, float* sum, float* product);
+  FunctionSums swish_sums, mish_sums;
   Normalise normalise_gradient, add_normalised_gradient;
   void (*swish)(float* x, size_t n);
   void (*mish)(float* x, size_t n);
@@ -50,6 +53,8 @@ void row_affine(const float* x, size_t n, const float* mean, const float* factor
                 math::Activation activation, float* y) {
   if (activation == math::Activation::kRelu) return loops().affine_relu(x, n, mean, factor, shift, y);
   if (activation == math::Activation::kLeaky) return loops().affine_leaky(x, n, mean, factor, shift, y);
+  if (activation == math::Activation::kSwish) return loops().affine_swish(x, n, mean, factor, shift, y);
+  if (activation == math::Activation::kMish) return loops().affine_mish(x, n, mean, factor, shift, y);
   loops().affine(x, n, mean, factor, shift, y);
   activate_in_place(y, n, activation);
 }
@@ -67,9 +72,21 @@ void row_gradient_sums(const float* delta, const float* x, size_t n, const float
   loops().gradient_sums(delta, x, n, mean, sum, product);
 }
 
+bool row_sums_with_activation(math::Activation activation) {
+  return activation == math::Activation::kLinear || activation == math::Activation::kRelu ||
+         activation == math::Activation::kLeaky || activation == math::Activation::kSwish ||
+         activation == math::Activation::kMish;
+}
+
 void row_activation_gradient_sums(float* delta, const float* x, size_t n, const float* mean, const float* factor,
                                   const float* shift, math::Activation activation, float* sum, float* product) {
   if (activation == math::Activation::kLinear) return row_gradient_sums(delta, x, n, mean, sum, product);
+  if (activation == math::Activation::kSwish) {
+    return loops().swish_sums(delta, x, n, mean, factor, shift, sum, product);
+  }
+  if (activation == math::Activation::kMish) {
+    return loops().mish_sums(delta, x, n, mean, factor, shift, sum, product);
+  }
   const float below = activation == math::Activation::kRelu ? 0.0f : 0.1f;
   loops().below_zero_sums(delta, x, n, mean, factor, shift, below, sum, product);
 }
@@ -93,6 +110,8 @@ void row_add(const float* a, const float* b, size_t n, math::Activation activati
 void row_accumulate(const float* from, size_t n, float* to) { loops().accumulate(from, n, to); }
 
 void row_activation(float* x, size_t n, math::Activation activation) {
+  if (activation == math::Activation::kSwish) return loops().swish(x, n);
+  if (activation == math::Activation::kMish) return loops().mish(x, n);
   const float zero[kLanes] = {};
   float one[kLanes];
   std::fill(one, one + kLanes, 1.0f);

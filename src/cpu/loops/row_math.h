@@ -24,9 +24,11 @@ void row_affine(const float* x, size_t n, const float* mean, const float* factor
 void row_activation_gradient(const float* y, size_t n, math::Activation activation, float* delta);
 // sum[l] += delta, product[l] += delta * (x - mean).
 void row_gradient_sums(const float* delta, const float* x, size_t n, const float* mean, float* sum, float* product);
-// The same, where y = f((x - mean) * factor + shift) lies between: delta *= f'(y) first. Only relu, leaky and linear.
+// The same, where f((x - mean) * factor + shift) lies between: delta *= f' first. Only where
+// row_sums_with_activation().
 void row_activation_gradient_sums(float* delta, const float* x, size_t n, const float* mean, const float* factor,
                                   const float* shift, math::Activation activation, float* sum, float* product);
+bool row_sums_with_activation(math::Activation activation);
 // y = delta * direct + (x - mean) * slope + constant; y may be delta.
 void row_normalise_gradient(const float* delta, const float* x, size_t n, const float* mean, const float* direct,
                             const float* slope, const float* constant, float* y);

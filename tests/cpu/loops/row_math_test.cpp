@@ -57,16 +57,23 @@ void each_row(const Visit& visit) {
 double activated(double x, math::Activation activation) {
   if (activation == math::Activation::kRelu) return std::max(x, 0.0);
   if (activation == math::Activation::kLeaky) return x > 0 ? x : x * 0.1f;
+  if (activation == math::Activation::kSwish) return x / (1 + std::exp(-x));
+  if (activation == math::Activation::kMish) return x * std::tanh(std::log1p(std::exp(x)));
   return x;
 }
 
 double slope(double x, math::Activation activation) {
+  if (math::gradient_reads_input(activation)) {
+    constexpr double kStep = 1e-5;
+    return (activated(x + kStep, activation) - activated(x - kStep, activation)) / (2 * kStep);
+  }
   if (activation == math::Activation::kLinear || x > 0) return 1;
   return activation == math::Activation::kRelu ? 0 : 0.1f;
 }
 
 const std::vector<math::Activation> kActivations = {math::Activation::kLinear, math::Activation::kRelu,
-                                                    math::Activation::kLeaky};
+                                                    math::Activation::kLeaky, math::Activation::kSwish,
+                                                    math::Activation::kMish};
 
 // y[n + 1] with an element behind the end that nobody may touch.
 template <class Run>
