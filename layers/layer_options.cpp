@@ -57,9 +57,12 @@ int convolution_padding(const cfg::Options& options) {
   return options.flag("pad") ? options.integer("size") / 2 : options.integer("padding");
 }
 
+float shortcut_factor(const graph::LayerConfig& layer, const char* name) {
+  return layer.options.has(name) ? static_cast<float>(layer.options.real(name)) : 1;
+}
+
 bool has_shortcut_factors(const graph::LayerConfig& layer) {
-  const cfg::Options& o = layer.options;
-  return (o.has("alpha") && o.real("alpha") != 1) || (o.has("beta") && o.real("beta") != 1);
+  return shortcut_factor(layer, "alpha") != 1 || shortcut_factor(layer, "beta") != 1;
 }
 
 }  // namespace dng::layers

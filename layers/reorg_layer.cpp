@@ -4,23 +4,14 @@
 #include "base/error.h"
 #include "layers/image_kernel.h"
 #include "layers/ops.h"
+#include "layers/reorg_order.h"
 
 namespace dng::layers {
 namespace {
 
 class ReorgKernel final : public ImageKernel {
  public:
-  explicit ReorgKernel(const graph::LayerConfig& layer) {
-    const int stride = layer.options.integer("stride"), depth = layer.in.channels / (stride * stride);
-    for (int k = 0; k < layer.in.channels; ++k) {
-      for (int j = 0; j < layer.in.height; ++j) {
-        for (int l = 0; l < layer.in.width; ++l) {
-          const int block = k / depth, y = j * stride + block / stride, x = l * stride + block % stride;
-          from_.push_back(x + layer.in.width * stride * (y + layer.in.height * stride * (k % depth)));
-        }
-      }
-    }
-  }
+  explicit ReorgKernel(const graph::LayerConfig& layer) : from_(reorg_sources(layer)) {}
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
     role.reads_input = role.reads_output = false;
@@ -41,6 +32,20 @@ class ReorgKernel final : public ImageKernel {
 };
 
 }  // namespace
+
+std::vector<int> reorg_sources(const graph::LayerConfig& layer) {
+  const int stride = layer.options.integer("stride"), depth = layer.in.channels / (stride * stride);
+  std::vector<int> from;
+  for (int k = 0; k < layer.in.channels; ++k) {
+    for (int j = 0; j < layer.in.height; ++j) {
+      for (int l = 0; l < layer.in.width; ++l) {
+        const int block = k / depth, y = j * stride + block / stride, x = l * stride + block % stride;
+        from.push_back(x + layer.in.width * stride * (y + layer.in.height * stride * (k % depth)));
+      }
+    }
+  }
+  return from;
+}
 
 graph::Op reorg_op() {
   return graph::Op("reorg", graph::Op::Kind::kLayer, "blocks of space into channels")
