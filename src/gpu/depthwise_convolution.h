@@ -163,7 +163,7 @@ struct DepthwiseGradientStatisticsBody {
   DNG_DEVICE Column column(int channel) const { return sums.column(channel); }
   using Row = typename GradientSumsBody<T, V>::Row;
   DNG_DEVICE Row read(uint32_t pixel, int channel) const {
-    Row row;
+    Row row{};
     row.x = gpu::pack<V>(static_cast<const T*>(sums.into.x) + sum.at(pixel, channel));
     float dx[V] = {};
     sum.add(pixel, channel, dx);
