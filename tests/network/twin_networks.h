@@ -244,17 +244,20 @@ struct Twins {
     return settings;
   }
 
-  // A tensor whose gradient is nothing but rounding (a bias that only a batch norm reads) is judged on a hundredth of
-  // the largest tensor's.
-  Worst gradients() {
-    Worst worst;
+  // A tensor whose gradient is little more than rounding (a bias that only a batch norm reads) is judged on a hundredth
+  // of the largest tensor's.
+  double least_norm(int64_t count) {
     double largest = 0;
     for (const graph::Parameter& p : plain.parameters()) {
       largest = std::max(largest, norm_of(p.update, p.count) / std::sqrt(static_cast<double>(p.count)));
     }
+    return 1e-2 * largest * std::sqrt(static_cast<double>(count));
+  }
+  Worst gradients() {
+    Worst worst;
     for (size_t i = 0; i < plain.parameters().size(); ++i) {
       const graph::Parameter &found = fast.parameters()[i], &expected = plain.parameters()[i];
-      const double floor = 1e-2 * largest * std::sqrt(static_cast<double>(expected.count));
+      const double floor = least_norm(expected.count);
       std::vector<float> difference(static_cast<size_t>(expected.count));
       for (size_t k = 0; k < difference.size(); ++k) difference[k] = found.update[k] - expected.update[k];
       worst.add(norm_of(difference.data(), expected.count) / std::max(norm_of(expected.update, expected.count), floor),
