@@ -18,7 +18,7 @@ class ActivationKernel final : public gpu::Kernel {
  public:
   ActivationKernel(const graph::LayerConfig&, math::Activation activation) : activation_(activation) {}
   const math::Activation* activation() const override { return &activation_; }
-  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::output_of(activation_); }
+  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::gradient_of(activation_); }
   void forward(const gpu::Node& node, const gpu::Pass&) override {
     each_element<ActivationBody>(node, node.size(), node.input(), node.output, activation_);
   }
@@ -31,7 +31,7 @@ class ActivationKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_activation(const graph::LayerConfig& layer) {
-  return layers::make_with_output_activation<ActivationKernel>(layer);
+  return layers::make_with_activation<ActivationKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

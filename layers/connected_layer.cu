@@ -15,8 +15,8 @@ class ConnectedKernel final : public gpu::Kernel {
     const size_t outputs = node.size(), inputs = static_cast<size_t>(node.batch) * node.in.size();
     gpu::Needs needs;
     needs.float_output = true;
-    needs.reads_output = activation_ != math::Activation::kLinear;
-    needs.saved = batch_normalize_ ? outputs * gpu::bytes_of(node.type) : 0;
+    needs.reads_output = activation_ != math::Activation::kLinear && !saves_product();
+    needs.saved = saves_product() ? outputs * gpu::bytes_of(node.type) : 0;
     needs.constants = batch_normalize_ ? BatchNorm::constants(node) : 0;
     // A product in float, and delta in the type of the input.
     needs.workspace = sizeof(float) * (std::max(outputs, inputs) + outputs);
@@ -27,8 +27,9 @@ class ConnectedKernel final : public gpu::Kernel {
   }
 
   void forward(const gpu::Node& node, const gpu::Pass& pass) override {
-    if (!batch_normalize_) return plain_forward(node);
-    product(node, node.saved);
+    void* x = saves_product() ? node.saved : node.output;
+    product(node, x);
+    if (!batch_normalize_) return add_bias(node, x, activation_);
     batchnorm_.compute_statistics(node, pass, node.saved);
     batchnorm_.apply(node, node.saved, nullptr, activation_);
   }
@@ -38,7 +39,7 @@ class ConnectedKernel final : public gpu::Kernel {
       batchnorm_.gradient_sums(node, node.saved, activation_, false, nullptr, false);
       batchnorm_.gradient(node, node.saved, activation_, false, node.delta, false);
     } else {
-      bias_gradient(node, activation_, 1);
+      bias_gradient(node, node.saved, activation_, 1);
     }
     gpu::Gpu& gpu = *node.gpu;
     const int inputs = static_cast<int>(node.in.size()), outputs = node.out().channels;
@@ -83,8 +84,8 @@ class ConnectedKernel final : public gpu::Kernel {
     if (batch_normalize_) batchnorm_.fold(node);
   }
   void infer(const gpu::Node& node, const gpu::Pass&) override {
-    if (!batch_normalize_) return plain_forward(node);
     product(node, node.output);
+    if (!batch_normalize_) return add_bias(node, node.output, activation_);
     batchnorm_.infer(node, node.output, nullptr, activation_);
   }
 
@@ -106,10 +107,8 @@ class ConnectedKernel final : public gpu::Kernel {
     if (!straight) convert(*node.gpu, static_cast<const float*>(node.workspace), x, node.type, node.size(), false);
   }
 
-  void plain_forward(const gpu::Node& node) const {
-    product(node, node.output);
-    add_bias(node, activation_);
-  }
+  // Before the bias or batch norm.
+  bool saves_product() const { return batch_normalize_ || math::gradient_reads_input(activation_); }
 
   math::Activation activation_;
   bool batch_normalize_;
@@ -119,7 +118,7 @@ class ConnectedKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_connected(const graph::LayerConfig& layer) {
-  return layers::make_with_output_activation<ConnectedKernel>(layer);
+  return layers::make_with_activation<ConnectedKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

@@ -1,4 +1,4 @@
-// The GPU kernel of [convolutional]: cuDNN or gpu/small_channel_convolution.h convolves.
+// The GPU kernel of [convolutional]: cuDNN or gpu/built_in_convolution.h convolves.
 //   forward   x = W * input; y = f(x + b), or f(batch norm(x) [+ the other source of a shortcut])
 //   backward  the gradient in x, in the place of delta; W += dx * input; input delta += W^T * dx
 #include "gpu/batchnorm.h"
@@ -22,6 +22,7 @@ class ConvolutionalKernel final : public gpu::Kernel {
   bool can_subsample() const override { return window_.size == 1 && !window_.strides() && window_.padding == 0; }
   bool fuse_sum(math::Activation activation) override {
     if (!batch_normalize_ || sums_ || activation_ != math::Activation::kLinear) return false;
+    if (math::gradient_reads_input(activation)) return false;  // the argument is not stored
     activation_ = activation;
     sums_ = true;
     return true;
@@ -29,10 +30,9 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   gpu::Needs needs(const gpu::Node& node) const override {
     gpu::Needs needs;
-    needs.reads_output = activation_ != math::Activation::kLinear && (!batch_normalize_ || sums_);
-    needs.saved = batch_normalize_ ? node.size() * gpu::bytes_of(node.type) : 0;
-    needs.constants = batch_normalize_ ? BatchNorm::constants(node) : 0;
-    if (folds(node)) needs.constants = folded_bias_at(node) + static_cast<size_t>(node.out().channels);
+    needs.reads_output = activation_ != math::Activation::kLinear && (!saves_product() || sums_);
+    needs.saved = saves_product() ? node.size() * gpu::bytes_of(node.type) : 0;
+    if (batch_normalize_) needs.constants = folded_bias_at(node) + static_cast<size_t>(node.out().channels);
     return needs;
   }
 
@@ -42,7 +42,9 @@ class ConvolutionalKernel final : public gpu::Kernel {
     shape.in = node.in;
     shape.out = node.out();
     shape.size_y = shape.size_x = window_.size;
-    shape.stride = window_.stride_y * node.subsample;
+    shape.stride_y = window_.stride_y * node.subsample;
+    shape.stride_x = window_.stride_x * node.subsample;
+    shape.dilation = window_.dilation;
     shape.padding = window_.padding;
     shape.groups = groups_;
     shape.precision = node.precision;
@@ -51,7 +53,7 @@ class ConvolutionalKernel final : public gpu::Kernel {
   }
 
   void forward(const gpu::Node& node, const gpu::Pass& pass) override {
-    if (!batch_normalize_) return plain_forward(node);
+    if (!batch_normalize_) return plain_forward(node, saves_product() ? node.saved : node.output);
     if (!convolution_->forward_with_statistics(node.input(), node.weights.copy, node.saved,
                                                batchnorm_.statistics(node, pass))) {
       convolution_->forward(node.input(), node.weights.copy, node.saved);
@@ -69,7 +71,7 @@ class ConvolutionalKernel final : public gpu::Kernel {
       has_gradient_sums_ = false;
       batchnorm_.gradient(node, node.saved, activation_, sums_, node.delta, false);
     } else {
-      bias_gradient(node, activation_, node.out().channels);
+      bias_gradient(node, node.saved, activation_, node.out().channels);
     }
     void* copy_gradient = node.weights.copy_gradient;
     convolution_->backward_weights(node.input(), node.delta,
@@ -85,20 +87,25 @@ class ConvolutionalKernel final : public gpu::Kernel {
   void gradient_statistics_computed() override { has_gradient_sums_ = true; }
 
   void prepare_inference(const gpu::Node& node) override {
-    if (batch_normalize_) batchnorm_.fold(node);
-    if (folds(node)) batchnorm_.fold_into(node, folded_weights(node), folded_bias(node));
+    if (!batch_normalize_) return;
+    batchnorm_.fold(node);
+    const bool depthwise = gpu::is_depthwise(groups_, node.in.channels, node.out().channels);
+    const int filter = depthwise ? 1 : static_cast<int>(node.weights.count) / node.out().channels;
+    batchnorm_.fold_into(node, filter, folded_weights(node), folded_bias(node));
   }
   void infer(const gpu::Node& node, const gpu::Pass&) override {
-    if (!batch_normalize_) return plain_forward(node);
-    if (folds(node)) return folded_forward(node);
-    convolution_->forward(node.input(), node.weights.copy, node.output);
-    batchnorm_.infer(node, node.output, addend(node), activation_);
+    if (!batch_normalize_) return plain_forward(node, node.output);
+    const void* bias = folded_bias(node);
+    if (convolution_->forward_fused(node.input(), folded_weights(node), bias, addend(node), activation_, node.output)) {
+      return;
+    }
+    convolution_->forward(node.input(), folded_weights(node), node.output);
+    each_vector_in_column<EndingBody>(node, node.output, bias, addend(node), activation_);
   }
 
  private:
-  // A network that never trains has batch norm folded into its weights and biases, which follow batch norm's constants,
-  // with room for floats, each at a multiple of kChunk.
-  bool folds(const gpu::Node& node) const { return batch_normalize_ && !node.trains; }
+  // Weights and biases with batch norm folded into them, for evaluation, follow batch norm's constants, with room for
+  // floats, each at a multiple of kChunk.
   static size_t rounded(size_t count) { return (count + gpu::kChunk - 1) / gpu::kChunk * gpu::kChunk; }
   static size_t folded_weights_at(const gpu::Node& node) { return rounded(BatchNorm::constants(node)); }
   static size_t folded_bias_at(const gpu::Node& node) {
@@ -106,18 +113,6 @@ class ConvolutionalKernel final : public gpu::Kernel {
   }
   static void* folded_weights(const gpu::Node& node) { return node.constants + folded_weights_at(node); }
   static void* folded_bias(const gpu::Node& node) { return node.constants + folded_bias_at(node); }
-
-  void folded_forward(const gpu::Node& node) const {
-    const bool relu = activation_ == math::Activation::kRelu;
-    if ((relu || activation_ == math::Activation::kLinear) &&
-        convolution_->forward_fused(node.input(), folded_weights(node), folded_bias(node), addend(node), relu,
-                                    node.output)) {
-      return;
-    }
-    convolution_->forward(node.input(), folded_weights(node), node.output);
-    const void* bias = folded_bias(node);
-    each_vector_in_column<EndingBody>(node, node.output, bias, addend(node), activation_);
-  }
 
   // Where nobody else accumulates in the source's delta, the convolution computes the sums of batch norm of its
   // gradient, too.
@@ -134,9 +129,12 @@ class ConvolutionalKernel final : public gpu::Kernel {
 
   const void* addend(const gpu::Node& node) const { return sums_ ? node.input(1) : nullptr; }
 
-  void plain_forward(const gpu::Node& node) const {
-    convolution_->forward(node.input(), node.weights.copy, node.output);
-    add_bias(node, activation_);
+  // Before the bias or batch norm.
+  bool saves_product() const { return batch_normalize_ || math::gradient_reads_input(activation_); }
+  // x: the convolution alone.
+  void plain_forward(const gpu::Node& node, void* x) const {
+    convolution_->forward(node.input(), node.weights.copy, x);
+    add_bias(node, x, activation_);
   }
 
   math::Activation activation_;
@@ -152,9 +150,8 @@ class ConvolutionalKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_convolutional(const graph::LayerConfig& layer) {
-  const layers::ConvolutionWindow window = layers::convolution_window(layer.options);
-  if (layers::antialiased(layer) || window.stride_y != window.stride_x || window.dilation > 1) return nullptr;
-  return layers::make_with_output_activation<ConvolutionalKernel>(layer);
+  if (layers::antialiased(layer)) return nullptr;
+  return layers::make_with_activation<ConvolutionalKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

@@ -45,9 +45,12 @@ int stride_along(const cfg::Options& options, const std::string& key) {
   return options.integer(options.given(key) ? key : "stride");
 }
 
+float shortcut_factor(const graph::LayerConfig& layer, const char* name) {
+  return layer.options.has(name) ? static_cast<float>(layer.options.real(name)) : 1;
+}
+
 bool has_shortcut_factors(const graph::LayerConfig& layer) {
-  const cfg::Options& o = layer.options;
-  return (o.has("alpha") && o.real("alpha") != 1) || (o.has("beta") && o.real("beta") != 1);
+  return shortcut_factor(layer, "alpha") != 1 || shortcut_factor(layer, "beta") != 1;
 }
 
 }  // namespace dng::layers

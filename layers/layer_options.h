@@ -20,7 +20,8 @@ int window_count(const graph::LayerConfig& layer, int length, int padding, int s
 // stride_x= or stride_y=; where it is not given, stride= counts.
 cfg::OptionSpec stride_option(const std::string& key);
 int stride_along(const cfg::Options& options, const std::string& key);
-// Whether a [shortcut] has factors other than 1.
+// alpha= or beta= of a [shortcut], and whether one of them is not 1.
+float shortcut_factor(const graph::LayerConfig& layer, const char* name);
 bool has_shortcut_factors(const graph::LayerConfig& layer);
 
 // Kernel(layer, activation).
@@ -28,10 +29,4 @@ template <class Kernel>
 std::unique_ptr<Kernel> make_with_activation(const graph::LayerConfig& layer) {
   return std::make_unique<Kernel>(layer, activation_of(layer));
 }
-// Null where the gradient needs the activation's input.
-template <class Kernel>
-std::unique_ptr<Kernel> make_with_output_activation(const graph::LayerConfig& layer) {
-  return math::gradient_reads_input(activation_of(layer)) ? nullptr : make_with_activation<Kernel>(layer);
-}
-
 }  // namespace dng::layers

@@ -106,7 +106,7 @@ class ShortcutKernel final : public cpu::Kernel {
 class GeneralShortcutKernel final : public cpu::Kernel {
  public:
   GeneralShortcutKernel(const graph::LayerConfig& layer, math::Activation activation)
-      : activation_(activation), alpha_(factor(layer, "alpha")), beta_(factor(layer, "beta")) {}
+      : activation_(activation), alpha_(shortcut_factor(layer, "alpha")), beta_(shortcut_factor(layer, "beta")) {}
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
@@ -157,10 +157,6 @@ class GeneralShortcutKernel final : public cpu::Kernel {
   }
 
  private:
-  static float factor(const graph::LayerConfig& layer, const char* name) {
-    return layer.options.has(name) ? static_cast<float>(layer.options.real(name)) : 1;
-  }
-
   void add(const cpu::Node& node, const graph::Pass& pass, const graph::Range& image, float* sum) const {
     add(node, node.input(pass) + image.offset(out_.size()), node.source(1)->output + image.offset(from_.size()), sum);
   }

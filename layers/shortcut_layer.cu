@@ -1,4 +1,5 @@
 #include "gpu/elementwise.h"
+#include "gpu/place.h"
 #include "layers/device_kernels.h"
 
 namespace dng::DNG_GPU {
@@ -26,7 +27,7 @@ class ShortcutKernel final : public gpu::Kernel {
 
   const math::Activation* sum_activation() const override { return &activation_; }
   bool fuse_activation(math::Activation activation) override { return fuse(activation, &activation_); }
-  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::output_of(activation_); }
+  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::gradient_of(activation_); }
 
   void forward(const gpu::Node& node, const gpu::Pass&) override {
     each_vector<SumBody>(node, node.input(0), node.input(1), node.output, activation_);
@@ -39,96 +40,116 @@ class ShortcutKernel final : public gpu::Kernel {
   math::Activation activation_;
 };
 
-// The packaged Darknet's other form: every n-th pixel of the larger of the two, and the channels that both have; the
-// rest of the input goes through as it is.
+// Unequal shapes, and factors: the channels that both have are added, at every n-th pixel of the larger; the rest of
+// the input goes through as it is.
 struct Pairs {
   data::Geometry out, from;     // of the output; of the layer that is added
   int channels, height, width;  // that both have
   int step, spread;
+  float alpha, beta;
 
-  Pairs(const data::Geometry& output, const data::Geometry& added)
+  Pairs(const data::Geometry& output, const data::Geometry& added, float input_factor, float added_factor)
       : out(output),
         from(added),
         channels(std::min(out.channels, from.channels)),
         height(std::min(out.height, from.height)),
         width(std::min(out.width, from.width)),
         step(std::max(1, from.width / out.width)),
-        spread(std::max(1, out.width / from.width)) {}
-};
+        spread(std::max(1, out.width / from.width)),
+        alpha(input_factor),
+        beta(added_factor) {}
 
-template <class T>
-struct StridedSumBody {
-  Pairs p;
-  const T *input, *from;
-  T* y;
-  math::Activation activation;
-  DNG_DEVICE void operator()(uint32_t i) const {
-    const int c = static_cast<int>(i % p.out.channels);
-    const int x = static_cast<int>(i / p.out.channels % p.out.width);
-    const int row = static_cast<int>(i / p.out.channels / p.out.width % p.out.height);
-    const auto b = static_cast<size_t>(i / p.out.channels / p.out.width / p.out.height);
-    float sum = gpu::to_float(input[i]);
-    if (c < p.channels && x % p.spread == 0 && row % p.spread == 0 && x / p.spread < p.width &&
-        row / p.spread < p.height) {
-      sum += gpu::to_float(from[((b * p.from.height + row / p.spread * p.step) * p.from.width + x / p.spread * p.step) *
-                                    p.from.channels +
-                                c]);
-    }
-    y[i] = gpu::from_float<T>(math::activate(sum, activation));
+  static constexpr uint32_t kNone = 0xffffffffu;
+  // The element that output element i is added to, or kNone; and the other way round.
+  DNG_DEVICE uint32_t added_to(uint32_t i) const { return partner(i, out, spread, from, step); }
+  DNG_DEVICE uint32_t output_of(uint32_t i) const { return partner(i, from, step, out, spread); }
+  // The argument of f, of output element i.
+  template <class T>
+  DNG_DEVICE float sum(const T* input, const T* added, uint32_t i, uint32_t other) const {
+    const float mine = gpu::to_float(input[i]);
+    return other == kNone ? mine : alpha * mine + beta * gpu::to_float(added[other]);
+  }
+
+ private:
+  DNG_DEVICE uint32_t partner(uint32_t i, const data::Geometry& mine, int every, const data::Geometry& other,
+                              int other_every) const {
+    const gpu::Place p = gpu::place_of(i, mine);
+    const int x = p.x / every, y = p.y / every;
+    if (p.channel >= channels || p.x % every != 0 || p.y % every != 0 || x >= width || y >= height) return kNone;
+    return static_cast<uint32_t>(gpu::index_of({p.channel, x * other_every, y * other_every, p.image}, other));
   }
 };
 
 template <class T>
-struct StridedGradientBody {
+struct PairsBody {
   Pairs p;
-  const T *delta, *y;  // y null: f is linear
+  const T *input, *added;
+  T* y;
+  math::Activation activation;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    y[i] = gpu::from_float<T>(math::activate(p.sum(input, added, i, p.added_to(i)), activation));
+  }
+};
+
+// The gradient of the input, or of the added layer.
+template <class T>
+struct PairsGradientBody {
+  Pairs p;
+  bool of_added;
+  const T *delta, *y, *input, *added;  // y null: f' is computed from the argument of f
   T* to;
   bool add;
   math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
-    const int c = static_cast<int>(i % p.from.channels);
-    const int x = static_cast<int>(i / p.from.channels % p.from.width);
-    const int row = static_cast<int>(i / p.from.channels / p.from.width % p.from.height);
-    const auto b = static_cast<size_t>(i / p.from.channels / p.from.width / p.from.height);
+    const uint32_t other = of_added ? p.output_of(i) : p.added_to(i);
     float d = 0;
-    if (c < p.channels && x % p.step == 0 && row % p.step == 0 && x / p.step < p.width && row / p.step < p.height) {
-      const size_t at =
-          ((b * p.out.height + row / p.step * p.spread) * p.out.width + x / p.step * p.spread) * p.out.channels + c;
+    if (!of_added || other != Pairs::kNone) {
+      const uint32_t at = of_added ? other : i, from = of_added ? i : other;
       d = gpu::to_float(delta[at]);
-      if (y != nullptr) d *= math::activation_gradient(gpu::to_float(y[at]), activation);
+      if (activation != math::Activation::kLinear) {
+        d *= math::activation_gradient(y != nullptr ? gpu::to_float(y[at]) : p.sum(input, added, at, from), activation);
+      }
+      if (other != Pairs::kNone) d *= of_added ? p.beta : p.alpha;
     }
     to[i] = gpu::from_float<T>(add ? gpu::to_float(to[i]) + d : d);
   }
 };
 
-class StridedShortcutKernel final : public gpu::Kernel {
+class GeneralShortcutKernel final : public gpu::Kernel {
  public:
-  StridedShortcutKernel(const graph::LayerConfig&, math::Activation activation) : activation_(activation) {}
-  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::output_of(activation_); }
+  GeneralShortcutKernel(const graph::LayerConfig& layer, math::Activation activation)
+      : activation_(activation),
+        alpha_(layers::shortcut_factor(layer, "alpha")),
+        beta_(layers::shortcut_factor(layer, "beta")) {}
+  gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::gradient_of(activation_); }
   void forward(const gpu::Node& node, const gpu::Pass&) override {
-    each_element<StridedSumBody>(node, node.size(), Pairs(node.out(), node.shape_of(1)), node.input(0), node.input(1),
-                                 node.output, activation_);
+    each_element<PairsBody>(node, node.size(), pairs(node), node.input(0), node.input(1), node.output, activation_);
   }
   void backward(const gpu::Node& node, const gpu::Pass&) override {
-    pass_through(node, 0, activation_);
-    if (node.input_delta(1) == nullptr) return;
     const void* delta = node.delta;
-    const void* y = activation_ == math::Activation::kLinear ? nullptr : node.output;
-    each_element<StridedGradientBody>(node, static_cast<size_t>(node.batch) * node.shape_of(1).size(),
-                                      Pairs(node.out(), node.shape_of(1)), delta, y, node.input_delta(1),
-                                      node.sources[1].adds(), activation_);
+    const void* y = math::gradient_reads_input(activation_) ? nullptr : node.output;
+    for (size_t slot = 0; slot < 2; ++slot) {
+      if (node.input_delta(slot) == nullptr) continue;
+      each_element<PairsGradientBody>(node, static_cast<size_t>(node.batch) * node.shape_of(slot).size(), pairs(node),
+                                      slot == 1, delta, y, node.input(0), node.input(1), node.input_delta(slot),
+                                      node.sources[slot].adds(), activation_);
+    }
   }
 
  private:
+  Pairs pairs(const gpu::Node& node) const { return {node.out(), node.shape_of(1), alpha_, beta_}; }
+
   math::Activation activation_;
+  float alpha_, beta_;
 };
 
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_shortcut(const graph::LayerConfig& layer) {
-  if (layers::has_shortcut_factors(layer)) return nullptr;
-  if (!layer.equal_sources) return layers::make_with_output_activation<StridedShortcutKernel>(layer);
-  return layers::make_with_output_activation<ShortcutKernel>(layer);
+  if (layer.equal_sources && !layers::has_shortcut_factors(layer)) {
+    return layers::make_with_activation<ShortcutKernel>(layer);
+  }
+  return layers::make_with_activation<GeneralShortcutKernel>(layer);
 }
 
 }  // namespace dng::DNG_GPU

@@ -33,6 +33,7 @@ struct StatisticsBody {
   int channels;
   gpu::BatchStatistics into;
 
+  static constexpr uint32_t kAhead = kRowsAhead;
   struct Column {
     float pivot[V];
   };
@@ -103,7 +104,7 @@ struct ApplyBody {
 enum class Slope {
   kGiven,       // delta is d already
   kFromInput,   // f' from x
-  kFromOutput,  // f' from y
+  kFromOutput,  // f' from y; not where math::gradient_reads_input()
 };
 
 template <class T, int V>
@@ -117,6 +118,7 @@ struct GradientSumsBody {
   Slope slope_from;
   int channels;
 
+  static constexpr uint32_t kAhead = kRowsAhead;
   using Column = AffineColumn<V>;
   DNG_DEVICE Column column(int channel) const {
     Column c;
@@ -149,8 +151,7 @@ struct GradientSumsBody {
       slope_all<V>(output, into.activation, d);
     } else if (slope_from == Slope::kFromInput) {
       for (int v = 0; v < V; ++v) output[v] = centred[v] * c.factor[v] + c.bias[v];
-      activate_all<V>(output, into.activation);
-      slope_all<V>(output, into.activation, d);
+      slope_at_all<V>(output, into.activation, d);
     }
     for (int v = 0; v < V; ++v) {
       a[v] += d[v];
@@ -201,8 +202,7 @@ struct GradientBody {
     for (int v = 0; v < V; ++v) values[v] -= c.mean[v];
     if (slope_from == Slope::kFromInput) {
       for (int v = 0; v < V; ++v) output[v] = values[v] * c.factor[v] + c.bias[v];
-      activate_all<V>(output, activation);
-      slope_all<V>(output, activation, d);
+      slope_at_all<V>(output, activation, d);
     }
     for (int v = 0; v < V; ++v) {
       d[v] = d[v] * c.direct[v] + values[v] * c.slope[v] + c.constant[v];
@@ -222,13 +222,15 @@ struct FoldBody {
   }
 };
 
-// A convolution's weights and bias with batch norm in them, for a network that never trains.
+// A convolution's weights and bias with batch norm in them, for evaluation.
 template <class T>
 struct FoldWeightsBody {
   const float *weights, *factor;
   T* folded;
-  uint32_t filter;  // weights of a filter
-  DNG_DEVICE void operator()(uint32_t i) const { folded[i] = gpu::from_float<T>(weights[i] * factor[i / filter]); }
+  uint32_t filter, channels;  // adjacent weights of a filter; filters
+  DNG_DEVICE void operator()(uint32_t i) const {
+    folded[i] = gpu::from_float<T>(weights[i] * factor[i / filter % channels]);
+  }
 };
 
 template <class T>
@@ -316,11 +318,12 @@ class BatchNorm {
          FoldBody{node.scale.value, node.variance.value, c.inference_factor, rules_});
   }
   // After fold: the weights times the factor, and the bias that goes with them, in the type of the activations.
-  void fold_into(const gpu::Node& node, void* weights, void* bias) const {
+  // `filter`: adjacent weights of a filter.
+  void fold_into(const gpu::Node& node, int filter, void* weights, void* bias) const {
     const NormConstants c(node.constants, channels_);
     const auto count = static_cast<size_t>(node.weights.count), channels = static_cast<size_t>(channels_);
     each_element<FoldWeightsBody>(node, count, node.weights.value, c.inference_factor, weights,
-                                  static_cast<uint32_t>(count / channels));
+                                  static_cast<uint32_t>(filter), static_cast<uint32_t>(channels));
     each_element<FoldBiasBody>(node, channels, node.bias.value, node.mean.value, c.inference_factor, bias);
   }
   void infer(const gpu::Node& node, const void* x, const void* addend, math::Activation activation) const {

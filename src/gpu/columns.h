@@ -15,6 +15,9 @@ namespace dng::DNG_GPU {
 // Floats that blocks write for the last of them: 2 for each channel and each share of the rows.
 constexpr size_t kMaxPartial = size_t{1} << 17;
 
+// kAhead of a body that only reads.
+constexpr uint32_t kRowsAhead = 4;
+
 // What another block has written: past the caches of this processor.
 DNG_DEVICE inline gpu::Pack<float, 2> fresh_pair(const float* at) {
 #if defined(__CUDA_ARCH__)
@@ -68,6 +71,7 @@ DNG_DEVICE void finish_sums(const Block& block, const float* partial, int shares
 }
 
 // Body:
+//   kAhead                                                rows whose reading is under way at once
 //   struct Column;                                        constants of V channels
 //   Column column(int channel);
 //   struct Row;                                           what is read of V channels of a row
@@ -97,7 +101,7 @@ struct ColumnSums {
       if (channel < channels) {
         const typename Body::Column column = body.column(channel);
         const auto step = static_cast<uint32_t>(block.count_y() * height);
-        constexpr uint32_t kAhead = 4;  // rows whose reading is under way at once
+        constexpr uint32_t kAhead = Body::kAhead;
         for (auto row = static_cast<uint32_t>(block.y() * height + thread / columns); row < rows;
              row += kAhead * step) {
 #ifdef __CUDACC__

@@ -5,31 +5,55 @@
 
 namespace dng::DNG_GPU {
 
-// values = f(values). The branch on the activation is outside of the loop for those of most networks.
+template <math::Activation activation>
+struct ConstantActivation {
+  DNG_HOST_DEVICE constexpr operator math::Activation() const { return activation; }
+};
+// function(activation), with a constant for those of most networks: so the branch is outside of its loop.
+template <class Function>
+DNG_DEVICE void with_activation(math::Activation activation, const Function& function) {
+  using math::Activation;
+  switch (activation) {
+    case Activation::kLinear:
+      return;
+    case Activation::kRelu:
+      return function(ConstantActivation<Activation::kRelu>());
+    case Activation::kLeaky:
+      return function(ConstantActivation<Activation::kLeaky>());
+    case Activation::kSwish:
+      return function(ConstantActivation<Activation::kSwish>());
+    case Activation::kMish:
+      return function(ConstantActivation<Activation::kMish>());
+    default:
+      return function(activation);
+  }
+}
+// values = f(values).
 template <int V>
 DNG_DEVICE void activate_all(float* values, math::Activation activation) {
-  if (activation == math::Activation::kLinear) return;
-  if (activation == math::Activation::kRelu) {
-    for (int v = 0; v < V; ++v) values[v] = math::activate(values[v], math::Activation::kRelu);
-  } else {
-    for (int v = 0; v < V; ++v) values[v] = math::activate(values[v], activation);
-  }
+  with_activation(activation, [&](auto f) {
+    for (int v = 0; v < V; ++v) values[v] = math::activate(values[v], f);
+  });
 }
-// d *= f', from the outputs.
+// d *= f', from what math::activation_gradient reads: the outputs, or the arguments of f.
 template <int V>
-DNG_DEVICE void slope_all(const float* outputs, math::Activation activation, float* d) {
-  if (activation == math::Activation::kLinear) return;
-  if (activation == math::Activation::kRelu) {
-    for (int v = 0; v < V; ++v) d[v] *= math::activation_gradient(outputs[v], math::Activation::kRelu);
-  } else {
-    for (int v = 0; v < V; ++v) d[v] *= math::activation_gradient(outputs[v], activation);
-  }
+DNG_DEVICE void slope_all(const float* values, math::Activation activation, float* d) {
+  with_activation(activation, [&](auto f) {
+    for (int v = 0; v < V; ++v) d[v] *= math::activation_gradient(values[v], f);
+  });
+}
+// d *= f', from the arguments of f.
+template <int V>
+DNG_DEVICE void slope_at_all(const float* arguments, math::Activation activation, float* d) {
+  with_activation(activation, [&](auto f) {
+    for (int v = 0; v < V; ++v) d[v] *= math::activation_gradient_at(arguments[v], f);
+  });
 }
 
-// to = or += d = delta * f'(y); y is null where f is linear.
+// to = or += d = delta * f', from `values` (of slope_all; null: f is linear) [+ addend].
 template <class T, int V>
 struct PassThroughBody {
-  const T *delta, *y;
+  const T *delta, *values, *addend;
   T* to;
   bool add;
   math::Activation activation;
@@ -37,8 +61,11 @@ struct PassThroughBody {
     const size_t at = static_cast<size_t>(i) * V;
     float d[V], other[V];
     gpu::load<T, V>(delta + at, d);
-    if (y != nullptr) {
-      gpu::load<T, V>(y + at, other);
+    if (values != nullptr) {
+      float more[V] = {};
+      gpu::load<T, V>(values + at, other);
+      if (addend != nullptr) gpu::load<T, V>(addend + at, more);
+      for (int v = 0; v < V; ++v) other[v] += more[v];
       slope_all<V>(other, activation, d);
     }
     if (add) {
@@ -49,13 +76,19 @@ struct PassThroughBody {
   }
 };
 
-// Accumulates the node's delta, times f' of its output, in the delta of a source of the same shape.
+// Accumulates the node's delta, times f', in the delta of a source of the same shape. The node's output is f of its
+// source, or of the sum of two.
 inline void pass_through(const gpu::Node& node, size_t slot, math::Activation activation) {
   void* to = node.input_delta(slot);
   if (to == nullptr) return;
-  const void* delta = node.delta;
-  const void* y = activation == math::Activation::kLinear ? nullptr : node.output;
-  each_vector<PassThroughBody>(node, delta, y, to, node.sources[slot].adds(), activation);
+  const void *delta = node.delta, *values = nullptr, *addend = nullptr;
+  if (math::gradient_reads_input(activation)) {
+    values = node.input();
+    if (node.sources.size() > 1) addend = node.input(1);
+  } else if (activation != math::Activation::kLinear) {
+    values = node.output;
+  }
+  each_vector<PassThroughBody>(node, delta, values, addend, to, node.sources[slot].adds(), activation);
 }
 
 // to = or += from, between types.
@@ -103,31 +136,41 @@ struct EndingBody {
   }
 };
 
-// x = f(x + bias).
+// y = f(x + bias); y may be x.
 template <class T>
 struct BiasBody {
-  T* x;
+  const T* x;
+  T* y;
   const float* bias;
   uint32_t channels;
   math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
     const float value = gpu::to_float(x[i]) + bias[i % channels];
-    x[i] = gpu::from_float<T>(math::activate(value, activation));
+    y[i] = gpu::from_float<T>(math::activate(value, activation));
   }
 };
 
-// delta *= f'(y), and its sums are added to the gradient of the bias.
+// delta *= f', from `values` (of slope_all; null: f is linear) [+ bias]; its sums are added to the gradient of the
+// bias.
 template <class T, int V>
 struct BiasGradientBody {
   T* delta;
-  const T* y;  // null: f is linear
+  const T* values;
+  const float* bias;
   math::Activation activation;
   int channels;
   float* gradient;
-  struct Column {};
-  DNG_DEVICE Column column(int) const { return {}; }
+  static constexpr uint32_t kAhead = kRowsAhead;
+  struct Column {
+    float bias[V] = {};
+  };
+  DNG_DEVICE Column column(int channel) const {
+    Column c;
+    for (int v = 0; v < V && bias != nullptr; ++v) c.bias[v] = bias[channel + v];
+    return c;
+  }
   struct Row {
-    gpu::Pack<T, V> delta, y;
+    gpu::Pack<T, V> delta, values;
   };
   DNG_DEVICE size_t place(uint32_t row, int channel) const {
     return static_cast<size_t>(row) * static_cast<size_t>(channels) + static_cast<size_t>(channel);
@@ -136,16 +179,16 @@ struct BiasGradientBody {
     const size_t at = place(row, channel);
     Row r;
     r.delta = gpu::pack<V>(delta + at);
-    if (y != nullptr) r.y = gpu::pack<V>(y + at);
+    if (values != nullptr) r.values = gpu::pack<V>(values + at);
     return r;
   }
-  DNG_DEVICE void add(const Row& row, uint32_t number, int channel, const Column&, float* a, float*) const {
+  DNG_DEVICE void add(const Row& row, uint32_t number, int channel, const Column& c, float* a, float*) const {
     float d[V];
     for (int v = 0; v < V; ++v) d[v] = gpu::to_float(row.delta.values[v]);
-    if (y != nullptr) {
-      float outputs[V];
-      for (int v = 0; v < V; ++v) outputs[v] = gpu::to_float(row.y.values[v]);
-      slope_all<V>(outputs, activation, d);
+    if (values != nullptr) {
+      float read[V];
+      for (int v = 0; v < V; ++v) read[v] = gpu::to_float(row.values.values[v]) + c.bias[v];
+      slope_all<V>(read, activation, d);
       gpu::store<T, V>(d, delta + place(number, channel));
     }
     for (int v = 0; v < V; ++v) a[v] += d[v];
@@ -153,16 +196,19 @@ struct BiasGradientBody {
   DNG_DEVICE void finish(int channel, double a, double) const { gradient[channel] += static_cast<float>(a); }
 };
 
-// The output, in place.
-inline void add_bias(const gpu::Node& node, math::Activation activation) {
-  each_element<BiasBody>(node, node.size(), node.output, node.bias.value, static_cast<uint32_t>(node.out().channels),
+// output = f(x + bias); x may be the output.
+inline void add_bias(const gpu::Node& node, const void* x, math::Activation activation) {
+  each_element<BiasBody>(node, node.size(), x, node.output, node.bias.value, static_cast<uint32_t>(node.out().channels),
                          activation);
 }
 
-// `width`: what is read at once divides it.
-inline void bias_gradient(const gpu::Node& node, math::Activation activation, int width) {
-  const void* y = activation == math::Activation::kLinear ? nullptr : node.output;
-  sum_channels<BiasGradientBody>(node, width, node.delta, y, activation, node.out().channels, node.bias.gradient);
+// x: what add_bias got, where f' is computed from the argument of f. `width`: what is read at once divides it.
+inline void bias_gradient(const gpu::Node& node, const void* x, math::Activation activation, int width) {
+  const bool from_argument = math::gradient_reads_input(activation);
+  const void* values = activation == math::Activation::kLinear ? nullptr : from_argument ? x : node.output;
+  const float* bias = from_argument ? node.bias.value : nullptr;
+  sum_channels<BiasGradientBody>(node, width, node.delta, values, bias, activation, node.out().channels,
+                                 node.bias.gradient);
 }
 
 }  // namespace dng::DNG_GPU

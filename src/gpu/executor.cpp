@@ -118,10 +118,11 @@ void Executor::place_parameters() {
     p.layer = layer;
     if (block.kind == Kind::kWeight) {
       const graph::LayerConfig& config = *nodes_[static_cast<size_t>(layer)]->config;
-      const bool connected = config.op->section == "connected";
-      const int64_t filter = block.count / config.out.channels;
-      p.channels = connected ? config.in.channels : config.in.channels / std::max(1, config.options.integer("groups"));
-      p.space = filter / p.channels;
+      const int groups = config.op->section == "connected" ? 1 : config.options.integer("groups");
+      const int outputs = config.out.channels;
+      const bool depthwise = is_depthwise(groups, config.in.channels, outputs);
+      p.channels = depthwise ? outputs : config.in.channels / groups;
+      p.space = block.count / (depthwise ? outputs : outputs * p.channels);
     }
     *end += rounded(static_cast<size_t>(block.count), kChunk);
     places->push_back(p);
@@ -349,6 +350,7 @@ void Executor::read_from(const Io& other) {
   io_.images = other.images;
   io_.step = other.step;
   for (const auto& node : nodes_) node->network_input = other.images;
+  evaluation_.reset();
 }
 
 Pass Executor::pass(bool training, bool scored) const {
@@ -364,15 +366,19 @@ Pass Executor::pass(bool training, bool scored) const {
   return pass;
 }
 
+void Executor::prepare_inference() {
+  for (const auto& node : nodes_) {
+    if (!prepared_ && !node->plan.bypassed()) node->kernel->prepare_inference(*node);
+  }
+  prepared_ = true;
+}
+
 void Executor::run_forward(bool training, bool scored, int marks) {
   const Pass p = pass(training, scored);
   if (training) {
     prepared_ = false;
-  } else if (!prepared_) {
-    for (const auto& node : nodes_) {
-      if (!node->plan.bypassed()) node->kernel->prepare_inference(*node);
-    }
-    prepared_ = true;
+  } else {
+    prepare_inference();
   }
   for (const auto& node : nodes_) {
     if (marks >= 0) gpu_->mark(static_cast<size_t>(marks++));
@@ -424,7 +430,6 @@ void Executor::import(const dng::graph::Pass& pass) {
   const auto batch = static_cast<size_t>(batch_), classes = static_cast<size_t>(classes_);
   const size_t bytes = batch * input_.size() * sizeof(float);
   gpu_->copy_in(planes_.data(), pass.input, bytes);
-  gpu_->operations().import_images(*gpu_, planes_.as<float>(), input_, batch_, io_.type, io_.images);
   // The copy may run after this returns, and reads it then.
   StepInput& step = imported_step_;
   step = {};
@@ -450,7 +455,16 @@ void Executor::import(const dng::graph::Pass& pass) {
 
 void Executor::forward(dng::graph::Pass* pass) {
   import(*pass);
-  run_forward(pass->training, true);
+  const auto queue = [&] {
+    gpu_->operations().import_images(*gpu_, planes_.as<float>(), input_, batch_, io_.type, io_.images);
+    run_forward(pass->training, true);
+  };
+  if (pass->training) {
+    queue();
+  } else {
+    prepare_inference();  // not captured: once for many batches
+    evaluation_.run(gpu_.get(), queue);
+  }
   const size_t count = host_probabilities_.size();
   StepResult result;
   gpu_->copy_out(&result, io_.results, sizeof result);

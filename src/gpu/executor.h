@@ -14,6 +14,7 @@
 #include "gpu/gpu.h"
 #include "gpu/kernel.h"
 #include "gpu/operations.h"
+#include "gpu/repeated_work.h"
 #include "graph/executor.h"
 #include "graph/network_config.h"
 #include "graph/pass.h"
@@ -71,8 +72,14 @@ class Executor final : public graph::Executor {
   // Reads images and step input from another network's memory: a teacher sees the student's.
   void read_from(const Io& other);
   // Null: its own again.
-  void read_step(StepInput* step) { io_.step = step != nullptr ? step : own_step_; }
-  void read_teacher(float* probabilities) { io_.teacher = probabilities; }
+  void read_step(StepInput* step) {
+    io_.step = step != nullptr ? step : own_step_;
+    evaluation_.reset();
+  }
+  void read_teacher(float* probabilities) {
+    io_.teacher = probabilities;
+    evaluation_.reset();
+  }
   // `marks`: number of the first of the marks of the GPU's clock, one before each layer; below zero: none.
   void run_forward(bool training, bool scored, int marks = -1);
   void run_backward(int marks = -1);
@@ -110,6 +117,7 @@ class Executor final : public graph::Executor {
   bool has_second_moments() const { return options_.trains && options_.adam; }
   size_t own_bytes() const;  // on the device
   Pass pass(bool training, bool scored) const;
+  void prepare_inference();
   void import(const graph::Pass& pass);
   void copy_out_floats(const void* from, Type type, std::vector<float>* to);
 
@@ -128,6 +136,7 @@ class Executor final : public graph::Executor {
   StepInput* own_step_ = nullptr;
   StepInput imported_step_;
   bool prepared_ = false;
+  RepeatedWork evaluation_;
   std::vector<float> host_probabilities_, host_logits_;
 };
 

@@ -13,6 +13,7 @@
 #include "data/image.h"
 #include "gpu/number.h"
 #include "graph/op.h"
+#include "math/activation.h"
 
 namespace dng::gpu {
 
@@ -28,13 +29,20 @@ class CapturedGraph {
   virtual void run() = 0;
 };
 
-// A convolution of NHWC tensors. Weights are [outputs][rows][columns][inputs / groups].
+// Every channel has a filter of its own.
+inline bool is_depthwise(int groups, int inputs, int outputs) {
+  return groups > 1 && groups == inputs && groups == outputs;
+}
+
+// A convolution of NHWC tensors. Weights are [outputs][rows][columns][inputs / groups], of a depthwise one
+// [rows][columns][outputs].
 struct ConvolutionShape {
   int batch = 1;
   data::Geometry in, out;
-  int size_y = 1, size_x = 1, stride = 1, padding = 0, groups = 1;
+  int size_y = 1, size_x = 1, stride_y = 1, stride_x = 1, dilation = 1, padding = 0, groups = 1;
   Precision precision = Precision::kFp32;
 
+  bool depthwise() const { return is_depthwise(groups, in.channels, out.channels); }
   size_t weights() const {
     return static_cast<size_t>(out.channels) * static_cast<size_t>(size_y) * static_cast<size_t>(size_x) *
            static_cast<size_t>(in.channels / groups);
@@ -50,10 +58,10 @@ class Convolution {
   virtual bool forward_with_statistics(const void*, const void* /*weights*/, void* /*y*/, const BatchStatistics&) {
     return false;
   }
-  // y = f(convolution + bias [+ addend]) in one kernel, f being relu or nothing; bias is [outputs], of the same type,
-  // addend may be null. False: cannot, and nothing was done.
+  // y = f(convolution + bias [+ addend]) in one kernel; bias is [outputs], of the same type, addend may be null. False:
+  // cannot, and nothing was done.
   virtual bool forward_fused(const void*, const void* /*weights*/, const void* /*bias*/, const void* /*addend*/,
-                             bool /*relu*/, void* /*y*/) {
+                             math::Activation, void* /*y*/) {
     return false;
   }
   // dx = or, where `add`, += the gradient in x.
@@ -111,6 +119,10 @@ class Gpu {
   // In the order of the calls; only finish() and copy_out() wait.
   virtual void copy_in(void* device, const void* host, size_t bytes) = 0;
   virtual void copy_out(void* host, const void* device, size_t bytes) = 0;
+  // From page-locked memory, beside all other work; the mark stands behind the copy. Work that is queued after follow()
+  // begins when the copy is done.
+  virtual void copy_in_beside(void* device, const void* pinned, size_t bytes, size_t mark) = 0;
+  virtual void follow(size_t mark) = 0;
   virtual void zero(void* device, size_t bytes) = 0;
   virtual void finish() = 0;
   // Seconds on the device's clock between two marks; a mark costs little. wait_for waits until the work
@@ -123,6 +135,7 @@ class Gpu {
   // error. Null, and why, where the work cannot be captured; none of it has run then.
   virtual void begin_capture() = 0;
   virtual std::unique_ptr<CapturedGraph> end_capture(std::string* why) = 0;
+  bool captures = true;  // until that failed once
 
   // For the launcher (gpu/launch.h): the CUDA stream, or the emulated GPU's captured work.
   virtual void* stream() = 0;

@@ -87,12 +87,12 @@ struct Pass {
 // What a kernel needs, in bytes.
 struct Needs {
   // Of a kernel whose backward pass reads neither its input nor its output.
-  static Needs neither() { return output_of(math::Activation::kLinear); }
-  // Of a kernel whose backward pass reads its output alone, and that only for the gradient of the activation.
-  static Needs output_of(math::Activation activation) {
+  static Needs neither() { return gradient_of(math::Activation::kLinear); }
+  // Of a kernel whose backward pass reads its inputs or its output for the gradient of the activation alone.
+  static Needs gradient_of(math::Activation activation) {
     Needs needs;
-    needs.reads_input = false;
-    needs.reads_output = activation != math::Activation::kLinear;
+    needs.reads_input = math::gradient_reads_input(activation);
+    needs.reads_output = activation != math::Activation::kLinear && !needs.reads_input;
     return needs;
   }
   bool reads_input = true;           // backward() does

@@ -38,10 +38,10 @@ struct PlainForward {
     const int first = k / at.out_group * at.in_group;
     float sum = 0;
     for (int r = 0; r < at.s.size_y; ++r) {
-      const int iy = oy * at.s.stride - at.s.padding + r;
+      const int iy = oy * at.s.stride_y - at.s.padding + r * at.s.dilation;
       if (iy < 0 || iy >= at.s.in.height) continue;
       for (int s = 0; s < at.s.size_x; ++s) {
-        const int ix = ox * at.s.stride - at.s.padding + s;
+        const int ix = ox * at.s.stride_x - at.s.padding + s * at.s.dilation;
         if (ix < 0 || ix >= at.s.in.width) continue;
         for (int c = 0; c < at.in_group; ++c) {
           sum += gpu::to_float(x[at.x_at(b, iy, ix, first + c)]) * gpu::to_float(w[at.w_at(k, r, s, c)]);
@@ -57,11 +57,11 @@ struct PlainEnding {
   T* y;
   const T *bias, *addend;
   uint32_t outputs;
-  bool relu;
+  math::Activation activation;
   DNG_DEVICE void operator()(uint32_t i) const {
     float value = gpu::to_float(y[i]) + gpu::to_float(bias[i % outputs]);
     if (addend != nullptr) value += gpu::to_float(addend[i]);
-    y[i] = gpu::from_float<T>(relu && value < 0 ? 0.0f : value);
+    y[i] = gpu::from_float<T>(math::activate(value, activation));
   }
 };
 
@@ -79,13 +79,13 @@ struct PlainBackwardData {
     const int group = c / at.in_group;
     float sum = 0;
     for (int r = 0; r < at.s.size_y; ++r) {
-      const int down = iy + at.s.padding - r;
-      if (down < 0 || down % at.s.stride != 0 || down / at.s.stride >= at.s.out.height) continue;
+      const int down = iy + at.s.padding - r * at.s.dilation;
+      if (down < 0 || down % at.s.stride_y != 0 || down / at.s.stride_y >= at.s.out.height) continue;
       for (int s = 0; s < at.s.size_x; ++s) {
-        const int across = ix + at.s.padding - s;
-        if (across < 0 || across % at.s.stride != 0 || across / at.s.stride >= at.s.out.width) continue;
+        const int across = ix + at.s.padding - s * at.s.dilation;
+        if (across < 0 || across % at.s.stride_x != 0 || across / at.s.stride_x >= at.s.out.width) continue;
         for (int k = group * at.out_group; k < (group + 1) * at.out_group; ++k) {
-          sum += gpu::to_float(dy[at.y_at(b, down / at.s.stride, across / at.s.stride, k)]) *
+          sum += gpu::to_float(dy[at.y_at(b, down / at.s.stride_y, across / at.s.stride_x, k)]) *
                  gpu::to_float(w[at.w_at(k, r, s, c - group * at.in_group)]);
         }
       }
@@ -109,10 +109,10 @@ struct PlainBackwardWeights {
     double sum = 0;
     for (int b = 0; b < at.s.batch; ++b) {
       for (int oy = 0; oy < at.s.out.height; ++oy) {
-        const int iy = oy * at.s.stride - at.s.padding + r;
+        const int iy = oy * at.s.stride_y - at.s.padding + r * at.s.dilation;
         if (iy < 0 || iy >= at.s.in.height) continue;
         for (int ox = 0; ox < at.s.out.width; ++ox) {
-          const int ix = ox * at.s.stride - at.s.padding + s;
+          const int ix = ox * at.s.stride_x - at.s.padding + s * at.s.dilation;
           if (ix < 0 || ix >= at.s.in.width) continue;
           sum += static_cast<double>(gpu::to_float(x[at.x_at(b, iy, ix, channel)]) *
                                      gpu::to_float(dy[at.y_at(b, oy, ox, k)]));
@@ -134,14 +134,14 @@ class PlainConvolution final : public gpu::Convolution {
            PlainForward<T>{at_, static_cast<const T*>(x), static_cast<const T*>(weights), static_cast<T*>(y)});
     });
   }
-  bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend, bool relu,
-                     void* y) override {
+  bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend,
+                     math::Activation activation, void* y) override {
     forward(x, weights, y);
     with_type([&](auto zero) {
       using T = decltype(zero);
       each(*gpu_, images(shape_.out),
            PlainEnding<T>{static_cast<T*>(y), static_cast<const T*>(bias), static_cast<const T*>(addend),
-                          static_cast<uint32_t>(shape_.out.channels), relu});
+                          static_cast<uint32_t>(shape_.out.channels), activation});
     });
     return true;
   }

@@ -19,7 +19,8 @@ class SmallChannelConvolution final : public gpu::Convolution {
   static std::unique_ptr<gpu::Convolution> make(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape, bool trains,
                                                 gpu::SharedWorkspace* workspace) {
     if (shape.precision != gpu::Precision::kBf16 || shape.groups != 1 || shape.size_y != shape.size_x ||
-        (shape.size_y != 1 && shape.size_y != kMaxSize) || shape.stride > kMaxStride || shape.padding >= shape.size_y ||
+        (shape.size_y != 1 && shape.size_y != kMaxSize) || shape.stride_y != shape.stride_x ||
+        shape.stride_y > kMaxStride || shape.dilation != 1 || shape.padding >= shape.size_y ||
         std::max(shape.in.channels, shape.out.channels) > kMaxChannels ||
         std::max(shape.in.width, shape.out.width) > kMaxPositions || shape.batch > kMaxBlocksDown) {
       return nullptr;
@@ -41,12 +42,12 @@ class SmallChannelConvolution final : public gpu::Convolution {
     gather<Direction::kForwardWithStatistics>(forward_, x, weights, y, Ending(), &statistics);
     return true;
   }
-  bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend, bool relu,
-                     void* y) override {
+  bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend,
+                     math::Activation activation, void* y) override {
     Ending ending;
     ending.bias = static_cast<const gpu::BFloat16*>(bias);
     ending.addend = static_cast<const gpu::BFloat16*>(addend);
-    ending.relu = relu;
+    ending.activation = activation;
     forward_with(x, weights, y, ending);
     return true;
   }
@@ -83,7 +84,7 @@ class SmallChannelConvolution final : public gpu::Convolution {
   // What is applied to the sums.
   struct Ending {
     const gpu::BFloat16 *bias = nullptr, *addend = nullptr;
-    bool relu = false;
+    math::Activation activation = math::Activation::kLinear;
   };
   // For the sums of the blocks.
   bool has_room(const Gather& g) const {
@@ -108,7 +109,7 @@ class SmallChannelConvolution final : public gpu::Convolution {
         body.out = static_cast<gpu::BFloat16*>(out);
         body.bias = ending.bias;
         body.addend = ending.addend;
-        body.relu = ending.relu;
+        body.activation = ending.activation;
         if constexpr (Body::kComputesStatistics) body.statistics = *statistics;
         blocks_with(*gpu_, g.blocks_across(), batch_, Body::shared_bytes(g), body);
       };

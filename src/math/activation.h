@@ -156,4 +156,9 @@ DNG_HOST_DEVICE inline float activation_gradient(float y, Activation activation)
   return 1;
 }
 
+// f'(x), from x whatever the activation.
+DNG_HOST_DEVICE inline float activation_gradient_at(float x, Activation activation) {
+  return activation_gradient(gradient_reads_input(activation) ? x : activate(x, activation), activation);
+}
+
 }  // namespace dng::math

@@ -1,6 +1,7 @@
 // Updates on a GPU. A packed set lies on the device and is augmented there; other sets are prepared by threads on the
-// CPU and copied. The first update runs kernel by kernel; then the work of an update is captured once as a CUDA graph,
-// which is launched for every update after its inputs (gpu/step_input.h) were copied to the device.
+// CPU and copied beside the update before. The first update runs kernel by kernel; then the work of an update is
+// captured once as a CUDA graph, which is launched for every update after its inputs (gpu/step_input.h) were copied to
+// the device.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -11,6 +12,7 @@
 #include "base/text.h"
 #include "data/pixels.h"
 #include "gpu/executor.h"
+#include "gpu/repeated_work.h"
 #include "train/adam.h"
 #include "train/steps.h"
 
@@ -114,7 +116,8 @@ class GpuSteps final : public Steps {
                                                        config_.mini_batch, s.first * config_.batch,
                                                        s.schedule.iterations() * config_.batch, s.threads);
       const size_t bytes = batch_ * config_.input.size() * sizeof(float);
-      require(images_.allocate(gpu_, bytes), bytes);
+      require(images_.allocate(gpu_, kStages * bytes), kStages * bytes);
+      gpu_->finish();  // memory is zeroed in order with the work, which copies beside it do not wait for
       pinned_images_.allocate(gpu_, kStages * bytes);
       pinned_labels_.allocate(gpu_, kStages * batch_ * sizeof(int));
       mixes_ = config_.augmentation().mixing.kind != data::Mixing::Kind::kNone;
@@ -208,20 +211,24 @@ class GpuSteps final : public Steps {
     const data::Batch& batch = stream_->next();
     s_.profile->data += now_seconds() - before;
     const size_t stage = staged_ % kStages;
+    // Until the images that were there before have been read.
     if (staged_ >= kStages) gpu_->wait_for(kStageMark + stage);
     ++staged_;
     const size_t count = batch_ * config_.input.size();
-    float* images = pinned_images_.as<float>() + stage * count;
+    float *images = pinned_images_.as<float>() + stage * count, *to = images_.as<float>() + stage * count;
     int* labels = pinned_labels_.as<int>() + stage * batch_;
     std::copy_n(batch.images.begin(), count, images);
     std::copy_n(batch.labels.begin(), batch_, labels);
-    gpu_->copy_in(images_.data(), images, count * sizeof(float));
+    gpu_->copy_in_beside(to, images, count * sizeof(float), kCopyMark + stage);
     gpu_->copy_in(network_->io().labels, labels, batch_ * sizeof(int));
     if (mixes_) {
       LabelMix* mixes = pinned_mixes_.as<LabelMix>() + stage * batch_;
       std::copy_n(batch.mixes.begin(), batch_, mixes);
       gpu_->copy_in(network_->io().mixes, mixes, batch_ * sizeof(LabelMix));
     }
+    gpu_->follow(kCopyMark + stage);
+    gpu_->operations().import_images(*gpu_, to, config_.input, config_.mini_batch, network_->io().type,
+                                     network_->io().images);
     gpu_->mark(kStageMark + stage);
   }
 
@@ -242,43 +249,16 @@ class GpuSteps final : public Steps {
 
   void launch(bool last) {
     if (s_.profiles_layers) return launch_with_marks(last);
-    const int kind = last ? 1 : 0;
-    if (graphs_[kind] == nullptr && captures_ && warm_[kind]) graphs_[kind] = capture(last);
-    if (graphs_[kind] == nullptr) {
-      queue(last);
-      warm_[kind] = true;
-      return;
-    }
-    graphs_[kind]->run();
+    work_[last ? 1 : 0].run(gpu_, [&] { queue(last); });
     // A graph's update does not pass through run_update.
     network_->parameters_changed();
   }
 
-  // Null where it fails. An error of the work itself comes again when it runs.
-  std::unique_ptr<gpu::CapturedGraph> capture(bool last) {
-    std::string why, error;
-    gpu_->begin_capture();
-    try {
-      queue(last);
-    } catch (const Error& e) {
-      error = e.what();
-    }
-    std::unique_ptr<gpu::CapturedGraph> graph = gpu_->end_capture(&why);
-    if (error.empty() && graph != nullptr) return graph;
-    captures_ = false;
-    std::printf("%s: CUDA graph capture failed (%s); launching kernels one by one, which is slower\n",
-                gpu_->name().c_str(), error.empty() ? why.c_str() : error.c_str());
-    return nullptr;
-  }
-
+  // Those of the host have been queued with their copy.
   void queue_images() {
-    if (set_) {
-      const auto* samples = input_.as<uint32_t>(sizeof(gpu::StepInput));
-      set_->run(gpu_, input_.as<gpu::StepInput>(), samples, samples + batch_);
-    } else {
-      gpu_->operations().import_images(*gpu_, images_.as<float>(), config_.input, config_.mini_batch,
-                                       network_->io().type, network_->io().images);
-    }
+    if (!set_) return;
+    const auto* samples = input_.as<uint32_t>(sizeof(gpu::StepInput));
+    set_->run(gpu_, input_.as<gpu::StepInput>(), samples, samples + batch_);
   }
 
   void queue(bool last) {
@@ -313,8 +293,9 @@ class GpuSteps final : public Steps {
   }
 
   // Marks that no layer has.
-  static constexpr size_t kStageMark = size_t{1} << 20, kTargetMark = kStageMark + kStages,
-                          kTeacherMark = kTargetMark + kStages, kUpdateMark = kTeacherMark + 1;
+  static constexpr size_t kStageMark = size_t{1} << 20, kCopyMark = kStageMark + kStages,
+                          kTargetMark = kCopyMark + kStages, kTeacherMark = kTargetMark + kStages,
+                          kUpdateMark = kTeacherMark + 1;
 
   StepsSettings s_;
   const graph::NetworkConfig& config_;
@@ -331,9 +312,7 @@ class GpuSteps final : public Steps {
   std::unique_ptr<data::TrainingStream> stream_;
   bool mixes_ = false;  // images
   size_t staged_ = 0, targets_staged_ = 0;
-  bool captures_ = true;
-  bool warm_[2] = {};                              // of a micro-batch, and of the last with the update
-  std::unique_ptr<gpu::CapturedGraph> graphs_[2];  // as warm_
+  gpu::RepeatedWork work_[2];  // of a micro-batch, and of the last with the update
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// gpu/small_channel_convolution.h against loops in double over the same rounded values, on the emulated GPU and the
-// device. Every shape here is one for it: so each of its ways has to be taken.
+// gpu/built_in_convolution.h against loops in double over the same rounded values, on the emulated GPU and the device.
+// Every shape here is one for it: so each of its ways has to be taken.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,14 +16,16 @@ using gpu::BFloat16;
 using gpu::ConvolutionShape;
 using Values = std::vector<double>;
 
-ConvolutionShape shape_of(int batch, const data::Geometry& in, int outputs, int size, int stride, int padding) {
+ConvolutionShape shape_of(int batch, const data::Geometry& in, int outputs, int size, int stride, int padding,
+                          int groups = 1) {
   ConvolutionShape s;
   s.batch = batch;
   s.in = in;
   s.out = {outputs, (in.height + 2 * padding - size) / stride + 1, (in.width + 2 * padding - size) / stride + 1};
   s.size_y = s.size_x = size;
-  s.stride = stride;
+  s.stride_y = s.stride_x = stride;
   s.padding = padding;
+  s.groups = groups;
   s.precision = gpu::Precision::kBf16;
   return s;
 }
@@ -66,12 +68,16 @@ void for_products(const ConvolutionShape& s, const std::function<void(size_t, si
       for (int ox = 0; ox < s.out.width; ++ox) {
         for (int r = 0; r < s.size_y; ++r) {
           for (int q = 0; q < s.size_x; ++q) {
-            const int y = oy * s.stride - s.padding + r, x = ox * s.stride - s.padding + q;
+            const int y = oy * s.stride_y - s.padding + r * s.dilation,
+                      x = ox * s.stride_x - s.padding + q * s.dilation;
             if (y < 0 || y >= s.in.height || x < 0 || x >= s.in.width) continue;
             for (int k = 0; k < s.out.channels; ++k) {
-              for (int c = 0; c < s.in.channels; ++c) {
-                function(static_cast<size_t>(((b * s.in.height + y) * s.in.width + x) * s.in.channels + c),
-                         static_cast<size_t>(((k * s.size_y + r) * s.size_x + q) * s.in.channels + c),
+              const int inputs = s.in.channels / s.groups, first = k / (s.out.channels / s.groups) * inputs;
+              for (int c = 0; c < inputs; ++c) {
+                const int tap = r * s.size_x + q;
+                function(static_cast<size_t>(((b * s.in.height + y) * s.in.width + x) * s.in.channels + first + c),
+                         static_cast<size_t>(s.depthwise() ? tap * s.out.channels + k
+                                                           : (k * s.size_y * s.size_x + tap) * inputs + c),
                          static_cast<size_t>(((b * s.out.height + oy) * s.out.width + ox) * s.out.channels + k));
               }
             }
@@ -80,6 +86,17 @@ void for_products(const ConvolutionShape& s, const std::function<void(size_t, si
       }
     }
   }
+}
+
+// With other strides and with gaps between the pixels under a filter.
+ConvolutionShape spread(ConvolutionShape s, int stride_y, int stride_x, int dilation) {
+  const int reach = dilation * (s.size_y - 1) + 1;
+  s.stride_y = stride_y;
+  s.stride_x = stride_x;
+  s.dilation = dilation;
+  s.out.height = (s.in.height + 2 * s.padding - reach) / stride_y + 1;
+  s.out.width = (s.in.width + 2 * s.padding - reach) / stride_x + 1;
+  return s;
 }
 
 // Sums are made in float and rounded to 8 bits once: by 2^-8 of the value at most; of the sums' own rounding little.
@@ -143,7 +160,7 @@ void measure(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolu
 // The sums of batch norm's gradient, of what a convolution writes as the gradient of its input: of d = f' * dx, and of
 // d times x less its mean.
 void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution* convolution, const Tensor& w,
-                      const Tensor& dy, const Values& dx) {
+                      const Tensor& dy, const Values& dx, math::Activation activation) {
   enum { kMean, kFactor, kBias, kScale, kVariance, kScaleGradient, kBiasGradient, kDirect, kSlope, kConstant, kAll };
   const auto channels = static_cast<size_t>(s.in.channels);
   gpu::Memory memory, partial, counters;
@@ -167,7 +184,7 @@ void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution
                                         array(kMean),
                                         array(kFactor),
                                         array(kBias),
-                                        math::Activation::kRelu,
+                                        activation,
                                         array(kScale),
                                         array(kVariance),
                                         array(kScaleGradient),
@@ -185,10 +202,11 @@ void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution
     double sum = 0, product = 0, squares = 0;
     for (size_t i = c; i < dx.size(); i += channels) {
       const double centred = x.values()[i] - static_cast<double>(constant(kMean, c));
-      if (centred + static_cast<double>(constant(kBias, c)) <= 0) continue;
-      sum += dx[i];
-      product += dx[i] * centred;
-      squares += dx[i] * dx[i];
+      const auto argument = static_cast<float>(centred) + constant(kBias, c);
+      const double d = dx[i] * static_cast<double>(math::activation_gradient_at(argument, activation));
+      sum += d;
+      product += d * centred;
+      squares += d * d;
     }
     // Every value is rounded by 2^-9 of itself, more or less.
     const double bound = 0.02 * std::sqrt(squares) + 1e-6;
@@ -199,45 +217,77 @@ void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution
   }
 }
 
-void convolve(const std::shared_ptr<gpu::Gpu>& gpu, const ConvolutionShape& s) {
-  const auto convolution = gpu->make_convolution(s, true);
-  const size_t in = static_cast<size_t>(s.batch) * s.in.size(), out = static_cast<size_t>(s.batch) * s.out.size();
-  const auto outputs = static_cast<size_t>(s.out.channels);
-  const Tensor x(gpu.get(), in, 1), w(gpu.get(), s.weights(), 2), dy(gpu.get(), out, 3), bias(gpu.get(), outputs, 4),
-      addend(gpu.get(), out, 5);
-  Values y(out), dx(in), dw(s.weights());
-  for_products(s, [&](size_t i, size_t j, size_t o) {
-    y[o] += x.values()[i] * w.values()[j];
-    dx[i] += dy.values()[o] * w.values()[j];
-    dw[j] += x.values()[i] * dy.values()[o];
-  });
-  const double images = std::sqrt(static_cast<double>(out / outputs));
-  for (const bool again : {false, true}) {
-    SCOPED_TRACE(again ? "again" : "at first");
-    const Tensor y_found(gpu.get(), out, 6), dx_found(gpu.get(), in, 7), dw_found(gpu.get(), s.weights(), 8);
-    convolution->forward(x.data(), w.data(), y_found.data());
-    convolution->backward_data(w.data(), dy.data(), dx_found.data(), false);
-    convolution->backward_weights(x.data(), dy.data(), dw_found.data(), false);
-    expect_close(y_found, y, 10);
-    expect_close(dx_found, dx, 10);
-    expect_close(dw_found, dw, images);
+// A convolution with random tensors, and what comes out in double.
+struct Convolved {
+  Convolved(gpu::Gpu* gpu, const ConvolutionShape& s)
+      : convolution(gpu->make_convolution(s, true)),
+        in(static_cast<size_t>(s.batch) * s.in.size()),
+        out(static_cast<size_t>(s.batch) * s.out.size()),
+        x(gpu, in, 1),
+        w(gpu, s.weights(), 2),
+        dy(gpu, out, 3),
+        y(out),
+        dx(in),
+        dw(s.weights()) {
+    for_products(s, [&](size_t i, size_t j, size_t o) {
+      y[o] += x.values()[i] * w.values()[j];
+      dx[i] += dy.values()[o] * w.values()[j];
+      dw[j] += x.values()[i] * dy.values()[o];
+    });
   }
 
-  measure(gpu.get(), s, convolution.get(), x, w, y);
-  measure_gradient(gpu.get(), s, convolution.get(), w, dy, dx);
+  std::unique_ptr<gpu::Convolution> convolution;
+  size_t in, out;
+  Tensor x, w, dy;
+  Values y, dx, dw;
+};
 
-  const Tensor sum(gpu.get(), in, 9), weights_sum(gpu.get(), s.weights(), 10);
-  for (size_t i = 0; i < in; ++i) dx[i] += sum.values()[i];
+void multiply(gpu::Gpu* gpu, const ConvolutionShape& s, const Convolved& c) {
+  const double images = std::sqrt(static_cast<double>(c.out / static_cast<size_t>(s.out.channels)));
+  for (const bool again : {false, true}) {
+    SCOPED_TRACE(again ? "again" : "at first");
+    const Tensor y(gpu, c.out, 6), dx(gpu, c.in, 7), dw(gpu, s.weights(), 8);
+    c.convolution->forward(c.x.data(), c.w.data(), y.data());
+    c.convolution->backward_data(c.w.data(), c.dy.data(), dx.data(), false);
+    c.convolution->backward_weights(c.x.data(), c.dy.data(), dw.data(), false);
+    expect_close(y, c.y, 10);
+    expect_close(dx, c.dx, 10);
+    expect_close(dw, c.dw, images);
+  }
+  const Tensor sum(gpu, c.in, 9), weights_sum(gpu, s.weights(), 10);
+  Values dx = c.dx, dw = c.dw;
+  for (size_t i = 0; i < c.in; ++i) dx[i] += sum.values()[i];
   for (size_t i = 0; i < dw.size(); ++i) dw[i] += weights_sum.values()[i];
-  convolution->backward_data(w.data(), dy.data(), sum.data(), true);
-  convolution->backward_weights(x.data(), dy.data(), weights_sum.data(), true);
+  c.convolution->backward_data(c.w.data(), c.dy.data(), sum.data(), true);
+  c.convolution->backward_weights(c.x.data(), c.dy.data(), weights_sum.data(), true);
   expect_close(sum, dx, 10);
   expect_close(weights_sum, dw, images);
+}
 
-  const Tensor fused(gpu.get(), out, 11);
-  ASSERT_TRUE(convolution->forward_fused(x.data(), w.data(), bias.data(), addend.data(), true, fused.data()));
-  for (size_t i = 0; i < out; ++i) y[i] = std::max(0.0, y[i] + bias.values()[i % outputs] + addend.values()[i]);
-  expect_close(fused, y, 10);
+// The same, and what built-in convolutions compute with it.
+void convolve(const std::shared_ptr<gpu::Gpu>& gpu, const ConvolutionShape& s) {
+  const Convolved c(gpu.get(), s);
+  multiply(gpu.get(), s, c);
+  measure(gpu.get(), s, c.convolution.get(), c.x, c.w, c.y);
+  for (const math::Activation activation :
+       {math::Activation::kLinear, math::Activation::kRelu, math::Activation::kMish}) {
+    SCOPED_TRACE(static_cast<int>(activation));
+    measure_gradient(gpu.get(), s, c.convolution.get(), c.w, c.dy, c.dx, activation);
+  }
+  const auto outputs = static_cast<size_t>(s.out.channels);
+  const Tensor bias(gpu.get(), outputs, 4), addend(gpu.get(), c.out, 5);
+  for (const math::Activation activation : {math::Activation::kRelu, math::Activation::kSwish}) {
+    SCOPED_TRACE(static_cast<int>(activation));
+    const Tensor fused(gpu.get(), c.out, 11);
+    ASSERT_TRUE(
+        c.convolution->forward_fused(c.x.data(), c.w.data(), bias.data(), addend.data(), activation, fused.data()));
+    Values expected(c.out);
+    for (size_t i = 0; i < c.out; ++i) {
+      const double argument = c.y[i] + bias.values()[i % outputs] + addend.values()[i];
+      expected[i] = static_cast<double>(math::activate(static_cast<float>(argument), activation));
+    }
+    expect_close(fused, expected, 10);
+  }
 }
 
 DNG_GPU_TEST(ConvolutionTest, OfImagesOfThreeChannels) { convolve(gpu, shape_of(2, {3, 32, 32}, 16, 3, 1, 1)); }
@@ -260,6 +310,23 @@ DNG_GPU_TEST(ConvolutionTest, OfOddShapes) {
 DNG_GPU_TEST(ConvolutionTest, WithoutPositionsOfSomeRemainders) {
   convolve(gpu, shape_of(4, {16, 1, 5}, 16, 1, 2, 0));
   convolve(gpu, shape_of(4, {16, 5, 1}, 24, 3, 2, 1));
+}
+DNG_GPU_TEST(ConvolutionTest, Depthwise) {
+  convolve(gpu, shape_of(3, {64, 9, 12}, 64, 3, 1, 1, 64));
+  convolve(gpu, shape_of(2, {72, 11, 8}, 72, 5, 2, 2, 72));
+  convolve(gpu, shape_of(2, {7, 10, 9}, 7, 3, 2, 0, 7));
+  convolve(gpu, shape_of(2, {12, 6, 6}, 12, 4, 3, 2, 12));
+  convolve(gpu, shape_of(40, {16, 8, 8}, 16, 7, 1, 3, 16));
+  convolve(gpu, spread(shape_of(3, {24, 9, 12}, 24, 3, 1, 1, 24), 2, 1, 2));
+  convolve(gpu, spread(shape_of(2, {8, 13, 10}, 8, 5, 1, 4, 8), 1, 3, 2));
+}
+// What no built-in convolution takes.
+DNG_GPU_TEST(ConvolutionTest, OfLibraries) {
+  for (const ConvolutionShape& s :
+       {shape_of(2, {16, 9, 8}, 24, 3, 1, 1, 4), spread(shape_of(2, {16, 11, 9}, 8, 3, 1, 2), 1, 1, 2),
+        spread(shape_of(3, {8, 9, 12}, 16, 3, 1, 1, 2), 2, 1, 1)}) {
+    multiply(gpu.get(), s, Convolved(gpu.get(), s));
+  }
 }
 DNG_GPU_TEST(ConvolutionTest, OfManyImages) {
   // More blocks than the device can run at once, and shares of several images.

@@ -11,14 +11,6 @@
 namespace dng::test {
 namespace {
 
-std::vector<Sample> gpu_samples() {
-  std::vector<Sample> list;
-  for (const Sample& sample : both(samples())) {
-    if (sample.name.find("HostInTheMiddle") == std::string::npos) list.push_back(sample);
-  }
-  return list;
-}
-
 // Loss, gradients and statistics of a step.
 void expect_the_same_step(const Sample& sample, const RandomBatch& batch, Twins* twins) {
   const double found = train_once(batch, 0, &twins->fast), expected = train_once(batch, 0, &twins->plain);
@@ -73,13 +65,22 @@ class NetworkOnGpu : public GpuTest<kind>, public testing::WithParamInterface<Sa
     }
     lean.push();
     lean.freeze();
-    for (const int count : {batch.pass(false).count, 1}) {
-      const std::vector<float> expected = evaluated(batch, count, &twins.plain);
-      for (network::Network* network : {&twins.fast, &lean}) {
-        const std::vector<float> found = evaluated(batch, count, network);
-        EXPECT_LE(error_between(found, expected), 3 * kOutput);
+    const auto expect_the_same = [&](network::Network* network, int count) {
+      EXPECT_LE(error_between(evaluated(batch, count, network), evaluated(batch, count, &twins.plain)), 3 * kOutput);
+    };
+    const int all = batch.pass(false).count;
+    for (const int count : {all, 1, all}) {  // the second and the third are a CUDA graph
+      expect_the_same(&twins.fast, count);
+      expect_the_same(&lean, count);
+    }
+    // The same graph after an update of the parameters.
+    for (network::Network* network : {&twins.fast, &twins.plain}) {
+      for (const host::Block& block : network->blocks()[0]) {
+        for (int64_t i = 0; i < block.count; ++i) block.value[i] *= 1.5f;
       }
     }
+    twins.fast.push();
+    expect_the_same(&twins.fast, all);
   }
 
   // In bfloat16 every value between layers is rounded to 8 bits. Gradients of first layers lose most: 0.21 in the
@@ -104,7 +105,7 @@ class CudaSmoothNetworksTest : public CudaNetworkTest {};
 
 std::vector<Sample> smooth_samples() {
   std::vector<Sample> smooth;
-  for (const Sample& sample : gpu_samples()) {
+  for (const Sample& sample : both(samples())) {
     if (sample.smooth) smooth.push_back(sample);
   }
   return smooth;
@@ -112,9 +113,9 @@ std::vector<Sample> smooth_samples() {
 
 std::vector<Sample> few_samples() {
   std::vector<Sample> few;
-  for (const Sample& sample : gpu_samples()) {
-    for (const char* name :
-         {"DenseNetSmooth", "OtherActivationsSmooth", "GroupsAndOddSizesSmooth", "DistilledSmooth"}) {
+  for (const Sample& sample : both(samples())) {
+    for (const char* name : {"DenseNetSmooth", "OtherActivationsSmooth", "GroupsAndOddSizesSmooth", "DistilledSmooth",
+                             "MobileSmooth", "ProductsSmooth", "RearrangedSmooth"}) {
       if (sample.name == name) few.push_back(sample);
     }
   }
@@ -157,10 +158,33 @@ TEST_F(EmulatedSumsTest, OverManyRows) { sums_over_many_rows(gpu_, 16, {16, 72},
 TEST_F(CudaSumsTest, OverManyRows) { sums_over_many_rows(gpu_, 128, {16, 64}, 100); }
 TEST_F(CudaSumsTest, OverManyRowsAndChannels) { sums_over_many_rows(gpu_, 128, {1024}, 5); }
 
+// Every activation in every place that has one: fused with batch norm, behind a bias, in [connected], after a sum, and
+// by itself because two layers read its input.
+void every_activation(const std::shared_ptr<gpu::Gpu>& gpu) {
+  for (const auto& known : math::activation_names()) {
+    SCOPED_TRACE(known.first);
+    const char* name = known.first.c_str();
+    const Sample sample{"",
+                        4,
+                        {3, 8, 8},
+                        convolution(16, 3, 1, name, true) + convolution(16, 3, 1, name) + shortcut(0, name) +
+                            activation_text(name) + route("-1,-2") + "[connected]\noutput=9\nactivation=" + name +
+                            "\n[connected]\nbatch_normalize=1\noutput=7\nactivation=" + name +
+                            "\n[connected]\noutput=5\nactivation=linear\n" + kSoftmax};
+    Twins twins(sample.text(), on(gpu));
+    const RandomBatch batch(twins.fast.config(), 1);
+    expect_the_same_step(sample, batch, &twins);
+    EXPECT_LE(error_between(evaluated(batch, 4, &twins.fast), evaluated(batch, 4, &twins.plain)), 3 * kOutput);
+  }
+}
+
+TEST(EmulatedActivations, Each) { every_activation(gpu_of(GpuKind::kEmulated)); }
+TEST_F(CudaSumsTest, OfEveryActivation) { every_activation(gpu_); }
+
 const auto kName = [](const auto& info) { return info.param.name; };
-INSTANTIATE_TEST_SUITE_P(Samples, EmulatedNetworkTest, testing::ValuesIn(gpu_samples()), kName);
+INSTANTIATE_TEST_SUITE_P(Samples, EmulatedNetworkTest, testing::ValuesIn(both(samples())), kName);
 INSTANTIATE_TEST_SUITE_P(Samples, EmulatedFewNetworksTest, testing::ValuesIn(few_samples()), kName);
-INSTANTIATE_TEST_SUITE_P(Samples, CudaNetworkTest, testing::ValuesIn(gpu_samples()), kName);
+INSTANTIATE_TEST_SUITE_P(Samples, CudaNetworkTest, testing::ValuesIn(both(samples())), kName);
 INSTANTIATE_TEST_SUITE_P(Samples, CudaSmoothNetworksTest, testing::ValuesIn(smooth_samples()), kName);
 
 }  // namespace

@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "gpu/built_in_convolution.h"
 #include "gpu/operations.cu"
 #include "gpu/plain_convolution.h"
-#include "gpu/small_channel_convolution.h"
 #include "kernel_sources.h"
 
 namespace dng::test {
@@ -17,13 +17,20 @@ namespace {
 
 class EmulatedGraph final : public gpu::CapturedGraph {
  public:
-  explicit EmulatedGraph(emulated::Captured work) : work_(std::move(work)) {}
+  EmulatedGraph(emulated::Captured work, gpu::SharedWorkspace* workspace)
+      : work_(std::move(work)), workspace_(workspace) {
+    workspace_->hold();
+  }
+  ~EmulatedGraph() override { workspace_->release(); }
+  EmulatedGraph(const EmulatedGraph&) = delete;
+  EmulatedGraph& operator=(const EmulatedGraph&) = delete;
   void run() override {
     for (const auto& item : work_) item();
   }
 
  private:
   emulated::Captured work_;
+  gpu::SharedWorkspace* workspace_;
 };
 
 class EmulatedGpu final : public gpu::Gpu {
@@ -40,9 +47,9 @@ class EmulatedGpu final : public gpu::Gpu {
     return emulated::make_kernel(layer);
   }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
-    std::unique_ptr<gpu::Convolution> small_channel =
-        emulated::SmallChannelConvolution::make(this, shape, trains, workspace_.get());
-    if (small_channel != nullptr) return small_channel;
+    std::unique_ptr<gpu::Convolution> built_in =
+        emulated::make_built_in_convolution(this, shape, trains, workspace_.get());
+    if (built_in != nullptr) return built_in;
     return std::make_unique<emulated::PlainConvolution>(this, shape);
   }
   void multiply(const gpu::Product& product) override { emulated::plain_product(*this, product); }
@@ -73,6 +80,16 @@ class EmulatedGpu final : public gpu::Gpu {
   void copy_out(void* host, const void* device, size_t bytes) override {
     if (bytes > 0) std::memcpy(host, device, bytes);
   }
+  // As late as it may be.
+  void copy_in_beside(void* device, const void* pinned, size_t bytes, size_t mark) override {
+    beside_[mark] = [=] { std::memcpy(device, pinned, bytes); };
+  }
+  void follow(size_t mark) override {
+    const auto copy = beside_.find(mark);
+    if (copy == beside_.end()) return;
+    copy->second();
+    beside_.erase(copy);
+  }
   void zero(void* device, size_t bytes) override {
     if (bytes > 0) emulated::launch(*this, [=] { std::memset(device, 0, bytes); });
   }
@@ -86,7 +103,7 @@ class EmulatedGpu final : public gpu::Gpu {
   std::unique_ptr<gpu::CapturedGraph> end_capture(std::string* why) override {
     const std::unique_ptr<emulated::Captured> recorded = std::move(recorded_);
     *why = "it was told not to";
-    return records_ ? std::make_unique<EmulatedGraph>(std::move(*recorded)) : nullptr;
+    return records_ ? std::make_unique<EmulatedGraph>(std::move(*recorded), workspace_.get()) : nullptr;
   }
   void* stream() override { return recorded_.get(); }
   int processors() const override { return 4; }
@@ -97,6 +114,7 @@ class EmulatedGpu final : public gpu::Gpu {
   bool records_;
   std::unique_ptr<emulated::Captured> recorded_;  // null: work runs at once
   std::map<void*, size_t> sizes_;
+  std::map<size_t, std::function<void()>> beside_;
   std::unique_ptr<gpu::SharedWorkspace> workspace_ = std::make_unique<gpu::SharedWorkspace>(this);
   std::map<size_t, Clock::time_point> marks_;
 };

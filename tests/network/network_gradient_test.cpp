@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "layers/registry.h"
 #include "network/network.h"
+#include "tests/gpu/gpu_devices.h"
 #include "tests/network/gradient_check.h"
 #include "tests/network/reference_network.h"
 #include "tests/network/sample_networks.h"
@@ -229,12 +230,12 @@ const std::vector<Example> kExamples = {
 // A network, its reference, and one batch for both.
 class Experiment {
  public:
-  explicit Experiment(const Example& example)
+  explicit Experiment(const Example& example, const network::NetworkSettings& settings = {})
       : config_(layers::read_network_config(
             folder_.write("net.cfg", format("[net]\nbatch=%d\nsubdivisions=1\nheight=%d\nwidth=%d\nchannels=%d\n",
                                             example.batch, example.height, example.width, example.channels) +
                                          example.layers))),
-        network_(config_),
+        network_(config_, settings),
         reference_(config_) {
     network_.initialize(1);
     CounterRandom random(2, Stream::kTest, 0, 0);
@@ -249,6 +250,7 @@ class Experiment {
       }
       ends_.push_back(values_.size());
     }
+    network_.push();
     const size_t batch = static_cast<size_t>(config_.mini_batch), classes = static_cast<size_t>(config_.classes());
     for (size_t i = 0; i < batch * config_.input.size(); ++i) {
       images_.push_back(static_cast<float>(random.uniform(-1, 1)));
@@ -281,6 +283,7 @@ class Experiment {
     pass.count = config_.mini_batch;
     network_.forward(&pass);
     network_.backward(&pass);
+    network_.pull();
     return pass.loss;
   }
 
@@ -367,6 +370,14 @@ TEST_P(NetworkGradientTest, EveryTensorMatchesFiniteDifferences) {
   const GradientCheckResult result = experiment.check(experiment.gradient(), 6);
   EXPECT_TRUE(result.ok) << result.message;
   RecordProperty("error", format("%.2e", result.max_relative_error));
+}
+
+TEST_P(NetworkGradientTest, EveryTensorMatchesFiniteDifferencesOnTheEmulatedGpu) {
+  Experiment experiment(GetParam(), on(emulated_gpu()));
+  const double loss = experiment.run(), expected = experiment.reference_loss();
+  EXPECT_NEAR(loss, expected, 1e-5 * std::fabs(expected));
+  const GradientCheckResult result = experiment.check(experiment.gradient(), 6);
+  EXPECT_TRUE(result.ok) << result.message;
 }
 
 // The negative control: differences of a network whose edge carries no gradient are not what we compute, so a kernel

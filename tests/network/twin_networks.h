@@ -131,6 +131,31 @@ inline std::vector<Sample> samples() {
   add("OneChannel", 6, {1, 9, 7},
       c(1, 3, 1, "relu", true, "") + c(3, 3, 2, "leaky", false, "") + c(16, 3, 1, "linear", true, "") +
           shortcut(-1, "relu") + "[maxpool]\nsize=1\nstride=2\n" + c(13, 1, 1, "relu", true, "") + head() + kSoftmax);
+  // Squeeze and excitation between depthwise convolutions, as EfficientNets have it.
+  const auto squeeze = [&](int channels, int middle) {
+    return "[avgpool]\n" + c(middle, 1, 1, "swish", false, "") + c(channels, 1, 1, "logistic", false, "") +
+           "[scale_channels]\nfrom=-4\n";
+  };
+  add("Mobile", 8, {3, 18, 14},
+      c(16, 3, 1, "swish", true, "") + c(24, 1, 1, "swish", true, "") +                                   // 0, 1
+          c(24, 3, 2, "swish", true, "groups=24\n") + squeeze(24, 6) + c(16, 1, 1, "linear", true, "") +  // 2 .. 7
+          c(40, 1, 1, "mish", true, "") + c(40, 5, 1, "mish", false, "groups=40\n") + squeeze(40, 4) +    // 8 .. 13
+          c(16, 1, 1, "linear", true, "") + "[dropout]\nprobability=0.2\n" + shortcut(7) +                // 14, 15, 16
+          c(13, 1, 1, "relu", true, "") + c(13, 3, 1, "linear", true, "groups=13\n") + activation_text("gelu") +
+          head() + kSoftmax);
+  // Products of layers, and sums whose activation's gradient needs the sum.
+  add("Products", 6, {3, 9, 10},
+      c(16, 3, 1, "mish", true, "") + c(16, 1, 1, "logistic", true, "") + "[sam]\nfrom=-2\nactivation=swish\n" +  // 2
+          c(1, 3, 1, "logistic", false, "") + "[scale_channels]\nfrom=-2\nscale_wh=1\nactivation=mish\n" +        // 4
+          c(16, 3, 1, "linear", true, "") + shortcut(4, "swish") + c(16, 3, 1, "hard_mish", false, "") +          // 7
+          shortcut(6, "gelu") + "[sam]\nfrom=-1\n" + shortcut(8, "tanh") + "[avgpool]\n" +                        // 11
+          "[scale_channels]\nfrom=-1\nactivation=tanh\n[connected]\noutput=7\nactivation=linear\n" + kSoftmax);
+  add("Rearranged", 6, {8, 8, 12},
+      c(24, 3, 1, "relu", true, "") + "[reorg]\nstride=2\n" + c(20, 3, 1, "leaky", true, "") +            // 2
+          "[shortcut]\nfrom=0\nactivation=swish\nalpha=0.5\nbeta=2\n[upsample]\nstride=2\nscale=0.5\n" +  // 4
+          "[normalization]\nsize=4\nalpha=2\nbeta=1.5\nkappa=0.5\n" +                                     // 5
+          "[shortcut]\nfrom=2\nactivation=logistic\n[shortcut]\nfrom=-2\nalpha=-0.5\nbeta=1.5\nactivation=linear\n" +
+          "[normalization]\nsize=41\nalpha=0.1\n" + head() + kSoftmax);
   // Subsampled twice, and subsampled for a reader that cannot do it itself.
   add("Subsampled", 8, {3, 13, 13},
       c(16, 3, 1, "relu", true, "") + "[maxpool]\nsize=1\nstride=2\n" + c(24, 1, 1, "linear", true, "") +    // 0, 1, 2
@@ -219,17 +244,20 @@ struct Twins {
     return settings;
   }
 
-  // A tensor whose gradient is nothing but rounding (a bias that only a batch norm reads) is judged on a hundredth of
-  // the largest tensor's.
-  Worst gradients() {
-    Worst worst;
+  // A tensor whose gradient is little more than rounding (a bias that only a batch norm reads) is judged on a hundredth
+  // of the largest tensor's.
+  double least_norm(int64_t count) {
     double largest = 0;
     for (const graph::Parameter& p : plain.parameters()) {
       largest = std::max(largest, norm_of(p.update, p.count) / std::sqrt(static_cast<double>(p.count)));
     }
+    return 1e-2 * largest * std::sqrt(static_cast<double>(count));
+  }
+  Worst gradients() {
+    Worst worst;
     for (size_t i = 0; i < plain.parameters().size(); ++i) {
       const graph::Parameter &found = fast.parameters()[i], &expected = plain.parameters()[i];
-      const double floor = 1e-2 * largest * std::sqrt(static_cast<double>(expected.count));
+      const double floor = least_norm(expected.count);
       std::vector<float> difference(static_cast<size_t>(expected.count));
       for (size_t k = 0; k < difference.size(); ++k) difference[k] = found.update[k] - expected.update[k];
       worst.add(norm_of(difference.data(), expected.count) / std::max(norm_of(expected.update, expected.count), floor),

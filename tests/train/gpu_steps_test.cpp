@@ -220,9 +220,9 @@ auto bits_after_updates(const std::shared_ptr<gpu::Gpu>& gpu) {
 // A GPU that cannot capture launches the same kernels one by one.
 TEST(EmulatedSteps, WithoutGraphCaptureTheBitsAreTheSame) {
   const auto recorded = bits_after_updates(emulated_gpu());
-  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
   const auto unrecorded = bits_after_updates(emulated_gpu(size_t{1} << 40, false));
-  const std::string said = testing::internal::GetCapturedStdout();
+  const std::string said = testing::internal::GetCapturedStderr();
   EXPECT_NE(said.find("an emulated GPU: CUDA graph capture failed (it was told not to)"), std::string::npos) << said;
   EXPECT_EQ(said.find("capture failed"), said.rfind("capture failed"));
   EXPECT_EQ(recorded, unrecorded);
@@ -315,7 +315,7 @@ TEST(EmulatedSteps, LayersWithoutAKernelAreNamed) {
   for (const char* layer :
        {"[local]\nsize=3\n", "[convolutional]\nsize=3\npad=1\nstride=2\nantialiasing=1\nactivation=relu\n",
         "[maxpool]\nsize=2\nstride=2\nantialiasing=1\n", "[maxpool]\nmaxpool_depth=1\nout_channels=2\n",
-        "[dropout]\ndropblock=1\n"}) {
+        "[dropout]\ndropblock=1\n", "[upsample]\nstride=-2\n"}) {
     const std::string text = net("") + convolution(8, 3, 1, "relu", true) + layer + head() + "[softmax]\n";
     expect_error([&] { network::Network network(config_of(text), on(emulated_gpu())); },
                  {std::string(layer).substr(0, 5), "layer 1 has no GPU kernel", "CPU", "-nogpu"});

@@ -64,9 +64,10 @@ class CudnnConvolution final : public gpu::Convolution {
                 "describing the weights");
     math_ = shape.precision == gpu::Precision::kFp32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
     for (ConvolutionDescriptor& c : convolution_) {
-      check_cudnn(cudnnSetConvolution2dDescriptor(c.value, shape.padding, shape.padding, shape.stride, shape.stride, 1,
-                                                  1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
-                  "describing a convolution");
+      check_cudnn(
+          cudnnSetConvolution2dDescriptor(c.value, shape.padding, shape.padding, shape.stride_y, shape.stride_x,
+                                          shape.dilation, shape.dilation, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT),
+          "describing a convolution");
       check_cudnn(cudnnSetConvolutionGroupCount(c.value, shape.groups), "setting the groups");
       check_cudnn(cudnnSetConvolutionMathType(c.value, math_), "setting the precision");
     }
@@ -93,8 +94,10 @@ class CudnnConvolution final : public gpu::Convolution {
     if (choice_[kForward].algorithm < 0) return plain_->forward(x, weights, y);
     check_cudnn(run_forward(choice_[kForward], x, weights, y), "a convolution");
   }
-  bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend, bool relu,
-                     void* y) override {
+  bool forward_fused(const void* x, const void* weights, const void* bias, const void* addend,
+                     math::Activation activation, void* y) override {
+    const bool relu = activation == math::Activation::kRelu;
+    if (!relu && activation != math::Activation::kLinear) return false;
     // cuDNN fuses with this algorithm in any case, with others only now and then.
     if (!fuses_ || choice_[kForward].algorithm != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM) return false;
     if (bias_ == nullptr) {
@@ -340,9 +343,12 @@ class CudnnConvolution final : public gpu::Convolution {
 
   std::string key_of(int direction) const {
     const gpu::ConvolutionShape& s = shape_;
-    return format("%d b%d i%dx%dx%d o%dx%dx%d k%dx%d s%d p%d g%d t%d", direction, s.batch, s.in.channels, s.in.height,
-                  s.in.width, s.out.channels, s.out.height, s.out.width, s.size_y, s.size_x, s.stride, s.padding,
-                  s.groups, static_cast<int>(s.precision));
+    // As it always was for what most convolutions are, so that measured choices stay known.
+    const bool plain = s.stride_y == s.stride_x && s.dilation == 1;
+    return format("%d b%d i%dx%dx%d o%dx%dx%d k%dx%d s%d%s p%d g%d t%d", direction, s.batch, s.in.channels, s.in.height,
+                  s.in.width, s.out.channels, s.out.height, s.out.width, s.size_y, s.size_x, s.stride_y,
+                  plain ? "" : format("x%d d%d", s.stride_x, s.dilation).c_str(), s.padding, s.groups,
+                  static_cast<int>(s.precision));
   }
 
   gpu::Gpu* gpu_;

@@ -40,10 +40,10 @@ class Choices {
 std::unique_ptr<gpu::Convolution> make_cudnn_convolution(gpu::Gpu* gpu, cudnnHandle_t handle,
                                                          gpu::SharedWorkspace* workspace, Choices* choices,
                                                          const gpu::ConvolutionShape& shape, bool trains);
-// gpu/small_channel_convolution.h (null where it does not support the shape) and gpu/plain_convolution.h, compiled for
-// the device.
-std::unique_ptr<gpu::Convolution> make_small_channel_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
-                                                                 bool trains, gpu::SharedWorkspace* workspace);
+// gpu/built_in_convolution.h (null where there is none for the shape) and gpu/plain_convolution.h, compiled for the
+// device.
+std::unique_ptr<gpu::Convolution> make_built_in_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
+                                                            bool trains, gpu::SharedWorkspace* workspace);
 std::unique_ptr<gpu::Convolution> make_plain_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape);
 
 }  // namespace dng::cuda

@@ -83,6 +83,7 @@ class CudaGpu final : public gpu::Gpu {
     overlaps_ = architecture_of_kernels() >= 90;
     if (properties.major < kMinMajor) fail("%s; give -nogpu", too_old(number, properties).c_str());
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+    check(cudaStreamCreateWithFlags(&copies_, cudaStreamNonBlocking));
     check_cudnn(cudnnCreate(&cudnn_), "its start");
     check_cudnn(cudnnSetStream(cudnn_, stream_), "setting the stream");
     workspace_ = std::make_unique<gpu::SharedWorkspace>(this);
@@ -90,12 +91,14 @@ class CudaGpu final : public gpu::Gpu {
   }
   ~CudaGpu() override {
     // In the order of dependence; errors of a lost device are of no use here.
+    cudaStreamSynchronize(copies_);
     cudaStreamSynchronize(stream_);
     workspace_.reset();
     cublas_memory_.reset();
     cublas_.reset();
     cudnnDestroy(cudnn_);
     for (const auto& entry : marks_) cudaEventDestroy(entry.second);
+    cudaStreamDestroy(copies_);
     cudaStreamDestroy(stream_);
   }
 
@@ -108,9 +111,8 @@ class CudaGpu final : public gpu::Gpu {
 
   std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) override { return kernels_(layer); }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
-    std::unique_ptr<gpu::Convolution> small_channel =
-        make_small_channel_convolution(this, shape, trains, workspace_.get());
-    if (small_channel != nullptr) return small_channel;
+    std::unique_ptr<gpu::Convolution> built_in = make_built_in_convolution(this, shape, trains, workspace_.get());
+    if (built_in != nullptr) return built_in;
     return make_cudnn_convolution(this, cudnn_, workspace_.get(), choices_.get(), shape, trains);
   }
   void multiply(const gpu::Product& product) override {
@@ -157,15 +159,16 @@ class CudaGpu final : public gpu::Gpu {
     if (bytes > 0) check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_));
     finish();
   }
+  void copy_in_beside(void* device, const void* pinned, size_t bytes, size_t mark) override {
+    check(cudaMemcpyAsync(device, pinned, bytes, cudaMemcpyHostToDevice, copies_));
+    record(mark, copies_);
+  }
+  void follow(size_t mark) override { check(cudaStreamWaitEvent(stream_, marks_.at(mark), 0)); }
   void zero(void* device, size_t bytes) override {
     if (bytes > 0) check(cudaMemsetAsync(device, 0, bytes, stream_));
   }
   void finish() override { check(cudaStreamSynchronize(stream_)); }
-  void mark(size_t number) override {
-    cudaEvent_t& event = marks_[number];
-    if (event == nullptr) check(cudaEventCreate(&event));
-    check(cudaEventRecord(event, stream_));
-  }
+  void mark(size_t number) override { record(number, stream_); }
   void wait_for(size_t mark) override { check(cudaEventSynchronize(marks_.at(mark))); }
   double seconds_between(size_t first, size_t second) override {
     float milliseconds = 0;
@@ -195,11 +198,17 @@ class CudaGpu final : public gpu::Gpu {
   int processors() const override { return processors_; }
 
  private:
+  void record(size_t mark, cudaStream_t stream) {
+    cudaEvent_t& event = marks_[mark];
+    if (event == nullptr) check(cudaEventCreate(&event));
+    check(cudaEventRecord(event, stream));
+  }
+
   gpu::KernelFactory kernels_;
   std::string name_;
   int processors_ = 1;
   bool overlaps_ = false;
-  cudaStream_t stream_ = nullptr;
+  cudaStream_t stream_ = nullptr, copies_ = nullptr;
   cudnnHandle_t cudnn_ = nullptr;
   std::unique_ptr<gpu::SharedWorkspace> workspace_;
   std::unique_ptr<Choices> choices_;

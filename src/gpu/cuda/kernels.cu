@@ -1,7 +1,7 @@
+#include "gpu/built_in_convolution.h"
 #include "gpu/cuda/convolution.h"
 #include "gpu/operations.cu"
 #include "gpu/plain_convolution.h"
-#include "gpu/small_channel_convolution.h"
 
 namespace dng::cuda {
 namespace {
@@ -17,11 +17,6 @@ int architecture_of_kernels() {
   check(cudaFuncGetAttributes(&attributes, each_kernel<NothingBody>));
   // Code that was compiled here for another architecture is no better than what it was compiled from.
   return attributes.ptxVersion;
-}
-
-std::unique_ptr<gpu::Convolution> make_small_channel_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
-                                                                 bool trains, gpu::SharedWorkspace* workspace) {
-  return SmallChannelConvolution::make(gpu, shape, trains, workspace);
 }
 
 std::unique_ptr<gpu::Convolution> make_plain_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape) {

@@ -53,9 +53,8 @@ class GradientSums {
   DNG_DEVICE void add(const Statistics& m, size_t place, int column, int which, float value) {
     const float centred = gpu::to_float(static_cast<const gpu::BFloat16*>(m.x)[place]) - mean_.get(column, which);
     if (m.activation != math::Activation::kLinear) {
-      float output = centred * factor_.get(column, which) + bias_.get(column, which);
-      activate_all<1>(&output, m.activation);
-      slope_all<1>(&output, m.activation, &value);
+      const float argument = centred * factor_.get(column, which) + bias_.get(column, which);
+      slope_at_all<1>(&argument, m.activation, &value);
     }
     totals_.add(column, which, value, value * centred);
   }
@@ -78,7 +77,7 @@ struct GatherBody {
   gpu::BFloat16* out;
   // y = f(sum + bias + addend), each null where it is not added.
   const gpu::BFloat16 *bias, *addend;
-  bool relu;
+  math::Activation activation;  // forward
 
   static constexpr bool kTransposed =
       kDirection == Direction::kGradient || kDirection == Direction::kGradientWithStatistics;
@@ -266,7 +265,7 @@ struct GatherBody {
       gpu::load<gpu::BFloat16, V>(addend + at, other);
       for (int v = 0; v < V; ++v) values[v] += other[v];
     }
-    for (int v = 0; v < V; ++v) values[v] = relu && values[v] < 0 ? 0.0f : values[v];
+    if constexpr (kDirection == Direction::kForward) activate_all<V>(values, activation);
     gpu::store<gpu::BFloat16, V>(values, out + at);
   }
 };

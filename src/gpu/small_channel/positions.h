@@ -116,7 +116,7 @@ inline Gather gather_into(const data::Geometry& written, const gpu::ConvolutionS
 // Reads x, writes y.
 inline Gather forward_gather(const gpu::ConvolutionShape& s, int processors) {
   Gather g = gather_into(s.out, s);
-  g.in_step = s.stride;
+  g.in_step = s.stride_y;
   PositionClass& c = g.list[0];
   c.rows = s.out.height;
   c.columns = s.out.width;
@@ -130,20 +130,20 @@ inline Gather forward_gather(const gpu::ConvolutionShape& s, int processors) {
 // Reads dy, writes dx: dx[i] takes dy[o] times weight r where o * stride - padding + r = i.
 inline Gather backward_gather(const gpu::ConvolutionShape& s, int processors) {
   Gather g = gather_into(s.in, s);
-  g.out_step = s.stride;
-  g.classes = s.stride * s.stride;
+  g.out_step = s.stride_y;
+  g.classes = s.stride_y * s.stride_y;
   for (int i = 0; i < g.classes; ++i) {
     PositionClass& c = g.list[i];
-    c.first_row = i / s.stride;
-    c.first_column = i % s.stride;
-    c.rows = (s.in.height - c.first_row + s.stride - 1) / s.stride;
-    c.columns = (s.in.width - c.first_column + s.stride - 1) / s.stride;
+    c.first_row = i / s.stride_y;
+    c.first_column = i % s.stride_y;
+    c.rows = (s.in.height - c.first_row + s.stride_y - 1) / s.stride_y;
+    c.columns = (s.in.width - c.first_column + s.stride_y - 1) / s.stride_y;
     for (int r = 0; r < s.size_y; ++r) {
       for (int q = 0; q < s.size_x; ++q) {
         const int down = c.first_row + s.padding - r, across = c.first_column + s.padding - q;
         // Divisible: also below zero is the remainder zero then, and only then.
-        if (down % s.stride != 0 || across % s.stride != 0) continue;
-        c.add({r * s.size_x + q, down / s.stride, across / s.stride, 0});
+        if (down % s.stride_y != 0 || across % s.stride_y != 0) continue;
+        c.add({r * s.size_x + q, down / s.stride_y, across / s.stride_y, 0});
       }
     }
   }

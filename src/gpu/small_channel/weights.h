@@ -31,7 +31,7 @@ struct WeightsPlan {
     const int out_height = s.out.height, out_width = s.out.width;
     for (tile_rows = std::min(out_height, kMaxPositions / out_width); tile_rows > 0; --tile_rows) {
       tile_images = tile_rows < out_height ? 1 : std::min(s.batch, kMaxPositions / (out_height * out_width));
-      region.shape((tile_rows - 1) * s.stride + s.size_y, (out_width - 1) * s.stride + s.size_x);
+      region.shape((tile_rows - 1) * s.stride_y + s.size_y, (out_width - 1) * s.stride_y + s.size_x);
       positions = rounded_up(tile_images * tile_rows * out_width, kTile);
       if (shared_bytes() <= kMaxShared) break;
     }
@@ -81,14 +81,14 @@ struct WeightsBody {
     block.each_thread([&](int position) {
       const int image = p.by_image.quotient(position), inside = position - image * in_tile;
       const int row = p.by_columns.quotient(inside), column = inside - row * p.s.out.width;
-      const int pixel = image * p.region.pixels() + (row * p.region.columns + column) * p.s.stride;
+      const int pixel = image * p.region.pixels() + (row * p.region.columns + column) * p.s.stride_y;
       pixels[position] = image < p.tile_images ? pixel * kStride : 0;
     });
     for (int tile = block.y(); tile < p.tiles; tile += block.count_y()) {
       const int image = tile / p.tiles_down * p.tile_images, first = tile % p.tiles_down * p.tile_rows;
       const int images = p.s.batch - image < p.tile_images ? p.s.batch - image : p.tile_images;
       block.barrier();
-      p.region.template load<kTile>(block, x, image, images, p.tile_images, first * p.s.stride - p.s.padding,
+      p.region.template load<kTile>(block, x, image, images, p.tile_images, first * p.s.stride_y - p.s.padding,
                                     -p.s.padding, input, region);
       load_delta(block, image, images, first, output, delta);
       block.each_thread([](int) { finish_copies(); });
