@@ -5,6 +5,7 @@ PREFIX       ?= /usr/local
 JOBS         ?= $(shell nproc)
 CMAKE_FLAGS  ?=
 BENCH        ?=
+ZOO          ?=
 GPU_CHECK    ?=
 # The preset's folder, or one of its own for the fork, so that switching hosts does not rebuild everything.
 BUILD        := build/$(PRESET)$(if $(DARKNET_ROOT),-fork)
@@ -21,7 +22,7 @@ RUFF         := ruff==0.14.14
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
 SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 
-.PHONY: all deps demo test-deps tests test test-debian bench gpu-check odr arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
+.PHONY: all deps demo test-deps tests test test-debian bench zoo gpu-check odr arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
 
 # The program alone.
 all: configure
@@ -64,6 +65,11 @@ test-debian:
 bench: all
 	cmake --build $(BUILD) -j $(JOBS) --target onednn_baseline image_pipeline
 	$(PYTHON) scripts/bench.py --darknet ./darknet --baseline $(BUILD)/onednn_baseline $(BENCH)
+
+# Every classifier of Darknet's own folder cfg/; ZOO='--json FILE' or other options of scripts/zoo.py.
+zoo: all
+	@$(MAKE) --no-print-directory deps PACKAGES=python3-pil
+	$(PYTHON) scripts/zoo.py --darknet $(BUILD)/darknet $(ZOO) $(or $(abspath $(DARKNET_ROOT)),/usr/share/darknet)
 
 # Everything that needs a GPU, into GPU_CHECK_OUT (build/gpu-check); GPU_CHECK='tests bench' or other parts of it.
 gpu-check:

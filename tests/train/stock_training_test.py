@@ -14,7 +14,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import RunTest, answers, section, stock_darknet, write_png
+from run_support import RunTest, section, stock_darknet, write_png
 
 SIDE, CLASSES, BATCH = 16, 4, 4
 NET = dict(batch=BATCH, subdivisions=1, height=SIDE, width=SIDE, channels=3, learning_rate=0.1, momentum=0.9,
@@ -96,9 +96,9 @@ class StockTrainingTest(RunTest):
             self.assertGreater(moved, 1e-3)
             self.assertLess(self.difference(ours, theirs), 1e-4 * moved, name)
             self.write("smaller.cfg", cropped(SIDE - 5, **keys))
-            words = ["classifier", "predict", "one.data", "smaller.cfg", "backup/ours_%s_final.weights" % name,
+            words = ["one.data", "smaller.cfg", "backup/ours_%s_final.weights" % name,
                      "images/lbl2.png"]
-            found, wanted = answers(self.run_darknet(*words)), answers(self.run_darknet(*words, program=self.stock))
+            found, wanted = self.predict(*words), self.predict(*words, program=self.stock)
             self.assertEqual(len(found), CLASSES, found)
             for (label, share), (their_label, their_share) in zip(found, wanted, strict=True):
                 self.assertEqual(label, their_label)
