@@ -251,6 +251,25 @@ void ReferenceNetwork::activate(const graph::LayerConfig& layer, std::vector<dou
   const auto each = [&](double formula(double)) {
     for (double& value : *values) value = formula(value);
   };
+  if (name == "relu6") {
+    for (double& value : *values) {
+      note(value > 0 ? value < 6 ? 1 : 2 : 3);
+      value = std::clamp(value, 0.0, 6.0);
+    }
+    return;
+  }
+  if (name == "ramp") {
+    for (const double value : *values) note(value > 0 ? 1 : 2);
+    return each([](double x) { return x > 0 ? 1.1 * x : 0.1 * x; });
+  }
+  if (name == "elu" || name == "selu") {
+    const bool scaled = name == "selu";
+    for (double& value : *values) {
+      note(value >= 0 ? 1 : 2);
+      value = (scaled ? 1.0507 : 1) * (value >= 0 ? value : (scaled ? 1.6732 : 1) * std::expm1(value));
+    }
+    return;
+  }
   if (name == "swish") return each([](double x) { return x / (1 + std::exp(-x)); });
   if (name == "mish") return each([](double x) { return x * std::tanh(std::log1p(std::exp(x))); });
   if (name == "gelu") {
@@ -308,12 +327,14 @@ void ReferenceNetwork::run(const graph::LayerConfig& layer, const std::vector<do
   } else if (section == "normalization") {
     respond(layer, count, in, out);
   } else if (section == "route") {
+    const size_t parts = layer.options.has("groups") ? static_cast<size_t>(layer.options.integer("groups")) : 1;
+    const size_t part = parts > 1 ? static_cast<size_t>(layer.options.integer("group_id")) : 0;
     size_t offset = 0;
     for (size_t k = 0; k < layer.sources.size(); ++k) {
       const std::vector<double>& from = input(layer, static_cast<int>(k), batch);
-      const size_t size = from.size() / count;
+      const size_t image = from.size() / count, size = image / parts;
       for (size_t b = 0; b < count; ++b) {
-        std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(b * size), size,
+        std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(b * image + part * size), size,
                     out->begin() + static_cast<std::ptrdiff_t>(b * layer.out.size() + offset));
       }
       offset += size;
