@@ -389,8 +389,8 @@ TEST_P(ExactDerivativeTest, IsClose) {
 }
 
 // The networks as they are shipped, on small images: one coordinate of every tensor.
-void matches_in_double(const char* name, const std::string& layers) {
-  Experiment experiment({name, 4, 3, 8, 8, layers.c_str()});
+void matches_in_double(const char* name, const std::string& layers, int side = 8) {
+  Experiment experiment({name, 4, 3, side, side, layers.c_str()});
   const double loss = experiment.run(), expected = experiment.reference_loss();
   EXPECT_NEAR(loss, expected, 1e-5 * std::fabs(expected));
   const GradientCheckResult result = experiment.check(experiment.gradient(), 1);
@@ -415,7 +415,7 @@ TEST_P(ZooTest, MatchesFiniteDifferences) {
   text = text.substr(text.find("[convolutional]"), text.find("[cost]") - text.find("[convolutional]"));
   // A random mask has no formula.
   text = std::regex_replace(text, std::regex("\\[dropout\\]\nprobability="), "[activation]\nactivation=linear\n#");
-  matches_in_double(GetParam().c_str(), text);
+  matches_in_double(GetParam().c_str(), text, 12);
 }
 
 std::vector<std::string> zoo_names() {
