@@ -4,9 +4,10 @@
     scripts/zoo.py [--darknet PROGRAM] [--stock PROGRAM] [--data FILE.data] [--json FILE] TREE [CFG...]
 
 TREE has cfg/*.cfg (/usr/share/darknet of the package darknet, or AlexeyAB's); CFG names some of them. Of each, an
-edited copy (classes, batch=2, subdivisions=1, max_batches=3) is trained for three updates on a few photographs: those
-of TREE/data, or the first of --data's training list. Then it is evaluated, and `classifier predict` of this program and
-of Darknet's own (--stock) are compared on the same weights and images. The table is Markdown.
+edited copy (classes, batch=2, subdivisions=1, max_batches=3) is trained for three updates on six photographs, each a
+class of its own: those of TREE/data, or the first of --data's training list. Then it is evaluated, and `classifier
+predict` of this program and of Darknet's own (--stock) are compared on the same weights and images. The table is
+Markdown.
 """
 
 import glob
@@ -15,8 +16,8 @@ import shutil
 import sys
 import tempfile
 
+from classifier_zoo import photographs
 from classifier_zoo.cfgs import kind_of
-from classifier_zoo.photographs import Photographs
 from classifier_zoo.trial import Trial
 from generations_driver.errors import Failure, OneLineParser
 from generations_driver.files import write_json
@@ -81,14 +82,14 @@ def choose_stock(options, host):
 def run(options):
     program = Program(options.darknet)
     kinds = choose(options)
-    photographs = Photographs.of_data(options.data) if options.data else Photographs.of_tree(options.tree)
+    images = photographs.of_data(options.data) if options.data else photographs.of_tree(options.tree)
     stock = choose_stock(options, program.host)
     display, rows = Display(sys.stderr), []
     paths = kinds.pop("classifiers", [])
     for number, path in enumerate(paths, 1):
         display.update(f"{number}/{len(paths)} {path}")
         with tempfile.TemporaryDirectory(prefix="zoo-") as folder:
-            row = Trial(path, os.path.abspath(program.path), stock, photographs, folder).run()
+            row = Trial(path, os.path.abspath(program.path), stock, images, folder).run()
         rows.append(row)
         display.line(f"{number}/{len(paths)} {row['cfg']}: {summary(row)}, {clock(row['seconds'])}")
         if options.json:

@@ -11,10 +11,11 @@ from generations_driver.program import output_of
 
 from .answers import answers, largest_difference
 from .cfgs import edited, shape_of
+from .photographs import write_set
 
 NET = {"batch": 2, "subdivisions": 1, "max_batches": 3}
 ROUNDING = 0.02  # points: both print two digits of a percentage
-PREDICTED = 3  # images
+PREDICTED = 2  # images
 MAX_SECONDS = 1800  # of one command
 LOSS = re.compile(r"^\d+, \S+: (\S+), ", re.M)
 # Where training warns that the host's program computes something else.
@@ -51,11 +52,11 @@ class Trial:
         return output_of([program, *words], timeout=MAX_SECONDS)
 
     def accept(self):
-        text, classes = edited(self.path, len(self.photographs.labels), NET)
+        text, classes = edited(self.path, len(self.photographs), NET)
         self.cfg = os.path.join(self.folder, self.row["cfg"])
         with open(self.cfg, "w", encoding="utf-8") as file:
             file.write(text)
-        self.data, self.images = self.photographs.write(self.folder, shape_of(self.path), classes)
+        self.data, self.images = write_set(self.folder, self.photographs, shape_of(self.path), classes)
         tables = json.loads(self.ask(self.program, "options", self.cfg, self.data))
         self.row["translated"] = [[self.plain(entry["where"]), entry["became"]] for entry in tables["translations"]]
         self.row["accepted"] = True
