@@ -327,14 +327,12 @@ void ReferenceNetwork::run(const graph::LayerConfig& layer, const std::vector<do
   } else if (section == "normalization") {
     respond(layer, count, in, out);
   } else if (section == "route") {
-    const size_t parts = layer.options.has("groups") ? static_cast<size_t>(layer.options.integer("groups")) : 1;
-    const size_t part = parts > 1 ? static_cast<size_t>(layer.options.integer("group_id")) : 0;
     size_t offset = 0;
     for (size_t k = 0; k < layer.sources.size(); ++k) {
       const std::vector<double>& from = input(layer, static_cast<int>(k), batch);
-      const size_t image = from.size() / count, size = image / parts;
+      const size_t size = from.size() / count;
       for (size_t b = 0; b < count; ++b) {
-        std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(b * image + part * size), size,
+        std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(b * size), size,
                     out->begin() + static_cast<std::ptrdiff_t>(b * layer.out.size() + offset));
       }
       offset += size;
