@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gpu/node_launch.h"
+#include "layers/costs/cost_op.h"
 #include "math/cost_row.h"
 
 namespace dng::DNG_GPU {
@@ -19,9 +20,10 @@ struct CostBody {
   const T* logits;
   T* delta;  // null: not needed
   bool training, scores;
-  double smoothing;
+  double smoothing, temperature;
   int classes;
   const int* labels;
+  const LabelMix* mixes;
   const float* teacher;
   const gpu::StepInput* step;
   float* probabilities;
@@ -35,7 +37,7 @@ struct CostBody {
     double* z = values + 8 * at;
     double *log_f = z + classes, *f = log_f + classes, *t = f + classes, *gradient = t + classes;
     for (int j = lanes.first(); j < classes; j += lanes.step())
-      z[j] = static_cast<double>(gpu::to_float(logits[at + j]));
+      z[j] = static_cast<double>(gpu::to_float(logits[at + j])) / temperature;
     lanes.sync();
     math::log_softmax(classes, z, log_f, f, lanes);
     for (int j = lanes.first(); j < classes; j += lanes.step()) probabilities[at + j] = static_cast<float>(f[j]);
@@ -48,7 +50,10 @@ struct CostBody {
       }
       lanes.sync();
       const int label = labels[sample];
-      const math::CostRow row{classes, z, log_f, f, label, taught ? t : nullptr, smoothing};
+      const math::CostRow row{classes,   z,
+                              log_f,     f,
+                              label,     taught ? t : nullptr,
+                              smoothing, step->has_mixes != 0 ? mixes + sample : nullptr};
       result.loss = formula(row, step->epoch, math::CostWorkspace{gradient + classes, ranks + at}, gradient, lanes);
       const float mine = probabilities[at + label];
       int64_t ahead = 0;
@@ -126,9 +131,9 @@ class CostKernel final : public gpu::Kernel {
       samples(*node.gpu, node.batch,
               CostBody<T, Formula>{formula_, static_cast<const T*>(node.input()), static_cast<T*>(node.input_delta()),
                                    pass.training, pass.scored, pass.training ? node.config->label_smoothing : 0.0,
-                                   static_cast<int>(node.out().size()), pass.labels, pass.teacher, pass.step,
-                                   pass.probabilities, values, reinterpret_cast<unsigned char*>(values + 8 * count),
-                                   samples_of});
+                                   layers::logit_temperature(*node.config), static_cast<int>(node.out().size()),
+                                   pass.labels, pass.mixes, pass.teacher, pass.step, pass.probabilities, values,
+                                   reinterpret_cast<unsigned char*>(values + 8 * count), samples_of});
     });
     blocks(*node.gpu, 1, 1, CostSumBody{samples_of, node.batch, pass.step, pass.results});
   }

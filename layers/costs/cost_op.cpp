@@ -12,7 +12,8 @@ namespace {
 // Softmax and a cost on the CPU.
 class CostKernel final : public cpu::Kernel {
  public:
-  CostKernel(std::unique_ptr<math::Cost> cost, int classes) : cost_(std::move(cost)), classes_(classes) {}
+  CostKernel(std::unique_ptr<math::Cost> cost, const graph::LayerConfig& layer)
+      : cost_(std::move(cost)), classes_(static_cast<int>(layer.out.size())), temperature_(logit_temperature(layer)) {}
 
   // Training and evaluation: the whole batch, from the stored logits. The executor runs this instead of infer.
   void forward(const cpu::Node& node, graph::Pass& pass) override {
@@ -25,7 +26,7 @@ class CostKernel final : public cpu::Kernel {
       double* f = log_f + classes_;
       double* teacher = f + classes_;
       double* gradient = teacher + classes_;
-      for (int j = 0; j < classes_; ++j) z[j] = input[row + j];
+      for (int j = 0; j < classes_; ++j) z[j] = input[row + j] / temperature_;
       math::log_softmax(classes_, z, log_f, f);
       for (int j = 0; j < classes_; ++j) node.output[row + j] = static_cast<float>(f[j]);
       const bool scored = pass.labels != nullptr && image.first < pass.count;
@@ -39,7 +40,8 @@ class CostKernel final : public cpu::Kernel {
                                    f,
                                    pass.labels[image.first],
                                    pass.teacher != nullptr ? teacher : nullptr,
-                                   pass.training ? node.config->label_smoothing : 0.0};
+                                   pass.training ? node.config->label_smoothing : 0.0,
+                                   pass.mixes != nullptr ? pass.mixes + image.first : nullptr};
         losses_[static_cast<size_t>(image.first)] = cost_->evaluate(sample, pass.epoch, gradient);
       }
       if (!pass.training) return;
@@ -59,10 +61,15 @@ class CostKernel final : public cpu::Kernel {
  private:
   std::unique_ptr<math::Cost> cost_;
   int classes_;
+  double temperature_;
   std::vector<double> losses_;  // of each image; added in their order
 };
 
 }  // namespace
+
+double logit_temperature(const graph::LayerConfig& layer) {
+  return layer.op->section == "softmax" ? layer.options.real("temperature") : 1;
+}
 
 graph::Op cost_op(const std::string& section, const std::string& summary, const graph::CostFactory& factory) {
   graph::Op op(section, graph::Op::Kind::kCost, summary);
@@ -74,9 +81,8 @@ graph::Op cost_op(const std::string& section, const std::string& summary, const 
       .stand_in([](const graph::LayerConfig&) {
         return cfg::CfgSection{"softmax", 0, {{"groups", "1", 0}}};
       })
-      .kernel([factory](const graph::LayerConfig& layer) {
-        return std::make_unique<CostKernel>(factory(layer), static_cast<int>(layer.out.size()));
-      });
+      .kernel(
+          [factory](const graph::LayerConfig& layer) { return std::make_unique<CostKernel>(factory(layer), layer); });
   return op;
 }
 

@@ -21,6 +21,10 @@
 
 namespace dng::layers {
 
+// By which the logits are divided before the softmax, in training and evaluations: temperature= of [softmax]. (That of
+// [distill] is another: it softens the cost alone.)
+double logit_temperature(const graph::LayerConfig& layer);
+
 // The op of a cost: shape, stand-in for Darknet and CPU kernel around `factory`, which stays reachable as Op::cost.
 graph::Op cost_op(const std::string& section, const std::string& summary, const graph::CostFactory& factory);
 

@@ -1,7 +1,8 @@
-// [softmax]: plain cross entropy, L = -log f_y; dL/dz = f - y. Source: Darknet's own layer, whose loss this is for
-// one-hot labels. Shapes, sign and numerics: layers/costs/cost_op.h.
+// [softmax]: plain cross entropy, L = -log f_y with f = softmax(z / temperature); gradient f - y. Source: Darknet's own
+// layer, whose loss this is for one-hot labels. Shapes, sign and numerics: layers/costs/cost_op.h.
 //   groups          1  Darknet writes it; only 1 is a classifier
-//   temperature     1  only 1
+//   temperature     1  above 0; as in Darknet the gradient lacks its factor 1 / temperature
+//   noloss          0  1: a [cost] behind it must give the gradient
 //   gradient_scale  1  at least 0; the gradient times this, the loss as it is
 // gradient_scale is what a [cost] behind [softmax] does in Darknet: it adds scale (f - y) to the gradient, so it is 2
 // for a plain [cost]. The update adds decay to the gradient, so s instead of 1 trains as s times the learning rate and

@@ -12,7 +12,7 @@
 namespace dng {
 
 // What the numbers are for; each purpose has its own stream.
-enum class Stream : uint32_t { kWeights = 1, kShuffle = 2, kAugment = 3, kDropout = 4, kTest = 5, kRate = 6 };
+enum class Stream : uint32_t { kWeights = 1, kShuffle = 2, kAugment = 3, kDropout = 4, kTest = 5, kRate = 6, kMix = 7 };
 
 // Mixes 64 bits (the finaliser of SplitMix64), so that neighbouring seeds and places give unrelated keys.
 DNG_HOST_DEVICE inline uint64_t mix_bits(uint64_t x) {

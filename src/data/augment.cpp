@@ -58,7 +58,7 @@ std::string Augmentation::training_text() const {
                   flip ? 1 : 0, angle, aspect, hue, saturation, exposure, min_crop, max_crop);
   }
   if (frame.size() > 0) text += format(" frame=%dx%d crop_flip=%d", frame.height, frame.width, crop_flip ? 1 : 0);
-  return text + " mean=" + values_text(mean) + " std=" + values_text(std);
+  return text + mixing.text() + " mean=" + values_text(mean) + " std=" + values_text(std);
 }
 
 void check_crop(const Augmentation& augmentation, const Geometry& geometry) {

@@ -7,6 +7,7 @@
 
 #include "base/random.h"
 #include "data/image.h"
+#include "data/mixing.h"
 
 namespace dng::data {
 
@@ -38,6 +39,7 @@ struct Augmentation {
   EvalCrop eval_crop = EvalCrop::kCentreSquare;
   Geometry frame;          // of a [crop], which cuts the input out of it (data/frame.h); of size 0: none
   bool crop_flip = false;  // [crop] flips, too
+  Mixing mixing;           // of training images, after everything else
   int valid_resize = 0;    // > 0: shorter side to this length, then the centre crop, instead of eval_crop
 
   // Canonical text of everything that shapes training input; two runs with the same text, seed, data and batch size see

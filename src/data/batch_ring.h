@@ -18,6 +18,7 @@ namespace dng::data {
 struct DecodeBuffers {
   Image image;
   Part part;
+  std::vector<float> mixed;  // the image that is mixed in
 };
 
 class BatchRing {

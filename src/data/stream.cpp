@@ -30,17 +30,13 @@ void resize_batch(int count, const Geometry& geometry, Batch* batch) {
 
 // Errors of `prepare` do not name the image; that is added here.
 template <typename Prepare>
-void fill_sample(const Dataset& data, const Geometry& geometry, Batch* batch, int i, Image* buffers,
-                 const Prepare& prepare) {
-  const auto index = static_cast<size_t>(i);
-  const int64_t sample = batch->samples[index];
-  data.decode(sample, buffers);
+void decode_and_prepare(const Dataset& data, int64_t sample, Image* image, const Prepare& prepare) {
+  data.decode(sample, image);
   try {
-    prepare(*buffers, batch->images.data() + index * geometry.size());
+    prepare(*image);
   } catch (const Error& error) {
     fail("%s: %s", data.sample_name(sample).c_str(), error.what());
   }
-  batch->labels[index] = data.label(sample);
 }
 
 }  // namespace
@@ -70,29 +66,60 @@ struct TrainingStream::State {
 
   void begin(int64_t position, int count, Batch* batch);
   void fill(Batch* batch, int i, DecodeBuffers* buffers) const;
+
+ private:
+  void augment(int64_t sample, CounterRandom* random, DecodeBuffers* buffers, float* out) const;
+  void mix(CounterRandom* random, Batch* batch, size_t i, DecodeBuffers* buffers) const;
 };
 
 void TrainingStream::State::begin(int64_t position, int count, Batch* batch) {
   batch->position = position;
   resize_batch(count, geometry, batch);
+  if (augmentation.mixing.kind != Mixing::Kind::kNone) batch->mixes.resize(static_cast<size_t>(count));
   order.fill(position, count, batch->samples.data());
 }
 
 void TrainingStream::State::fill(Batch* batch, int i, DecodeBuffers* buffers) const {
-  const auto sample = static_cast<uint64_t>(batch->samples[static_cast<size_t>(i)]);
+  const auto index = static_cast<size_t>(i);
+  const int64_t sample = batch->samples[index];
   const auto its_epoch = static_cast<uint64_t>((batch->position + i) / size);
-  CounterRandom random(seed, Stream::kAugment, its_epoch, sample);
+  CounterRandom random(seed, Stream::kAugment, its_epoch, static_cast<uint64_t>(sample));
+  augment(sample, &random, buffers, batch->images.data() + index * geometry.size());
+  batch->labels[index] = data.label(sample);
+  if (!augmentation.mixing.any()) return;
+  CounterRandom mixing(seed, Stream::kMix, its_epoch, static_cast<uint64_t>(sample));
+  mix(&mixing, batch, index, buffers);
+}
+
+void TrainingStream::State::augment(int64_t sample, CounterRandom* random, DecodeBuffers* buffers, float* out) const {
   if (uses_part(augmentation, geometry)) {
-    const auto index = static_cast<size_t>(i);
     data.decode_part(
-        batch->samples[index], [&](const Geometry& shape) { return draw_rectangle(shape, &random); }, &buffers->part);
-    augment_part(buffers->part, augmentation, geometry, &random, batch->images.data() + index * geometry.size());
-    batch->labels[index] = data.label(batch->samples[index]);
+        sample, [&](const Geometry& shape) { return draw_rectangle(shape, random); }, &buffers->part);
+    augment_part(buffers->part, augmentation, geometry, random, out);
     return;
   }
-  fill_sample(data, geometry, batch, i, &buffers->image, [&](const Image& image, float* out) {
-    augment_for_training(image, augmentation, geometry, &random, out);
-  });
+  decode_and_prepare(data, sample, &buffers->image,
+                     [&](const Image& image) { augment_for_training(image, augmentation, geometry, random, out); });
+}
+
+// `random` draws the augmentation of the other images, too.
+void TrainingStream::State::mix(CounterRandom* random, Batch* batch, size_t i, DecodeBuffers* buffers) const {
+  float* image = batch->images.data() + i * geometry.size();
+  const Mix mix = draw_mix(augmentation.mixing, geometry, size, random);
+  LabelMix label{};
+  label.classes[0] = batch->labels[i];
+  label.weights[0] = mix.weight(-1, geometry);
+  buffers->mixed.resize(geometry.size());
+  for (int k = 0; k < mix.count; ++k) {
+    augment(mix.parts[k].sample, random, buffers, buffers->mixed.data());
+    mix_part(mix, k, buffers->mixed.data(), geometry, image);
+    label.classes[k + 1] = data.label(mix.parts[k].sample);
+    label.weights[k + 1] = mix.weight(k, geometry);
+  }
+  if (mix.blurred) blur_image(augmentation.mixing.blur, geometry, image);
+  if (batch->mixes.empty()) return;
+  batch->labels[i] = main_class(label);
+  batch->mixes[i] = label;
 }
 
 TrainingStream::TrainingStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry,
@@ -144,9 +171,12 @@ EvaluationStream::EvaluationStream(const Dataset& data, const Augmentation& augm
         for (int i = 0; i < into->count; ++i) into->samples[static_cast<size_t>(i)] = into->position + i;
       },
       [&data, augmentation, geometry](Batch* into, int i, DecodeBuffers* buffers) {
-        fill_sample(data, geometry, into, i, &buffers->image, [&](const Image& image, float* out) {
-          prepare_for_evaluation(image, augmentation, geometry, out);
+        const auto index = static_cast<size_t>(i);
+        const int64_t sample = into->samples[index];
+        decode_and_prepare(data, sample, &buffers->image, [&](const Image& image) {
+          prepare_for_evaluation(image, augmentation, geometry, into->images.data() + index * geometry.size());
         });
+        into->labels[index] = data.label(sample);
       },
       std::move(work.run));
 }

@@ -19,13 +19,15 @@ struct Batch {
   int64_t position = 0;  // of the first sample, counted from the start of training (or of the set)
   int count = 0;
   std::vector<float> images;
-  std::vector<int> labels;
+  std::vector<int> labels;       // of a mixed image the class with the largest weight
+  std::vector<LabelMix> mixes;   // of a TrainingStream that mixes images; else empty
   std::vector<int64_t> samples;  // index in the data set
   std::vector<float> results;    // of EvaluationStream's work
 };
 
 // The endless training stream: the sample at a position is that of epoch_order(seed, epoch, size), with epoch =
-// position / size. Every sample is seen exactly once per epoch; batches may straddle epochs. The stream depends on
+// position / size. Every sample is seen exactly once per epoch; batches may straddle epochs. Other samples may be mixed
+// into it (data/mixing.h). The stream depends on
 // (data set, augmentation, seed, position) alone, not on batch size, threads, or where it starts.
 class TrainingStream {
  public:

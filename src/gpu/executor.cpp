@@ -150,10 +150,12 @@ void Executor::make_parameters(const graph::NetworkConfig& config) {
   if (fits && options_.trains) {
     fits = gradients_.allocate(gpu_.get(), parameters_ * sizeof(float)) &&
            momentum_.allocate(gpu_.get(), parameters_ * sizeof(float));
+    if (fits && has_second_moments()) fits = second_moments_.allocate(gpu_.get(), parameters_ * sizeof(float));
     if (fits && copies) fits = copy_gradients_.allocate(gpu_.get(), weights_ * bytes_of(Type::kBFloat16));
   }
-  // Values, and where it trains gradients and momentum; copies are of half the size.
-  const size_t floats_each = options_.trains ? 3 : 1, halves_each = copies ? (options_.trains ? 2 : 1) : 0;
+  // Values, and where it trains gradients, momentum and perhaps second moments; copies are of half the size.
+  const size_t floats_each = options_.trains ? (has_second_moments() ? 4 : 3) : 1,
+               halves_each = copies ? (options_.trains ? 2 : 1) : 0;
   require_memory(
       fits,
       (floats_each * parameters_ + statistics_) * sizeof(float) + halves_each * weights_ * bytes_of(Type::kBFloat16), 0,
@@ -233,6 +235,7 @@ void Executor::make_memory(const graph::NetworkConfig& config) {
   Parts io;
   const size_t images = io.add(batch * input_.size() * bytes_of(activation_type(options_.precision)));
   const size_t labels = io.add(batch * sizeof(int));
+  const size_t mixes = io.add(batch * sizeof(LabelMix));
   const size_t teacher = io.add(batch * classes * sizeof(float));
   const size_t step = io.add(sizeof(StepInput));
   const size_t results = io.add(kSlots * sizeof(StepResult));
@@ -247,8 +250,8 @@ void Executor::make_memory(const graph::NetworkConfig& config) {
                     gpu_->free_bytes() >= gpu_->spare_bytes();
   require_memory(fits, before + constants * sizeof(float) + partial, arena + planes + io.size() + workspace, config);
   io_ = {io_memory_.as<void>(images),        activation_type(options_.precision), io_memory_.as<int>(labels),
-         io_memory_.as<float>(teacher),      io_memory_.as<StepInput>(step),      io_memory_.as<StepResult>(results),
-         io_memory_.as<float>(probabilities)};
+         io_memory_.as<LabelMix>(mixes),     io_memory_.as<float>(teacher),       io_memory_.as<StepInput>(step),
+         io_memory_.as<StepResult>(results), io_memory_.as<float>(probabilities)};
   own_step_ = io_.step;
   const auto bind = [&](size_t offset, void** target) {
     if (offset != graph::kNoMemory) *target = arena_.as<float>() + offset;
@@ -268,8 +271,9 @@ void Executor::make_memory(const graph::NetworkConfig& config) {
 
 size_t Executor::own_bytes() const {
   size_t bytes = 0;
-  for (const Memory* memory : {&values_, &gradients_, &momentum_, &statistics_memory_, &copies_, &copy_gradients_,
-                               &rules_, &chunks_, &arena_, &constants_, &io_memory_, &workspace_, &sums_, &planes_}) {
+  for (const Memory* memory :
+       {&values_, &gradients_, &momentum_, &second_moments_, &statistics_memory_, &copies_, &copy_gradients_, &rules_,
+        &chunks_, &arena_, &constants_, &io_memory_, &workspace_, &sums_, &planes_}) {
     bytes += memory->bytes();
   }
   return bytes;
@@ -294,11 +298,13 @@ void Executor::require_memory(bool fits, size_t fixed, size_t per_batch, const g
 }
 
 void Executor::push() {
-  std::vector<float> values(parameters_), momentum(options_.trains ? parameters_ : 0), statistics(statistics_);
+  std::vector<float> values(parameters_), momentum(options_.trains ? parameters_ : 0),
+      second(has_second_moments() ? parameters_ : 0), statistics(statistics_);
   for (const Place& p : places_) {
     const int64_t outer = p.block->count / (p.channels * p.space);
     transpose(p.block->value, outer, p.channels, p.space, values.data() + p.offset);
     if (options_.trains) transpose(p.block->update, outer, p.channels, p.space, momentum.data() + p.offset);
+    if (!second.empty()) transpose(p.block->second, outer, p.channels, p.space, second.data() + p.offset);
   }
   for (const Place& p : statistics_places_) {
     std::copy_n(p.block->value, p.block->count, statistics.data() + p.offset);
@@ -307,6 +313,7 @@ void Executor::push() {
   gpu_->copy_in(statistics_memory_.data(), statistics.data(), statistics.size() * sizeof(float));
   if (options_.trains) {
     gpu_->copy_in(momentum_.data(), momentum.data(), momentum.size() * sizeof(float));
+    if (!second.empty()) gpu_->copy_in(second_moments_.data(), second.data(), second.size() * sizeof(float));
     gpu_->zero(gradients_.data(), gradients_.bytes());
   }
   if (copies_.data() != nullptr) {
@@ -318,11 +325,12 @@ void Executor::push() {
 
 void Executor::pull() {
   std::vector<float> values(parameters_), momentum(options_.trains ? parameters_ : 0), gradients(momentum.size()),
-      statistics(statistics_);
+      second(has_second_moments() ? parameters_ : 0), statistics(statistics_);
   gpu_->copy_out(values.data(), values_.data(), values.size() * sizeof(float));
   gpu_->copy_out(statistics.data(), statistics_memory_.data(), statistics.size() * sizeof(float));
   if (options_.trains) {
     gpu_->copy_out(momentum.data(), momentum_.data(), momentum.size() * sizeof(float));
+    if (!second.empty()) gpu_->copy_out(second.data(), second_moments_.data(), second.size() * sizeof(float));
     gpu_->copy_out(gradients.data(), gradients_.data(), gradients.size() * sizeof(float));
     for (size_t i = 0; i < momentum.size(); ++i) momentum[i] += gradients[i];
   }
@@ -330,6 +338,7 @@ void Executor::pull() {
     const int64_t outer = p.block->count / (p.channels * p.space);
     transpose(values.data() + p.offset, outer, p.space, p.channels, p.block->value);
     if (options_.trains) transpose(momentum.data() + p.offset, outer, p.space, p.channels, p.block->update);
+    if (!second.empty()) transpose(second.data() + p.offset, outer, p.space, p.channels, p.block->second);
   }
   for (const Place& p : statistics_places_) {
     std::copy_n(statistics.data() + p.offset, p.block->count, p.block->value);
@@ -348,6 +357,7 @@ Pass Executor::pass(bool training, bool scored) const {
   pass.scored = scored;
   pass.step = io_.step;
   pass.labels = io_.labels;
+  pass.mixes = io_.mixes;
   pass.teacher = io_.teacher;
   pass.results = io_.results;
   pass.probabilities = io_.probabilities;
@@ -394,6 +404,7 @@ void Executor::run_update(const UpdateSettings& settings) {
   u.value = values_.as<float>();
   u.gradient = gradients_.as<float>();
   u.momentum = momentum_.as<float>();
+  u.second = second_moments_.as<float>();
   u.copy = copies_.data();
   u.copied = weights_;
   u.count = parameters_;
@@ -404,6 +415,7 @@ void Executor::run_update(const UpdateSettings& settings) {
   u.decay = settings.decay;
   u.batch = settings.batch;
   u.nesterov = settings.nesterov;
+  u.adam = settings.adam;
   gpu_->operations().update(*gpu_, u);
   prepared_ = false;
 }
@@ -422,9 +434,13 @@ void Executor::import(const dng::graph::Pass& pass) {
   step.epoch = pass.epoch;
   step.count = pass.count;
   step.has_labels = pass.labels != nullptr ? 1 : 0;
+  step.has_mixes = pass.mixes != nullptr ? 1 : 0;
   step.has_teacher = pass.teacher != nullptr ? 1 : 0;
   if (pass.labels != nullptr) {
     gpu_->copy_in(io_.labels, pass.labels, static_cast<size_t>(pass.count) * sizeof(int));
+  }
+  if (pass.mixes != nullptr) {
+    gpu_->copy_in(io_.mixes, pass.mixes, static_cast<size_t>(pass.count) * sizeof(LabelMix));
   }
   if (pass.teacher != nullptr) {
     gpu_->copy_in(io_.teacher, pass.teacher, static_cast<size_t>(pass.count) * classes * sizeof(float));

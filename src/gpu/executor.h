@@ -26,6 +26,7 @@ Precision precision_of(const graph::NetworkConfig& config);
 struct NetworkOptions {
   bool trains = true;
   bool fused = true;      // false: every layer by itself, for comparison
+  bool adam = false;      // the update needs second moments
   int first_trained = 0;  // layers before it are frozen
   Precision precision = Precision::kFp32;
 };
@@ -59,6 +60,7 @@ class Executor final : public graph::Executor {
     void* images;  // [batch][height][width][channels], activation_type(precision)
     Type type;
     int* labels;
+    LabelMix* mixes;
     float* teacher;
     StepInput* step;
     StepResult* results;  // [kSlots]
@@ -78,6 +80,7 @@ class Executor final : public graph::Executor {
     float momentum, decay;
     int batch;
     bool nesterov;
+    math::AdamSettings adam;  // with NetworkOptions::adam
   };
   void run_update(const UpdateSettings& settings);
   // The next evaluation transforms the parameters again.
@@ -104,6 +107,7 @@ class Executor final : public graph::Executor {
   void make_parameters(const graph::NetworkConfig& config);
   void make_memory(const graph::NetworkConfig& config);
   void require_memory(bool fits, size_t fixed, size_t per_batch, const graph::NetworkConfig& config) const;
+  bool has_second_moments() const { return options_.trains && options_.adam; }
   size_t own_bytes() const;  // on the device
   Pass pass(bool training, bool scored) const;
   void import(const graph::Pass& pass);
@@ -118,7 +122,7 @@ class Executor final : public graph::Executor {
   Nodes nodes_;
   std::vector<Place> places_, statistics_places_;
   size_t weights_ = 0, parameters_ = 0, statistics_ = 0;  // floats
-  Memory values_, gradients_, momentum_, statistics_memory_, copies_, copy_gradients_, rules_, chunks_;
+  Memory values_, gradients_, momentum_, second_moments_, statistics_memory_, copies_, copy_gradients_, rules_, chunks_;
   Memory arena_, constants_, io_memory_, workspace_, sums_, planes_;
   Io io_{};
   StepInput* own_step_ = nullptr;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/label_mix.h"
 #include "gpu/gpu.h"
 #include "gpu/step_input.h"
 #include "graph/kernel.h"
@@ -77,6 +78,7 @@ struct Pass {
   bool scored = true;               // the cost is computed where there are labels
   const StepInput* step = nullptr;  // on the device
   const int* labels = nullptr;      // on the device, [batch]
+  const LabelMix* mixes = nullptr;  // on the device, [batch]
   const float* teacher = nullptr;   // on the device, [batch][classes]
   StepResult* results = nullptr;    // on the device: out, for StepInput::slot
   float* probabilities = nullptr;   // on the device, [batch][classes]: out

@@ -2,6 +2,7 @@
 
 #include "data/window.h"
 #include "gpu/elementwise.h"
+#include "math/adam_math.h"
 #include "math/sgd_math.h"
 
 namespace dng::DNG_GPU {
@@ -20,6 +21,10 @@ struct UpdateBody {
     gpu::load<float, kTogether>(u.value + at, value);
     gpu::store<float, kTogether>(update, u.gradient + at);
     if (rule.frozen != 0) return;
+    if (u.second != nullptr) {
+      adam(rule, at, gradient, before, value);
+      return store(value, before, at);
+    }
     const math::SgdRates rates =
         math::sgd_rates(u.step->rate, rule.rate_factor, u.batch, rule.decays != 0 ? u.decay : 0.0f, u.momentum_factor);
     for (int v = 0; v < kTogether; ++v) {
@@ -30,8 +35,19 @@ struct UpdateBody {
         math::plain_sgd(rates, &value[v], &update[v]);
       }
     }
+    store(value, update, at);
+  }
+  DNG_DEVICE void adam(const gpu::UpdateRule& rule, size_t at, const float* gradient, float* mean, float* value) const {
+    const math::AdamRates rates =
+        math::adam_rates(u.adam, u.step->corrections, u.step->rate, rule.rate_factor, u.batch, u.decay);
+    float square[kTogether];
+    gpu::load<float, kTogether>(u.second + at, square);
+    for (int v = 0; v < kTogether; ++v) math::adam(rates, gradient[v], &value[v], &mean[v], &square[v]);
+    gpu::store<float, kTogether>(square, u.second + at);
+  }
+  DNG_DEVICE void store(const float* value, const float* momentum, size_t at) const {
     gpu::store<float, kTogether>(value, u.value + at);
-    gpu::store<float, kTogether>(update, u.momentum + at);
+    gpu::store<float, kTogether>(momentum, u.momentum + at);
     if (u.copy != nullptr && at < u.copied) {
       gpu::store<gpu::BFloat16, kTogether>(value, static_cast<gpu::BFloat16*>(u.copy) + at);
     }

@@ -7,6 +7,7 @@
 #include "data/image.h"
 #include "gpu/gpu.h"
 #include "gpu/step_input.h"
+#include "math/adam_math.h"
 
 namespace dng::gpu {
 
@@ -19,9 +20,11 @@ struct UpdateRule {
   int decays = 0, frozen = 0;
 };
 
-// SGD as train/sgd.h has it: v = momentum + gradient - decay batch value; then the gradients are zero.
+// SGD as train/sgd.h has it: v = momentum + gradient - decay batch value; with second moments Adam (train/adam.h),
+// whose m is the momentum. Then the gradients are zero.
 struct Update {
   float *value, *gradient, *momentum;
+  float* second;  // null: SGD
   void* copy;     // of the first `copied` values in bfloat16; null: none
   size_t copied;  // weights
   size_t count;
@@ -31,6 +34,7 @@ struct Update {
   float momentum_factor, decay;
   int batch;
   bool nesterov;
+  math::AdamSettings adam;
 };
 
 // Images of a packed set, as training sees them: a window of a padded image, perhaps mirrored (data/augment.h).

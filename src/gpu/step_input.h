@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "math/adam_math.h"
+
 namespace dng::gpu {
 
 struct StepInput {
@@ -11,8 +13,9 @@ struct StepInput {
   int64_t steps = 0;     // training passes before this one
   double epoch = 0;      // epochs done, with fraction
   float rate = 0;        // of the update that follows
-  int count = 0;         // images that matter
-  int has_labels = 0, has_teacher = 0;
+  math::AdamCorrections corrections;
+  int count = 0;  // images that matter
+  int has_labels = 0, has_mixes = 0, has_teacher = 0;
   int slot = 0;  // of the results
 };
 

@@ -17,12 +17,12 @@ struct Harmless {
 
 constexpr Harmless kHarmless[] = {
     {"net",
-     "adam adversarial_lr attention blur center clip contrastive cutmix ema_alpha mixup mosaic notruth random "
-     "try_fix_nan unsupervised weights_reject_freq",
+     "adversarial_lr attention center clip contrastive ema_alpha notruth random try_fix_nan unsupervised "
+     "weights_reject_freq",
      "0"},
     {"net", "loss_scale time_steps", "1"},
     {"net",
-     "B1 B2 augment_speed dynamic_minibatch eps gaussian_noise letter_box max_chart_loss mosaic_bound "
+     "augment_speed dynamic_minibatch gaussian_noise letter_box max_chart_loss mosaic_bound "
      "optimized_memory resize_step seen show_receptive_field track use_cuda_graph workspace_size_limit_MB",
      nullptr},
     {"convolutional",
@@ -43,7 +43,7 @@ constexpr Harmless kHarmless[] = {
     {"route", "group_id stream", "0"},
     {"route", "groups", "1"},
     {"shortcut", "weights_normalization weights_type", "none"},
-    {"softmax", "noloss spatial", "0"},
+    {"softmax", "spatial", "0"},
     {"*", "burnin_update clip dont_update dontloadscales dontsave numload onlyforward smooth train_only_bn truth", "0"},
 };
 

@@ -17,12 +17,11 @@ const std::map<std::string, std::string>& refused_net_keys() {
   static const std::map<std::string, std::string> reasons = [] {
     std::map<std::string, std::string> map;
     const char* keys =
-        "mixup cutmix mosaic blur contrastive unsupervised random time_steps notruth center clip adversarial_lr "
+        "contrastive unsupervised random time_steps notruth center clip adversarial_lr "
         "attention ema_alpha weights_reject_freq loss_scale try_fix_nan inputs";
     for (const std::string& key : split(keys, ' ')) {
       map[key] = "this trainer does not follow it; remove it, or train with Darknet's own program";
     }
-    map["adam"] = "the update is SGD with momentum, as on Darknet's CPU, which ignores adam; remove it";
     return map;
   }();
   return reasons;
@@ -93,6 +92,9 @@ void check_schedule(const cfg::Options& net) {
       before = step;
     }
   }
+  if (net.flag("adam") && net.flag("nesterov")) {
+    fail("%s: adam=1 has no momentum of its own; remove one of them", net.where("nesterov").c_str());
+  }
   if (policy == "step") net.require("step", "policy=step needs the number of batches between two steps");
   if (policy == "sigmoid") net.require("step", "policy=sigmoid needs the batch at which the rate is half");
 }
@@ -110,14 +112,16 @@ void absorb_cost(const cfg::CfgSection& section, NetworkConfig* config) {
                              "remove it: [" + name + "] is softmax and cost in one");
     return;
   }
-  const double scale = last->options.real("gradient_scale") + cost.real("scale");
+  const bool alone = last->options.flag("noloss");
+  const double scale = (alone ? 0 : last->options.real("gradient_scale")) + cost.real("scale");
   const std::string option = format("gradient_scale=%.17g", scale);
   const std::string instead =
       format("%s in [softmax], or learning_rate x %g and decay / %g", option.c_str(), scale, scale);
-  config->translations.add(cost.where(),
-                           "its gradient is added to that of [softmax], as in Darknet; the same is " + instead,
-                           "Darknet adds its gradient to that of [softmax]; remove it and write " + instead);
+  const std::string what = alone ? "is the only one, because of noloss=1" : "is added to that of [softmax]";
+  config->translations.add(cost.where(), "its gradient " + what + ", as in Darknet; the same is " + instead,
+                           "its gradient " + what + " in Darknet; remove it and write " + instead);
   last->options.set("gradient_scale", format("%.17g", scale));
+  last->options.set("noloss", "0");
 }
 
 // [crop] as first section: cut out while the images are prepared.
@@ -165,6 +169,26 @@ void note_swapped_crops(NetworkConfig* config) {
                            format("above max_crop=%d; swap the two", net.integer("max_crop")));
 }
 
+void note_unused_mixup(NetworkConfig* config) {
+  const cfg::Options& net = config->net;
+  if (net.integer("mixup") == 0 || (!net.flag("cutmix") && !net.flag("mosaic"))) return;
+  config->translations.add(net.where("mixup"), "ignored: cutmix= and mosaic= come before it, as in AlexeyAB's Darknet",
+                           "cutmix= or mosaic= is given, too; remove one of them");
+}
+
+data::Mixing mixing_of(const cfg::Options& net) {
+  using Kind = data::Mixing::Kind;
+  data::Mixing mixing;
+  mixing.kind = static_cast<Kind>(net.integer("mixup"));
+  if (net.flag("cutmix")) mixing.kind = Kind::kCutMix;
+  if (net.flag("mosaic")) mixing.kind = net.flag("cutmix") ? Kind::kCutMixOrMosaic : Kind::kMosaic;
+  mixing.blur = net.integer("blur") == 1 ? 15 : net.integer("blur");
+  if (mixing.blur > 0 && mixing.blur % 2 == 0) {
+    fail("%s: an even width has no middle; give %d", net.where("blur").c_str(), mixing.blur + 1);
+  }
+  return mixing;
+}
+
 // AlexeyAB's parser divides by the number of layers that know their rows and columns.
 void require_image_layer(const NetworkConfig& config) {
   if (!host::traits().needs_image_layer) return;
@@ -194,8 +218,18 @@ const std::vector<cfg::OptionSpec>& net_options() {
       cfg::open_high(cfg::real_option("momentum", "0.9", 0, 1, "share of the last update in the next")),
       cfg::real_option("decay", "0.0001", 0, kLarge, "weight decay (weights only, not biases and scales)"),
       cfg::ours(cfg::flag_option("nesterov", "0", "1: Nesterov's momentum")),
+      cfg::ours(cfg::flag_option("adam", "0", "1: Adam instead of SGD; on the CPU, too")),
+      cfg::open_high(cfg::ours(cfg::real_option("B1", "0.9", 0, 1, "adam=1: share of the last mean in the next"))),
+      cfg::open_high(cfg::ours(cfg::real_option("B2", "0.999", 0, 1, "adam=1: the same of the mean square"))),
+      cfg::ours(cfg::real_option("eps", "", 0, 1, "adam=1: added to the root (default: 1e-7; AlexeyAB's 1e-6)")),
       cfg::open_high(cfg::ours(
           cfg::real_option("label_smooth_eps", "0", 0, 1, "share of the label that the other classes get, all alike"))),
+      cfg::ours(cfg::integer_option("mixup", "0", 0, 4,
+                                    "mixes images: 1 mean of two, 2 cutmix, 3 mosaic, 4 cutmix or mosaic")),
+      cfg::ours(cfg::flag_option("cutmix", "0", "1: a rectangle of another image in every second one")),
+      cfg::ours(cfg::flag_option("mosaic", "0", "1: quarters of four images in every second one")),
+      cfg::ours(cfg::integer_option("blur", "0", 0, 255,
+                                    "blurs every fourth image: width of the Gaussian in pixels, odd; 1: 15")),
       cfg::ours(cfg::choice_option("policy", "constant",
                                    {"constant", "step", "steps", "exp", "poly", "sigmoid", "cosine", "random", "sgdr"},
                                    "how the learning rate changes")),
@@ -270,6 +304,7 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::
   check_schedule(config.net);
   config.augmentation();
   note_swapped_crops(&config);
+  note_unused_mixup(&config);
 
   const ShapeContext context{config.layers, config.input, config.mini_batch, cropped ? 1 : 0};
   for (size_t i = cropped ? 2 : 1; i < cfg.sections.size(); ++i) {
@@ -304,6 +339,10 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::
   if (config.classes() < 2) {
     fail("%s: the network has %d output; a classifier needs at least 2 classes",
          config.layers.back().options.where().c_str(), config.classes());
+  }
+  const cfg::Options& end = config.layers.back().options;
+  if (end.has("noloss") && end.flag("noloss")) {
+    fail("%s: nothing would be trained; remove it, or add a [cost]", end.where("noloss").c_str());
   }
   config.layers.back().label_smoothing = config.net.real("label_smooth_eps");
   require_image_layer(config);
@@ -377,6 +416,7 @@ data::Augmentation NetworkConfig::augmentation() const {
     }
     (std::string(key) == "mean" ? a.mean : a.std).assign(values.begin(), values.end());
   }
+  a.mixing = mixing_of(net);
   a.eval_crop = host::traits().eval_crop;
   if (net.given("valid_resize")) {
     a.valid_resize = net.integer("valid_resize");

@@ -11,6 +11,7 @@ struct Parameter {
   const char* name = "";
   float* value = nullptr;
   float* update = nullptr;
+  float* second = nullptr;  // Adam's second moment; null without adam=1
   int64_t count = 0;
   bool decays = false;    // weights do; biases and scales do not
   float rate_factor = 1;  // learning_rate= of the layer

@@ -4,14 +4,19 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace dng {
+struct LabelMix;
+}
+
 namespace dng::graph {
 
 struct Pass {
   bool training = false;
-  const float* input = nullptr;    // [batch][channels][height][width]
-  const int* labels = nullptr;     // [batch], or null: no loss is computed
-  const float* teacher = nullptr;  // [batch][classes] probabilities of the teacher, or null
-  int count = 0;                   // images that matter; the rest of the batch is padding
+  const float* input = nullptr;     // [batch][channels][height][width]
+  const int* labels = nullptr;      // [batch], or null: no loss is computed
+  const LabelMix* mixes = nullptr;  // [batch], of mixed images, or null
+  const float* teacher = nullptr;   // [batch][classes] probabilities of the teacher, or null
+  int count = 0;                    // images that matter; the rest of the batch is padding
   uint64_t seed = 0;
   int64_t first_position = 0;  // of the first image in the training stream: keys dropout masks
   int64_t steps = 0;           // training passes before this one: sets the rate of the rolling statistics

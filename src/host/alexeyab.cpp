@@ -16,6 +16,7 @@ const Traits& traits() {
     t.name = "AlexeyAB's Darknet";
     t.batchnorm = {true, 0.00001f, 0.00001f, true, 0.1f, 0.05f};
     t.eval_crop = data::EvalCrop::kResizeMin;
+    t.adam_epsilon = 1e-6;
     t.shortcut_needs_equal_shapes = true;
     t.route_has_groups = true;
     t.has_local_avgpool = true;

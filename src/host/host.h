@@ -18,7 +18,7 @@
 namespace dng::host {
 
 // Consecutive values in a .weights file. `update` is Darknet's combined gradient and momentum buffer (null for
-// statistics).
+// statistics); `second` is not the host's, but network/network.h's: Adam's second moment, or null.
 struct Block {
   enum class Kind { kBias, kScale, kMean, kVariance, kWeight };
   Kind kind = Kind::kWeight;
@@ -26,6 +26,7 @@ struct Block {
   float* value = nullptr;
   float* update = nullptr;
   int64_t count = 0;
+  float* second = nullptr;
 };
 
 // Of each layer, in the order of the .weights file.
@@ -37,6 +38,7 @@ struct Traits {
   const char* name;  // for people
   BatchNormRules batchnorm;
   data::EvalCrop eval_crop;
+  double adam_epsilon = 1e-7;  // default of eps=
   bool shortcut_needs_equal_shapes = false;
   bool shortcut_has_alpha_beta = false;  // its own program has alpha= and beta= of [shortcut]
   bool route_has_groups = false;

@@ -11,6 +11,7 @@
 #include <cstddef>
 
 #include "base/host_device.h"
+#include "base/label_mix.h"
 
 namespace dng::math {
 
@@ -57,8 +58,9 @@ struct CostRow {
   int classes;
   const double *z, *log_f, *f;
   int label;
-  const double* teacher;  // null unless the cost asks for one
-  double smoothing = 0;   // share of the label that the other classes get, all alike
+  const double* teacher;          // null unless the cost asks for one
+  double smoothing = 0;           // share of the label that the other classes get, all alike
+  const LabelMix* mix = nullptr;  // of a mixed image; `label` is then the class with the largest weight
 };
 
 // Memory for one sample.
@@ -68,18 +70,23 @@ struct CostWorkspace {
   unsigned char* rank;  // [C]
 };
 
-// Cross entropy with the label: L = -log f_y, dL/dz_j = f_j - y_j; with the smoothed label where smoothing e > 0:
-// y = 1 - e for the label, e / (C - 1) for every other class, L = -sum y log f.
+// Cross entropy with the label: L = -log f_y, dL/dz_j = f_j - y_j. With a soft label L = -sum y log f: with smoothing
+// e > 0, y = 1 - e for the label and e / (C - 1) for every other class; of a mixed image the mean of such labels.
 template <class Lanes = OneLane>
 DNG_HOST_DEVICE double cross_entropy(const CostRow& row, double* gradient, const Lanes& lanes = {}) {
-  const double share = row.smoothing / (row.classes - 1);
+  const double most = 1 - row.smoothing, share = row.smoothing / (row.classes - 1);
+  const LabelMix* mix = row.mix;
+  const bool soft = row.smoothing > 0 || mix != nullptr;
   double loss = 0;
   for (int j = lanes.first(); j < row.classes; j += lanes.step()) {
-    const double y = j == row.label ? 1 - row.smoothing : share;
+    double y = mix != nullptr ? 0 : j == row.label ? most : share;
+    for (int k = 0; mix != nullptr && k < LabelMix::kMax; ++k) {
+      y += mix->weights[k] * (j == mix->classes[k] ? most : share);
+    }
     gradient[j] = row.f[j] - y;
-    if (row.smoothing > 0) loss -= y * row.log_f[j];
+    if (soft) loss -= y * row.log_f[j];
   }
-  return row.smoothing > 0 ? lanes.sum(loss) : -row.log_f[row.label];
+  return soft ? lanes.sum(loss) : -row.log_f[row.label];
 }
 
 }  // namespace dng::math

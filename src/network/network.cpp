@@ -26,7 +26,7 @@ Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) :
            made, layer.out.size());
     }
   }
-  collect_parameters();
+  collect_parameters(settings.trains);
   if (settings.gpu == nullptr) {
     cpu::ExecutorSettings cpu;
     cpu.trains = settings.trains;
@@ -39,6 +39,7 @@ Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) :
   gpu::NetworkOptions options;
   options.trains = settings.trains;
   options.fused = !settings.reference;
+  options.adam = config_.net.flag("adam");
   options.first_trained = config_.first_trained();
   options.precision = gpu::precision_of(settings.precision_of != nullptr ? *settings.precision_of : config_);
   gpu_ = std::make_unique<gpu::Executor>(settings.gpu, config_, blocks_, options);
@@ -49,16 +50,22 @@ Network::~Network() = default;
 
 std::string Network::describe_cost() const { return config_.cost().op->cost(config_.cost())->describe(); }
 
-void Network::collect_parameters() {
+void Network::collect_parameters(bool trains) {
+  const bool adam = trains && config_.net.flag("adam");
   for (const graph::LayerConfig& layer : config_.layers) {
     blocks_.push_back(host_->blocks(layer.index));
-    for (const host::Block& block : blocks_.back()) {
+    for (host::Block& block : blocks_.back()) {
       if (block.update == nullptr) continue;
+      if (adam) {
+        second_moments_.emplace_back(static_cast<size_t>(block.count));
+        block.second = second_moments_.back().data();
+      }
       graph::Parameter parameter;
       parameter.layer = layer.index;
       parameter.name = block.name;
       parameter.value = block.value;
       parameter.update = block.update;
+      parameter.second = block.second;
       parameter.count = block.count;
       parameter.decays = block.kind == host::Block::Kind::kWeight;
       parameter.rate_factor = static_cast<float>(layer.options.real("learning_rate"));
@@ -74,7 +81,9 @@ void Network::initialize(uint64_t seed) {
     int number = 0;
     for (const host::Block& block : blocks_[static_cast<size_t>(layer.index)]) {
       CounterRandom random(seed, Stream::kWeights, static_cast<uint64_t>(layer.index), static_cast<uint64_t>(number++));
-      if (block.update != nullptr) std::memset(block.update, 0, static_cast<size_t>(block.count) * sizeof(float));
+      for (float* state : {block.update, block.second}) {
+        if (state != nullptr) std::memset(state, 0, static_cast<size_t>(block.count) * sizeof(float));
+      }
       const bool convolution = layer.out.height > 1 || layer.out.width > 1 || layer.op->section == "convolutional";
       const double fan_in = static_cast<double>(block.count) / layer.out.channels;
       const double scale = std::sqrt(2.0 / fan_in);

@@ -106,13 +106,14 @@ class Network {
   std::string describe_cost() const;
 
  private:
-  void collect_parameters();
+  void collect_parameters(bool trains);
   std::string layer_name(int layer) const;
 
   graph::NetworkConfig config_;
   std::unique_ptr<host::Network> host_;
   std::vector<graph::Parameter> parameters_;
   host::Blocks blocks_;
+  std::vector<std::vector<float>> second_moments_;  // of Adam
   // One of the two.
   std::unique_ptr<cpu::Executor> cpu_;
   std::unique_ptr<gpu::Executor> gpu_;

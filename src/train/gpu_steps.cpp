@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "data/pixels.h"
 #include "gpu/executor.h"
+#include "train/adam.h"
 #include "train/steps.h"
 
 namespace dng::train {
@@ -28,7 +29,7 @@ class DeviceSet {
   static bool fits(const data::Dataset& data, const graph::NetworkConfig& config) {
     const data::Augmentation a = config.augmentation();
     const data::Geometry shape = data.fixed_shape();
-    return shape.size() > 0 && a.own && !a.random_resized_crop && a.frame.size() == 0 &&
+    return shape.size() > 0 && a.own && !a.random_resized_crop && a.frame.size() == 0 && !a.mixing.any() &&
            shape.channels == config.input.channels && shape.height + 2 * a.pad >= config.input.height &&
            shape.width + 2 * a.pad >= config.input.width;
   }
@@ -100,7 +101,7 @@ class GpuSteps final : public Steps {
         batch_(static_cast<size_t>(config_.mini_batch)),
         order_(s.seed, s.data.size()) {
     update_ = {static_cast<float>(config_.net.real("momentum")), static_cast<float>(config_.net.real("decay")),
-               config_.batch, config_.net.flag("nesterov")};
+               config_.batch, config_.net.flag("nesterov"), adam_settings(config_.net)};
     // A pass's input: the step, then which images.
     input_bytes_ = sizeof(gpu::StepInput) + 2 * batch_ * sizeof(uint32_t);
     require(input_.allocate(gpu_, input_bytes_), input_bytes_);
@@ -116,6 +117,8 @@ class GpuSteps final : public Steps {
       require(images_.allocate(gpu_, bytes), bytes);
       pinned_images_.allocate(gpu_, kStages * bytes);
       pinned_labels_.allocate(gpu_, kStages * batch_ * sizeof(int));
+      mixes_ = config_.augmentation().mixing.kind != data::Mixing::Kind::kNone;
+      if (mixes_) pinned_mixes_.allocate(gpu_, kStages * batch_ * sizeof(LabelMix));
     }
     if (teacher_ != nullptr) {
       teacher_->read_from(network_->io());
@@ -183,8 +186,10 @@ class GpuSteps final : public Steps {
     step.steps = iteration * config_.subdivisions + part;
     step.epoch = s_.schedule.epochs_at(iteration);
     step.rate = static_cast<float>(s_.schedule.rate(iteration));
+    step.corrections = math::adam_corrections(update_.adam, iteration - s_.started + 1);
     step.count = config_.mini_batch;
     step.has_labels = 1;
+    step.has_mixes = mixes_ ? 1 : 0;
     step.has_teacher = s_.teacher != nullptr ? 1 : 0;
     step.slot = slot;
     std::memcpy(entry, &step, sizeof step);
@@ -212,6 +217,11 @@ class GpuSteps final : public Steps {
     std::copy_n(batch.labels.begin(), batch_, labels);
     gpu_->copy_in(images_.data(), images, count * sizeof(float));
     gpu_->copy_in(network_->io().labels, labels, batch_ * sizeof(int));
+    if (mixes_) {
+      LabelMix* mixes = pinned_mixes_.as<LabelMix>() + stage * batch_;
+      std::copy_n(batch.mixes.begin(), batch_, mixes);
+      gpu_->copy_in(network_->io().mixes, mixes, batch_ * sizeof(LabelMix));
+    }
     gpu_->mark(kStageMark + stage);
   }
 
@@ -316,9 +326,10 @@ class GpuSteps final : public Steps {
   gpu::Executor::UpdateSettings update_{};
   size_t input_bytes_ = 0;
   gpu::Memory input_, images_;
-  gpu::Pinned pinned_input_, pinned_images_, pinned_labels_, pinned_teacher_;
+  gpu::Pinned pinned_input_, pinned_images_, pinned_labels_, pinned_mixes_, pinned_teacher_;
   std::unique_ptr<DeviceSet> set_;
   std::unique_ptr<data::TrainingStream> stream_;
+  bool mixes_ = false;  // images
   size_t staged_ = 0, targets_staged_ = 0;
   bool captures_ = true;
   bool warm_[2] = {};                              // of a micro-batch, and of the last with the update

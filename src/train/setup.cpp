@@ -15,6 +15,7 @@
 #include "layers/layer_options.h"
 #include "layers/registry.h"
 #include "network/weights.h"
+#include "train/adam.h"
 #include "train/targets.h"
 
 namespace dng::train {
@@ -61,6 +62,12 @@ std::string network_hash(const graph::NetworkConfig& config) {
   return hash.hex();
 }
 
+std::string optimizer_text(const cfg::Options& net) {
+  if (!net.flag("adam")) return "sgd";
+  const math::AdamSettings adam = adam_settings(net);
+  return format("adam B1=%.17g B2=%.17g eps=%.17g", adam.mean_factor, adam.square_factor, adam.epsilon);
+}
+
 TrainingState identify(const Setup& s) {
   TrainingState state;
   state.identity = {{"batch", std::to_string(s.config.batch)},
@@ -69,6 +76,8 @@ TrainingState identify(const Setup& s) {
                     {"host", host::traits().id},
                     {"data", hex(s.train->hash())},
                     {"augmentation", s.config.augmentation().training_text()},
+                    {"label_smooth_eps", format("%.17g", s.config.net.real("label_smooth_eps"))},
+                    {"optimizer", optimizer_text(s.config.net)},
                     {"network", network_hash(s.config)}};
   if (s.teacher) state.identity["teacher"] = s.teacher->identity();
   if (s.settings.gpu != nullptr) {
@@ -195,7 +204,7 @@ TrainingState start_state(Setup* setup) {
   }
   if (setup->settings.resume) std::printf("no state at %s: starting from the beginning\n", path.c_str());
   setup->network->initialize(setup->settings.seed);
-  if (!setup->settings.weights.empty()) state.iteration = load_initial_weights(setup);
+  if (!setup->settings.weights.empty()) state.iteration = state.started = load_initial_weights(setup);
   return state;
 }
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "cpu/kernel.h"
+#include "train/optimizer.h"
 
 namespace dng::train {
 
@@ -19,12 +19,12 @@ struct SgdSettings {
 //   v <- momentum v
 // Nesterov takes the gradient plus momentum times v instead of v: (1 + momentum) v - v_before, with v_before as it was
 // before the gradients were added.
-class Sgd {
+class Sgd final : public Optimizer {
  public:
   Sgd(std::vector<graph::Parameter>* parameters, const SgdSettings& settings);
-  // Before the first backward pass of an iteration: Nesterov needs v as it was.
-  void begin();
-  void step(double rate, int batch);
+  // Nesterov needs v as it was.
+  void begin() override;
+  void step(double rate, int batch) override;
 
  private:
   std::vector<graph::Parameter>* parameters_;

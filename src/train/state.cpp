@@ -23,11 +23,11 @@ struct Field {
 };
 
 std::vector<Field> fields_of(TrainingState* s) {
-  return {{"iteration", nullptr, &s->iteration},         {"average_loss", &s->average_loss, nullptr},
-          {"best_top1", &s->best_top1, nullptr},         {"best_epoch", nullptr, &s->best_epoch},
-          {"epoch_loss", &s->epoch_loss, nullptr},       {"epoch_images", nullptr, &s->epoch_images},
-          {"epoch_correct", nullptr, &s->epoch_correct}, {"epoch_seconds", &s->epoch_seconds, nullptr},
-          {"pending_epoch", nullptr, &s->pending_epoch}};
+  return {{"iteration", nullptr, &s->iteration},         {"started", nullptr, &s->started},
+          {"average_loss", &s->average_loss, nullptr},   {"best_top1", &s->best_top1, nullptr},
+          {"best_epoch", nullptr, &s->best_epoch},       {"epoch_loss", &s->epoch_loss, nullptr},
+          {"epoch_images", nullptr, &s->epoch_images},   {"epoch_correct", nullptr, &s->epoch_correct},
+          {"epoch_seconds", &s->epoch_seconds, nullptr}, {"pending_epoch", nullptr, &s->pending_epoch}};
 }
 
 std::string header_text(TrainingState s) {
@@ -42,7 +42,7 @@ std::string header_text(TrainingState s) {
   return text + "\n";
 }
 
-// A block's values, or their momentum.
+// A block's values, or a state of the optimizer.
 struct Span {
   float* data;
   size_t bytes;
@@ -54,8 +54,9 @@ std::vector<Span> spans_of(const network::Network& network) {
   for (const auto& layer : network.blocks()) {
     for (const host::Block& block : layer) {
       const size_t bytes = static_cast<size_t>(block.count) * sizeof(float);
-      spans.push_back({block.value, bytes});
-      if (block.update != nullptr) spans.push_back({block.update, bytes});
+      for (float* values : {block.value, block.update, block.second}) {
+        if (values != nullptr) spans.push_back({values, bytes});
+      }
     }
   }
   return spans;
@@ -90,6 +91,8 @@ void parse_header(const std::string& path, const std::string& text, TrainingStat
 }
 
 void check_identity(const std::string& path, const TrainingState& run, TrainingState* found) {
+  // What older states do not name.
+  found->identity.insert({{"label_smooth_eps", "0"}, {"optimizer", "sgd"}});
   for (const auto& [name, value] : run.identity) {
     if (found->identity[name] != value) {
       fail("%s: the state is of a run with another %s: found %s, this run has %s; start without -resume, or restore it",

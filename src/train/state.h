@@ -1,7 +1,7 @@
 // .state files: everything that -resume needs to go on bit for bit.
 //
 //   "DNGSTATE 1\n", "key value\n" lines, an empty line; then float32 for every block of the .weights order, the values
-//   and, if it has one, the momentum; then 16 hex digits, the hash of everything before.
+//   and, if it has them, the momentum and Adam's second moment; then 16 hex digits, the hash of everything before.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ struct TrainingState {
   // What must be the same for the same bits ("threads", "instructions").
   std::map<std::string, std::string> machine;
 
-  int64_t iteration = 0;     // updates done
+  int64_t iteration = 0;     // updates done, with those of the weights that the training started from
+  int64_t started = 0;       // of them, before this training
   double average_loss = -1;  // Darknet's running average; below zero: none yet
   double best_top1 = -1;
   int64_t best_epoch = 0;

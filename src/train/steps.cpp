@@ -4,7 +4,7 @@
 
 #include "base/progress.h"
 #include "eval/accuracy.h"
-#include "train/sgd.h"
+#include "train/optimizer.h"
 
 namespace dng::train {
 namespace {
@@ -14,6 +14,7 @@ class CpuSteps final : public Steps {
   explicit CpuSteps(const StepsSettings& s)
       : s_(s),
         config_(s.network->config()),
+        optimizer_(make_optimizer(s.network, s.first - s.started)),
         stream_(s.data, config_.augmentation(), config_.input, s.seed, config_.mini_batch, s.first * config_.batch,
                 s.schedule.iterations() * config_.batch, s.threads) {}
 
@@ -29,16 +30,14 @@ class CpuSteps final : public Steps {
 
  private:
   StepResult update(int64_t iteration) {
-    Sgd sgd(&s_.network->parameters(),
-            {config_.net.real("momentum"), config_.net.real("decay"), config_.net.flag("nesterov")});
-    sgd.begin();
+    optimizer_->begin();
     StepResult result;
     for (int part = 0; part < config_.subdivisions; ++part) {
       add_gradient(iteration, part, &result);
       if (!std::isfinite(result.loss)) return result;
     }
     const double before = now_seconds();
-    sgd.step(s_.schedule.rate(iteration), config_.batch);
+    optimizer_->step(s_.schedule.rate(iteration), config_.batch);
     s_.profile->update += now_seconds() - before;
     return result;
   }
@@ -52,6 +51,7 @@ class CpuSteps final : public Steps {
     pass.training = true;
     pass.input = batch.images.data();
     pass.labels = batch.labels.data();
+    if (!batch.mixes.empty()) pass.mixes = batch.mixes.data();
     pass.count = batch.count;
     pass.seed = s_.seed;
     pass.first_position = batch.position;
@@ -74,6 +74,7 @@ class CpuSteps final : public Steps {
 
   StepsSettings s_;
   const graph::NetworkConfig& config_;
+  std::unique_ptr<Optimizer> optimizer_;
   data::TrainingStream stream_;
 };
 

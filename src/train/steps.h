@@ -22,6 +22,7 @@ struct StepsSettings {
   uint64_t seed = 0;
   int threads = 1;
   int64_t first = 0;             // the first update of this run
+  int64_t started = 0;           // the first of the training, with -resume of an earlier run
   Profile* profile = nullptr;    // times are added to it
   bool profiles_layers = false;  // on a GPU that costs time
 };

@@ -83,6 +83,7 @@ std::unique_ptr<Steps> Trainer::make_steps() {
   settings.seed = setup_.settings.seed;
   settings.threads = setup_.threads;
   settings.first = first_;
+  settings.started = state_.started;
   settings.profile = &profile_;
   settings.profiles_layers = !setup_.settings.profile.empty();
   return train::make_steps(settings);

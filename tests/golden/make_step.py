@@ -104,8 +104,12 @@ COSTS = {
     "label_smoothing": ("label_smoothing", {"epsilon": 0.1}),
     "confidence_penalty": ("confidence_penalty", {"beta": 0.1}),
 }
-PLAN = [("plain", cost) for cost in COSTS]
-PLAN += [(name, cost) for name in ("residual", "dense") for cost in ("softmax", "distill")]
+# The batch is mixed: image n with image n + PARTNER, cutmix within RECTANGLE (x, y, width, height).
+PARTNER, RECTANGLE = 6, (4, 2, 7, 9)
+MIXINGS = {"": {}, "mixup_": {"mixup": 1}, "cutmix_": {"cutmix": 1, "label_smooth_eps": 0.1}}
+PLAN = [("plain", "", cost) for cost in COSTS]
+PLAN += [(name, "", cost) for name in ("residual", "dense") for cost in ("softmax", "distill")]
+PLAN += [("plain", "mixup_", "softmax"), ("plain", "mixup_", "tsd_eta"), ("plain", "cutmix_", "distill")]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -299,12 +303,27 @@ class Network:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def mix(mixing, labels, images):
+    """The mixed batch and its soft labels."""
+    one, two, other = F.one_hot(labels, CLASSES), F.one_hot(labels.roll(-PARTNER), CLASSES), images.roll(-PARTNER, 0)
+    x, y, width, height = RECTANGLE
+    share, mixed = 0, images.clone()
+    if mixing == "mixup_":
+        share, mixed = 1 / 2, (images + other) / 2
+    elif mixing == "cutmix_":
+        share = width * height / SIDE**2
+        mixed[:, :, y : y + height, x : x + width] = other[:, :, y : y + height, x : x + width]
+    e = MIXINGS[mixing].get("label_smooth_eps", 0)
+    hard = (1 - share) * one + share * two
+    return mixed, hard * (1 - e) + (1 - hard) * e / (CLASSES - 1)
+
+
 def cost_of(cost, logits, labels, teacher):
-    """Loss per sample; PyTorch differentiates it."""
+    """Loss per sample, of soft labels [BATCH][CLASSES]; PyTorch differentiates it."""
     kind, options = COSTS[cost]
     s = F.log_softmax(logits, 1)
     f = s.exp()
-    entropy_to_labels = -s[torch.arange(BATCH), labels]
+    entropy_to_labels = -(labels * s).sum(1)
     if kind == "softmax":
         return entropy_to_labels
     if kind == "tsd":
@@ -320,7 +339,7 @@ def cost_of(cost, logits, labels, teacher):
         divergence = (soft * (soft.log() - F.log_softmax(logits / temperature, 1))).sum(1)
         return (1 - weight) * entropy_to_labels + weight * temperature**2 * divergence
     if kind == "label_smoothing":
-        q = (1 - options["epsilon"]) * F.one_hot(labels, CLASSES) + options["epsilon"] / CLASSES
+        q = (1 - options["epsilon"]) * labels + options["epsilon"] / CLASSES
         return -(q * s).sum(1)
     return entropy_to_labels + options["beta"] * (f * s).sum(1)
 
@@ -426,7 +445,7 @@ def report(name, cost, host, network, start, after, loss, spot):
           "median |update| %.1e"
           % (name, cost, host, loss, relative(updates["host"], updates["exact"]), worst, where, spot,
              updates["exact"].abs().median().item()), flush=True)
-    assert worst < 5e-3 and spot < 1e-7
+    assert worst < 7e-3 and spot < 1e-7
 
 
 def main():
@@ -440,9 +459,12 @@ def main():
         write("step_%s.weights" % name, ("<3iQ", 0, 2, 0, 0), as_floats(networks[name].values()))
     write("step_teacher.cfg", NET + NETWORKS["teacher"] + section("softmax"))
 
-    for name, cost in PLAN:
+    plain = labels, images
+    for name, mixing, cost in PLAN:
         kind, options = COSTS[cost]
-        write("step_%s_%s.cfg" % (name, cost), NET + NETWORKS[name] + section(kind, **options))
+        images, labels = mix(mixing, *plain)
+        keys = "".join("%s=%s\n" % item for item in MIXINGS[mixing].items())
+        write("step_%s_%s%s.cfg" % (name, mixing, cost), NET + keys + NETWORKS[name] + section(kind, **options))
         network = networks[name]
         start = network.values()
         for host in HOSTS:
@@ -454,10 +476,11 @@ def main():
                 after[derivative] = network.step()
             with_teacher = kind == "distill"
             flat = {key: torch.cat([tensor.reshape(-1) for tensor in tensors]) for key, tensors in after.items()}
-            write("step_%s_%s_%s.bin" % (name, cost, host), "DNGE",
+            assert min(network.kinks) > KINK_MARGIN
+            write("step_%s_%s%s_%s.bin" % (name, mixing, cost, host), "DNGE",
                   ("<5i", 1, BATCH, CLASSES, int(with_teacher), start.numel()), loss.view(1), output, evaluated,
                   *([teacher] if with_teacher else []), flat["host"], flat["exact"])
-            report(name, cost, host, network, start, after, loss.item(),
+            report(name, mixing + cost, host, network, start, after, loss.item(),
                    spot_check(network, labels, images, networks["teacher"], cost, host))
 
 

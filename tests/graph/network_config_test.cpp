@@ -80,8 +80,10 @@ TEST(NetworkConfig, NetErrorsNameLineAndKey) {
   net_refused("momentun=0.9\n", {"test.cfg:7: [net] unknown key 'momentun'; did you mean 'momentum'?"});
   net_refused("momentum=1\n", {"[net] momentum=1", "below 1"});
   net_refused("learning_rate=-1\n", {"learning_rate=-1", "a number from 0"});
-  net_refused("adam=1\n", {"[net] adam=1", "SGD"});
-  net_refused("mixup=1\n", {"[net] mixup=1", "does not follow it"});
+  net_refused("adam=1\nnesterov=1\n", {"[net] nesterov=1", "adam=1 has no momentum"});
+  net_refused("mixup=5\n", {"[net] mixup=5", "from 0 to 4"});
+  net_refused("blur=4\n", {"[net] blur=4", "give 5"});
+  net_refused("random=1\n", {"[net] random=1", "does not follow it"});
   net_refused("label_smooth_eps=1\n", {"label_smooth_eps=1", "below 1"});
 }
 
@@ -159,8 +161,7 @@ std::vector<std::string> translated(const std::string& lines, const std::string&
 using Places = std::vector<std::string>;
 
 TEST(Translations, ValuesThatChangeNothingAreFollowed) {
-  EXPECT_EQ(translated("adam=0\nmosaic=0\ncutmix=0\nmixup=0\nblur=0\nrandom=0\nlabel_smooth_eps=0\nclip=0.0\n"),
-            Places());
+  EXPECT_EQ(translated("attention=0\ncenter=0\nrandom=0\nclip=0.0\n"), Places());
   EXPECT_EQ(translated("",
                        "[conv]\nfilters=4\nsize=3\nstride=2\nstride_x=2\nstride_y=2\ndilation=1\nxnor=0\n"
                        "binary=0\nantialiasing=0\n[maxpool]\nsize=2\nstride_x=1\n"
@@ -171,7 +172,7 @@ TEST(Translations, ValuesThatChangeNothingAreFollowed) {
   const graph::NetworkConfig config = config_of(net_text(4, {3, 8, 8}) + "[conv]\nfilters=4\nxnor=0\n" + kTail);
   EXPECT_EQ(config.layers[0].options.section().entries.size(), 1U);
   // The value counts, and where it stands.
-  net_refused("mosaic=1\n", {"[net] mosaic=1", "does not follow it"});
+  net_refused("attention=1\n", {"[net] attention=1", "does not follow it"});
   net_refused("xnor=0\n", {"unknown key 'xnor'"});
   refused("[convolutional]\nfilters=4\nstride_x=2\n", {"[convolutional] stride_x=2"});
   refused("[convolutional]\nfilters=4\nstride=2\nstride_x=1\n", {"[convolutional] stride_x=1"});
@@ -180,6 +181,8 @@ TEST(Translations, ValuesThatChangeNothingAreFollowed) {
 
 TEST(Translations, KeysThatNoDarknetReadsAreIgnored) {
   EXPECT_EQ(translated("seen=0\nletter_box=1\n"), (Places{"7: [net] seen=0", "8: [net] letter_box=1"}));
+  EXPECT_EQ(translated("mosaic=1\nmosaic_bound=1\ngaussian_noise=5\n"),
+            (Places{"8: [net] mosaic_bound=1", "9: [net] gaussian_noise=5"}));
   EXPECT_EQ(translated("", "[conn]\noutput=10\ntranspose=1\n" + kTail), Places{"9: [conn] transpose=1"});
 }
 
@@ -206,6 +209,26 @@ TEST(Translations, CropLengthsAreSwappedAsByDarknet) {
   EXPECT_EQ(crop("min_crop=9\nmax_crop=10\n"), (std::vector<int>{9, 10}));
 }
 
+TEST(Translations, CutmixAndMosaicComeBeforeMixup) {
+  using Kind = data::Mixing::Kind;
+  const auto mixing = [](const std::string& lines) {
+    return config_of(net_text(4, {3, 8, 8}, lines) + kTail).augmentation().mixing;
+  };
+  EXPECT_FALSE(mixing("").any());
+  EXPECT_EQ(mixing("mixup=1\n").kind, Kind::kMixup);
+  EXPECT_EQ(mixing("mixup=2\n").kind, Kind::kCutMix);
+  EXPECT_EQ(mixing("mixup=3\n").kind, Kind::kMosaic);
+  EXPECT_EQ(mixing("mixup=4\n").kind, Kind::kCutMixOrMosaic);
+  EXPECT_EQ(mixing("cutmix=1\n").kind, Kind::kCutMix);
+  EXPECT_EQ(mixing("mosaic=1\n").kind, Kind::kMosaic);
+  EXPECT_EQ(mixing("mosaic=1\ncutmix=1\n").kind, Kind::kCutMixOrMosaic);
+  EXPECT_EQ(mixing("mixup=1\ncutmix=1\n").kind, Kind::kCutMix);
+  EXPECT_EQ(mixing("blur=1\n").blur, 15);
+  EXPECT_EQ(mixing("blur=7\n").blur, 7);
+  EXPECT_EQ(translated("cutmix=1\nmosaic=1\nblur=1\n"), Places());
+  EXPECT_EQ(translated("mixup=1\ncutmix=1\n"), Places{"7: [net] mixup=1"});
+}
+
 TEST(Translations, ACostBehindSoftmaxAddsItsGradient) {
   const std::string head = "[avgpool]\n[connected]\noutput=10\nactivation=linear\n";
   const auto scale_of = [&](const std::string& tail) {
@@ -224,7 +247,11 @@ TEST(Translations, ACostBehindSoftmaxAddsItsGradient) {
   };
   end_refused("[softmax]\n[cost]\ntype=L1\n", {"[cost] type=L1", "one of sse"});
   end_refused("[softmax]\n[cost]\n[cost]\n", {"[cost] stands after [softmax]"});
-  end_refused("[softmax]\nnoloss=1\n[cost]\n", {"[softmax] noloss=1"});
+  EXPECT_EQ(scale_of("[softmax]\nnoloss=1\n[cost]\n"), 1);
+  EXPECT_EQ(scale_of("[softmax]\nnoloss=1\n[cost]\nscale=.5\n"), .5);
+  end_refused("[softmax]\nnoloss=1\n", {"[softmax] noloss=1", "nothing would be trained"});
+  end_refused("[softmax]\ngroups=2\n", {"[softmax] groups=2", "allowed is 1", "write groups=1"});
+  end_refused("[softmax]\ntree=9k.tree\n", {"[softmax] tree=9k.tree", "remove it"});
   end_refused("[softmax]\n[cost]\n[avgpool]\n", {"[cost]"});
 }
 

@@ -64,7 +64,11 @@ class CacheTest(RunTest):
         self.assertFalse(os.path.exists(self.path("cached", "net.state")))
 
     def test_cached_equals_live(self):
-        for number, net in enumerate((dict(), dict(subdivisions=2, pad=None, mirror=None, angle=10))):
+        for name, net in (("pad and mirror", {}),
+                          ("the host's augmentation, 2 subdivisions",
+                           dict(subdivisions=2, pad=None, mirror=None, angle=10)),
+                          ("mixup", dict(mixup=1)),
+                          ("cutmix, mosaic, blur", dict(cutmix=1, mosaic=1, blur=5, label_smooth_eps=0.1))):
             live = self.student("live", distill(*TEACHER, **LAMBDA), **net)
             self.train(live, data="live.data")
             done = self.make_targets(live)
@@ -76,8 +80,9 @@ class CacheTest(RunTest):
             out = self.train(cached, data="cached.data").stdout
             self.assertIn("teacher: s.targets", out)
             self.assert_same_results(self.path("live", "net"), self.path("cached", "net"))
-            say("cached and live are the same, %s; %d bytes" % (
-                "the host's augmentation, 2 subdivisions" if number else "pad and mirror", size))
+            say("cached and live are the same, %s; %d bytes" % (name, size))
+            for backup in ("live", "cached"):
+                shutil.rmtree(self.path(backup))
 
     def rows(self):
         content = self.read("s.targets")
@@ -131,6 +136,7 @@ class CacheTest(RunTest):
         self.refused("another seed", "'1'", "'2'", seed=2)
         self.refused("another augmentation", "pad=2", "pad=1", pad=1)
         self.refused("another augmentation", "mirror=1", "mirror=0", mirror=0)
+        self.refused("another augmentation", "mix=cutmix", cutmix=1)
         self.refused("fewer epochs", "1920", "2560", epochs=4)
         self.refused("another mini_batch", batch=64)
         # The same images but for one.

@@ -113,6 +113,13 @@ DNG_GPU_TEST(Steps, NesterovAndSubdivisions) {
   const std::string text = replaced(net("pad=1\nmirror=1\nnesterov=1\n"), "subdivisions=1", "subdivisions=2");
   follow(gpu, smooth(text + layers()), true, 15, 1e-3);
 }
+DNG_GPU_TEST(Steps, Adam) {
+  const std::string text = replaced(smooth(net("pad=1\nadam=1\nB1=.8\neps=.01\n") + layers()), "0.05", "0.003");
+  follow(gpu, text, true, 15, 1e-3);
+  for (const char* line : {"adam=1\n", "B1=.8\n", "eps=.01\n"}) {
+    EXPECT_GT(difference(gpu, text, replaced(text, line, ""), true, 15), 2e-3) << line;
+  }
+}
 DNG_GPU_TEST(Steps, FrozenLayersAndFactorsOfTheRate) {
   std::string text = smooth(net("pad=1\n") + layers());
   text = replaced(text, "output=7\n", "output=7\nlearning_rate=0.3\n");
@@ -125,6 +132,18 @@ DNG_GPU_TEST(Steps, Dropout) {
 }
 DNG_GPU_TEST(Steps, CostsThatChangeWithTheEpoch) {
   follow(gpu, smooth(net("pad=1\n") + layers("[tsd]\nconfidence=0.6\nk=3\nwarmup_epochs=2\n")), true, 20, 1e-3);
+}
+
+// Mixed images come from the host with soft labels.
+DNG_GPU_TEST(Steps, MixedImages) {
+  const std::string text = smooth(net("pad=2\nmirror=1\ncutmix=1\nmosaic=1\nblur=5\n") + layers());
+  for (const char* cost : {"[softmax]\n", "[tsd]\nconfidence=0.6\nk=3\nprimary=truth\n"}) {
+    follow(gpu, replaced(replaced(text, "[softmax]\n", cost), "blur=5\n", "blur=5\nlabel_smooth_eps=0.1\n"), true, 15,
+           1e-3);
+  }
+  for (const char* line : {"cutmix=1\n", "mosaic=1\n", "blur=5\n"}) {
+    EXPECT_GT(difference(gpu, text, replaced(text, line, ""), true, 20), 2e-3) << line;
+  }
 }
 
 // In float the images on the device are the host's, bit for bit.
@@ -235,9 +254,13 @@ DNG_GPU_TEST(Steps, TeachersFollowTheCpus) {
 DNG_GPU_TEST(Steps, StatesGoOnOnTheOtherDevice) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/a.state";
-  const graph::NetworkConfig config = config_of(smooth(net("pad=2\nmirror=1\n") + layers()));
   const MemorySet set = images(true);
-  for (const bool from_gpu : {true, false}) {
+  for (const auto& [from_gpu, keys] : {std::pair<bool, std::string>{true, ""},
+                                       {false, ""},
+                                       {true, "adam=1\neps=.01\n"},
+                                       {false, "adam=1\neps=.01\n"}}) {
+    const std::string text = smooth(net("pad=2\nmirror=1\n" + keys) + layers());
+    const graph::NetworkConfig config = config_of(keys.empty() ? text : replaced(text, "rate=0.05", "rate=0.001"));
     const network::NetworkSettings first = from_gpu ? on(gpu) : network::NetworkSettings{},
                                    second = from_gpu ? network::NetworkSettings{} : on(gpu);
     Run whole(config, set, first, nullptr), before(config, set, first, nullptr);

@@ -157,11 +157,26 @@ class KillTest(ResumeTest):
         done = self.run_darknet(*self.words("net.cfg", "cut", "-resume", seed=6), code=1)
         self.assert_one_line(done, "cut/net.state", "another seed", "'5'", "'6'")
         for cost, change, name in ((TSD, dict(batch=64), "batch"), (TSD, dict(pad=1), "augmentation"),
-                                   (SOFTMAX, {}, "network")):
+                                   (TSD, dict(cutmix=1), "augmentation"), (TSD, dict(blur=1), "augmentation"),
+                                   (TSD, dict(label_smooth_eps=0.1), "label_smooth_eps"),
+                                   (TSD, dict(adam=1), "optimizer"), (SOFTMAX, {}, "network")):
             self.write("net.cfg", fashion_network(cost, epochs=1, **change))
             done = self.run_darknet(*self.words("net.cfg", "cut", "-resume"), code=1)
             self.assert_one_line(done, "cut/net.state", "another " + name)
         self.assertEqual(self.read("cut", "net.state"), state)
+
+    def test_gradient_scale_is_part_of_the_network(self):
+        """Whether it is written there or comes from a [cost]; and keys that are gone count, too."""
+        self.write("net.cfg", fashion_network(SOFTMAX, epochs=1, label_smooth_eps=0.1, adam=1, eps=1e-3))
+        self.run_darknet(*self.words("net.cfg", "cut"))
+        same = dict(label_smooth_eps=0.1, adam=1, eps=1e-3)
+        for end, change, name in (("[cost]\n", {}, "network"), ("gradient_scale=2\n", {}, "network"),
+                                  ("", dict(label_smooth_eps=None), "label_smooth_eps"),
+                                  ("", dict(adam=None), "optimizer"), ("", dict(eps=None), "optimizer"),
+                                  ("", dict(B2=0.9), "optimizer")):
+            self.write("net.cfg", fashion_network(SOFTMAX, epochs=1, **dict(same, **change)) + end)
+            done = self.run_darknet(*self.words("net.cfg", "cut", "-resume", "-nogpu"), code=1)
+            self.assertIn("another " + name, done.stderr)
 
     def test_damaged_state_is_refused(self):
         self.write("net.cfg", fashion_network(TSD, epochs=1))
@@ -248,6 +263,17 @@ class InterruptTest(ResumeTest):
             last = self.run_darknet(*self.words("net.cfg", "cut", "-resume"))
             self.assertEqual(resumed_at(last.stdout), stopped)
             self.assert_as_whole("net")
+
+
+    def test_mixed_images_and_adam_go_on(self):
+        self.write("net.cfg", fashion_network(SOFTMAX, epochs=3, adam=1, learning_rate=0.001, cutmix=1, mosaic=1,
+                                              blur=3, label_smooth_eps=0.1, subdivisions=2))
+        self.run_whole("net.cfg")
+        for iteration in (20, 90):
+            cut = Cut(self, self.words("net.cfg", "cut", "-resume"), iteration, 0, signal.SIGINT)
+            self.assertEqual(cut.code, 130, cut.err)
+        self.run_darknet(*self.words("net.cfg", "cut", "-resume"))
+        self.assert_as_whole("net")
 
 
 class EndlessTest(ResumeTest):

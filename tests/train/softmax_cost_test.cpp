@@ -94,11 +94,40 @@ TEST(LabelSmoothEps, IsLabelSmoothingWithAnotherEpsilon) {
   EXPECT_GT(smoothed, 1e-3);
 }
 
+// The host's rule: probabilities of z / T, and as gradient f - y, T times the derivative. So a network whose last layer
+// is T times as large has the same probabilities, and in its other layers T times the gradient.
+TEST(SoftmaxTemperature, DividesTheLogitsInTrainingAndEvaluation) {
+  const std::string text = cfg_text("", "[softmax]\ntemperature=3\n");
+  network::Network warm(config_of(text)), plain(config_of(cfg_text("", "[softmax]\n")));
+  const RandomBatch batch(warm.config(), 1);
+  for (const bool training : {true, false}) {
+    start_from(3, &warm);
+    start_from(3, &plain);
+    for (const graph::Parameter& p : plain.parameters()) {
+      for (int64_t i = 0; i < p.count && p.layer == 1; ++i) p.value[i] /= 3;
+    }
+    graph::Pass one = batch.pass(training), other = one;
+    warm.forward(&one);
+    plain.forward(&other);
+    EXPECT_NEAR(one.loss, other.loss, 1e-5 * other.loss);
+    EXPECT_LE(difference_between(warm.probabilities(), plain.probabilities(), kBatch * kClasses), 1e-6);
+    if (!training) continue;
+    warm.backward(&one);
+    plain.backward(&other);
+    for (size_t k = 0; k < plain.parameters().size(); ++k) {
+      const graph::Parameter &a = warm.parameters()[k], &b = plain.parameters()[k];
+      std::vector<float> expected(b.update, b.update + b.count);
+      for (float& value : expected) value *= b.layer == 0 ? 3.0f : 1.0f;
+      EXPECT_LE(error_between(a.update, expected.data(), expected.size()), 1e-4) << a.layer << " " << a.name;
+    }
+  }
+}
+
 // The GPU's kernel of a cost has both from the cfg, too.
 TEST(SoftmaxAndCost, AndLabelSmoothEpsOnAGpu) {
   network::NetworkSettings settings;
   settings.gpu = emulated_gpu();
-  for (const char* end : {"[softmax]\n", "[softmax]\n[cost]\nscale=2\n"}) {
+  for (const char* end : {"[softmax]\n", "[softmax]\n[cost]\nscale=2\n", "[softmax]\ntemperature=3\n"}) {
     for (const char* lines : {"", "label_smooth_eps=0.3\n"}) {
       Twins twins(cfg_text(lines, end), settings);
       const RandomBatch batch(twins.fast.config(), 1);

@@ -20,11 +20,11 @@ SIDE, CLASSES = 16, 4
 COST = section("cost", type="sse")
 
 
-def network(last, **keys):
+def network(last, softmax=None, **keys):
     return (net(SIDE, **keys) +
             section("convolutional", filters=8, size=3, stride=2, pad=1, activation="leaky") +
             section("convolutional", filters=CLASSES, size=3, pad=1, activation="linear") +
-            section("avgpool") + section("softmax") + last)
+            section("avgpool") + section("softmax", **(softmax or {})) + last)
 
 
 class StockTrainingTest(OneImageTest):
@@ -35,9 +35,11 @@ class StockTrainingTest(OneImageTest):
         self.start = self.begin(network("", learning_rate=1e-30))
 
     def test_softmax_with_and_without_cost(self):
-        for name, end in (("plain", ""), ("cost", COST), ("half", section("cost", scale=0.5))):
-            ours = self.trained("ours_" + name, network(end))
-            theirs = self.trained("theirs_" + name, network(end), self.stock)
+        for name, end, softmax in (("plain", "", {}), ("cost", COST, {}), ("half", section("cost", scale=0.5), {}),
+                                   ("warm", "", {"temperature": 3}), ("warm_cost", COST, {"temperature": 3}),
+                                   ("silent", COST, {"noloss": 1})):
+            cfg = network(end, softmax)
+            ours, theirs = self.trained("ours_" + name, cfg), self.trained("theirs_" + name, cfg, self.stock)
             moved = difference(theirs, self.start)
             self.assertGreater(moved, 1e-3)
             self.assertLess(difference(ours, theirs), 1e-4 * moved, name)

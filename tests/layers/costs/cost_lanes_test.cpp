@@ -101,6 +101,7 @@ struct Sample {
   std::vector<double> z, teacher, log_f, f;
   int label = 0;
   double smoothing = 0;
+  const LabelMix* mix = nullptr;
 };
 
 template <class Formula, class Lanes>
@@ -109,7 +110,7 @@ double run(const Formula& formula, Sample* s, std::vector<double>* workspace, st
   const int classes = static_cast<int>(s->z.size());
   math::log_softmax(classes, s->z.data(), s->log_f.data(), s->f.data(), lanes);
   const math::CostRow row{classes,  s->z.data(),       s->log_f.data(), s->f.data(),
-                          s->label, s->teacher.data(), s->smoothing};
+                          s->label, s->teacher.data(), s->smoothing,    s->mix};
   return formula(row, 0.5, math::CostWorkspace{workspace->data(), rank->data()}, gradient->data(), lanes);
 }
 
@@ -120,6 +121,8 @@ void expect_the_same(const Formula& formula) {
       const auto count = static_cast<size_t>(classes);
       Sample one(classes, seed), shared(classes, seed);
       one.smoothing = shared.smoothing = seed % 2 == 1 ? 0.2 : 0;
+      const LabelMix mix = {{one.label, 0, classes - 1, 0}, {0.5, 0.25, 0.125, 0.125}};
+      one.mix = shared.mix = seed >= 3 ? &mix : nullptr;
       std::vector<double> workspace(3 * count), gradient(count), expected(count);
       std::vector<unsigned char> rank(count);
       const double loss = run(formula, &one, &workspace, &rank, &expected, math::OneLane());

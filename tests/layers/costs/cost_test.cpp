@@ -52,15 +52,15 @@ class CostOf {
   CostOf(const std::string& section, const std::string& options, int classes)
       : config_(cost_config(section, options, classes)), cost_(config_.cost().op->cost(config_.cost())) {}
 
-  Result operator()(const Values& z, int label, const Values& teacher = {}, double epoch = 1e30,
-                    double smoothing = 0) const {
+  Result operator()(const Values& z, int label, const Values& teacher = {}, double epoch = 1e30, double smoothing = 0,
+                    const LabelMix* mix = nullptr) const {
     Values log_f(z.size()), f(z.size());
     const int classes = static_cast<int>(z.size());
     math::log_softmax(classes, z.data(), log_f.data(), f.data());
     Result result;
     result.gradient.assign(z.size(), std::nan(""));
     const math::CostRow row{
-        classes, z.data(), log_f.data(), f.data(), label, teacher.empty() ? nullptr : teacher.data(), smoothing};
+        classes, z.data(), log_f.data(), f.data(), label, teacher.empty() ? nullptr : teacher.data(), smoothing, mix};
     result.loss = cost_->evaluate(row, epoch, result.gradient.data());
     return result;
   }
@@ -313,13 +313,15 @@ TEST(Costs, PermutingClassesPermutesResults) {
   }
 }
 
-// label_smooth_eps: every cost's cross entropy is with the smoothed label, whatever its weight in the cost.
-TEST(Costs, LabelsAreSmoothedInTheCrossEntropy) {
+// label_smooth_eps and mixed images: every cost's cross entropy is with the soft label, whatever its weight in the
+// cost.
+TEST(Costs, LabelsAreSoftInTheCrossEntropy) {
   struct Weighted {
     const char *section, *options;
     double weight;
   };
-  const double e = 0.2;
+  // Two images of one class among them.
+  const LabelMix mix = {{3, 7, 3, 0}, {0.25, 0.3125, 0.25, 0.1875}};
   for (const Weighted& c :
        {Weighted{"softmax", "", 1}, Weighted{"tsd", "eta=0.3 k=3", 0.3},
         Weighted{"tsd", "eta=0.3 k=3 primary=truth", 0.3}, Weighted{"distill", "lambda=0.6", 0.4},
@@ -327,15 +329,39 @@ TEST(Costs, LabelsAreSmoothedInTheCrossEntropy) {
     const CostOf cost(c.section, c.options, 10);
     CounterRandom random(17, Stream::kTest, 0, 0);
     const Values z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2)), f = softmax(z);
-    const size_t label = 3;
-    const Result plain = cost(z, 3, teacher), smooth = cost(z, 3, teacher, 1e30, e);
-    double difference = 0;
-    for (size_t j = 0; j < z.size(); ++j) {
-      const double moved = j == label ? -e : e / 9;
-      difference -= moved * std::log(f[j]);
-      EXPECT_NEAR(smooth.gradient[j] - plain.gradient[j], -c.weight * moved, 1e-14) << c.section;
+    const Result plain = cost(z, 3, teacher);
+    for (const double e : {0.0, 0.2}) {
+      for (const LabelMix* mixed : {&mix, static_cast<const LabelMix*>(nullptr)}) {
+        Values label(10, mixed != nullptr || e > 0 ? e / 9 : 0);
+        if (mixed == nullptr) label[3] = 1 - e;
+        for (size_t k = 0; k < LabelMix::kMax && mixed != nullptr; ++k) {
+          label[static_cast<size_t>(mix.classes[k])] += mix.weights[k] * (1 - e - e / 9);
+        }
+        const Result soft = cost(z, 3, teacher, 1e30, e, mixed);
+        double difference = 0;
+        for (size_t j = 0; j < z.size(); ++j) {
+          const double moved = label[j] - (j == 3 ? 1 : 0);
+          difference -= moved * std::log(f[j]);
+          EXPECT_NEAR(soft.gradient[j] - plain.gradient[j], -c.weight * moved, 1e-14) << c.section;
+        }
+        EXPECT_NEAR(soft.loss - plain.loss, c.weight * difference, 1e-13) << c.section;
+      }
     }
-    EXPECT_NEAR(smooth.loss - plain.loss, c.weight * difference, 1e-13) << c.section;
+  }
+}
+
+// An image that was not mixed, in a training that mixes.
+TEST(Costs, AMixOfOneImageChangesNoBit) {
+  const LabelMix mix = {{3, 0, 0, 0}, {1, 0, 0, 0}};
+  for (const Variant& variant : variants()) {
+    const CostOf cost(variant.section, variant.options, 10);
+    CounterRandom random(19, Stream::kTest, 0, 0);
+    const Values z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2));
+    for (const double e : {0.0, 0.2}) {
+      const Result plain = cost(z, 3, teacher, 1e30, e), mixed = cost(z, 3, teacher, 1e30, e, &mix);
+      EXPECT_EQ(plain.gradient, mixed.gradient) << variant.section;
+      EXPECT_EQ(plain.loss, mixed.loss) << variant.section;
+    }
   }
 }
 
