@@ -26,7 +26,7 @@ from generations_driver.program import Program
 from generations_driver.progress import Display, clock
 from generations_driver.tables import table
 
-HEADER = ["cfg", "accepted", "translated", "refused", "trained (losses)", "agrees (largest difference, points)"]
+HEADER = ["cfg", "accepted", "translated", "refused", "trained (losses)", "agrees (largest difference; between images)"]
 
 
 def translated_cell(row):
@@ -38,7 +38,7 @@ def translated_cell(row):
 
 def agrees_cell(row):
     word = {None: "", True: "yes", False: "**no**"}[row["agrees"]]
-    figure = "" if row["largest_difference"] is None else f" ({row['largest_difference']:.2f})"
+    figure = "" if row["agrees"] is None else f" ({row['largest_difference']:.2f}; {row['between_images']:.1f})"
     return "<br>".join(filter(None, [word + figure, *row["notes"]]))
 
 

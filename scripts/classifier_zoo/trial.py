@@ -29,7 +29,8 @@ class Trial:
     def __init__(self, path, program, stock, photographs, folder):
         self.path, self.program, self.stock, self.photographs, self.folder = path, program, stock, photographs, folder
         self.row = {"cfg": os.path.basename(path), "accepted": False, "translated": [], "refused": None,
-                    "trained": False, "losses": [], "notes": [], "largest_difference": None, "agrees": None}
+                    "trained": False, "losses": [], "notes": [], "largest_difference": None, "between_images": None,
+                    "agrees": None}
 
     def run(self):
         start = time.monotonic()
@@ -75,21 +76,22 @@ class Trial:
                                all(math.isfinite(loss or math.nan) for loss in self.row["losses"]))
 
     def compare(self):
-        """`predict` of both programs on the same weights."""
-        differences, missing = [], 0
+        """`predict` of both programs on the same weights; and how much the answers depend on the image."""
+        ours, theirs = [], []
         try:
             for image in self.images[:PREDICTED]:
                 words = "classifier", "predict", self.data, self.cfg, self.weights, image
-                ours = answers(self.ask(self.program, *words, "-nogpu"))
-                theirs = answers(self.ask(self.stock, *words))
-                difference = largest_difference(ours, theirs)
-                missing += difference is None
-                differences += [] if difference is None else [difference]
+                ours.append(answers(self.ask(self.program, *words, "-nogpu")))
+                theirs.append(answers(self.ask(self.stock, *words)))
         except Failure as failure:
             self.row["notes"].append(f"the host's program stops: {SOURCE_LINE.sub('', self.plain(failure))}")
             return
-        if missing:
-            self.row["notes"].append(f"the host's program answers NaN for {missing} of {PREDICTED} images")
+        found = [largest_difference(*pair) for pair in zip(ours, theirs)]
+        differences = [difference for difference in found if difference is not None]
+        if len(differences) < len(found):
+            self.row["notes"].append(f"the host's program answers NaN for {len(found) - len(differences)} of "
+                                     f"{len(found)} images")
         if differences:
             self.row["largest_difference"] = max(differences)
+            self.row["between_images"] = largest_difference(ours[0], ours[-1])
             self.row["agrees"] = max(differences) <= ROUNDING
