@@ -1,7 +1,7 @@
 #include "bench/baseline_work.h"
 
 #include "base/error.h"
-#include "layers/layer_options.h"
+#include "layers/convolution_options.h"
 
 namespace dng::bench {
 namespace {
@@ -28,7 +28,7 @@ Convolution convolution_of(const graph::LayerConfig& layer) {
   work.out = layer.out;
   work.size = o.integer("size");
   work.stride = o.integer("stride");
-  work.padding = layers::convolution_padding(o);
+  work.padding = layers::convolution_window(o).padding;
   work.groups = o.integer("groups");
   work.reads_input = layer.sources[0] < 0;
   return work;

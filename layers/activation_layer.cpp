@@ -6,6 +6,7 @@
 #include "cpu/workspace.h"
 #include "layers/layer_options.h"
 #include "layers/ops.h"
+#include "layers/stand_ins.h"
 
 namespace dng::layers {
 namespace {

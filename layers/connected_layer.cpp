@@ -11,6 +11,7 @@
 #include "cpu/parallel.h"
 #include "layers/layer_options.h"
 #include "layers/ops.h"
+#include "layers/stand_ins.h"
 
 namespace dng::layers {
 namespace {

@@ -1,6 +1,6 @@
 // [convolutional]: 2-D cross-correlation with bias or batch norm, then an activation. Weights
 // [filters][channels / groups][size][size], which start normal with standard deviation
-// sqrt(2 / (size size channels / groups)); output height = (height + 2 padding - size) / stride + 1.
+// sqrt(2 / (size size channels / groups)); output height = (height + 2 padding - dilation (size - 1) - 1) / stride + 1.
 //   forward   x = W * input; y = f(x + b), or f(batch norm(x))
 //   backward  delta *= f'(y); batch norm's gradient, or b += sum(delta); W += delta * input; input delta += W^T * delta
 // The CPU kernel convolves by Winograd's algorithm or by oneDNN (src/cpu/convolution/). Weights stay in Darknet's
@@ -15,8 +15,11 @@
 #include "cpu/loops/batchnorm_math.h"
 #include "cpu/loops/bias.h"
 #include "cpu/workspace.h"
+#include "layers/antialiasing.h"
+#include "layers/convolution_options.h"
 #include "layers/layer_options.h"
 #include "layers/ops.h"
+#include "layers/stand_ins.h"
 
 namespace dng::layers {
 namespace {
@@ -25,20 +28,27 @@ class ConvolutionalKernel final : public cpu::Kernel {
  public:
   ConvolutionalKernel(const graph::LayerConfig& layer, math::Activation activation)
       : activation_(activation), batch_normalize_(layer.options.flag("batch_normalize")) {
-    shape_.size = layer.options.integer("size");
-    shape_.stride = layer.options.integer("stride");
-    shape_.padding = convolution_padding(layer.options);
+    const ConvolutionWindow window = convolution_window(layer.options);
+    shape_.size = window.size;
+    shape_.stride_y = window.stride_y;
+    shape_.stride_x = window.stride_x;
+    shape_.dilation = window.dilation;
+    shape_.padding = window.padding;
     shape_.groups = layer.options.integer("groups");
-    const int block = cpu::block_channels() * shape_.groups;
-    blocks_hold_groups_ = layer.in.channels % block == 0 && layer.out.channels % block == 0;
+    shape_.in = layer.in;
+    shape_.out = layer.out;
   }
 
-  // With groups, channels that padding added would be in the wrong group.
+  // With groups, channels that padding added would be in the wrong group; of a depthwise convolution each is one.
   cpu::LayoutUse layout_use() const override {
-    return shape_.groups > 1 && !blocks_hold_groups_ ? cpu::LayoutUse::kPlain : cpu::LayoutUse::kEach;
+    const int block = cpu::block_channels() * (shape_.depthwise() ? 1 : shape_.groups);
+    if (shape_.groups == 1 || (shape_.in.channels % block == 0 && shape_.out.channels % block == 0)) {
+      return cpu::LayoutUse::kEach;
+    }
+    return shape_.depthwise() ? cpu::LayoutUse::kSame : cpu::LayoutUse::kPlain;
   }
   bool fuse_activation(math::Activation activation) override { return fuse(activation, &activation_); }
-  bool can_subsample() const override { return shape_.size == 1 && shape_.stride == 1 && shape_.padding == 0; }
+  bool can_subsample() const override { return shape_.size == 1 && !shape_.strides() && shape_.padding == 0; }
 
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
     const std::vector<host::Block> blocks = node.host->blocks(node.index);
@@ -49,7 +59,8 @@ class ConvolutionalKernel final : public cpu::Kernel {
     shape_.out = node.config->out;
     shape_.in_layout = node.in_layout();
     shape_.out_layout = node.layout;
-    shape_.stride *= node.subsample;
+    shape_.stride_y *= node.subsample;
+    shape_.stride_x *= node.subsample;
     shape_.direct_only = setup.reference;
     if (batch_normalize_) {
       batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, rows_, node.batch, host::traits().batchnorm.rolling_rate);
@@ -144,7 +155,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
   }
 
   math::Activation activation_;
-  bool batch_normalize_, blocks_hold_groups_;
+  bool batch_normalize_;
   cpu::ConvolutionShape shape_;
   cpu::Rows rows_;
   host::Block weights_, bias_;
@@ -156,13 +167,6 @@ class ConvolutionalKernel final : public cpu::Kernel {
   std::vector<float> factor_, shift_;  // of the inference
 };
 
-void shape(graph::LayerConfig* layer, const graph::ShapeContext&) {
-  const cfg::Options& o = layer->options;
-  const int padding = 2 * convolution_padding(o), size = o.integer("size"), stride = o.integer("stride");
-  layer->out = {o.integer("filters"), window_count(*layer, layer->in.height, padding, size, stride),
-                window_count(*layer, layer->in.width, padding, size, stride)};
-}
-
 void check(const graph::LayerConfig& layer, const graph::ShapeContext& context) {
   const cfg::Options& o = layer.options;
   const int groups = o.integer("groups");
@@ -172,36 +176,59 @@ void check(const graph::LayerConfig& layer, const graph::ShapeContext& context) 
   }
   const double window = static_cast<double>(o.integer("size")) * o.integer("size");
   require_indexable_weights(layer, window * layer.in.channels / groups * layer.out.channels, "filters");
-  if (o.flag("pad") && o.given("padding") && o.integer("padding") != o.integer("size") / 2) {
-    fail("%s: pad=1 means padding=%d; keep one of them", o.where("padding").c_str(), o.integer("size") / 2);
-  }
-  if (o.integer("size") == 1 && convolution_padding(o) > 0) {
-    fail("%s: a 1x1 convolution cannot be padded: the stock darknet ignores it and would evaluate otherwise; remove it",
-         o.where("padding").c_str());
-  }
+  check_convolution_window(layer);
   if (o.flag("batch_normalize")) require_room_for_batchnorm(layer, context);
+}
+
+// The fork knows strides and dilation, but counts the output of antialiasing=1 without its strides.
+std::vector<cfg::CfgSection> stand_in(const graph::LayerConfig& layer) {
+  std::vector<cfg::CfgSection> sections = with_known_activation(layer);
+  const ConvolutionWindow window = convolution_window(layer.options);
+  const bool plain = window.stride_y == window.stride_x && window.dilation == 1 && !antialiased(layer);
+  if (plain && !layer.options.given("stride_y") && !layer.options.given("stride_x")) return sections;
+  if (!antialiased(layer) && host::traits().has_maxpool_depth) return sections;
+  std::vector<cfg::CfgEntry>* entries = &sections[0].entries;
+  const std::vector<std::string> window_keys = {"stride", "stride_y", "stride_x", "dilation", "antialiasing"};
+  entries->erase(std::remove_if(entries->begin(), entries->end(),
+                                [&](const cfg::CfgEntry& entry) {
+                                  return std::count(window_keys.begin(), window_keys.end(), entry.key) > 0;
+                                }),
+                 entries->end());
+  graph::LayerConfig unstrided = layer;
+  for (const char* key : {"stride", "stride_y", "stride_x", "dilation"}) unstrided.options.set(key, "1");
+  const data::Geometry made = convolution_output(unstrided);
+  if (made.size() != layer.out.size()) append(reshaping(made, layer.out), &sections);
+  return sections;
+}
+
+std::unique_ptr<graph::Kernel> make_kernel(const graph::LayerConfig& layer) {
+  return make_antialiased(layer, convolution_output, make_with_activation<ConvolutionalKernel>);
 }
 
 }  // namespace
 
 graph::Op convolutional_op() {
   graph::Op op("convolutional", graph::Op::Kind::kLayer, "2-D convolution");
-  op.alias("conv")
-      .option(cfg::integer_option("filters", "1", 1, 1 << 20, "output channels"))
-      .option(cfg::integer_option("size", "1", 1, 1 << 10, "height and width of the window"))
-      .option(cfg::integer_option("stride", "1", 1, 1 << 10, "step of the window"))
-      .option(cfg::flag_option("pad", "0", "1: padding of size / 2 on every side"))
-      .option(cfg::integer_option("padding", "0", 0, 1 << 10, "padding on every side, where pad=0"))
-      .option(cfg::integer_option("groups", "1", 1, 1 << 20, "groups of channels; divides channels and filters"))
+  op.alias("conv");
+  add_convolution_options(&op);
+  op.option(antialiasing_option())
       .option(activation_option("logistic"))
       .option(cfg::flag_option("batch_normalize", "0", "1: batch norm before the activation"))
-      .shaped(shape)
+      .shaped([](graph::LayerConfig* layer, const graph::ShapeContext&) {
+        layer->out = antialiased_shape(*layer, convolution_output);
+      })
       .checked(check)
-      .stand_in(with_known_activation)
-      .kernel(make_with_activation<ConvolutionalKernel>);
-  for (const char* key :
-       {"xnor", "binary", "bin_output", "antialiasing", "dilation", "stride_x", "stride_y", "share_index",
-        "assisted_excitation", "sway", "rotate", "stretch", "stretch_sway", "flipped", "dot", "coordconv", "deform"}) {
+      .stand_in(stand_in)
+      .kernel(make_kernel);
+  for (const char* key : {"xnor", "binary", "bin_output"}) {
+    op.refuse(key,
+              "networks of binary weights are not trained here; remove it from all sections, which trains the same "
+              "layers with float weights, or train with Darknet's own program");
+  }
+  op.refuse("cbn",
+            "batch norm across updates is not computed here; write batch_normalize=1, which normalises each batch");
+  for (const char* key : {"share_index", "assisted_excitation", "sway", "rotate", "stretch", "stretch_sway", "flipped",
+                          "dot", "coordconv", "deform", "grad_centr", "reverse"}) {
     op.refuse(key, "this program does not train such convolutions; remove it");
   }
   return op;

@@ -3,6 +3,8 @@
 //   backward  the gradient in x, in the place of delta; W += dx * input; input delta += W^T * dx
 #include "gpu/batchnorm.h"
 #include "gpu/operations.h"
+#include "layers/antialiasing.h"
+#include "layers/convolution_options.h"
 #include "layers/device_kernels.h"
 
 namespace dng::DNG_GPU {
@@ -12,14 +14,12 @@ class ConvolutionalKernel final : public gpu::Kernel {
  public:
   ConvolutionalKernel(const graph::LayerConfig& layer, math::Activation activation)
       : activation_(activation),
-        size_(layer.options.integer("size")),
-        stride_(layer.options.integer("stride")),
-        padding_(layers::convolution_padding(layer.options)),
+        window_(layers::convolution_window(layer.options)),
         groups_(layer.options.integer("groups")),
         batch_normalize_(layer.options.flag("batch_normalize")) {}
 
   bool fuse_activation(math::Activation activation) override { return fuse(activation, &activation_); }
-  bool can_subsample() const override { return size_ == 1 && stride_ == 1 && padding_ == 0; }
+  bool can_subsample() const override { return window_.size == 1 && !window_.strides() && window_.padding == 0; }
   bool fuse_sum(math::Activation activation) override {
     if (!batch_normalize_ || sums_ || activation_ != math::Activation::kLinear) return false;
     activation_ = activation;
@@ -41,9 +41,9 @@ class ConvolutionalKernel final : public gpu::Kernel {
     shape.batch = node.batch;
     shape.in = node.in;
     shape.out = node.out();
-    shape.size_y = shape.size_x = size_;
-    shape.stride = stride_ * node.subsample;
-    shape.padding = padding_;
+    shape.size_y = shape.size_x = window_.size;
+    shape.stride = window_.stride_y * node.subsample;
+    shape.padding = window_.padding;
     shape.groups = groups_;
     shape.precision = node.precision;
     convolution_ = node.gpu->make_convolution(shape, node.trains);
@@ -140,7 +140,8 @@ class ConvolutionalKernel final : public gpu::Kernel {
   }
 
   math::Activation activation_;
-  int size_, stride_, padding_, groups_;
+  layers::ConvolutionWindow window_;
+  int groups_;
   bool batch_normalize_;
   bool sums_ = false;               // adds its second source
   bool has_gradient_sums_ = false;  // in a backward pass: who wrote the delta has computed the sums of its gradient
@@ -151,6 +152,8 @@ class ConvolutionalKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_convolutional(const graph::LayerConfig& layer) {
+  const layers::ConvolutionWindow window = layers::convolution_window(layer.options);
+  if (layers::antialiased(layer) || window.stride_y != window.stride_x || window.dilation > 1) return nullptr;
   return layers::make_with_output_activation<ConvolutionalKernel>(layer);
 }
 

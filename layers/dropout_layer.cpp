@@ -1,15 +1,25 @@
 // [dropout]: in training, sets each value to zero with the given probability and scales the others by
 // 1 / (1 - probability); at evaluation the identity. Shapes are kept.
 // Source: Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 2014.
+// dropblock=1 (AlexeyAB's, whose CPU ignores it): at most one square of b x b pixels in each channel. Both p and b
+// grow:
+//   k = progress / 0.85, at most 1, with progress the share of the training that is done
+//   p = probability k;   b = floor(size k), from 1 to the shorter side of the image
+//   every pixel draws u; of those with u < p / b^2, the one with the least u is the square's place
+//   values outside of the squares are scaled by 1 / (share of the image outside of them)
+// Source: Ghiasi, Lin, Le, DropBlock, NeurIPS 2018; the fork's form of it.
 // The mask is drawn from the counter-based generator by (seed, layer, position of the image in training), so it is the
 // same after a resume and for any number of threads. Unlike Darknet's, it does not change its input in place: that
 // spoils the gradient of the layer before where it is computed from its output.
+#include <algorithm>
 #include <cstring>
 
 #include "base/random.h"
 #include "cpu/kernel.h"
 #include "cpu/loops/channels.h"
 #include "cpu/parallel.h"
+#include "host/host.h"
+#include "layers/dropout_options.h"
 #include "layers/ops.h"
 
 namespace dng::layers {
@@ -17,8 +27,14 @@ namespace {
 
 class DropoutKernel final : public cpu::Kernel {
  public:
-  explicit DropoutKernel(double probability)
-      : probability_(probability), scale_(static_cast<float>(1.0 / (1.0 - probability))) {}
+  explicit DropoutKernel(const graph::LayerConfig& layer)
+      : probability_(dropout_probability(layer.options)), drops_blocks_(layer.options.flag("dropblock")) {
+    shorter_side_ = std::min(layer.in.height, layer.in.width);
+    size_ = std::min(shorter_side_, layer.options.integer("dropblock_size_abs"));
+    if (layer.options.given("dropblock_size_rel") && !layer.options.given("dropblock_size_abs")) {
+      size_ = layer.options.real("dropblock_size_rel") * shorter_side_;
+    }
+  }
 
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
   graph::Role role(const cpu::Node&) const override {
@@ -40,13 +56,17 @@ class DropoutKernel final : public cpu::Kernel {
       const size_t first = image.offset(node.out_size());
       cpu::clear_padding(node.output + first, node.config->out, node.layout);
       // In the order of the plain layout, so that the mask is the same in either.
+      const auto place = [&](int c, size_t i) {
+        return first + rows.offset(c / rows.block) + static_cast<size_t>(c % rows.block) +
+               i * static_cast<size_t>(rows.block);
+      };
+      if (drops_blocks_) {
+        draw_blocks(node, pass.progress, place, &random);
+      } else {
+        draw(node, place, &random);
+      }
       for (int c = 0; c < node.config->out.channels; ++c) {
-        const size_t start = first + rows.offset(c / rows.block) + static_cast<size_t>(c % rows.block);
-        for (size_t i = 0; i < rows.space; ++i) {
-          const size_t at = start + i * static_cast<size_t>(rows.block);
-          factors_[at] = random.uniform() < probability_ ? 0.0f : scale_;
-          node.output[at] = input[at] * factors_[at];
-        }
+        for (size_t i = 0; i < rows.space; ++i) node.output[place(c, i)] = input[place(c, i)] * factors_[place(c, i)];
       }
     });
   }
@@ -63,19 +83,74 @@ class DropoutKernel final : public cpu::Kernel {
   }
 
  private:
+  // factors_[place(channel, pixel)] of an image.
+  template <class Place>
+  void draw(const cpu::Node& node, const Place& place, CounterRandom* random) {
+    const auto scale = static_cast<float>(1.0 / (1.0 - probability_));
+    const size_t space = node.config->out.size() / static_cast<size_t>(node.config->out.channels);
+    for (int c = 0; c < node.config->out.channels; ++c) {
+      for (size_t i = 0; i < space; ++i) factors_[place(c, i)] = random->uniform() < probability_ ? 0.0f : scale;
+    }
+  }
+
+  template <class Place>
+  void draw_blocks(const cpu::Node& node, double progress, const Place& place, CounterRandom* random) {
+    const data::Geometry& shape = node.config->out;
+    const double k = std::min(1.0, progress / 0.85);
+    const int side = std::clamp(static_cast<int>(size_ * k), 1, shorter_side_);
+    const double threshold = probability_ * k / (side * side);
+    const int space = shape.height * shape.width;
+    std::vector<int> corners;  // -1: no square
+    int squares = 0;
+    for (int c = 0; c < shape.channels; ++c) {
+      double least = threshold;
+      int pixel = -1;
+      for (int i = 0; i < space; ++i) {
+        const double u = random->uniform();
+        if (u < least) pixel = i;
+        least = std::min(least, u);
+      }
+      if (pixel >= 0) {
+        const auto corner = [&](int at, int room) { return at > room ? std::min(at - room, room) : at; };
+        const int x = corner(pixel % shape.width, shape.width - side);
+        pixel = corner(pixel / shape.width, shape.height - side) * shape.width + x;
+        ++squares;
+      }
+      corners.push_back(pixel);
+    }
+    const double rest = 1 - static_cast<double>(squares) * side * side / static_cast<double>(shape.size());
+    const float scale = rest > 0 ? static_cast<float>(1 / rest) : 0.0f;
+    for (int c = 0; c < shape.channels; ++c) {
+      const int corner = corners[static_cast<size_t>(c)];
+      for (int i = 0; i < space; ++i) factors_[place(c, static_cast<size_t>(i))] = scale;
+      for (int i = 0; corner >= 0 && i < side * side; ++i) {
+        factors_[place(c, static_cast<size_t>(corner + i / side * shape.width + i % side))] = 0;
+      }
+    }
+  }
+
   double probability_;
-  float scale_;
+  bool drops_blocks_;
+  int shorter_side_;
+  double size_;  // of a square in the end
   std::vector<float> factors_;
 };
 
 }  // namespace
 
+double dropout_probability(const cfg::Options& options) {
+  return options.has("probability") ? options.real("probability") : host::traits().dropout_probability;
+}
+
 graph::Op dropout_op() {
   return graph::Op("dropout", graph::Op::Kind::kLayer, "sets values to zero at random while training")
-      .option(cfg::open_high(cfg::real_option("probability", "0.5", 0, 1, "of a value being dropped")))
-      .kernel([](const graph::LayerConfig& layer) {
-        return std::make_unique<DropoutKernel>(layer.options.real("probability"));
-      });
+      .option(cfg::open_high(cfg::real_option("probability", "", 0, 1,
+                                              "of a value being dropped (default: 0.5; for AlexeyAB's fork 0.2)")))
+      .option(cfg::flag_option("dropblock", "0", "1: squares of pixels instead of single values"))
+      .option(cfg::integer_option("dropblock_size_abs", "7", 1, 1 << 14, "their side, at the end of the training"))
+      .option(cfg::open_low(cfg::real_option("dropblock_size_rel", "", 0, 1,
+                                             "the same as a share of height and width (default: dropblock_size_abs)")))
+      .kernel([](const graph::LayerConfig& layer) { return std::make_unique<DropoutKernel>(layer); });
 }
 
 }  // namespace dng::layers

@@ -1,6 +1,7 @@
 #include "base/random.h"
 #include "gpu/node_launch.h"
 #include "layers/device_kernels.h"
+#include "layers/dropout_options.h"
 
 namespace dng::DNG_GPU {
 namespace {
@@ -57,7 +58,8 @@ class DropoutKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_dropout(const graph::LayerConfig& layer) {
-  return std::make_unique<DropoutKernel>(layer.options.real("probability"));
+  if (layer.options.flag("dropblock")) return nullptr;
+  return std::make_unique<DropoutKernel>(layers::dropout_probability(layer.options));
 }
 
 }  // namespace dng::DNG_GPU

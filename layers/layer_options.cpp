@@ -1,9 +1,6 @@
 #include "layers/layer_options.h"
 
-#include <algorithm>
-
 #include "base/error.h"
-#include "host/host.h"
 
 namespace dng::layers {
 
@@ -15,19 +12,6 @@ cfg::OptionSpec activation_option(const std::string& fallback) {
 
 math::Activation activation_of(const graph::LayerConfig& layer) {
   return math::activation_names().at(layer.options.text("activation"));
-}
-
-cfg::CfgSection with_known_activation(const graph::LayerConfig& layer) {
-  cfg::CfgSection section{layer.op->section, 0, layer.options.host_entries()};
-  const std::vector<std::string>& known = host::traits().activations;
-  for (cfg::CfgEntry& entry : section.entries) {
-    if (entry.key == "activation" && std::count(known.begin(), known.end(), entry.value) == 0) entry.value = "linear";
-  }
-  return section;
-}
-
-cfg::CfgSection same_shape(const graph::LayerConfig&) {
-  return {"maxpool", 0, {{"size", "1", 0}, {"stride", "1", 0}, {"padding", "0", 0}}};
 }
 
 void require_room_for_batchnorm(const graph::LayerConfig& layer, const graph::ShapeContext& context) {
@@ -53,8 +37,12 @@ int window_count(const graph::LayerConfig& layer, int length, int padding, int s
   return room / stride + 1;
 }
 
-int convolution_padding(const cfg::Options& options) {
-  return options.flag("pad") ? options.integer("size") / 2 : options.integer("padding");
+cfg::OptionSpec stride_option(const std::string& key) {
+  return cfg::integer_option(key, "", 1, 1 << 10, "step in this direction (default: stride)");
+}
+
+int stride_along(const cfg::Options& options, const std::string& key) {
+  return options.integer(options.given(key) ? key : "stride");
 }
 
 bool has_shortcut_factors(const graph::LayerConfig& layer) {

@@ -9,6 +9,7 @@
 #include "layers/ops.h"
 #include "layers/pool_options.h"
 #include "layers/pooling_kernel.h"
+#include "layers/stand_ins.h"
 
 namespace dng::layers {
 namespace {
@@ -54,10 +55,10 @@ class LocalAvgpoolKernel final : public PoolingKernel {
     for (int row = 0; row < in_.count(); ++row) {
       size_t out = out_.offset(row);
       for (int oy = 0; oy < out_shape_.height; ++oy) {
-        const int y = offset + oy * window_.stride;
+        const int y = offset + oy * window_.stride_y;
         const int y0 = std::max(y, 0), y1 = std::min(y + window_.size, in_shape_.height);
         for (int ox = 0; ox < out_shape_.width; ++ox, out += block) {
-          const int x = offset + ox * window_.stride;
+          const int x = offset + ox * window_.stride_x;
           const int x0 = std::max(x, 0), x1 = std::min(x + window_.size, in_shape_.width);
           const size_t first = in_.offset(row) + static_cast<size_t>(y0 * in_shape_.width + x0) * block;
           visit(out, first, 1.0f / static_cast<float>((y1 - y0) * (x1 - x0)), y1 - y0, x1 - x0);
@@ -70,13 +71,14 @@ class LocalAvgpoolKernel final : public PoolingKernel {
   data::Geometry in_shape_, out_shape_;
 };
 
-cfg::CfgSection as_maxpool(const graph::LayerConfig& layer) {
+std::vector<cfg::CfgSection> stand_in(const graph::LayerConfig& layer) {
   const PoolWindow window = pool_window(layer.options);
-  return {"maxpool",
-          0,
-          {{"size", std::to_string(window.size), 0},
-           {"stride", std::to_string(window.stride), 0},
-           {"padding", std::to_string(window.padding), 0}}};
+  if (window.stride_y != window.stride_x) return reshaping(layer.in, layer.out);
+  return {{"maxpool",
+           0,
+           {{"size", std::to_string(window.size), 0},
+            {"stride", std::to_string(window.stride_y), 0},
+            {"padding", std::to_string(window.padding), 0}}}};
 }
 
 }  // namespace
@@ -84,9 +86,9 @@ cfg::CfgSection as_maxpool(const graph::LayerConfig& layer) {
 graph::Op local_avgpool_op() {
   graph::Op op("local_avgpool", graph::Op::Kind::kLayer, "the mean over windows");
   add_pool_options(&op);
-  op.shaped(pool_shape).stand_in(as_maxpool).kernel([](const graph::LayerConfig& layer) {
-    return std::make_unique<LocalAvgpoolKernel>(layer);
-  });
+  op.shaped([](graph::LayerConfig* layer, const graph::ShapeContext&) { layer->out = pool_output(*layer); })
+      .stand_in(stand_in)
+      .kernel([](const graph::LayerConfig& layer) { return std::make_unique<LocalAvgpoolKernel>(layer); });
   return op;
 }
 

@@ -1,3 +1,4 @@
+#include "layers/antialiasing.h"
 #include "layers/device_kernels.h"
 #include "layers/pooling_on_gpu.h"
 
@@ -48,7 +49,7 @@ class MaxpoolKernel final : public gpu::Kernel {
  public:
   explicit MaxpoolKernel(const graph::LayerConfig& layer)
       : window_(layers::pool_window(layer.options)), windows_(window_, layer.in, layer.out) {}
-  int subsample_factor() const override { return window_.size == 1 && window_.padding == 0 ? window_.stride : 0; }
+  int subsample_factor() const override { return layers::subsample_factor(window_); }
   gpu::Needs needs(const gpu::Node& node) const override {
     gpu::Needs needs = gpu::Needs::neither();
     needs.saved = node.size() * sizeof(uint32_t);
@@ -73,6 +74,7 @@ class MaxpoolKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_maxpool(const graph::LayerConfig& layer) {
+  if (layers::antialiased(layer) || layer.options.flag("maxpool_depth")) return nullptr;
   return std::make_unique<MaxpoolKernel>(layer);
 }
 

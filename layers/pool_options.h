@@ -6,12 +6,14 @@
 namespace dng::layers {
 
 struct PoolWindow {
-  int size, stride, padding;
+  int size, stride_y, stride_x, padding;
 };
 
 void add_pool_options(graph::Op* op);
 PoolWindow pool_window(const cfg::Options& options);
-// Output height = (height + padding - size) / stride + 1.
-void pool_shape(graph::LayerConfig* layer, const graph::ShapeContext& context);
+// n of a window that takes every n-th row and column and nothing else, else 0.
+int subsample_factor(const PoolWindow& window);
+// Output height = (height + padding - size) / stride + 1. Throws Error where a window would lie outside the input.
+data::Geometry pool_output(const graph::LayerConfig& layer);
 
 }  // namespace dng::layers

@@ -20,16 +20,21 @@ void each_input_gradient(const gpu::Node& node, const Values&... values) {
 
 struct Windows {
   data::Geometry in, out;
-  int size, stride, offset;  // offset: of the first window, zero or less
+  int size, stride_y, stride_x, offset;  // offset: of the first window, zero or less
 
   Windows(const layers::PoolWindow& window, const data::Geometry& input, const data::Geometry& output)
-      : in(input), out(output), size(window.size), stride(window.stride), offset(-(window.padding / 2)) {}
+      : in(input),
+        out(output),
+        size(window.size),
+        stride_y(window.stride_y),
+        stride_x(window.stride_x),
+        offset(-(window.padding / 2)) {}
 
   // Calls visit(pixel of the window, its index in the input) for the window of output element i.
   template <class Visit>
   DNG_DEVICE void each_pixel(uint32_t i, const Visit& visit) const {
     const Place p = place(i, out.width, out.height);
-    const int top = p.y * stride + offset, left = p.x * stride + offset;
+    const int top = p.y * stride_y + offset, left = p.x * stride_x + offset;
     for (int r = 0; r < size; ++r) {
       if (top + r < 0 || top + r >= in.height) continue;
       for (int s = 0; s < size; ++s) {
@@ -43,10 +48,10 @@ struct Windows {
   template <class Visit>
   DNG_DEVICE void each_window(uint32_t i, const Visit& visit) const {
     const Place p = place(i, in.width, in.height);
-    for (int oy = first_window(p.y); oy <= last_window(p.y, out.height); ++oy) {
-      const int r = p.y - oy * stride - offset;
-      for (int ox = first_window(p.x); ox <= last_window(p.x, out.width); ++ox) {
-        const int s = p.x - ox * stride - offset;
+    for (int oy = first_window(p.y, stride_y); oy <= last_window(p.y, stride_y, out.height); ++oy) {
+      const int r = p.y - oy * stride_y - offset;
+      for (int ox = first_window(p.x, stride_x); ox <= last_window(p.x, stride_x, out.width); ++ox) {
+        const int s = p.x - ox * stride_x - offset;
         if (r >= size || s >= size) continue;
         visit(((p.image * out.height + oy) * out.width + ox) * in.channels + p.channel, r * size + s);
       }
@@ -56,7 +61,7 @@ struct Windows {
   // Pixels of the input in the window of output element i.
   DNG_DEVICE int pixels(size_t i) const {
     const Place p = place(static_cast<uint32_t>(i), out.width, out.height);
-    return inside(p.y * stride + offset, in.height) * inside(p.x * stride + offset, in.width);
+    return inside(p.y * stride_y + offset, in.height) * inside(p.x * stride_x + offset, in.width);
   }
 
  private:
@@ -75,11 +80,11 @@ struct Windows {
   }
 
   // The windows that hold row or column `at` of `count`: from first to last, both included.
-  DNG_DEVICE int first_window(int at) const {
+  DNG_DEVICE int first_window(int at, int stride) const {
     const int distance = at - offset - size + 1;
     return distance <= 0 ? 0 : (distance + stride - 1) / stride;
   }
-  DNG_DEVICE int last_window(int at, int count) const {
+  DNG_DEVICE int last_window(int at, int stride, int count) const {
     const int last = (at - offset) / stride;
     return last < count ? last : count - 1;
   }

@@ -1,4 +1,4 @@
-// [route]: concatenates the outputs of earlier layers along the channels; with groups=G, group_id=g (AlexeyAB's) takes
+// [route]: concatenates the outputs of earlier layers along the channels; with groups=G, group_id=g takes
 // only the g-th of G equal parts of each. [C1][H][W], [C2][H][W], ... -> [(C1 + C2 + ...) / G][H][W].
 // It does not read the layer before it unless that is named.
 #include <cstring>
@@ -10,6 +10,7 @@
 #include "cpu/workspace.h"
 #include "host/host.h"
 #include "layers/ops.h"
+#include "layers/stand_ins.h"
 
 namespace dng::layers {
 namespace {
@@ -21,20 +22,21 @@ void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
   for (const int number : o.integers("layers")) layer->sources.push_back(context.resolve(o, "layers", number));
   layer->in = context.shape_of(layer->sources[0]);
   layer->out = layer->in;
-  const int groups = o.has("groups") ? o.integer("groups") : 1;
-  if (groups > 1 && o.integer("group_id") >= groups) {
-    fail("%s: there are %d groups; allowed are 0 to %d", o.where("group_id").c_str(), groups, groups - 1);
+  const int groups = o.integer("groups");
+  if (o.integer("group_id") >= groups) {
+    fail("%s: groups=%d; allowed are 0 to %d", o.where("group_id").c_str(), groups, groups - 1);
   }
   layer->out.channels = 0;
   for (const int source : layer->sources) {
     const data::Geometry shape = context.shape_of(source);
     if (shape.height != layer->in.height || shape.width != layer->in.width) {
       fail("%s: layer %d is %dx%d, layer %d is %dx%d; only layers of one height and width can be concatenated",
-           o.where("layers").c_str(), layer->sources[0], layer->in.height, layer->in.width, source, shape.height,
-           shape.width);
+           o.where("layers").c_str(), context.number_of(layer->sources[0]), layer->in.height, layer->in.width,
+           context.number_of(source), shape.height, shape.width);
     }
     if (shape.channels % groups != 0) {
-      fail("%s: does not divide the %d channels of layer %d", o.where("groups").c_str(), shape.channels, source);
+      fail("%s: does not divide the %d channels of layer %d", o.where("groups").c_str(), shape.channels,
+           context.number_of(source));
     }
     layer->out.channels += shape.channels / groups;
   }
@@ -45,8 +47,8 @@ void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
 class RouteKernel final : public cpu::Kernel {
  public:
   explicit RouteKernel(const graph::LayerConfig& layer)
-      : groups_(layer.options.has("groups") ? layer.options.integer("groups") : 1),
-        group_(groups_ > 1 ? layer.options.integer("group_id") : 0),
+      : groups_(layer.options.integer("groups")),
+        group_(layer.options.integer("group_id")),
         parts_(layer.sources.size()) {}
 
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
@@ -120,20 +122,26 @@ class RouteKernel final : public cpu::Kernel {
   size_t parts_;
 };
 
+// The packaged Darknet has no groups: a whole route, and something that takes as many channels.
+std::vector<cfg::CfgSection> stand_in(const graph::LayerConfig& layer) {
+  if (host::traits().route_has_groups) return {{"route", 0, layer.options.host_entries()}};
+  std::vector<cfg::CfgSection> sections = {{"route", 0, {{"layers", layer.options.text("layers"), 0}}}};
+  data::Geometry whole = layer.out;
+  whole.channels *= layer.options.integer("groups");
+  if (whole.channels != layer.out.channels) append(reshaping(whole, layer.out), &sections);
+  return sections;
+}
+
 }  // namespace
 
 graph::Op route_op() {
-  graph::Op op("route", graph::Op::Kind::kLayer, "concatenates earlier outputs along the channels");
-  op.option(cfg::integers_option("layers", "", -(1 << 20), 1 << 20, "the layers; negative: counted back"))
+  return graph::Op("route", graph::Op::Kind::kLayer, "concatenates earlier outputs along the channels")
+      .option(cfg::integers_option("layers", "", -(1 << 20), 1 << 20, "the layers; negative: counted back"))
+      .option(cfg::integer_option("groups", "1", 1, 1 << 16, "equal parts that each layer is cut into"))
+      .option(cfg::integer_option("group_id", "0", 0, 1 << 16, "the part that is taken, below groups"))
       .shaped(shape)
+      .stand_in(stand_in)
       .kernel([](const graph::LayerConfig& layer) { return std::make_unique<RouteKernel>(layer); });
-  if (host::traits().route_has_groups) {
-    op.option(cfg::integer_option("groups", "1", 1, 1 << 16, "equal parts that each layer is cut into"))
-        .option(cfg::integer_option("group_id", "0", 0, 1 << 16, "the part that is taken, below groups"));
-  } else {
-    op.refuse("groups", "the packaged Darknet has no groups; build with AlexeyAB's fork (make DARKNET_ROOT=DIR)");
-  }
-  return op;
 }
 
 }  // namespace dng::layers

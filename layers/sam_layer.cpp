@@ -4,6 +4,7 @@
 #include "layers/image_kernel.h"
 #include "layers/layer_options.h"
 #include "layers/ops.h"
+#include "layers/stand_ins.h"
 
 namespace dng::layers {
 namespace {
@@ -50,7 +51,7 @@ void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
   const data::Geometry &in = layer->in, from = context.shape_of(layer->sources[1]);
   if (in.channels == from.channels && in.height == from.height && in.width == from.width) return;
   fail("%s: layer %d is %dx%dx%d, the input is %dx%dx%d; the shapes must be equal", o.where("from").c_str(),
-       layer->sources[1], from.channels, from.height, from.width, in.channels, in.height, in.width);
+       context.number_of(layer->sources[1]), from.channels, from.height, from.width, in.channels, in.height, in.width);
 }
 
 }  // namespace

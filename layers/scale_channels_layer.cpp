@@ -7,6 +7,7 @@
 #include "layers/image_kernel.h"
 #include "layers/layer_options.h"
 #include "layers/ops.h"
+#include "layers/stand_ins.h"
 
 namespace dng::layers {
 namespace {
@@ -95,17 +96,17 @@ void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
   if (o.flag("scale_wh")) {
     if (in.channels == 1 && in.height == out.height && in.width == out.width) return;
     fail("%s: its input is %dx%dx%d; it must be 1x%dx%d, one factor for each pixel of layer %d",
-         o.where("scale_wh").c_str(), in.channels, in.height, in.width, out.height, out.width, layer->sources[1]);
+         o.where("scale_wh").c_str(), in.channels, in.height, in.width, out.height, out.width,
+         context.number_of(layer->sources[1]));
   }
   if (in.channels == out.channels && in.height == 1 && in.width == 1) return;
   fail("%s: its input is %dx%dx%d; it must be %dx1x1, one factor for each channel of layer %d", o.where("from").c_str(),
-       in.channels, in.height, in.width, out.channels, layer->sources[1]);
+       in.channels, in.height, in.width, out.channels, context.number_of(layer->sources[1]));
 }
 
-// The packaged Darknet has no such layer; a route to the scaled one has the same shape.
-cfg::CfgSection stand_in(const graph::LayerConfig& layer) {
+std::vector<cfg::CfgSection> stand_in(const graph::LayerConfig& layer) {
   if (host::traits().has_scale_channels) return with_known_activation(layer);
-  return {"route", 0, {{"layers", std::to_string(layer.sources[1]), 0}}};
+  return reshaping(layer.in, layer.out);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "host/host.h"
 #include "layers/layer_options.h"
 #include "layers/ops.h"
+#include "layers/stand_ins.h"
 
 namespace dng::layers {
 namespace {
@@ -35,8 +36,9 @@ void shape(graph::LayerConfig* layer, const graph::ShapeContext& context) {
       from.channels == layer->in.channels && from.height == layer->in.height && from.width == layer->in.width;
   layer->equal_sources = equal;
   if (equal) return;
-  const std::string shapes = format("layer %d is %dx%dx%d, the input is %dx%dx%d", layer->sources[1], from.channels,
-                                    from.height, from.width, layer->in.channels, layer->in.height, layer->in.width);
+  const std::string shapes =
+      format("layer %d is %dx%dx%d, the input is %dx%dx%d", context.number_of(layer->sources[1]), from.channels,
+             from.height, from.width, layer->in.channels, layer->in.height, layer->in.width);
   if (!strides_agree(from, layer->in)) {
     fail("%s: %s; height and width must differ by the same whole factor", o.where("from").c_str(), shapes.c_str());
   }
@@ -190,7 +192,7 @@ class GeneralShortcutKernel final : public cpu::Kernel {
   cpu::Rows out_, from_;
 };
 
-cfg::CfgSection stand_in(const graph::LayerConfig& layer) {
+std::vector<cfg::CfgSection> stand_in(const graph::LayerConfig& layer) {
   const bool unknown = !layer.equal_sources && host::traits().shortcut_needs_equal_shapes;
   return unknown ? same_shape(layer) : with_known_activation(layer);
 }

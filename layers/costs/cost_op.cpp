@@ -79,7 +79,7 @@ graph::Op cost_op(const std::string& section, const std::string& summary, const 
     })
       // It owns output, delta and cost, and stays the network's output.
       .stand_in([](const graph::LayerConfig&) {
-        return cfg::CfgSection{"softmax", 0, {{"groups", "1", 0}}};
+        return std::vector<cfg::CfgSection>{{"softmax", 0, {{"groups", "1", 0}}}};
       })
       .kernel(
           [factory](const graph::LayerConfig& layer) { return std::make_unique<CostKernel>(factory(layer), layer); });

@@ -13,11 +13,11 @@ int features_verb(const Arguments& arguments) {
   EvaluationNeeds needs;
   // The features may be for another data set than the network's.
   needs.same_classes = false;
-  int layer = -1;
+  int layer = -1;  // index
   needs.watched_layer = [&](const graph::NetworkConfig& config) {
     // The last layer is the cost.
-    const auto last = static_cast<long long>(config.layers.size()) - 2;
-    layer = arguments.has("-layer") ? static_cast<int>(arguments.integer("-layer", 0, 0, last))
+    const int first = config.layers.front().number, last = config.layers.back().number - 1;
+    layer = arguments.has("-layer") ? static_cast<int>(arguments.integer("-layer", 0, first, last)) - first
                                     : eval::default_feature_layer(config);
     return layer;
   };
@@ -28,7 +28,7 @@ int features_verb(const Arguments& arguments) {
   const graph::LayerConfig& config = e.network->config().layers[static_cast<size_t>(layer)];
   eval::write_features(path, e.network.get(), config.out.size(), *e.images, e.threads);
   std::printf("saved %s: %lld images, %zu values of layer %d [%s]\n", path.c_str(),
-              static_cast<long long>(e.images->size()), config.out.size(), layer, config.op->section.c_str());
+              static_cast<long long>(e.images->size()), config.out.size(), config.number, config.op->section.c_str());
   return 0;
 }
 

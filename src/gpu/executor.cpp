@@ -102,7 +102,7 @@ void Executor::make_nodes(const graph::NetworkConfig& config) {
     node->kernel = gpu_->make_kernel(layer);
     if (node->kernel == nullptr) {
       fail("%s: layer %d has no GPU kernel; give -nogpu to compute on the CPU", layer.options.where().c_str(),
-           layer.index);
+           layer.number);
     }
     nodes_.push_back(std::move(node));
   }

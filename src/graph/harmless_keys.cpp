@@ -11,7 +11,7 @@ namespace {
 struct Harmless {
   const char* section;  // "*": every layer
   const char* keys;
-  // A number, a text, "stride" for the value of the section's stride=, or null: unread, whatever its value.
+  // A number, a text, or null: unread, whatever its value.
   const char* value;
 };
 
@@ -26,33 +26,19 @@ constexpr Harmless kHarmless[] = {
      "optimized_memory resize_step seen show_receptive_field track use_cuda_graph workspace_size_limit_MB",
      nullptr},
     {"convolutional",
-     "antialiasing assisted_excitation bin_output binary cbn coordconv deform dot flipped grad_centr reverse rotate "
-     "stretch stretch_sway sway xnor",
+     "assisted_excitation bin_output binary cbn coordconv deform dot flipped grad_centr reverse rotate stretch "
+     "stretch_sway sway xnor",
      "0"},
-    {"convolutional", "dilation", "1"},
-    {"convolutional", "stride_x stride_y", "stride"},
     {"connected", "transpose", nullptr},
     {"cost", "ratio thresh", "0"},
     {"cost", "noobj", "1"},
-    {"dropout", "dropblock", "0"},
     {"local_avgpool", "antialiasing maxpool_depth maxpool_zero_nonmax", "0"},
-    {"local_avgpool", "stride_x stride_y", "stride"},
-    {"maxpool", "antialiasing maxpool_depth maxpool_zero_nonmax", "0"},
-    {"maxpool", "stride_x stride_y", "stride"},
-    {"reorg", "extra flatten", "0"},
-    {"route", "group_id stream", "0"},
-    {"route", "groups", "1"},
+    {"maxpool", "maxpool_zero_nonmax", "0"},
+    {"route", "stream", "0"},
     {"shortcut", "weights_normalization weights_type", "none"},
     {"softmax", "spatial", "0"},
     {"*", "burnin_update clip dont_update dontloadscales dontsave numload onlyforward smooth train_only_bn truth", "0"},
 };
-
-std::string stride_of(const cfg::CfgSection& section) {
-  for (const cfg::CfgEntry& entry : section.entries) {
-    if (entry.key == "stride") return entry.value;
-  }
-  return "1";
-}
 
 bool equal_values(const std::string& one, const std::string& other) {
   double a = 0, b = 0;
@@ -60,14 +46,12 @@ bool equal_values(const std::string& one, const std::string& other) {
 }
 
 // The row that allows the entry, or null.
-const Harmless* find_harmless(const std::string& name, const cfg::CfgSection& section, const cfg::CfgEntry& entry) {
+const Harmless* find_harmless(const std::string& name, const cfg::CfgEntry& entry) {
   for (const Harmless& row : kHarmless) {
     if (name != row.section && (name == "net" || std::string(row.section) != "*")) continue;
     const std::vector<std::string> keys = split(row.keys, ' ');
     if (std::count(keys.begin(), keys.end(), entry.key) == 0) continue;
-    if (row.value == nullptr) return &row;
-    const std::string wanted = std::string(row.value) == "stride" ? stride_of(section) : row.value;
-    if (equal_values(entry.value, wanted)) return &row;
+    if (row.value == nullptr || equal_values(entry.value, row.value)) return &row;
   }
   return nullptr;
 }
@@ -80,7 +64,7 @@ void drop_harmless_keys(const std::string& path, const std::string& name, const 
   for (const cfg::CfgEntry& entry : section->entries) {
     const bool known =
         std::any_of(specs.begin(), specs.end(), [&](const cfg::OptionSpec& spec) { return spec.name == entry.key; });
-    const Harmless* row = known ? nullptr : find_harmless(name, *section, entry);
+    const Harmless* row = known ? nullptr : find_harmless(name, entry);
     if (row == nullptr) {
       kept.push_back(entry);
     } else if (row->value == nullptr) {

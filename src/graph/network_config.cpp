@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "graph/darknet_values.h"
 #include "graph/harmless_keys.h"
 #include "host/host.h"
 
@@ -37,6 +38,7 @@ cfg::Options read_options(const std::string& path, cfg::CfgSection section, cons
                           const std::vector<cfg::OptionSpec>& specs, const std::map<std::string, std::string>& refused,
                           cfg::Translations* translations) {
   drop_harmless_keys(path, name, specs, &section, translations);
+  translate_values(path, name, specs, &section, translations);
   return {path, section, specs, refused, translations};
 }
 
@@ -46,6 +48,7 @@ LayerConfig read_layer(const std::string& path, const Ops& ops, const cfg::CfgSe
   layer.op = find_op(ops, section.name);
   if (layer.op == nullptr) fail_unknown_section(ops, format("%s:%d", path.c_str(), section.line), section.name);
   layer.index = static_cast<int>(context.before.size());
+  layer.number = context.first + layer.index;
   layer.options = read_options(path, section, layer.op->section, layer.op->options, layer.op->refused, translations);
   default_shape(&layer, context);
   if (layer.op->shape) layer.op->shape(&layer, context);
@@ -62,12 +65,6 @@ LayerConfig read_layer(const std::string& path, const Ops& ops, const cfg::CfgSe
   }
   if (layer.op->check) layer.op->check(layer, context);
   return layer;
-}
-
-std::string section_text(const cfg::CfgSection& section) {
-  std::string text = "[" + section.name + "]\n";
-  for (const cfg::CfgEntry& entry : section.entries) text += entry.key + "=" + entry.value + "\n";
-  return text;
 }
 
 void check_schedule(const cfg::Options& net) {
@@ -333,8 +330,8 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::
     }
     std::string list;
     for (size_t i = 0; i < costs.size(); ++i) list += (i == 0 ? "" : i + 1 == costs.size() ? " or " : ", ") + costs[i];
-    fail("%s: the last section is [%s]; a classifier ends with %s", config.layers.back().options.where().c_str(),
-         config.layers.back().op->section.c_str(), list.c_str());
+    fail("%s: the network ends in [%s]: no classifier, which ends with %s",
+         config.layers.back().options.where().c_str(), config.layers.back().op->section.c_str(), list.c_str());
   }
   if (config.classes() < 2) {
     fail("%s: the network has %d output; a classifier needs at least 2 classes",
@@ -438,23 +435,6 @@ data::Augmentation NetworkConfig::augmentation() const {
     }
   }
   return a;
-}
-
-std::string NetworkConfig::host_text() const {
-  cfg::CfgSection head{"net", 0, {}};
-  const auto number = [](int value) { return std::to_string(value); };
-  head.entries = {{"batch", number(mini_batch), 0},        {"subdivisions", "1", 0},
-                  {"height", number(input.height), 0},     {"width", number(input.width), 0},
-                  {"channels", number(input.channels), 0}, {"max_batches", "1", 0}};
-  std::string text = section_text(head);
-  for (const LayerConfig& layer : layers) {
-    if (layer.op->host_section) {
-      text += section_text(layer.op->host_section(layer));
-    } else {
-      text += section_text({layer.op->section, 0, layer.options.host_entries()});
-    }
-  }
-  return text;
 }
 
 }  // namespace dng::graph

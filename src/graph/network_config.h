@@ -32,6 +32,8 @@ struct NetworkConfig {
   void require_classes(int wanted, const std::string& said_by) const;
   // The cfg with this program's sections replaced by stand-ins and its keys removed.
   std::string host_text() const;
+  // Of each layer, Darknet's number of its first stand-in; one number more than layers, which is the end.
+  std::vector<int> host_layers() const;
 };
 
 // Throws Error for anything that is neither followed nor translated.

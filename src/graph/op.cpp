@@ -39,8 +39,8 @@ Op& Op::checked(std::function<void(const LayerConfig&, const ShapeContext&)> fun
   check = std::move(function);
   return *this;
 }
-Op& Op::stand_in(std::function<cfg::CfgSection(const LayerConfig&)> function) {
-  host_section = std::move(function);
+Op& Op::stand_in(std::function<std::vector<cfg::CfgSection>(const LayerConfig&)> function) {
+  host_sections = std::move(function);
   return *this;
 }
 Op& Op::kernel(KernelFactory factory) {

@@ -25,6 +25,7 @@ struct LayerConfig {
   const Op* op = nullptr;
   cfg::Options options;
   int index = 0;
+  int number = 0;            // as Darknet counts: behind a [crop] one more than the index
   std::vector<int> sources;  // layers whose output is read, in order; -1 is the network's input
   data::Geometry in;         // of the first source
   data::Geometry out;
@@ -42,6 +43,8 @@ struct ShapeContext {
   data::Geometry shape_of(int layer) const {
     return layer < 0 ? network_input : before[static_cast<size_t>(layer)].out;
   }
+  // A layer's number as Darknet counts.
+  int number_of(int layer) const { return layer + first; }
   // Resolves Darknet's layer numbers (negative: counted back from here) or throws Error with what is allowed.
   int resolve(const cfg::Options& options, const std::string& name, int number) const;
 };
@@ -66,8 +69,9 @@ struct Op {
   std::function<void(LayerConfig*, const ShapeContext&)> shape;
   // Checks beyond types and ranges. Runs after `shape`.
   std::function<void(const LayerConfig&, const ShapeContext&)> check;
-  // What Darknet reads instead. Default: the section itself without the keys of this program.
-  std::function<cfg::CfgSection(const LayerConfig&)> host_section;
+  // What Darknet reads instead: the first section has the layer's parameters, the last its shape. Default: the section
+  // itself without the keys of this program.
+  std::function<std::vector<cfg::CfgSection>(const LayerConfig&)> host_sections;
   CostFactory cost;  // of a cost: its maths alone, for `darknet layer` and gradient checks
   KernelFactory cpu_kernel;
 
@@ -77,7 +81,7 @@ struct Op {
   Op& refuse(const std::string& key, const std::string& reason);
   Op& shaped(std::function<void(LayerConfig*, const ShapeContext&)> function);
   Op& checked(std::function<void(const LayerConfig&, const ShapeContext&)> function);
-  Op& stand_in(std::function<cfg::CfgSection(const LayerConfig&)> function);
+  Op& stand_in(std::function<std::vector<cfg::CfgSection>(const LayerConfig&)> function);
   Op& kernel(KernelFactory factory);
 };
 

@@ -21,6 +21,7 @@ struct Pass {
   int64_t first_position = 0;  // of the first image in the training stream: keys dropout masks
   int64_t steps = 0;           // training passes before this one: sets the rate of the rolling statistics
   double epoch = 0;            // epochs done, with fraction: for costs that change with time
+  double progress = 1;         // share of the training that is done; 1 where it has no end
   double loss = 0;             // out: the cost, summed over the `count` images
 };
 

@@ -8,14 +8,14 @@ namespace dng::graph {
 
 void fail_unknown_section(const Ops& ops, const std::string& where, const std::string& section) {
   static const std::map<std::string, std::string> reasons = {
-      {"cost", "only the last section may be it, behind [softmax]: a classifier ends with softmax and cross entropy"},
+      {"cost", "no classifier: only the last section may be it, behind [softmax]"},
       {"crop", "it may only be the first layer; remove it, or move it there"},
       {"empty", "remove it: Darknet frees its buffers twice"},
   };
   static const std::vector<std::string> not_for_classifiers = {
-      "region", "yolo",     "detection", "iseg",      "Gaussian_yolo", "contrastive", "rnn",
-      "gru",    "lstm",     "crnn",      "conv_lstm", "history",       "local",       "deconvolutional",
-      "deconv", "logistic", "l2norm",    "implicit",  "sam",           "reorg3d",     "network"};
+      "region",   "yolo",   "detection", "iseg",      "Gaussian_yolo", "contrastive",     "rnn",
+      "gru",      "lstm",   "crnn",      "conv_lstm", "history",       "deconvolutional", "deconv",
+      "logistic", "l2norm", "implicit",  "reorg3d",   "network"};
   const auto reason = reasons.find(section);
   if (reason != reasons.end()) fail("%s: [%s]: %s", where.c_str(), section.c_str(), reason->second.c_str());
   for (const std::string& name : not_for_classifiers) {

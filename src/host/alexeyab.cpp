@@ -21,6 +21,9 @@ const Traits& traits() {
     t.route_has_groups = true;
     t.has_local_avgpool = true;
     t.has_scale_channels = true;
+    t.has_maxpool_depth = true;
+    t.has_zero_activations = true;
+    t.dropout_probability = 0.2;
     t.needs_image_layer = true;
     t.saves_batchnorm_biases = true;
     t.weights_revision = 5;

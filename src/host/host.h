@@ -44,6 +44,10 @@ struct Traits {
   bool route_has_groups = false;
   bool has_local_avgpool = false;
   bool has_scale_channels = false;
+  bool has_maxpool_depth = false;       // also stride_x=, stride_y= and antialiasing= of [maxpool] and [convolutional]
+  bool has_zero_activations = false;    // gives zero for some of its activations on a CPU
+  bool has_reorg_extra = false;         // extra= and flatten= of [reorg]
+  double dropout_probability = 0.5;     // default
   bool needs_image_layer = false;       // its parser divides by the number of layers that read several rows and columns
   bool ignores_stride_of_1x1 = false;   // its own binary evaluates a strided 1x1 convolution wrongly
   bool saves_batchnorm_biases = false;  // its own binary reads and writes the biases of a standalone [batchnorm]
@@ -65,19 +69,23 @@ void check_abi(size_t layer_size);
 // A network that the host parsed and whose layers it made.
 class Network {
  public:
-  // `cfg` is a whole cfg that was checked before; `verbose` shows the host's layer table.
-  Network(const std::string& cfg, bool verbose);
+  // `cfg` is a whole cfg that was checked before; `verbose` shows the host's layer table. `first`: of each layer of
+  // this program, the first of the host's that stand for it, and at last how many there are; empty: one for each.
+  Network(const std::string& cfg, bool verbose, std::vector<int> first = {});
   ~Network();
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
-  int size() const;
+  int size() const;  // the host's layers
   int batch() const;
+  // Of a layer of this program.
   data::Geometry output_shape(int layer) const;
-  float* output(int layer);
-  float* delta(int layer);
   // The layer's parameters and statistics in the order of the .weights file.
   std::vector<Block> blocks(int layer);
+
+  // Of a layer of the host.
+  float* output(int layer);
+  float* delta(int layer);
 
   // The host's own update; this program's is train/sgd.h. For comparison in tests.
   void update(int layer, int batch, float rate, float momentum, float decay);

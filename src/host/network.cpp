@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 #include "host/hooks.h"
@@ -17,15 +18,18 @@ namespace {
 // the packaged one leaves the biases out and its networks then could not be restored.
 std::vector<Block> blocks_of(const layer& l) {
   using Kind = Block::Kind;
-  const bool connected = l.type == CONNECTED;
-  const int64_t n = connected ? l.outputs : l.type == BATCHNORM ? l.c : l.n;
-  const int64_t weight_count = connected ? static_cast<int64_t>(l.inputs) * l.outputs : l.nweights;
+  const bool connected = l.type == CONNECTED, local = l.type == LOCAL;
+  const int64_t n = connected || local ? l.outputs : l.type == BATCHNORM ? l.c : l.n;
+  const int64_t weight_count = connected ? static_cast<int64_t>(l.inputs) * l.outputs
+                               : local   ? int64_t{l.outputs} * l.c * l.size * l.size
+                                         : l.nweights;
   const Block bias{Kind::kBias, "biases", l.biases, l.bias_updates, n};
   const Block scale{Kind::kScale, "scales", l.scales, l.scale_updates, n};
   const Block mean{Kind::kMean, "rolling mean", l.rolling_mean, nullptr, n};
   const Block variance{Kind::kVariance, "rolling variance", l.rolling_variance, nullptr, n};
   const Block weights{Kind::kWeight, "weights", l.weights, l.weight_updates, weight_count};
   if (l.type == BATCHNORM) return {bias, scale, mean, variance};
+  if (local) return {bias, weights};
   if (l.type != CONVOLUTIONAL && !connected) return {};
   if (!l.batch_normalize) return {bias, weights};
   if (connected) return {bias, weights, scale, mean, variance};
@@ -52,11 +56,14 @@ network* parse(const std::string& cfg, bool verbose, const char* doing) {
 
 struct Network::State {
   network* net = nullptr;
+  std::vector<int> first;
 
   layer& at(int index) const { return net->layers[index]; }
+  int first_of(int index) const { return first.empty() ? index : first[static_cast<size_t>(index)]; }
 };
 
-Network::Network(const std::string& cfg, bool verbose) : state_(new State{parse(cfg, verbose, "parse the cfg")}) {
+Network::Network(const std::string& cfg, bool verbose, std::vector<int> first)
+    : state_(new State{parse(cfg, verbose, "parse the cfg"), std::move(first)}) {
   complete(state_->net);
 }
 
@@ -66,10 +73,10 @@ int Network::size() const { return state_->net->n; }
 int Network::batch() const { return state_->net->batch; }
 float* Network::output(int index) { return state_->at(index).output; }
 float* Network::delta(int index) { return state_->at(index).delta; }
-std::vector<Block> Network::blocks(int index) { return blocks_of(state_->at(index)); }
+std::vector<Block> Network::blocks(int index) { return blocks_of(state_->at(state_->first_of(index))); }
 
 data::Geometry Network::output_shape(int index) const {
-  const layer& l = state_->at(index);
+  const layer& l = state_->at(state_->first_of(index + 1) - 1);
   if (l.out_c > 0 && l.out_h > 0 && l.out_w > 0) return {l.out_c, l.out_h, l.out_w};
   return {l.outputs, 1, 1};
 }

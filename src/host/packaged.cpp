@@ -13,6 +13,7 @@ const Traits& traits() {
     t.batchnorm = {false, 0.000001f, 0.00001f, false, 0.01f, 0.01f};
     t.eval_crop = data::EvalCrop::kCentreSquare;
     t.shortcut_has_alpha_beta = true;
+    t.has_reorg_extra = true;
     t.ignores_stride_of_1x1 = true;
     t.activations = {"logistic", "loggy", "relu",   "elu",  "selu",  "relie", "plse",
                      "hardtan",  "lhtan", "linear", "ramp", "leaky", "tanh",  "stair"};

@@ -15,9 +15,11 @@ namespace dng::network {
 Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) : config_(std::move(config)) {
   // Darknet's layers own parameters and nothing else that is used.
   const graph::NetworkConfig hosted = graph::with_mini_batch(config_, 1);
-  host_ = std::make_unique<host::Network>(hosted.host_text(), settings.verbose);
-  if (host_->size() != size()) {
-    fail("%s: internal error: Darknet made %d layers, expected %d", config_.path.c_str(), host_->size(), size());
+  const std::vector<int> numbers = hosted.host_layers();
+  host_ = std::make_unique<host::Network>(hosted.host_text(), settings.verbose, numbers);
+  if (host_->size() != numbers.back()) {
+    fail("%s: internal error: Darknet made %d layers, expected %d", config_.path.c_str(), host_->size(),
+         numbers.back());
   }
   for (const graph::LayerConfig& layer : config_.layers) {
     const size_t made = host_->output_shape(layer.index).size();
@@ -84,13 +86,16 @@ void Network::initialize(uint64_t seed) {
       for (float* state : {block.update, block.second}) {
         if (state != nullptr) std::memset(state, 0, static_cast<size_t>(block.count) * sizeof(float));
       }
-      const bool convolution = layer.out.height > 1 || layer.out.width > 1 || layer.op->section == "convolutional";
-      const double fan_in = static_cast<double>(block.count) / layer.out.channels;
+      const bool local = layer.op->section == "local";
+      const bool normal =
+          !local && (layer.out.height > 1 || layer.out.width > 1 || layer.op->section == "convolutional");
+      const auto filters = local ? static_cast<double>(layer.out.size()) : layer.out.channels;
+      const double fan_in = static_cast<double>(block.count) / filters;
       const double scale = std::sqrt(2.0 / fan_in);
       for (int64_t i = 0; i < block.count; ++i) {
         switch (block.kind) {
           case Kind::kWeight:
-            block.value[i] = static_cast<float>(scale * (convolution ? random.normal() : random.uniform(-1, 1)));
+            block.value[i] = static_cast<float>(scale * (normal ? random.normal() : random.uniform(-1, 1)));
             break;
           case Kind::kScale:
             block.value[i] = 1;
@@ -115,7 +120,8 @@ bool Network::parameters_finite() const {
 }
 
 std::string Network::layer_name(int layer) const {
-  return format("layer %d [%s]", layer, config_.layers[static_cast<size_t>(layer)].op->section.c_str());
+  const graph::LayerConfig& config = config_.layers[static_cast<size_t>(layer)];
+  return format("layer %d [%s]", config.number, config.op->section.c_str());
 }
 
 std::string Network::first_non_finite() const {

@@ -10,8 +10,9 @@ void write_profile(const std::string& path, const Profile& profile, const networ
   for (int i = 0; i < network.size(); ++i) {
     const graph::LayerTime& time = network.times()[static_cast<size_t>(i)];
     Json layer = Json::object();
-    layer.set("index", Json::integer(i))
-        .set("section", Json::string(network.config().layers[static_cast<size_t>(i)].op->section))
+    const graph::LayerConfig& config = network.config().layers[static_cast<size_t>(i)];
+    layer.set("index", Json::integer(config.number))
+        .set("section", Json::string(config.op->section))
         .set("forward", Json::number(time.forward))
         .set("backward", Json::number(time.backward));
     layers.add(layer);

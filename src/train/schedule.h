@@ -28,6 +28,10 @@ class Schedule {
   bool endless() const { return iterations_ == kEndless; }
   // Epochs that so many iterations make.
   double epochs_at(int64_t iteration) const { return static_cast<double>(iteration) * batch_ / samples_; }
+  // Share of the training that is done then; 1 where it has no end.
+  double progress_at(int64_t iteration) const {
+    return endless() ? 1 : static_cast<double>(iteration) / static_cast<double>(iterations_);
+  }
   // For the update of iteration `iteration` (0-based).
   double rate(int64_t iteration) const;
 

@@ -3,7 +3,6 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <set>
 #include <thread>
 
 #include "base/error.h"
@@ -12,10 +11,10 @@
 #include "base/text.h"
 #include "gpu/gpu.h"
 #include "host/host.h"
-#include "layers/layer_options.h"
 #include "layers/registry.h"
 #include "network/weights.h"
 #include "train/adam.h"
+#include "train/stock_warnings.h"
 #include "train/targets.h"
 
 namespace dng::train {
@@ -130,50 +129,6 @@ void print_memory(const network::Network& network) {
   std::printf("activations and gradients: %.0f MiB\n", static_cast<double>(network.training_bytes()) / (1 << 20));
 }
 
-// The layers that the stock program does not compute as this one does: one line for each kind.
-void warn_about_stock(const graph::NetworkConfig& config) {
-  const host::Traits& host = host::traits();
-  std::set<std::string> said;
-  const auto warn = [&](const graph::LayerConfig& layer, const std::string& option, const std::string& what) {
-    if (!said.insert(what).second) return;
-    std::printf("%s: %s; the stock %s would evaluate these weights otherwise\n", layer.options.where(option).c_str(),
-                what.c_str(), host.binary.c_str());
-  };
-  for (const graph::LayerConfig& layer : config.layers) {
-    const std::string& section = layer.op->section;
-    if ((section == "scale_channels" || section == "sam") && !host.has_scale_channels) {
-      warn(layer, "from", format("%s has no [%s]", host.name, section.c_str()));
-    }
-    if (section == "shortcut" && !layer.equal_sources && host.shortcut_needs_equal_shapes) {
-      warn(layer, "from", format("%s adds equal shapes only", host.name));
-    }
-    if (section == "shortcut" && layers::has_shortcut_factors(layer) && !host.shortcut_has_alpha_beta) {
-      warn(layer, "alpha", format("%s has no factors in [shortcut]", host.name));
-    }
-    if (section == "local_avgpool" && !host.has_local_avgpool) {
-      warn(layer, "size", format("%s has no [local_avgpool]", host.name));
-    }
-    if (section == "normalization") warn(layer, "size", format("%s leaves a square out of the sums", host.name));
-    if (!layer.options.has("activation")) continue;
-    const std::string& name = layer.options.text("activation");
-    if (std::count(host.activations.begin(), host.activations.end(), name) == 0) {
-      warn(layer, "activation", format("%s has no %s", host.name, name.c_str()));
-    }
-  }
-}
-
-void warn_about_strides(const graph::NetworkConfig& config) {
-  for (const graph::LayerConfig& layer : config.layers) {
-    if (host::traits().ignores_stride_of_1x1 && layer.op->section == "convolutional" &&
-        layer.options.integer("size") == 1 && layer.options.integer("stride") > 1) {
-      std::printf(
-          "%s: a strided 1x1 convolution is computed right here, but the stock %s ignores its stride; use "
-          "[maxpool] size=1 stride=%d and stride=1 for weights that evaluate the same there\n",
-          layer.options.where("stride").c_str(), host::traits().binary.c_str(), layer.options.integer("stride"));
-    }
-  }
-}
-
 }  // namespace
 
 Setup::Setup(const TrainSettings& s)
@@ -229,7 +184,6 @@ void print_start(const Setup& s) {
     std::printf("%lld batches of %d images, %.2f epochs\n", static_cast<long long>(s.schedule->iterations()),
                 s.config.batch, s.schedule->epochs_at(s.schedule->iterations()));
   }
-  warn_about_strides(s.config);
   warn_about_stock(s.config);
   std::fflush(stdout);
 }

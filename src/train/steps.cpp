@@ -57,6 +57,7 @@ class CpuSteps final : public Steps {
     pass.first_position = batch.position;
     pass.steps = iteration * config_.subdivisions + part;
     pass.epoch = s_.schedule.epochs_at(iteration);
+    pass.progress = s_.schedule.progress_at(iteration);
     before = now_seconds();
     if (s_.teacher != nullptr) pass.teacher = s_.teacher->probabilities(batch);
     s_.profile->teacher += now_seconds() - before;

@@ -280,7 +280,7 @@ CFG_CASES = [
     Case("cfg_line_without_equals", net("filters=4", "filters 4"), TRAIN, 1,
          "net.cfg:14: 'filters 4' is neither [section] nor key=value", "write key=value"),
     Case("cfg_last_not_a_cost", net("\n[softmax]\n", ""), TRAIN, 1,
-         "net.cfg:25: [avgpool]", "the last section is [avgpool]", "ends with", "[softmax]", "[tsd]"),
+         "net.cfg:25: [avgpool]", "ends in [avgpool]: no classifier", "ends with", "[softmax]", "[tsd]"),
     Case("cfg_tsd_default_k_beyond_classes", several(cost("[tsd]\neta=0.6"), net("filters=10", "filters=4"),
                                                      edit("data.data", "classes=10", "classes=4")), TRAIN, 1,
          "net.cfg:27: [tsd] k", "found 5", "4 outputs", "allowed is 2 to 4"),
@@ -306,8 +306,8 @@ CFG_CASES = [
     Case("cfg_softmax_groups", cost("[softmax]\ngroups=2"), TRAIN, 1, "net.cfg:28: [softmax] groups=2", "found '2'"),
     Case("cfg_softmax_tree", cost("[softmax]\ntree=a.tree"), TRAIN, 1, "net.cfg:28: [softmax] tree=a.tree",
          "remove it"),
-    Case("cfg_dilation", net("stride=2", "stride=2\ndilation=2"), TRAIN, 1,
-         "net.cfg:17: [convolutional] dilation=2", "remove it"),
+    Case("cfg_dilation", net("stride=2", "stride=2\ndilation=2\npadding=0"), TRAIN, 1,
+         "net.cfg:17: [convolutional] dilation=2", "an odd size with pad=1 alone"),
 ]
 
 WEIGHTS_CASES = [

@@ -55,6 +55,7 @@ class VerbTest(MadeOnceTest):
 
     def test_training_says_what_the_stock_program_computes_otherwise(self):
         layers = (section("convolutional", filters=4, size=3, pad=1, activation="mish") +
+                  section("convolutional", filters=4, size=3, pad=1, dilation=2, stride_x=1, activation="relu6") +
                   section("normalization") + section("local_avgpool", size=1) +
                   section("shortcut", **{"from": "-2"}, beta=2, activation="linear"))
         text = self.read("net.cfg").decode()
@@ -63,8 +64,9 @@ class VerbTest(MadeOnceTest):
         output = self.train("odd.cfg").stdout.splitlines()
         lines = [line for line in output if "evaluate these weights otherwise" in line]
         packaged = os.environ.get("DNG_HOST", "packaged") == "packaged"
-        wanted = (["has no mish", "leaves a square out of the sums", "has no [local_avgpool]"] if packaged else
-                  ["leaves a square out of the sums", "has no factors in [shortcut]"])
+        wanted = (["has no mish", "has no dilation= in [convolutional]", "has no relu6",
+                   "leaves a square out of the sums", "has no [local_avgpool]"] if packaged else
+                  ["gives zero for relu6", "leaves a square out of the sums", "has no factors in [shortcut]"])
         self.assertEqual(len(lines), len(wanted), lines)
         for line, words in zip(lines, wanted, strict=True):
             self.assertRegex(line, r"^odd\.cfg:\d+: \[\w+\]")

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -174,9 +175,23 @@ TEST(Translations, ValuesThatChangeNothingAreFollowed) {
   // The value counts, and where it stands.
   net_refused("attention=1\n", {"[net] attention=1", "does not follow it"});
   net_refused("xnor=0\n", {"unknown key 'xnor'"});
-  refused("[convolutional]\nfilters=4\nstride_x=2\n", {"[convolutional] stride_x=2"});
-  refused("[convolutional]\nfilters=4\nstride=2\nstride_x=1\n", {"[convolutional] stride_x=1"});
   refused("[dropout]\ndilation=1\n", {"unknown key 'dilation'"});
+}
+
+TEST(Translations, SwitchesAreAnyNumberButZero) {
+  const std::string conv = "[convolutional]\nfilters=4\nsize=3\n";
+  EXPECT_EQ(translated("", conv + "pad=2\n" + kTail), Places{"10: [convolutional] pad=2"});
+  EXPECT_EQ(shape_after({3, 8, 9}, conv + "pad=2\n"), "4x8x9");
+  EXPECT_EQ(translated("", conv + "pad=1\npadding=1\n" + kTail), Places());
+  EXPECT_EQ(translated("", conv + "pad=2\npadding=2\n" + kTail),
+            (Places{"10: [convolutional] pad=2", "11: [convolutional] padding=2"}));
+  EXPECT_EQ(shape_after({3, 8, 9}, conv + "pad=1\npadding=2\n"), "4x8x9");
+  EXPECT_EQ(translated("", "[reorg]\nflatten=3\n" + kTail), Places{"8: [reorg] flatten=3"});
+  refused(conv + "batch_normalize=2\n", {"batch_normalize=2: batch norm across updates", "write batch_normalize=1"});
+  refused(conv + "cbn=1\n", {"[convolutional] cbn=1", "write batch_normalize=1"});
+  refused(conv + "pad=yes\n", {"pad=yes"});
+  refused(conv + "stopbackward=2\n", {"stopbackward=2"});
+  EXPECT_EQ(translated("", "[maxpool]\nout_channels=2\n" + kTail), Places{"8: [maxpool] out_channels=2"});
 }
 
 TEST(Translations, KeysThatNoDarknetReadsAreIgnored) {
@@ -303,7 +318,7 @@ TEST(NetworkConfig, UnknownSectionsGetTheNearestNameOrTheReason) {
   refused("[empty]\n", {"[empty]", "frees its buffers twice"});
   refused("[yolo]\n", {"test.cfg:7: [yolo] is a layer of Darknet that this program does not train"});
   refused("[convolutional]\nfilers=8\n", {"test.cfg:8: [convolutional] unknown key 'filers'; did you mean 'filters'?"});
-  refused("[convolutional]\nxnor=1\n", {"[convolutional] xnor=1", "does not train such convolutions"});
+  refused("[convolutional]\nxnor=1\n", {"[convolutional] xnor=1", "remove it from all sections"});
   refused("[tds]\n", {"did you mean 'tsd'?"});
 }
 
@@ -319,7 +334,7 @@ TEST(NetworkConfig, TheCostIsTheLastSection) {
       [] {
         config_of(net_text(2, {3, 8, 8}) + "[avgpool]\n");
       },
-      {"the last section is [avgpool]",
+      {"the network ends in [avgpool]: no classifier",
        "ends with [confidence_penalty], [distill], [label_smoothing], "
        "[softmax] or [tsd]"});
   expect_error(
@@ -343,7 +358,14 @@ TEST(NetworkConfig, ConvolutionsHaveDarknetsShapes) {
   refused("[convolutional]\nsize=9\n", {"test.cfg:8: [convolutional] size=9: a window of size 9 does not fit into 8"});
   refused("[convolutional]\nfilters=6\ngroups=2\n", {"groups=2: must divide the 3 input channels"});
   refused("[convolutional]\nfilters=7\ngroups=3\n", {"groups=3", "7 filters"});
-  refused("[convolutional]\nsize=3\npad=1\npadding=2\n", {"padding=2: pad=1 means padding=1; keep one"});
+  EXPECT_EQ(shape_after(in, "[convolutional]\nfilters=5\nsize=3\npad=1\nstride=3\nstride_x=2\n"), "5x3x6");
+  EXPECT_EQ(shape_after(in, "[convolutional]\nfilters=5\nsize=3\npad=1\nstride_y=2\n"), "5x5x12");
+  EXPECT_EQ(shape_after(in, "[convolutional]\nfilters=5\nsize=5\npad=1\ndilation=2\nstride=2\n"), "5x5x6");
+  EXPECT_EQ(shape_after(in, "[convolutional]\nfilters=5\nsize=1\ndilation=2\n"), "5x9x12");
+  EXPECT_EQ(shape_after(in, "[convolutional]\nfilters=5\nsize=3\npad=1\nstride=2\nantialiasing=1\n"), "5x5x6");
+  EXPECT_EQ(shape_after(in, "[convolutional]\nfilters=5\nsize=3\npad=1\nstride=2\nantialiasing=2\n"), "5x4x6");
+  refused("[convolutional]\nsize=3\ndilation=2\n", {"dilation=2: Darknet computes", "an odd size with pad=1 alone"});
+  refused("[convolutional]\nsize=8\nantialiasing=2\n", {"antialiasing=2", "does not fit into 1x1"});
   refused("[convolutional]\nactivation=rely\n", {"activation=rely", "did you mean 're"});
 }
 
@@ -358,8 +380,15 @@ TEST(NetworkConfig, PoolingHasDarknetsShapes) {
     EXPECT_EQ(shape_after(in, pool + "size=1\nstride=2\n"), "3x5x6");
     EXPECT_EQ(shape_after(in, pool + "size=3\nstride=1\n"), "3x9x12");
     refused(pool + "size=9\nstride=1\npadding=0\n", {"size=9", "does not fit into 8"});
+    EXPECT_EQ(shape_after(in, pool + "stride=2\nstride_x=3\n"), "3x5x4");
+    EXPECT_EQ(shape_after(in, pool + "size=3\nstride_y=4\n"), "3x3x12");
     refused(pool + "size=2\nstride=2\npadding=9\n", {"padding=9", "wholly outside"});
   }
+  EXPECT_EQ(shape_after(in, "[maxpool]\nsize=3\nstride=2\nantialiasing=1\n"), "3x5x6");
+  EXPECT_EQ(shape_after(in, "[maxpool]\nmaxpool_depth=1\nout_channels=2\nsize=3\nstride=2\n"), "2x9x12");
+  refused("[maxpool]\nmaxpool_depth=1\nout_channels=4\n", {"out_channels=4: the input has 3 channels"});
+  refused("[maxpool]\nmaxpool_depth=1\nantialiasing=1\n", {"antialiasing=1", "keep one of them"});
+  refused("[maxpool]\nmaxpool_zero_nonmax=1\n", {"maxpool_zero_nonmax=1", "remove it"});
   EXPECT_EQ(shape_after(in, "[avgpool]\n"), "3x1x1");
   EXPECT_EQ(shape_after(in, "[max]\nsize=2\nstride=2\n[avg]\n"), "3x1x1");
 }
@@ -379,13 +408,10 @@ TEST(NetworkConfig, RoutesConcatenateChannels) {
   refused("[route]\nlayers=-1\n", {"layers=-1: there is no layer before this one"});
   refused(two + "[maxpool]\nsize=2\nstride=2\n[route]\nlayers=-1,-2\n",
           {"layers=-1,-2: layer 2 is 4x4, layer 1 is 8x8", "one height and width"});
-  if (host::traits().route_has_groups) {
-    EXPECT_EQ(shape_after(in, two + "[route]\nlayers=-1\ngroups=2\ngroup_id=1\n"), "3x8x8");
-    refused(two + "[route]\nlayers=-1\ngroups=2\ngroup_id=2\n", {"group_id=2", "0 to 1"});
-    refused(two + "[route]\nlayers=-1\ngroups=4\n", {"groups=4", "does not divide the 6 channels"});
-  } else {
-    refused(two + "[route]\nlayers=-1\ngroups=2\n", {"groups=2", "AlexeyAB's fork"});
-  }
+  EXPECT_EQ(shape_after(in, two + "[route]\nlayers=-1\ngroups=2\ngroup_id=1\n"), "3x8x8");
+  refused(two + "[route]\nlayers=-1\ngroups=2\ngroup_id=2\n", {"group_id=2", "0 to 1"});
+  refused(two + "[route]\nlayers=-1\ngroup_id=1\n", {"group_id=1", "0 to 0"});
+  refused(two + "[route]\nlayers=-1\ngroups=4\n", {"groups=4", "does not divide the 6 channels"});
 }
 
 TEST(NetworkConfig, ShortcutsAddEqualShapesOrWhatTheHostCan) {
@@ -409,12 +435,23 @@ TEST(NetworkConfig, ShortcutsAddEqualShapesOrWhatTheHostCan) {
 
 TEST(NetworkConfig, OtherLayersHaveDarknetsShapes) {
   EXPECT_EQ(shape_after({4, 8, 12}, "[reorg]\nstride=2\n"), "16x4x6");
+  EXPECT_EQ(shape_after({8, 4, 6}, "[reorg]\nstride=2\nreverse=1\n"), "2x8x12");
+  EXPECT_EQ(shape_after({4, 3, 5}, "[reorg]\nflatten=1\n"), "4x3x5");
+  EXPECT_EQ(shape_after({2, 3, 5}, "[reorg]\nstride=7\nextra=4\n"), "34x1x1");
   EXPECT_EQ(shape_after({3, 8, 12}, "[upsample]\nstride=3\n"), "3x24x36");
+  EXPECT_EQ(shape_after({3, 8, 12}, "[upsample]\nstride=-4\n"), "3x2x3");
+  EXPECT_EQ(shape_after({3, 8, 9}, "[local]\nfilters=4\nsize=3\nstride=2\npad=1\n"), "4x4x5");
+  EXPECT_EQ(shape_after({3, 8, 9}, "[local]\nfilters=4\nsize=2\n"), "4x7x8");
   EXPECT_EQ(shape_after({3, 8, 12}, "[maxpool]\nsize=2\nstride=2\n[connected]\noutput=7\n"), "7x1x1");
   for (const char* same : {"[dropout]\n", "[batchnorm]\n", "[activation]\nactivation=relu\n", "[normalization]\n"}) {
     EXPECT_EQ(shape_after({3, 8, 12}, same), "3x8x12");
   }
-  refused("[reorg]\nstride=3\n", {"stride=3: must divide the input's height 8 and width 8"});
+  refused("[reorg]\nstride=3\n", {"stride=3: must divide the input's height 8 and width 8"}, {9, 8, 8});
+  refused("[reorg]\nflatten=1\nextra=1\n", {"flatten=1: extra= is given, too"});
+  refused("[upsample]\nstride=0\n", {"stride=0", "above and below 0"});
+  refused("[upsample]\nstride=-3\n", {"stride=-3: 3 must divide the input's height 8 and width 8"});
+  refused("[local]\nsize=5\npad=1\n", {"[local] pad=1", "write pad=0, or size=3"});
+  refused("[local]\nsize=9\n", {"a window of size 9 does not fit into 8"});
   refused("[reorg]\nstride=2\n", {"stride=2: the input has 3 channels", "stride * stride = 4"});
   refused("[dropout]\nprobability=1\n", {"probability=1", "below 1"});
   const std::string squeeze = "[avgpool]\n[scale_channels]\nfrom=-2\n";
@@ -489,7 +526,7 @@ std::string sample_value(const cfg::OptionSpec& spec) {
   if (!spec.choices.empty()) return spec.choices[0];
   if (spec.type == cfg::OptionType::kText) return "x";
   if (spec.type == cfg::OptionType::kFlag) return "1";
-  return format("%.0f", std::max(spec.low, 0.0) + 1);
+  return format("%g", std::min(std::max(spec.low, 0.0) + 1, spec.high_open ? spec.high / 2 : spec.high));
 }
 
 TEST(NetworkConfig, EveryOptionReachesTheHostOrIsThePluginsAlone) {
@@ -514,7 +551,7 @@ TEST(NetworkConfig, EveryOptionReachesTheHostOrIsThePluginsAlone) {
       }
       graph::LayerConfig layer;
       layer.op = &op;
-      EXPECT_EQ(op.host_section(layer).name, "softmax");
+      EXPECT_EQ(op.host_sections(layer)[0].name, "softmax");
     }
   }
   EXPECT_GT(options, 60);
@@ -534,6 +571,47 @@ TEST(NetworkConfig, HostMakesTheShapesThatWereWorkedOut) {
   EXPECT_EQ(host.batch(), 2);
   for (const graph::LayerConfig& layer : config.layers) {
     EXPECT_EQ(host.output_shape(layer.index).size(), layer.out.size()) << layer.index << " " << layer.op->section;
+  }
+}
+
+// Whatever stands in for a layer, numbers of layers behind it mean the same.
+TEST(NetworkConfig, HostMakesTheShapesOfConstructsThatItDoesNotKnow) {
+  const std::string conv = "[convolutional]\nfilters=6\nsize=3\npad=1\n";
+  const std::string layers = conv + "stride_y=2\n" + conv + "stride=2\nantialiasing=1\n" +
+                             "[route]\nlayers=-1\ngroups=3\ngroup_id=2\n[maxpool]\nsize=2\nstride_x=2\n" + conv +
+                             "dilation=2\nbatch_normalize=1\n[maxpool]\nmaxpool_depth=1\nout_channels=2\n"
+                             "[shortcut]\nfrom=3\n[route]\nlayers=6,-2\n"
+                             "[maxpool]\nsize=2\nstride=2\nantialiasing=2\n[local_avgpool]\nstride_y=2\n"
+                             "[local]\nfilters=3\nsize=2\n[reorg]\nextra=5\n";
+  for (const std::string& crop : {std::string(), std::string("[crop]\ncrop_height=32\ncrop_width=24\n")}) {
+    SCOPED_TRACE(crop);
+    std::string text = crop + layers;
+    if (!crop.empty()) {
+      text.replace(text.find("from=3"), 6, "from=4");
+      text.replace(text.find("layers=6,"), 9, "layers=7,");
+    }
+    const graph::NetworkConfig config = config_of(net_text(2, {3, 32, 24}) + text + kTail);
+    host::Network host(config.host_text(), false, config.host_layers());
+    EXPECT_GT(host.size(), static_cast<int>(config.layers.size()));
+    EXPECT_EQ(config.layers[6].sources, (std::vector<int>{5, 3}));
+    EXPECT_EQ(config.layers[7].sources, (std::vector<int>{6, 5}));
+    const std::map<int, int64_t> weights = {{0, 162}, {1, 324}, {4, 108}};
+    for (const graph::LayerConfig& layer : config.layers) {
+      SCOPED_TRACE(format("layer %d [%s]", layer.index, layer.op->section.c_str()));
+      EXPECT_EQ(layer.number, layer.index + (crop.empty() ? 0 : 1));
+      EXPECT_EQ(host.output_shape(layer.index).size(), layer.out.size());
+      const auto found = weights.find(layer.index);
+      const std::vector<host::Block> blocks = host.blocks(layer.index);
+      if (found != weights.end()) {
+        EXPECT_EQ(blocks.back().count, found->second);
+      }
+      if (layer.index == 10) {
+        EXPECT_EQ(blocks.back().count, static_cast<int64_t>(layer.out.size()) * layer.in.channels * 4);
+      }
+      if (layer.op->section == "maxpool" || layer.op->section == "route") {
+        EXPECT_TRUE(blocks.empty());
+      }
+    }
   }
 }
 

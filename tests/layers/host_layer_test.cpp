@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "host/host.h"
+#include "layers/dropout_options.h"
 #include "layers/registry.h"
 #include "network/network.h"
 #include "network/weights.h"
@@ -88,6 +89,7 @@ class Bench {
   // Of the next passes: what keys the masks of [dropout].
   uint64_t seed = 5;
   int64_t position = 0;
+  double progress = 1;
 
   // Layer 2 to last(): what the host has of it.
   void copy_parameters() {
@@ -109,6 +111,7 @@ class Bench {
     pass_.steps = steps;
     pass_.seed = seed;
     pass_.first_position = position;
+    pass_.progress = progress;
     const cpu::Node& tested = network_.node(last_);
     if (tested.output != nullptr) std::fill_n(tested.output, tested.out_size() * batch_, kNan);
     network_.forward(&pass_);
@@ -302,7 +305,30 @@ std::vector<Case> all_cases() {
     add(format("Upsample_%dChannels", input.channels), 2, input, "[upsample]\nstride=2\n");
   }
   add("UpsampleScaled", 2, {3, 3, 4}, "[upsample]\nstride=3\nscale=0.5\n");
+  add("UpsampleSums", 2, {3, 6, 4}, "[upsample]\nstride=-2\nscale=0.5\n");
   add("Reorg", 2, {8, 4, 6}, "[reorg]\nstride=2\n");
+  add("ReorgReverse", 2, {8, 4, 5}, "[reorg]\nstride=2\nreverse=1\n");
+  // The packaged host's [local] needs a layer with a larger workspace.
+  for (const char* window : {"size=3\nstride=2\npad=1\nactivation=leaky\n", "size=2\nactivation=logistic\n"}) {
+    add(format("LocalOf%.6s", window + 5), 2, {3, 7, 6}, convolution(4, 5, 1) + "[local]\nfilters=5\n" + window);
+  }
+  if (traits.has_reorg_extra) {
+    add("ReorgFlatten", 2, {8, 4, 5}, "[reorg]\nflatten=1\n");
+    add("ReorgFlattenReverse", 2, {8, 4, 5}, "[reorg]\nflatten=1\nreverse=1\n");
+  }
+  if (traits.has_maxpool_depth) {
+    for (const int channels : {3, 16}) {
+      const data::Geometry input{channels, 9, 8};
+      add(format("ConvolutionalDilation_%dChannels", channels), 2, input,
+          convolution(2 * channels, 3, 1, "dilation=2\nactivation=leaky\n"));
+      add(format("ConvolutionalDilationStride2_%dChannels", channels), 2, input,
+          convolution(2 * channels, 5, 2, "dilation=3\nactivation=relu\n"));
+      add(format("ConvolutionalUnequalStrides_%dChannels", channels), 2, input,
+          convolution(2 * channels, 3, 1, "stride_x=2\nactivation=leaky\n"));
+      add(format("MaxpoolUnequalStrides_%dChannels", channels), 2, input, "[maxpool]\nsize=3\nstride_y=2\n");
+      add(format("MaxpoolDepth_%dChannels", channels), 2, input, "[maxpool]\nmaxpool_depth=1\nout_channels=2\n");
+    }
+  }
   if (traits.shortcut_has_alpha_beta) {
     add("ShortcutFactors", 2, {4, 5, 5},
         "[maxpool]\nsize=3\nstride=1\n[shortcut]\nfrom=1\nactivation=leaky\nalpha=0.5\nbeta=2\n");
@@ -572,6 +598,70 @@ TEST(DropoutLayer, TheGradientPassesTheSameMask) {
   }
 }
 
+// Squares of side 5 in the end, grown with the training.
+constexpr double kBlockProbability = 0.2;
+const std::string kDropblock =
+    format("[dropout]\nprobability=%g\ndropblock=1\ndropblock_size_abs=5\n", kBlockProbability);
+
+Floats blocks_of(int batch, double progress) {
+  Bench bench(batch, {3, 8, 9}, kDropblock);
+  std::fill(bench.input().begin(), bench.input().end(), 1.0f);
+  bench.progress = progress;
+  return bench.forward(true);
+}
+
+TEST(DropoutLayer, DropsASquareInSomeChannels) {
+  constexpr int kBatch = 100, kHeight = 8, kWidth = 9, kSpace = kHeight * kWidth;
+  for (const auto& [progress, side] : {std::pair<double, int>{1, 5}, {0.85, 5}, {0.425, 2}}) {
+    SCOPED_TRACE(format("progress %g", progress));
+    const Floats mask = blocks_of(kBatch, progress);
+    int squares = 0;
+    for (int image = 0; image < kBatch; ++image) {
+      int dropped = 0;
+      float scale = 0;
+      for (int c = 0; c < 3; ++c) {
+        const float* channel = &mask[static_cast<size_t>((image * 3 + c) * kSpace)];
+        const int zeros = static_cast<int>(std::count(channel, channel + kSpace, 0.0f));
+        dropped += zeros;
+        scale = std::max(scale, *std::max_element(channel, channel + kSpace));
+        if (zeros == 0) continue;
+        ASSERT_EQ(zeros, side * side);
+        ++squares;
+        const int corner = static_cast<int>(std::find(channel, channel + kSpace, 0.0f) - channel);
+        for (int i = 0; i < zeros; ++i) {
+          ASSERT_LT(corner % kWidth + side, kWidth + 1);
+          ASSERT_EQ(channel[corner + i / side * kWidth + i % side], 0.0f);
+        }
+      }
+      ASSERT_NEAR(scale, 3.0 * kSpace / (3.0 * kSpace - dropped), 1e-6);
+    }
+    const double p = kBlockProbability * std::min(1.0, progress / 0.85) / (side * side);
+    const double expected = 1 - std::pow(1 - p, kSpace), n = 3 * kBatch;
+    EXPECT_NEAR(squares / n, expected, 5 * std::sqrt(expected * (1 - expected) / n));
+  }
+}
+
+TEST(DropoutLayer, DropsNoSquareAtTheBeginningAndInEvaluation) {
+  const Floats mask = blocks_of(20, 0);
+  EXPECT_EQ(mask, Floats(mask.size(), 1.0f));
+  Bench bench(2, {3, 8, 9}, kDropblock);
+  EXPECT_EQ(bench.forward(false), bench.input());
+}
+
+TEST(DropoutLayer, TheGradientPassesTheSameSquares) {
+  Bench bench(4, {16, 8, 9}, kDropblock);
+  std::fill(bench.input().begin(), bench.input().end(), 1.0f);
+  const Floats mask = bench.forward(true), gradient = bench.backward();
+  EXPECT_GT(std::count(mask.begin(), mask.end(), 0.0f), 0);
+  for (size_t i = 0; i < mask.size(); ++i) ASSERT_FLOAT_EQ(gradient[i], bench.delta()[i] * mask[i]) << i;
+}
+
+TEST(DropoutLayer, TheProbabilityIsTheHosts) {
+  EXPECT_NEAR(
+      layers::dropout_probability(config_of(net_text(2, {3, 8, 8}) + "[dropout]\n[softmax]\n").layers[0].options),
+      packaged() ? 0.5 : 0.2, 1e-12);
+}
+
 // As the host does it: its [dropout] changes the convolution's output in place, and the logistic's gradient y (1 - y)
 // is then computed from the wrong y.
 TEST(HostBug, DropoutInPlaceSpoilsTheGradientOfALogistic) {
@@ -750,6 +840,24 @@ TEST(HostBug, TheBiasGradientUnderBatchNormIsLost) {
     } else {
       EXPECT_EQ(Floats(raw, raw + 5), Floats(5));
     }
+  }
+}
+
+// AlexeyAB's CPU blurs forward, and forgets it backward.
+TEST(HostBug, AntialiasingIsLeftOutOfTheGradient) {
+  if (!host::traits().has_maxpool_depth) return;
+  for (const std::string& section :
+       {convolution(6, 3, 2, "antialiasing=1\nactivation=leaky\n"), convolution(32, 3, 1, "antialiasing=1\n"),
+        convolution(6, 3, 2, "antialiasing=2\nactivation=tanh\n"), convolution(6, 3, 1, "stride_x=2\nantialiasing=1\n"),
+        convolution(6, 3, 2, "antialiasing=1\nbatch_normalize=1\nactivation=leaky\n"),
+        std::string("[maxpool]\nsize=2\nstride=2\nantialiasing=1\n")}) {
+    SCOPED_TRACE(section);
+    Bench bench(2, {4, 9, 8}, section, section);
+    EXPECT_LE(error_between(bench.forward(false), bench.raw_forward(false)), 1e-5);
+    EXPECT_LE(error_between(bench.forward(true), bench.raw_forward(true)), 5e-5);
+    const Floats gradient = bench.backward();
+    if (section.find("[maxpool]") == 0) continue;
+    EXPECT_GT(error_between(gradient, bench.raw_backward()), 0.1);
   }
 }
 

@@ -152,6 +152,38 @@ const std::vector<Example> kExamples = {
      "[shortcut]\nfrom=-2\nactivation=linear\nalpha=-0.5\nbeta=1.5\n"
      "[upsample]\nstride=2\n"
      "[shortcut]\nfrom=-2\nactivation=tanh\n" HEAD "[softmax]\n"},
+    {"DilationsAndUnequalStrides", 3, 3, 9, 8,
+     "[convolutional]\nfilters=6\nsize=3\nstride=1\npad=1\ndilation=2\nactivation=tanh\n"
+     "[convolutional]\nfilters=16\nsize=3\nstride_x=2\nstride_y=1\npad=1\nactivation=swish\n"
+     "[convolutional]\nfilters=16\nsize=3\nstride_y=2\npad=1\ndilation=3\ngroups=2\nactivation=tanh\n"
+     "[convolutional]\nfilters=16\nsize=3\npad=1\ndilation=2\ngroups=16\nactivation=tanh\n"
+     "[convolutional]\nfilters=8\nsize=1\nstride_x=2\nactivation=tanh\n"
+     "[maxpool]\nsize=3\nstride_x=1\nstride_y=2\n"
+     "[local_avgpool]\nsize=2\nstride_x=2\n" HEAD "[softmax]\n"},
+    {"Antialiasing", 3, 3, 9, 8,
+     "[convolutional]\nfilters=6\nsize=3\nstride=2\npad=1\nantialiasing=1\nactivation=tanh\n"
+     "[convolutional]\nfilters=16\nsize=3\npad=1\nantialiasing=1\nactivation=mish\n"
+     "[shortcut]\nfrom=-1\nactivation=linear\n"
+     "[maxpool]\nsize=2\nstride=2\nantialiasing=1\n"
+     "[convolutional]\nfilters=16\nsize=3\nstride_x=2\npad=1\nantialiasing=2\nactivation=swish\n" HEAD "[softmax]\n"},
+    {"ChannelsAndPlaces", 3, 3, 4, 6,
+     "[convolutional]\nfilters=8\nsize=3\nstride=1\npad=1\nactivation=tanh\n"
+     "[route]\nlayers=-1,0\ngroups=4\ngroup_id=1\n"
+     "[local]\nfilters=5\nsize=3\nstride=2\npad=1\nactivation=tanh\n"
+     "[local]\nfilters=8\nsize=2\nactivation=swish\n"
+     "[maxpool]\nmaxpool_depth=1\nout_channels=3\n"
+     "[connected]\noutput=5\nactivation=linear\n[softmax]\n"},
+    {"RearrangedPixelsOfEveryKind", 3, 3, 4, 6,
+     "[convolutional]\nfilters=8\nsize=3\nstride=1\npad=1\nactivation=tanh\n"
+     "[reorg]\nstride=2\nreverse=1\n"
+     "[upsample]\nstride=-2\nscale=0.5\n"
+     "[reorg]\nflatten=1\n"
+     "[connected]\noutput=3\nactivation=tanh\n"
+     "[reorg]\nextra=2\n[softmax]\n"},
+    {"AntialiasingWithBatchNorm", 32, 3, 8, 8,
+     "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=2\npad=1\nantialiasing=1\nactivation=relu\n"
+     "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=1\npad=1\ndilation=2\nactivation=swish\n" HEAD
+     "[softmax]\n"},
     {"SmoothActivationsWithBatchNorm", 32, 3, 8, 8,
      "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=1\npad=1\nactivation=swish\n"
      "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=3\nstride=1\npad=1\nactivation=linear\n"

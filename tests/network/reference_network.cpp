@@ -24,11 +24,88 @@ void add_bias(const data::Geometry& shape, size_t batch, const double* bias, std
   for (size_t i = 0; i < batch * shape.size(); ++i) (*x)[i] += bias[i / space % static_cast<size_t>(shape.channels)];
 }
 
+int stride_of(const graph::LayerConfig& layer, const char* key) {
+  return layer.options.integer(layer.options.given(key) ? key : "stride");
+}
+
+bool blurs(const graph::LayerConfig& layer) {
+  return layer.options.has("antialiasing") && layer.options.integer("antialiasing") > 0;
+}
+
+// The layer before its blur.
+graph::LayerConfig without_blur(const graph::LayerConfig& layer) {
+  graph::LayerConfig sharp = layer;
+  const cfg::Options& o = layer.options;
+  const int size = o.integer("size");
+  int room = 0;  // by which the output is smaller than the input
+  if (layer.op->section == "convolutional") {
+    room = o.integer("dilation") * (size - 1 - 2 * (o.flag("pad") ? size / 2 : o.integer("padding")));
+  } else {
+    room = size - 1 - (o.has("padding") ? o.integer("padding") : size - 1);
+  }
+  sharp.out.height = layer.in.height - room;
+  sharp.out.width = layer.in.width - room;
+  for (const char* key : {"stride", "stride_y", "stride_x"}) sharp.options.set(key, "1");
+  sharp.options.set("antialiasing", "0");
+  return sharp;
+}
+
+// [1 2 1] x [1 2 1] / 16 with padding 1, or a mean of 2x2 without.
+void blur(const graph::LayerConfig& layer, size_t batch, const data::Geometry& in, const std::vector<double>& x,
+          std::vector<double>* out) {
+  const bool three = layer.options.integer("antialiasing") == 1;
+  const int stride_y = stride_of(layer, "stride_y"), stride_x = stride_of(layer, "stride_x");
+  const std::vector<double> taps = three ? std::vector<double>{0.25, 0.5, 0.25} : std::vector<double>{0.5, 0.5};
+  size_t to = 0;
+  for (size_t plane = 0; plane < batch * layer.out.channels; ++plane) {
+    for (int oy = 0; oy < layer.out.height; ++oy) {
+      for (int ox = 0; ox < layer.out.width; ++ox, ++to) {
+        double sum = 0;
+        for (size_t r = 0; r < taps.size(); ++r) {
+          for (size_t s = 0; s < taps.size(); ++s) {
+            const int iy = oy * stride_y + static_cast<int>(r) - three,
+                      ix = ox * stride_x + static_cast<int>(s) - three;
+            if (iy < 0 || iy >= in.height || ix < 0 || ix >= in.width) continue;
+            sum += taps[r] * taps[s] * x[(plane * in.height + iy) * in.width + ix];
+          }
+        }
+        (*out)[to] = sum;
+      }
+    }
+  }
+}
+
+// [local]: weights [place][filter][channel][size][size].
+void convolve_locally(const graph::LayerConfig& layer, size_t batch, const std::vector<double>& in,
+                      const double* weights, const double* bias, std::vector<double>* out) {
+  const int size = layer.options.integer("size"), stride = layer.options.integer("stride");
+  const int pad = layer.options.integer("pad"), channels = layer.in.channels;
+  size_t to = 0;
+  for (size_t b = 0; b < batch; ++b) {
+    for (int f = 0; f < layer.out.channels; ++f) {
+      for (int y = 0; y < layer.out.height; ++y) {
+        for (int x = 0; x < layer.out.width; ++x, ++to) {
+          double sum = bias[to % layer.out.size()];
+          for (int i = 0; i < channels * size * size; ++i) {
+            const int c = i / size / size, iy = y * stride + i / size % size - pad, ix = x * stride + i % size - pad;
+            if (iy < 0 || iy >= layer.in.height || ix < 0 || ix >= layer.in.width) continue;
+            const int filter = (y * layer.out.width + x) * layer.out.channels + f;
+            sum += weights[static_cast<size_t>(filter) * channels * size * size + i] *
+                   in[((b * channels + c) * layer.in.height + iy) * layer.in.width + ix];
+          }
+          (*out)[to] = sum;
+        }
+      }
+    }
+  }
+}
+
 void convolve(const graph::LayerConfig& layer, size_t batch, const std::vector<double>& in, const double* weights,
               std::vector<double>* out) {
   const cfg::Options& o = layer.options;
-  const int size = o.integer("size"), stride = o.integer("stride"), groups = o.integer("groups");
-  const int padding = o.flag("pad") ? size / 2 : o.integer("padding");
+  const int size = o.integer("size"), groups = o.integer("groups"), dilation = o.integer("dilation");
+  const int stride_y = stride_of(layer, "stride_y"), stride_x = stride_of(layer, "stride_x");
+  const int padding = dilation * (o.flag("pad") ? size / 2 : o.integer("padding"));
   const int in_group = layer.in.channels / groups, out_group = layer.out.channels / groups;
   std::fill(out->begin(), out->end(), 0.0);
   for (size_t b = 0; b < batch; ++b) {
@@ -41,10 +118,10 @@ void convolve(const graph::LayerConfig& layer, size_t batch, const std::vector<d
           for (int kx = 0; kx < size; ++kx) {
             const double weight = weights[((static_cast<size_t>(f) * in_group + c) * size + ky) * size + kx];
             for (int y = 0; y < layer.out.height; ++y) {
-              const int iy = y * stride + ky - padding;
+              const int iy = y * stride_y + ky * dilation - padding;
               if (iy < 0 || iy >= layer.in.height) continue;
               for (int x = 0; x < layer.out.width; ++x) {
-                const int ix = x * stride + kx - padding;
+                const int ix = x * stride_x + kx * dilation - padding;
                 if (ix < 0 || ix >= layer.in.width) continue;
                 to[y * layer.out.width + x] += weight * from[iy * layer.in.width + ix];
               }
@@ -92,13 +169,26 @@ void add_shortcut(const graph::LayerConfig& layer, const data::Geometry& from, s
 // [reorg]: the formula of layers/reorg_layer.cpp.
 void reorganize(const graph::LayerConfig& layer, size_t batch, const std::vector<double>& in,
                 std::vector<double>* out) {
-  const int stride = layer.options.integer("stride"), depth = layer.in.channels / (stride * stride);
-  const size_t size = layer.in.size();
+  const cfg::Options& o = layer.options;
+  const int stride = o.integer("stride"), depth = layer.in.channels / (stride * stride);
+  const size_t size = layer.in.size(), space = size / layer.in.channels;
+  std::fill(out->begin(), out->end(), 0.0);
   for (size_t i = 0; i < batch * size; ++i) {
-    const int at = static_cast<int>(i % size), x = at % layer.in.width, y = at / layer.in.width % layer.in.height;
-    const int k = at / layer.in.width / layer.in.height, block = k / depth;
-    const int row = k % depth * layer.in.height * stride + y * stride + block / stride;
-    (*out)[i] = in[i - i % size + static_cast<size_t>(row * layer.in.width * stride + x * stride + block % stride)];
+    const size_t image = i / size, at = i % size;
+    if (o.integer("extra") > 0) {
+      (*out)[image * layer.out.size() + at] = in[i];
+      continue;
+    }
+    size_t other = at % space * layer.in.channels + at / space;
+    if (!o.flag("flatten")) {
+      const size_t x = at % layer.in.width, y = at / layer.in.width % layer.in.height;
+      const size_t k = at / space, block = k / depth;
+      const size_t row = k % depth * layer.in.height * stride + y * stride + block / stride;
+      other = row * layer.in.width * stride + x * stride + block % stride;
+    }
+    // With flatten=1 the value at `at` goes there, without it comes from there; reverse=1 the other way.
+    const bool goes = o.flag("flatten") != o.flag("reverse");
+    (*out)[image * size + (goes ? other : at)] = in[image * size + (goes ? at : other)];
   }
 }
 
@@ -121,8 +211,8 @@ void respond(const graph::LayerConfig& layer, size_t batch, const std::vector<do
 template <class Visit>
 void each_window(const graph::LayerConfig& layer, size_t batch, Visit visit) {
   const cfg::Options& o = layer.options;
-  const int stride = o.integer("stride");
-  const int size = o.has("size") ? o.integer("size") : stride;
+  const int stride_y = stride_of(layer, "stride_y"), stride_x = stride_of(layer, "stride_x");
+  const int size = o.has("size") ? o.integer("size") : o.integer("stride");
   const int offset = (o.has("padding") ? o.integer("padding") : size - 1) / 2;
   std::vector<size_t> window;
   size_t out = 0;
@@ -130,8 +220,8 @@ void each_window(const graph::LayerConfig& layer, size_t batch, Visit visit) {
     for (int y = 0; y < layer.out.height; ++y) {
       for (int x = 0; x < layer.out.width; ++x, ++out) {
         window.clear();
-        for (int iy = y * stride - offset; iy < y * stride - offset + size; ++iy) {
-          for (int ix = x * stride - offset; ix < x * stride - offset + size; ++ix) {
+        for (int iy = y * stride_y - offset; iy < y * stride_y - offset + size; ++iy) {
+          for (int ix = x * stride_x - offset; ix < x * stride_x - offset + size; ++ix) {
             if (iy < 0 || iy >= layer.in.height || ix < 0 || ix >= layer.in.width) continue;
             window.push_back((plane * layer.in.height + iy) * layer.in.width + ix);
           }
@@ -188,6 +278,10 @@ ReferenceNetwork::ReferenceNetwork(const graph::NetworkConfig& config) : config_
       if (batch_normalized(layer)) span.scale = take(channels);
       const int size = layer.options.integer("size");
       span.weights = take(channels * (layer.in.channels / layer.options.integer("groups")) * size * size);
+    } else if (section == "local") {
+      span.bias = take(layer.out.size());
+      const int size = layer.options.integer("size");
+      span.weights = take(layer.out.size() * layer.in.channels * size * size);
     } else if (section == "connected") {
       span.bias = take(channels);
       span.weights = take(channels * layer.in.size());
@@ -288,7 +382,15 @@ void ReferenceNetwork::run(const graph::LayerConfig& layer, const std::vector<do
   const Span& span = spans_[static_cast<size_t>(layer.index)];
   const size_t count = static_cast<size_t>(config_.mini_batch);
   const std::vector<double>& in = input(layer, 0, batch);
-  if (section == "convolutional" || section == "connected") {
+  if (blurs(layer)) {
+    const graph::LayerConfig sharp = without_blur(layer);
+    std::vector<double> x(count * sharp.out.size());
+    run(sharp, parameters, batch, &x);
+    blur(layer, count, sharp.out, x, out);
+  } else if (section == "local") {
+    convolve_locally(layer, count, in, &parameters[span.weights], &parameters[span.bias], out);
+    activate(layer, out);
+  } else if (section == "convolutional" || section == "connected") {
     const bool convolution = section == "convolutional";
     (convolution ? convolve : connect)(layer, count, in, &parameters[span.weights], out);
     if (batch_normalized(layer)) {
@@ -317,10 +419,13 @@ void ReferenceNetwork::run(const graph::LayerConfig& layer, const std::vector<do
     }
     activate(layer, out);
   } else if (section == "upsample") {
-    const int stride = layer.options.integer("stride");
-    for (size_t i = 0; i < out->size(); ++i) {
-      const size_t x = i % layer.out.width, row = i / layer.out.width;
-      (*out)[i] = layer.options.real("scale") * in[row / stride * layer.in.width + x / stride];
+    const bool sums = layer.options.integer("stride") < 0;
+    const int stride = std::abs(layer.options.integer("stride"));
+    const data::Geometry &large = sums ? layer.in : layer.out, &small = sums ? layer.out : layer.in;
+    std::fill(out->begin(), out->end(), 0.0);
+    for (size_t i = 0; i < count * large.size(); ++i) {
+      const size_t x = i % large.width, row = i / large.width, other = row / stride * small.width + x / stride;
+      (*out)[sums ? other : i] += layer.options.real("scale") * in[sums ? i : other];
     }
   } else if (section == "reorg") {
     reorganize(layer, count, in, out);
@@ -330,12 +435,21 @@ void ReferenceNetwork::run(const graph::LayerConfig& layer, const std::vector<do
     size_t offset = 0;
     for (size_t k = 0; k < layer.sources.size(); ++k) {
       const std::vector<double>& from = input(layer, static_cast<int>(k), batch);
-      const size_t size = from.size() / count;
+      const size_t whole = from.size() / count, size = whole / static_cast<size_t>(layer.options.integer("groups"));
       for (size_t b = 0; b < count; ++b) {
-        std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(b * size), size,
+        const size_t first = b * whole + static_cast<size_t>(layer.options.integer("group_id")) * size;
+        std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(first), size,
                     out->begin() + static_cast<std::ptrdiff_t>(b * layer.out.size() + offset));
       }
       offset += size;
+    }
+  } else if (section == "maxpool" && layer.options.flag("maxpool_depth")) {
+    for (size_t i = 0; i < out->size(); ++i) {
+      const size_t size = layer.out.size(), image = i / size * layer.in.size();
+      size_t best = image + i % size;
+      for (size_t at = best; at < image + layer.in.size(); at += size) best = in[at] > in[best] ? at : best;
+      note(best);
+      (*out)[i] = in[best];
     }
   } else if (section == "maxpool") {
     each_window(layer, count, [&](size_t to, const std::vector<size_t>& window) {

@@ -8,8 +8,8 @@ namespace dng::cpu {
 
 bool winograd_fits(const ConvolutionShape& shape) {
   const data::Geometry& out = shape.out;
-  return !shape.direct_only && shape.size == 3 && shape.stride == 1 && shape.groups == 1 && shape.padding <= 2 &&
-         shape.in_layout == Layout::kBlocked && shape.out_layout == Layout::kBlocked &&
+  return !shape.direct_only && shape.size == 3 && !shape.strides() && shape.dilation == 1 && shape.groups == 1 &&
+         shape.padding <= 2 && shape.in_layout == Layout::kBlocked && shape.out_layout == Layout::kBlocked &&
          instructions() != Instructions::kAny &&
          kWinogradPoints * winograd_tiles(out) * 4 <= 3 * 9 * out.height * out.width;
 }

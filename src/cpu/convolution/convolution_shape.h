@@ -12,12 +12,16 @@ struct ConvolutionShape {
   int micro_batch = 1;  // images at a time
   data::Geometry in, out;
   Layout in_layout = Layout::kPlain, out_layout = Layout::kPlain;
-  int size = 1, stride = 1, padding = 0, groups = 1;
+  int size = 1, stride_y = 1, stride_x = 1, dilation = 1, padding = 0, groups = 1;
   bool direct_only = false;  // never Winograd
 
+  bool strides() const { return stride_y > 1 || stride_x > 1; }
   // Channels with those that blocks add.
   int stored_in() const { return Rows(in, in_layout).channels; }
   int stored_out() const { return Rows(out, out_layout).channels; }
+  // A filter for each channel. Each channel that blocks add is a group, too.
+  bool depthwise() const { return groups > 1 && groups == in.channels && groups == out.channels; }
+  int stored_groups() const { return depthwise() ? stored_in() : groups; }
 };
 
 // 3x3 and stride 1 on blocks, with a quarter fewer products than directly (not for images of 1x1 or 2x2: for the

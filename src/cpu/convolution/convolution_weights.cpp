@@ -14,9 +14,10 @@ ConvolutionWeights::ConvolutionWeights(const ConvolutionShape& shape)
       stored_channels_(shape.stored_in()),
       window_(shape.size * shape.size),
       groups_(shape.groups),
-      padded_(static_cast<size_t>(stored_filters_) * (stored_channels_ / groups_) * window_) {
-  const memory::dim f = stored_filters_, c = stored_channels_, k = shape.size;
-  dims_ = groups_ > 1 ? memory::dims{groups_, f / groups_, c / groups_, k, k} : memory::dims{f, c, k, k};
+      stored_groups_(shape.stored_groups()),
+      padded_(static_cast<size_t>(stored_filters_) * (stored_channels_ / stored_groups_) * window_) {
+  const memory::dim f = stored_filters_, c = stored_channels_, k = shape.size, g = stored_groups_;
+  dims_ = g > 1 ? memory::dims{g, f / g, c / g, k, k} : memory::dims{f, c, k, k};
   desc_ = {dims_, memory::data_type::f32, groups_ > 1 ? memory::format_tag::goihw : memory::format_tag::oihw};
 }
 
@@ -25,7 +26,7 @@ bool ConvolutionWeights::same_channels() const { return filters_ == stored_filte
 float* ConvolutionWeights::pad(const float* weights, const float* factor) {
   if (same_channels() && factor == nullptr) return const_cast<float*>(weights);
   const size_t from = static_cast<size_t>(channels_ / groups_) * window_;
-  const size_t to = static_cast<size_t>(stored_channels_ / groups_) * window_;
+  const size_t to = static_cast<size_t>(stored_channels_ / stored_groups_) * window_;
   for (size_t f = 0; f < static_cast<size_t>(filters_); ++f) {
     const float scale = factor == nullptr ? 1.0f : factor[f];
     for (size_t i = 0; i < from; ++i) padded_[f * to + i] = weights[f * from + i] * scale;
@@ -35,7 +36,7 @@ float* ConvolutionWeights::pad(const float* weights, const float* factor) {
 
 void ConvolutionWeights::add(const float* padded, float* weights) const {
   const size_t to = static_cast<size_t>(channels_ / groups_) * window_;
-  const size_t from = static_cast<size_t>(stored_channels_ / groups_) * window_;
+  const size_t from = static_cast<size_t>(stored_channels_ / stored_groups_) * window_;
   for_tasks(filters_, [&](int f, Workspace&) {
     const auto filter = static_cast<size_t>(f);
     row_accumulate(padded + filter * from, to, weights + filter * to);

@@ -23,7 +23,7 @@ class ConvolutionWeights {
 
  private:
   bool same_channels() const;
-  int filters_, channels_, stored_filters_, stored_channels_, window_, groups_;
+  int filters_, channels_, stored_filters_, stored_channels_, window_, groups_, stored_groups_;
   dnnl::memory::dims dims_;
   dnnl::memory::desc desc_;
   std::vector<float> padded_;

@@ -63,10 +63,11 @@ auto choose(const ConvolutionShape& shape, const Make& make) {
 struct Window {
   Window(const ConvolutionShape& shape, const ConvolutionWeights& w)
       : weights(w.dims(), kType, memory::format_tag::any),
-        strides{shape.stride, shape.stride},
+        strides{shape.stride_y, shape.stride_x},
+        dilation{shape.dilation - 1, shape.dilation - 1},
         padding{shape.padding, shape.padding} {}
   memory::desc weights;
-  memory::dims strides, padding;
+  memory::dims strides, dilation, padding;
 };
 
 // A primitive that reads a tensor and the weights, and writes the tensor at the other end.
@@ -161,20 +162,20 @@ class DirectTraining final : public TrainingConvolution {
     const Ends tensors = tensors_of(shape);
     const auto forward = choose(shape, [&](const Ends& ends) {
       return describe<dnnl::convolution_forward>(dnnl_engine(), shareable(), dnnl::prop_kind::forward_training, kDirect,
-                                                 ends.in, window.weights, ends.out, window.strides, window.padding,
-                                                 window.padding);
+                                                 ends.in, window.weights, ends.out, window.strides, window.dilation,
+                                                 window.padding, window.padding);
     });
     forward_ = {forward, kForwardArguments, tensors.in, tensors.out};
     const auto data = choose(shape, [&](const Ends& ends) {
       return describe_backward<dnnl::convolution_backward_data>(dnnl_engine(), shareable(), forward, kDirect, ends.in,
                                                                 window.weights, ends.out, window.strides,
-                                                                window.padding, window.padding);
+                                                                window.dilation, window.padding, window.padding);
     });
     data_ = {data, {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC}, tensors.out, tensors.in};
     weights_gradient_desc_ = choose(shape, [&](const Ends& ends) {
       return describe_backward<dnnl::convolution_backward_weights>(dnnl_engine(), shareable(), forward, kDirect,
                                                                    ends.in, window.weights, ends.out, window.strides,
-                                                                   window.padding, window.padding);
+                                                                   window.dilation, window.padding, window.padding);
     });
     weights_gradient_ = dnnl::convolution_backward_weights(weights_gradient_desc_);
     weights_in_ = {tensors.in, weights_gradient_desc_.src_desc()};
@@ -222,7 +223,7 @@ class DirectInference final : public InferenceConvolution {
     const auto desc = choose(shape, [&](const Ends& ends) {
       return describe<dnnl::convolution_forward>(dnnl_engine(), attr, dnnl::prop_kind::forward_inference, kDirect,
                                                  ends.in, window.weights, bias, ends.out, window.strides,
-                                                 window.padding, window.padding);
+                                                 window.dilation, window.padding, window.padding);
     });
     const Ends tensors = tensors_of(shape);
     forward_ = {desc, kForwardArguments, tensors.in, tensors.out};

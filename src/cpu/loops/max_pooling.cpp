@@ -20,10 +20,10 @@ typedef int Indices4 __attribute__((vector_size(4 * sizeof(int)), aligned(sizeof
 // The caller says what T and I are: one channel, or those of a block. A macro for the reason given in row_math.cpp.
 #define DNG_MAX_POOL(block)                                                            \
   for (int oy = 0; oy < shape.out.height; ++oy) {                                      \
-    const int y = shape.offset + oy * shape.stride;                                    \
+    const int y = shape.offset + oy * shape.stride_y;                                  \
     const int y0 = std::max(y, 0), y1 = std::min(y + shape.size, shape.in.height);     \
     for (int ox = 0; ox < shape.out.width; ++ox, output += (block), best += (block)) { \
-      const int x = shape.offset + ox * shape.stride;                                  \
+      const int x = shape.offset + ox * shape.stride_x;                                \
       const int x0 = std::max(x, 0), x1 = std::min(x + shape.size, shape.in.width);    \
       T largest = T{} + kLowest;                                                       \
       I index = I{} + (y0 * shape.in.width + x0) * (block);                            \

@@ -8,7 +8,7 @@ namespace dng::cpu {
 
 struct PoolShape {
   data::Geometry in, out;
-  int size = 1, stride = 1;
+  int size = 1, stride_y = 1, stride_x = 1;
   int offset = 0;  // of the first window's first row and column: 0 or less
 };
 

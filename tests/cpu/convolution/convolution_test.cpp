@@ -132,16 +132,26 @@ std::vector<cpu::ConvolutionShape> shapes() {
   return list;
 }
 
-// Groups: plain where blocks would hold channels of two of them.
+// Groups: plain where blocks would hold channels of two of them. Depthwise blocks hold any, but with channels that they
+// add on both sides or on neither.
 std::vector<cpu::ConvolutionShape> shapes_with_groups() {
   std::vector<cpu::ConvolutionShape> list;
   for (const int size : {1, 3, 5}) {
     for (const int stride : {1, 2}) {
-      for (const auto& [from, to, groups] : std::vector<std::array<int, 3>>{
-               {4, 6, 2}, {9, 3, 3}, {8, 8, 8}, {12, 24, 4}, {32, 32, 2}, {32, 64, 2}, {16, 16, 16}}) {
+      for (const auto& [from, to, groups] : std::vector<std::array<int, 3>>{{4, 6, 2},
+                                                                            {9, 3, 3},
+                                                                            {8, 8, 8},
+                                                                            {12, 24, 4},
+                                                                            {32, 32, 2},
+                                                                            {32, 64, 2},
+                                                                            {16, 16, 16},
+                                                                            {13, 13, 13},
+                                                                            {40, 40, 40},
+                                                                            {5, 10, 5}}) {
         for (const auto& layouts : kLayouts) {
-          const bool blocks =
-              from % (cpu::block_channels() * groups) == 0 && to % (cpu::block_channels() * groups) == 0;
+          const bool depthwise = from == groups && to == groups;
+          const int block = cpu::block_channels() * (depthwise ? 1 : groups);
+          const bool blocks = (from % block == 0 && to % block == 0) || (depthwise && layouts.first == layouts.second);
           if (!blocks && (layouts.first == cpu::Layout::kBlocked || layouts.second == cpu::Layout::kBlocked)) continue;
           cpu::ConvolutionShape shape =
               shape_of(list.size() % 2 == 0 ? 4 : 1, {from, 7, 6}, to, size, stride, size / 2);
@@ -174,9 +184,50 @@ TEST(TrainingConvolutionTest, EveryShapeIsTheOneInDouble) { expect_exact(shapes(
 
 TEST(TrainingConvolutionTest, GroupsAreApart) { expect_exact(shapes_with_groups()); }
 
+std::vector<cpu::ConvolutionShape> dilated_and_unequally_strided() {
+  std::vector<cpu::ConvolutionShape> list;
+  for (const int dilation : {1, 2, 3}) {
+    for (const auto& [stride_y, stride_x] : std::vector<std::pair<int, int>>{{1, 1}, {2, 1}, {1, 3}, {2, 2}}) {
+      for (const auto& [from, to, groups] :
+           std::vector<std::array<int, 3>>{{3, 16, 1}, {16, 24, 1}, {32, 32, 2}, {16, 16, 16}}) {
+        for (const auto& layouts : kLayouts) {
+          const bool blocks = from % 16 == 0 && (groups == 1 || groups == from);
+          if (!blocks && (layouts.first == cpu::Layout::kBlocked || layouts.second == cpu::Layout::kBlocked)) continue;
+          cpu::ConvolutionShape shape = shape_of(list.size() % 2 == 0 ? 4 : 1, {from, 11, 9}, to, 3, 1, dilation);
+          shape.groups = groups;
+          shape.dilation = dilation;
+          shape.stride_y = stride_y;
+          shape.stride_x = stride_x;
+          shape.out.height = 10 / stride_y + 1;
+          shape.out.width = 8 / stride_x + 1;
+          shape.in_layout = layouts.first;
+          shape.out_layout = layouts.second;
+          list.push_back(shape);
+        }
+      }
+    }
+  }
+  return list;
+}
+
+TEST(TrainingConvolutionTest, DilationsAndUnequalStridesAreThoseInDouble) {
+  expect_exact(dilated_and_unequally_strided());
+  // The small-window algorithm leaves them to oneDNN.
+  for (cpu::ConvolutionShape shape : dilated_and_unequally_strided()) {
+    const bool plain = shape.dilation == 1 && shape.stride_y == 1 && shape.stride_x == 1 && shape.groups == 1;
+    const bool blocked = shape.in_layout == cpu::Layout::kBlocked && shape.out_layout == cpu::Layout::kBlocked;
+    if (cpu::winograd_fits(shape)) {
+      EXPECT_TRUE(plain && blocked) << text_of(shape);
+    }
+    SCOPED_TRACE(text_of(shape));
+    EXPECT_LE(errors_of(shape).largest(), plain ? kWinograd : kDirect);
+  }
+}
+
 TEST(InferenceConvolutionTest, BiasFactorsAndReluComeAlong) {
   std::vector<cpu::ConvolutionShape> list = shapes();
   for (const cpu::ConvolutionShape& shape : shapes_with_groups()) list.push_back(shape);
+  for (const cpu::ConvolutionShape& shape : dilated_and_unequally_strided()) list.push_back(shape);
   double worst = 0;
   int number = 0;
   for (cpu::ConvolutionShape shape : list) {

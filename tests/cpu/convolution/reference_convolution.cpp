@@ -22,7 +22,8 @@ void each_product(const cpu::ConvolutionShape& s, const Visit& visit) {
     for (int c = 0; c < in; ++c) {
       for (int ky = 0; ky < s.size; ++ky) {
         for (int kx = 0; kx < s.size; ++kx) {
-          const int y = oy * s.stride - s.padding + ky, x = ox * s.stride - s.padding + kx;
+          const int y = oy * s.stride_y - s.padding + ky * s.dilation,
+                    x = ox * s.stride_x - s.padding + kx * s.dilation;
           if (y < 0 || x < 0 || y >= s.in.height || x >= s.in.width) continue;
           const int weight = ((f * in + c) * s.size + ky) * s.size + kx;
           visit(index_of(s.in, cpu::Layout::kPlain, b, f / out * in + c, y, x), static_cast<size_t>(weight), to);
@@ -116,16 +117,16 @@ cpu::ConvolutionShape shape_of(int images, const data::Geometry& in, int filters
   shape.in = in;
   shape.out = {filters, (in.height + 2 * padding - size) / stride + 1, (in.width + 2 * padding - size) / stride + 1};
   shape.size = size;
-  shape.stride = stride;
+  shape.stride_y = shape.stride_x = stride;
   shape.padding = padding;
   return shape;
 }
 
 std::string text_of(const cpu::ConvolutionShape& s) {
   const auto letter = [](cpu::Layout layout) { return layout == cpu::Layout::kBlocked ? 'b' : 'p'; };
-  return format("%d x %dx%dx%d (%c) -> %d (%c), size %d, stride %d, padding %d, groups %d", s.micro_batch,
-                s.in.channels, s.in.height, s.in.width, letter(s.in_layout), s.out.channels, letter(s.out_layout),
-                s.size, s.stride, s.padding, s.groups);
+  return format("%d x %dx%dx%d (%c) -> %d (%c), size %d, stride %d %d, dilation %d, padding %d, groups %d",
+                s.micro_batch, s.in.channels, s.in.height, s.in.width, letter(s.in_layout), s.out.channels,
+                letter(s.out_layout), s.size, s.stride_y, s.stride_x, s.dilation, s.padding, s.groups);
 }
 
 }  // namespace dng::test

@@ -30,8 +30,8 @@ Pooled expected_of(const std::vector<float>& input, const cpu::PoolShape& shape,
       for (int lane = 0; lane < block; ++lane) {
         float largest = 0;
         int best = -1, first = -1;
-        for (int y = shape.offset + oy * shape.stride; y < shape.offset + oy * shape.stride + shape.size; ++y) {
-          for (int x = shape.offset + ox * shape.stride; x < shape.offset + ox * shape.stride + shape.size; ++x) {
+        for (int y = shape.offset + oy * shape.stride_y; y < shape.offset + oy * shape.stride_y + shape.size; ++y) {
+          for (int x = shape.offset + ox * shape.stride_x; x < shape.offset + ox * shape.stride_x + shape.size; ++x) {
             if (y < 0 || x < 0 || y >= shape.in.height || x >= shape.in.width) continue;
             const int at = (y * shape.in.width + x) * block;
             if (first < 0) first = at;
@@ -58,7 +58,7 @@ cpu::PoolShape pool_shape(int height, int width, int size, int stride, int paddi
   shape.in = {1, height, width};
   shape.out = {1, (height + padding - size) / stride + 1, (width + padding - size) / stride + 1};
   shape.size = size;
-  shape.stride = stride;
+  shape.stride_y = shape.stride_x = stride;
   shape.offset = -(padding / 2);
   return shape;
 }
