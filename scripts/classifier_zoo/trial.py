@@ -47,7 +47,7 @@ class Trial:
 
     def plain(self, text):
         """Without this run's folder."""
-        return str(text).replace(self.folder + os.sep, "")
+        return str(text).replace(self.folder + os.sep, "").replace(self.folder, "its folder")
 
     def ask(self, program, *words):
         return output_of([program, *words], timeout=MAX_SECONDS)

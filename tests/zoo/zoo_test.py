@@ -34,11 +34,11 @@ PREDICTED = {
     "alexnet": BOTH, "darknet19": BOTH, "darknet53": BOTH, "densenet": BOTH, "strided": BOTH,
     "resnet50": ("packaged",), "resnext": ("packaged",),
     "cspdarknet": ("alexeyab",), "efficientnet": ("alexeyab",), "preactivation": ("alexeyab",),
-    "squeeze": ("alexeyab",),
+    "squeeze": ("alexeyab",), "local": ("alexeyab",), "dilated": ("alexeyab",), "go": ("packaged",),
     "attention": (), "efficientnet-lite": (),
 }
 # The hosts that train it right: both lose gradients where a layer is read twice.
-UPDATED = {"alexnet": BOTH, "darknet19": BOTH, "strided": BOTH, "squeeze": ("alexeyab",)}
+UPDATED = {"alexnet": BOTH, "darknet19": BOTH, "strided": BOTH, "squeeze": ("alexeyab",), "go": ("packaged",)}
 ROUNDING = 0.02  # of percentages with two digits
 
 
