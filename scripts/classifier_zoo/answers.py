@@ -20,8 +20,13 @@ def answers(text):
 
 
 def largest_difference(one, other):
-    """Between two lists of all classes, in points; None where the second is not all numbers."""
-    one, other = dict(one), dict(other)
-    if any(math.isnan(share) for share in other.values()):
+    """Between two lists of the most probable classes, in points; None where the second is not all numbers.
+
+    A class that is missing has at most the share of the last one.
+    """
+    if not other:
+        return math.inf
+    shares = dict(other)
+    if any(math.isnan(share) for share in shares.values()):
         return None
-    return max((abs(one[name] - other[name]) for name in one if name in other), default=math.inf)
+    return max(abs(share - shares.get(name, min(shares.values()))) for name, share in one)

@@ -60,6 +60,7 @@ class AnswersTest(unittest.TestCase):
     def test_differences(self):
         self.assertEqual(largest_difference([("a", 60), ("b", 40)], [("b", 41.5), ("a", 58.5)]), 1.5)
         self.assertIsNone(largest_difference([("a", 60)], answers("a: -nan\n")))
+        self.assertEqual(largest_difference([("a", 60), ("b", 30)], [("a", 60), ("c", 29.5)]), 0.5)
         self.assertEqual(largest_difference([("a", 60)], []), math.inf)
 
 
