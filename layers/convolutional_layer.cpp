@@ -41,10 +41,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
 
   // With groups, channels that padding added would be in the wrong group; of a depthwise convolution each is one.
   cpu::LayoutUse layout_use() const override {
-    const int block = cpu::block_channels() * (shape_.depthwise() ? 1 : shape_.groups);
-    if (shape_.groups == 1 || (shape_.in.channels % block == 0 && shape_.out.channels % block == 0)) {
-      return cpu::LayoutUse::kEach;
-    }
+    if (shape_.groups_fit_blocks()) return cpu::LayoutUse::kEach;
     return shape_.depthwise() ? cpu::LayoutUse::kSame : cpu::LayoutUse::kPlain;
   }
   bool fuse_activation(math::Activation activation) override { return fuse(activation, &activation_); }

@@ -7,41 +7,15 @@
 #include "base/error.h"
 #include "layers/image_kernel.h"
 #include "layers/ops.h"
+#include "layers/reorg_order.h"
 #include "layers/stand_ins.h"
 
 namespace dng::layers {
 namespace {
 
-constexpr int kZero = -1;
-
-// Of each output value: its place in the input, or kZero.
-std::vector<int> sources_of(const graph::LayerConfig& layer) {
-  const cfg::Options& o = layer.options;
-  const bool reverse = o.flag("reverse");
-  const int stride = o.integer("stride"), extra = o.integer("extra");
-  const data::Geometry& in = layer.in;
-  const int space = in.height * in.width, size = space * in.channels;
-  std::vector<int> from(static_cast<size_t>(size));
-  const auto move = [&](int i, int cell) { from[static_cast<size_t>(reverse ? cell : i)] = reverse ? i : cell; };
-  for (int i = 0; i < size; ++i) {
-    const int k = i / space, j = i / in.width % in.height, l = i % in.width;
-    if (extra > 0) {
-      from[static_cast<size_t>(i)] = i;
-    } else if (o.flag("flatten")) {
-      move(i % space * in.channels + k, i);
-    } else {
-      const int depth = in.channels / (stride * stride), block = k / depth;
-      const int y = j * stride + block / stride, x = l * stride + block % stride;
-      move(i, x + in.width * stride * (y + in.height * stride * (k % depth)));
-    }
-  }
-  from.resize(from.size() + static_cast<size_t>(extra), kZero);
-  return from;
-}
-
 class ReorgKernel final : public ImageKernel {
  public:
-  explicit ReorgKernel(const graph::LayerConfig& layer) : from_(sources_of(layer)) {}
+  explicit ReorgKernel(const graph::LayerConfig& layer) : from_(reorg_sources(layer)) {}
   graph::Role role(const cpu::Node&) const override {
     graph::Role role;
     role.reads_input = role.reads_output = false;
@@ -50,13 +24,13 @@ class ReorgKernel final : public ImageKernel {
 
  private:
   void compute_image(const float* const* inputs, float* output, cpu::Workspace*) const override {
-    for (size_t i = 0; i < from_.size(); ++i) output[i] = from_[i] == kZero ? 0.0f : inputs[0][from_[i]];
+    for (size_t i = 0; i < from_.size(); ++i) output[i] = from_[i] < 0 ? 0.0f : inputs[0][from_[i]];
   }
   void compute_gradients(const float* const*, const float*, float* delta, float* const* gradients,
                          cpu::Workspace*) const override {
     if (gradients[0] == nullptr) return;
     for (size_t i = 0; i < from_.size(); ++i) {
-      if (from_[i] != kZero) gradients[0][from_[i]] += delta[i];
+      if (from_[i] >= 0) gradients[0][from_[i]] += delta[i];
     }
   }
 
@@ -93,6 +67,30 @@ std::vector<cfg::CfgSection> stand_in(const graph::LayerConfig& layer) {
 }
 
 }  // namespace
+
+std::vector<int> reorg_sources(const graph::LayerConfig& layer) {
+  const cfg::Options& o = layer.options;
+  const bool reverse = o.flag("reverse");
+  const int stride = o.integer("stride"), extra = o.integer("extra");
+  const data::Geometry& in = layer.in;
+  const int space = in.height * in.width, size = space * in.channels;
+  std::vector<int> from(static_cast<size_t>(size));
+  const auto move = [&](int i, int cell) { from[static_cast<size_t>(reverse ? cell : i)] = reverse ? i : cell; };
+  for (int i = 0; i < size; ++i) {
+    const int k = i / space, j = i / in.width % in.height, l = i % in.width;
+    if (extra > 0) {
+      from[static_cast<size_t>(i)] = i;
+    } else if (o.flag("flatten")) {
+      move(i % space * in.channels + k, i);
+    } else {
+      const int depth = in.channels / (stride * stride), block = k / depth;
+      const int y = j * stride + block / stride, x = l * stride + block % stride;
+      move(i, x + in.width * stride * (y + in.height * stride * (k % depth)));
+    }
+  }
+  from.resize(from.size() + static_cast<size_t>(extra), -1);
+  return from;
+}
 
 graph::Op reorg_op() {
   return graph::Op("reorg", graph::Op::Kind::kLayer, "blocks of space into channels")

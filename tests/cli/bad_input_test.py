@@ -306,8 +306,14 @@ CFG_CASES = [
     Case("cfg_softmax_groups", cost("[softmax]\ngroups=2"), TRAIN, 1, "net.cfg:28: [softmax] groups=2", "found '2'"),
     Case("cfg_softmax_tree", cost("[softmax]\ntree=a.tree"), TRAIN, 1, "net.cfg:28: [softmax] tree=a.tree",
          "remove it"),
-    Case("cfg_dilation", net("stride=2", "stride=2\ndilation=2\npadding=0"), TRAIN, 1,
-         "net.cfg:17: [convolutional] dilation=2", "an odd size with pad=1 alone"),
+    Case("cfg_dilation", net("size=3\nstride=2", "size=4\ndilation=2\nstride=2"), TRAIN, 1,
+         "net.cfg:16: [convolutional] dilation=2", "an odd size with pad=1 alone"),
+    Case("cfg_xnor", net("stride=2", "stride=2\nxnor=1"), TRAIN, 1, "net.cfg:17: [convolutional] xnor=1",
+         "networks of binary weights", "remove it from all sections"),
+    Case("cfg_batch_norm_across_updates", net("batch_normalize=1", "batch_normalize=2"), TRAIN, 1,
+         "net.cfg:13: [convolutional] batch_normalize=2", "across updates", "write batch_normalize=1"),
+    Case("cfg_switch_strict", net("pad=1", "pad=2"), TRAIN + " -strict", 1,
+         "net.cfg:17: [convolutional] pad=2", "write pad=1"),
 ]
 
 WEIGHTS_CASES = [

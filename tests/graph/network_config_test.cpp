@@ -198,7 +198,8 @@ TEST(Translations, KeysThatNoDarknetReadsAreIgnored) {
   EXPECT_EQ(translated("seen=0\nletter_box=1\n"), (Places{"7: [net] seen=0", "8: [net] letter_box=1"}));
   EXPECT_EQ(translated("mosaic=1\nmosaic_bound=1\ngaussian_noise=5\n"),
             (Places{"8: [net] mosaic_bound=1", "9: [net] gaussian_noise=5"}));
-  EXPECT_EQ(translated("", "[conn]\noutput=10\ntranspose=1\n" + kTail), Places{"9: [conn] transpose=1"});
+  EXPECT_EQ(translated("", "[maxpool]\nsize=1\n[conn]\noutput=10\ntranspose=1\n" + kTail),
+            Places{"11: [conn] transpose=1"});
 }
 
 TEST(Translations, TheFirstOfTwoValuesAndTheTextBeforeAComment) {

@@ -310,7 +310,7 @@ std::vector<Case> all_cases() {
   add("ReorgReverse", 2, {8, 4, 5}, "[reorg]\nstride=2\nreverse=1\n");
   // The packaged host's [local] needs a layer with a larger workspace.
   for (const char* window : {"size=3\nstride=2\npad=1\nactivation=leaky\n", "size=2\nactivation=logistic\n"}) {
-    add(format("LocalOf%.6s", window + 5), 2, {3, 7, 6}, convolution(4, 5, 1) + "[local]\nfilters=5\n" + window);
+    add(format("LocalOf%.1s", window + 5), 2, {3, 7, 6}, convolution(4, 5, 1) + "[local]\nfilters=5\n" + window);
   }
   if (traits.has_reorg_extra) {
     add("ReorgFlatten", 2, {8, 4, 5}, "[reorg]\nflatten=1\n");

@@ -38,6 +38,11 @@ const std::string kNormed = net_text(2, kInput) +
                             "[batchnorm]\n[activation]\nactivation=relu\n" +
                             kHead;
 
+const std::string kLocal = net_text(2, kInput) +
+                           "[convolutional]\nfilters=4\nsize=3\npad=1\nactivation=linear\n"
+                           "[local]\nfilters=3\nsize=3\nstride=2\npad=1\nactivation=leaky\n" +
+                           kHead;
+
 size_t count_of(const network::Network& network, int layers = 1 << 20) {
   size_t count = 0;
   for (int i = 0; i < std::min(layers, network.size()); ++i) {
@@ -55,7 +60,7 @@ std::string with_float(std::string file, size_t index, float value) {
 
 TEST(Weights, SurviveARoundTripBitForBit) {
   const TemporaryFolder folder;
-  for (const std::string& cfg : {kPlain, kNormed}) {
+  for (const std::string& cfg : {kPlain, kNormed, kLocal}) {
     network::Network saved(config_of(cfg)), loaded(config_of(cfg));
     scramble(&saved, 1);
     scramble(&loaded, 2);
@@ -77,7 +82,7 @@ TEST(Weights, SurviveARoundTripBitForBit) {
 
 TEST(Weights, EqualTheHostsOwnFileByteForByte) {
   const TemporaryFolder folder;
-  std::vector<std::string> cfgs = {kPlain};
+  std::vector<std::string> cfgs = {kPlain, kLocal};
   if (host::traits().saves_batchnorm_biases) cfgs.push_back(kNormed);
   for (const std::string& cfg : cfgs) {
     network::Network network(config_of(cfg));

@@ -21,7 +21,11 @@ struct ConvolutionShape {
   int stored_out() const { return Rows(out, out_layout).channels; }
   // A filter for each channel. Each channel that blocks add is a group, too.
   bool depthwise() const { return groups > 1 && groups == in.channels && groups == out.channels; }
-  int stored_groups() const { return depthwise() ? stored_in() : groups; }
+  int stored_groups() const { return depthwise() ? stored_in() : groups / merged_groups(); }
+  // Groups of a few channels are convolved as one on blocks, with weights of zero between them: a block holds several.
+  int merged_groups() const;
+  // Whether blocks hold groups, or a whole number of them.
+  bool groups_fit_blocks() const;
 };
 
 // 3x3 and stride 1 on blocks, with a quarter fewer products than directly (not for images of 1x1 or 2x2: for the

@@ -15,13 +15,21 @@ ConvolutionWeights::ConvolutionWeights(const ConvolutionShape& shape)
       window_(shape.size * shape.size),
       groups_(shape.groups),
       stored_groups_(shape.stored_groups()),
+      merged_groups_(shape.merged_groups()),
       padded_(static_cast<size_t>(stored_filters_) * (stored_channels_ / stored_groups_) * window_) {
   const memory::dim f = stored_filters_, c = stored_channels_, k = shape.size, g = stored_groups_;
   dims_ = g > 1 ? memory::dims{g, f / g, c / g, k, k} : memory::dims{f, c, k, k};
-  desc_ = {dims_, memory::data_type::f32, groups_ > 1 ? memory::format_tag::goihw : memory::format_tag::oihw};
+  desc_ = {dims_, memory::data_type::f32, g > 1 ? memory::format_tag::goihw : memory::format_tag::oihw};
 }
 
-bool ConvolutionWeights::same_channels() const { return filters_ == stored_filters_ && channels_ == stored_channels_; }
+bool ConvolutionWeights::same_channels() const {
+  return filters_ == stored_filters_ && channels_ == stored_channels_ && merged_groups_ == 1;
+}
+
+size_t ConvolutionWeights::first(int filter) const {
+  const int group = filter / (filters_ / groups_);
+  return static_cast<size_t>(group % merged_groups_ * (channels_ / groups_) * window_);
+}
 
 float* ConvolutionWeights::pad(const float* weights, const float* factor) {
   if (same_channels() && factor == nullptr) return const_cast<float*>(weights);
@@ -29,7 +37,8 @@ float* ConvolutionWeights::pad(const float* weights, const float* factor) {
   const size_t to = static_cast<size_t>(stored_channels_ / stored_groups_) * window_;
   for (size_t f = 0; f < static_cast<size_t>(filters_); ++f) {
     const float scale = factor == nullptr ? 1.0f : factor[f];
-    for (size_t i = 0; i < from; ++i) padded_[f * to + i] = weights[f * from + i] * scale;
+    float* filter = padded_.data() + f * to + first(static_cast<int>(f));
+    for (size_t i = 0; i < from; ++i) filter[i] = weights[f * from + i] * scale;
   }
   return padded_.data();
 }
@@ -39,7 +48,7 @@ void ConvolutionWeights::add(const float* padded, float* weights) const {
   const size_t from = static_cast<size_t>(stored_channels_ / stored_groups_) * window_;
   for_tasks(filters_, [&](int f, Workspace&) {
     const auto filter = static_cast<size_t>(f);
-    row_accumulate(padded + filter * from, to, weights + filter * to);
+    row_accumulate(padded + filter * from + first(f), to, weights + filter * to);
   });
 }
 

@@ -23,7 +23,9 @@ class ConvolutionWeights {
 
  private:
   bool same_channels() const;
-  int filters_, channels_, stored_filters_, stored_channels_, window_, groups_, stored_groups_;
+  // Where the weights of a filter begin among its stored ones.
+  size_t first(int filter) const;
+  int filters_, channels_, stored_filters_, stored_channels_, window_, groups_, stored_groups_, merged_groups_;
   dnnl::memory::dims dims_;
   dnnl::memory::desc desc_;
   std::vector<float> padded_;

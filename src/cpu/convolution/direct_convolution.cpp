@@ -5,6 +5,7 @@
 
 #include "cpu/convolution/convolution.h"
 #include "cpu/convolution/convolution_weights.h"
+#include "cpu/convolution/depthwise_gradient.h"
 #include "cpu/convolution/dnnl_api.h"
 #include "cpu/convolution/dnnl_memory.h"
 #include "cpu/loops/row_math.h"
@@ -137,6 +138,7 @@ class DirectTraining final : public TrainingConvolution {
   }
   void backward_weights(const float* in, const float* out_gradient, bool add, float* gradient,
                         Workspace* workspace) const override {
+    if (depthwise_) return depthwise_->run(in, out_gradient, add, gradient);
     const auto& desc = weights_gradient_desc_;
     const WorkspaceFrame frame(workspace);
     float* target = add ? workspace->take(gradient_size()) : gradient;
@@ -148,11 +150,14 @@ class DirectTraining final : public TrainingConvolution {
     if (add) row_accumulate(target, gradient_size(), gradient);
   }
   size_t gradient_size() const override {
+    if (depthwise_) return depthwise_->size();
     return weights_gradient_desc_.diff_weights_desc().get_size() / sizeof(float);
   }
   void add_gradients(float* gradients, int count, float* weights) override {
     add_to_first(gradients, count, gradient_size());
-    weights_.add(gradient_.run(gradients), weights);
+    if (!depthwise_) return weights_.add(gradient_.run(gradients), weights);
+    depthwise_->reorder(gradients, reordered_.data());
+    weights_.add(reordered_.data(), weights);
   }
 
  private:
@@ -177,6 +182,10 @@ class DirectTraining final : public TrainingConvolution {
                                                                    ends.in, window.weights, ends.out, window.strides,
                                                                    window.dilation, window.padding, window.padding);
     });
+    if (DepthwiseGradient::fits(shape) && std::string(weights_gradient_desc_.impl_info_str()).rfind("jit_dw", 0) != 0) {
+      depthwise_ = std::make_unique<DepthwiseGradient>(shape);
+      reordered_.resize(depthwise_->size());
+    }
     weights_gradient_ = dnnl::convolution_backward_weights(weights_gradient_desc_);
     weights_in_ = {tensors.in, weights_gradient_desc_.src_desc()};
     weights_out_ = {tensors.out, weights_gradient_desc_.diff_dst_desc()};
@@ -188,6 +197,8 @@ class DirectTraining final : public TrainingConvolution {
   dnnl::convolution_backward_weights::primitive_desc weights_gradient_desc_;
   dnnl::convolution_backward_weights weights_gradient_;
   MicroBatchReorder weights_in_, weights_out_;
+  std::unique_ptr<DepthwiseGradient> depthwise_;  // where oneDNN has no kernel for it
+  std::vector<float> reordered_;
   Reorder forward_weights_, data_weights_, gradient_;
   const float* forward_ready_ = nullptr;
   const float* data_ready_ = nullptr;

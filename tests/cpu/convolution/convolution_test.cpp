@@ -147,15 +147,19 @@ std::vector<cpu::ConvolutionShape> shapes_with_groups() {
                                                                             {16, 16, 16},
                                                                             {13, 13, 13},
                                                                             {40, 40, 40},
-                                                                            {5, 10, 5}}) {
+                                                                            {5, 10, 5},
+                                                                            {32, 32, 8},
+                                                                            {64, 32, 8},
+                                                                            {48, 48, 3},
+                                                                            {64, 64, 16},
+                                                                            {24, 24, 3},
+                                                                            {16, 16, 2}}) {
         for (const auto& layouts : kLayouts) {
-          const bool depthwise = from == groups && to == groups;
-          const int block = cpu::block_channels() * (depthwise ? 1 : groups);
-          const bool blocks = (from % block == 0 && to % block == 0) || (depthwise && layouts.first == layouts.second);
-          if (!blocks && (layouts.first == cpu::Layout::kBlocked || layouts.second == cpu::Layout::kBlocked)) continue;
           cpu::ConvolutionShape shape =
               shape_of(list.size() % 2 == 0 ? 4 : 1, {from, 7, 6}, to, size, stride, size / 2);
           shape.groups = groups;
+          const bool blocks = shape.groups_fit_blocks() || (shape.depthwise() && layouts.first == layouts.second);
+          if (!blocks && (layouts.first == cpu::Layout::kBlocked || layouts.second == cpu::Layout::kBlocked)) continue;
           shape.in_layout = layouts.first;
           shape.out_layout = layouts.second;
           list.push_back(shape);
@@ -208,6 +212,29 @@ std::vector<cpu::ConvolutionShape> dilated_and_unequally_strided() {
     }
   }
   return list;
+}
+
+// oneDNN has no kernel for some of their gradients.
+TEST(TrainingConvolutionTest, DepthwiseWindowsOfEverySize) {
+  std::vector<cpu::ConvolutionShape> list;
+  for (const int size : {3, 5, 7}) {
+    for (const auto& [dilation, stride_y, stride_x] :
+         std::vector<std::array<int, 3>>{{1, 1, 1}, {1, 2, 2}, {2, 1, 3}, {1, 3, 1}, {3, 1, 1}}) {
+      for (const int channels : {13, 32, 40}) {
+        cpu::ConvolutionShape shape =
+            shape_of(list.size() % 2 == 0 ? 3 : 1, {channels, 8, 11}, channels, size, 1, dilation * (size / 2));
+        shape.groups = channels;
+        shape.dilation = dilation;
+        shape.stride_y = stride_y;
+        shape.stride_x = stride_x;
+        shape.out.height = 7 / stride_y + 1;
+        shape.out.width = 10 / stride_x + 1;
+        shape.in_layout = shape.out_layout = cpu::Layout::kBlocked;
+        list.push_back(shape);
+      }
+    }
+  }
+  expect_exact(list);
 }
 
 TEST(TrainingConvolutionTest, DilationsAndUnequalStridesAreThoseInDouble) {
