@@ -138,11 +138,14 @@ int layer_verb(const Arguments& arguments) {
   }
   try {
     const bool teacher = op->section == "distill";
-    const std::vector<Sample> samples = read_samples(files[0], teacher);
+    std::vector<Sample> samples = read_samples(files[0], teacher);
     const int classes = static_cast<int>(samples[0].logits.size());
-    const std::unique_ptr<math::Cost> cost = op->cost(cost_layer(*op, options, classes));
+    const graph::LayerConfig layer = cost_layer(*op, options, classes);
+    const std::unique_ptr<math::Cost> cost = op->cost(layer);
+    const double temperature = layers::logit_temperature(layer);
     std::vector<double> log_f(static_cast<size_t>(classes)), f(log_f.size()), gradient(log_f.size());
-    for (const Sample& sample : samples) {
+    for (Sample& sample : samples) {
+      for (double& z : sample.logits) z /= temperature;
       math::log_softmax(classes, sample.logits.data(), log_f.data(), f.data());
       const math::CostRow row{classes,  sample.logits.data(), log_f.data(),
                               f.data(), sample.label,         teacher ? sample.teacher.data() : nullptr};

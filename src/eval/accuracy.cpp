@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "layers/costs/cost_op.h"
 #include "math/cost_row.h"
 
 namespace dng::eval {
@@ -35,8 +36,14 @@ std::vector<int> top_classes(const float* scores, int classes, int k) {
   return order;
 }
 
+LogSoftmax::LogSoftmax(const network::Network& network)
+    : temperature(layers::logit_temperature(network.config().cost())),
+      z(static_cast<size_t>(network.classes())),
+      log_f(z.size()),
+      f(z.size()) {}
+
 void LogSoftmax::compute(const float* logits) {
-  std::copy(logits, logits + z.size(), z.begin());
+  for (size_t j = 0; j < z.size(); ++j) z[j] = logits[j] / temperature;
   math::log_softmax(static_cast<int>(z.size()), z.data(), log_f.data(), f.data());
 }
 
@@ -46,7 +53,7 @@ Accuracy evaluate(network::Network* network, const data::Dataset& data, int k, i
   Accuracy accuracy;
   accuracy.k = k;
   double loss = 0;
-  LogSoftmax softmax(classes);
+  LogSoftmax softmax(*network);
   std::vector<network::Network*> networks = {network};
   networks.insert(networks.end(), beside.begin(), beside.end());
   run_over(networks, data, threads, label, [&](const data::Batch& batch, const graph::Pass& pass) {

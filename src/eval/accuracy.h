@@ -43,11 +43,11 @@ int rank_of(const Real* scores, int classes, int label) {
 // The first k classes by their scores, most probable first; ties as in rank_of.
 std::vector<int> top_classes(const float* scores, int classes, int k);
 
-// log f and f of a row of logits, in double precision.
+// log f and f of a row of a network's logits, in double precision.
 struct LogSoftmax {
-  explicit LogSoftmax(int classes)
-      : z(static_cast<size_t>(classes)), log_f(static_cast<size_t>(classes)), f(static_cast<size_t>(classes)) {}
+  explicit LogSoftmax(const network::Network& network);
   void compute(const float* logits);
+  double temperature;
   std::vector<double> z, log_f, f;
 };
 

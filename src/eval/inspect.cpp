@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <optional>
 
 namespace dng::eval {
 namespace {
@@ -17,7 +18,7 @@ size_t top_of(const float* f, size_t classes) { return static_cast<size_t>(std::
 class Agreement {
  public:
   Agreement(const network::Network* network, const network::Network* teacher)
-      : network_(network), teacher_(teacher), student_row_(network->classes()), teacher_row_(network->classes()) {}
+      : network_(network), teacher_(teacher), student_row_(*network), teacher_row_(*teacher) {}
 
   void see(const data::Batch& batch, const graph::Pass& pass) {
     const auto classes = static_cast<size_t>(network_->classes());
@@ -140,20 +141,21 @@ Inspection inspect(network::Network* network, const data::Dataset& data, const I
   const auto classes = static_cast<size_t>(network->classes());
   const bool teacher = settings.teacher != nullptr;
   Inspector inspector(network->classes(), settings);
-  Agreement agreement(network, settings.teacher);
+  std::optional<Agreement> agreement;
+  if (teacher) agreement.emplace(network, settings.teacher);
   const auto see = [&](const data::Batch& batch, const graph::Pass& pass) {
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       inspector.see(network->probabilities() + b * classes, static_cast<size_t>(batch.labels[b]));
     }
-    if (teacher) agreement.see(batch, pass);
+    if (teacher) agreement->see(batch, pass);
     if (settings.sink) settings.sink(batch, pass);
   };
   std::vector<network::Network*> beside;
   if (teacher) beside.push_back(settings.teacher);
   Inspection result = inspector.finish(evaluate(network, data, settings.k, settings.threads, "inspect", see, beside));
   const auto images = static_cast<double>(result.accuracy.images);
-  result.teacher_agreement = teacher ? agreement.agreed() / images : std::nan("");
-  result.teacher_kl = teacher ? agreement.divergence() / images : std::nan("");
+  result.teacher_agreement = teacher ? agreement->agreed() / images : std::nan("");
+  result.teacher_kl = teacher ? agreement->divergence() / images : std::nan("");
   return result;
 }
 

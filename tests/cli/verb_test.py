@@ -171,6 +171,8 @@ class VerbTest(MadeOnceTest):
         self.assertEqual(self.run_darknet("layer", "tsd", "eta=1", "k=2", "logits.csv").stdout, plain)
         self.assertNotEqual(self.run_darknet("layer", "tsd", "eta=0.5", "k=2", "logits.csv").stdout, plain)
         self.assertEqual(self.run_darknet("layer", "label_smoothing", "epsilon=0", "logits.csv").stdout, plain)
+        self.write("doubled.csv", "1,1,3,-1\n")
+        self.assertEqual(self.run_darknet("layer", "softmax", "temperature=2", "doubled.csv").stdout, plain)
         self.write("both.csv", "1,0.5,1.5,-0.5,0.2,0.7,0.1\n")
         self.assertEqual(self.run_darknet("layer", "distill", "lambda=0", "both.csv").stdout, plain)
         self.assert_one_line(self.run_darknet("layer", "tsd", "etta=1", "logits.csv", code=2), "etta", "eta")

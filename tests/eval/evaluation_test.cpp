@@ -162,6 +162,19 @@ TEST(Accuracy, SinkSeesEveryImageOnceInOrder) {
   EXPECT_EQ(next, 10);
 }
 
+TEST(Accuracy, LogitsAreDividedByTheTemperatureOfSoftmax) {
+  const MemorySet set = crafted();
+  network::Network network(config_of(direct_cfg(4) + "temperature=2\n")), half(config_of(direct_cfg(4)));
+  make_direct(&network, 8);
+  make_direct(&half, 4);
+  expect_equal(eval::evaluate(&network, set, 5, 1, "test"), accuracy_of(outputs_of(set, 4), set, 5));
+  eval::InspectSettings settings;
+  settings.teacher = &half;
+  EXPECT_NEAR(eval::inspect(&network, set, settings).teacher_kl, 0, 1e-12);
+  make_direct(&half, 8);
+  EXPECT_GT(eval::inspect(&network, set, settings).teacher_kl, 1e-3);
+}
+
 TEST(Accuracy, LossIsTheCrossEntropyWhateverTheCost) {
   const MemorySet set = crafted();
   network::Network plain(config_of(direct_cfg(4)));

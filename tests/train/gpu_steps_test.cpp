@@ -238,15 +238,18 @@ DNG_GPU_TEST(Steps, TeachersFollowTheCpus) {
     start_from(3, &teacher);
     network::save_weights(weights, teacher, 0);
   }
-  const graph::NetworkConfig config = config_of(
-      smooth(net("pad=2\nmirror=1\n")) +
-      smooth(layers("[distill]\nlambda=0.7\ntemperature=2\nteacher=" + cfg + "\nteacher_weights=" + weights + "\n")));
-  const MemorySet set = images(true);
-  train::LiveTeacher theirs(config.cost().options, config, gpu), cpus(config.cost().options, config);
-  Run device(config, set, on(gpu), &theirs), cpu(config, set, {}, &cpus);
-  const std::vector<train::StepResult> found = device.run(0, 15), expected = cpu.run(0, 15);
-  for (size_t i = 0; i < found.size(); ++i) {
-    EXPECT_NEAR(found[i].loss, expected[i].loss, 1e-3 * (1 + std::fabs(expected[i].loss))) << "step " << i;
+  // Mixed images come from the host.
+  for (const char* mixing : {"", "cutmix=1\n"}) {
+    const graph::NetworkConfig config = config_of(
+        smooth(net(std::string("pad=2\nmirror=1\n") + mixing)) +
+        smooth(layers("[distill]\nlambda=0.7\ntemperature=2\nteacher=" + cfg + "\nteacher_weights=" + weights + "\n")));
+    const MemorySet set = images(true);
+    train::LiveTeacher theirs(config.cost().options, config, gpu), cpus(config.cost().options, config);
+    Run device(config, set, on(gpu), &theirs), cpu(config, set, {}, &cpus);
+    const std::vector<train::StepResult> found = device.run(0, 15), expected = cpu.run(0, 15);
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_NEAR(found[i].loss, expected[i].loss, 1e-3 * (1 + std::fabs(expected[i].loss))) << mixing << "step " << i;
+    }
   }
 }
 
