@@ -5,6 +5,7 @@ PREFIX       ?= /usr/local
 JOBS         ?= $(shell nproc)
 CMAKE_FLAGS  ?=
 BENCH        ?=
+ZOO          ?=
 GPU_CHECK    ?=
 # The preset's folder, or one of its own for the fork, so that switching hosts does not rebuild everything.
 BUILD        := build/$(PRESET)$(if $(DARKNET_ROOT),-fork)
@@ -23,7 +24,7 @@ SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 
 .DEFAULT_GOAL := all
 
-.PHONY: help all deps demo test-deps tests test test-debian bench gpu-check odr arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
+.PHONY: help all deps demo test-deps tests test test-debian bench zoo gpu-check odr arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -67,6 +68,10 @@ test-debian:  ## the README's two commands in a fresh Debian (RELEASE=trixie), a
 bench: all  ## speed, compared with oneDNN and PyTorch (BENCH='OPTIONS' of scripts/bench.py)
 	cmake --build $(BUILD) -j $(JOBS) --target onednn_baseline image_pipeline
 	$(PYTHON) scripts/bench.py --darknet ./darknet --baseline $(BUILD)/onednn_baseline $(BENCH)
+
+zoo: all  ## every classifier cfg of Darknet's own folder (ZOO='OPTIONS' of scripts/zoo.py)
+	@$(MAKE) --no-print-directory deps PACKAGES=python3-pil
+	$(PYTHON) scripts/zoo.py --darknet $(BUILD)/darknet $(ZOO) $(or $(abspath $(DARKNET_ROOT)),/usr/share/darknet)
 
 # Everything that needs a GPU, into GPU_CHECK_OUT (build/gpu-check); GPU_CHECK='tests bench' or other parts of it.
 gpu-check:  ## everything that needs a GPU

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Images per second of a network's step in PyTorch, which the program is compared with.
 
-NETWORK: resnet20, resnet56, resnet110, densenet100 (32x32, 100 classes) or resnet18 (224x224, 1000 classes).
+CFG: the network, of layers that bench/pytorch_network.py knows.
 MODE: train (forward, backward, SGD with momentum and weight decay), distill (the same with a frozen network of the same
 shape as teacher), infer, or infer_jit (traced, frozen, optimized for inference).
 
@@ -18,7 +18,6 @@ import statistics
 import sys
 import time
 
-CIFAR_DEPTHS = {"resnet20": 3, "resnet56": 9, "resnet110": 18}  # blocks in each of three stages
 WARM_UP, MIN_STEPS = 3, 10
 # cuDNN benchmarks algorithms in the first step, and a compiled step is captured only after some runs.
 GPU_WARM_UP, GPU_MIN_STEPS = 30, 100
@@ -27,10 +26,10 @@ QUEUED_STEPS = 20  # before the host waits
 
 def read_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("network", choices=[*CIFAR_DEPTHS, "densenet100", "resnet18"])
+    parser.add_argument("cfg")
     parser.add_argument("mode", choices=["train", "distill", "infer", "infer_jit"])
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--batch", type=int, help="default: 128, and 16 for resnet18 (256 on a GPU)")
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--format", choices=["contiguous", "channels_last"], default="contiguous")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
@@ -47,77 +46,11 @@ ON_GPU = ARGUMENTS.device != "cpu"
 os.environ["OMP_NUM_THREADS"] = str(ARGUMENTS.threads)
 try:
     import torch
-    from torch import nn
     from torch.nn import functional
+
+    from pytorch_network import CfgNetwork, Failure
 except ImportError as error:
     sys.exit(f"pytorch_step.py: {sys.executable} has no PyTorch ({error}); install python3-torch")
-
-
-def convolution(inputs, outputs, size, stride=1):
-    return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
-
-
-class ResidualBlock(nn.Module):
-    def __init__(self, inputs, outputs, stride):
-        super().__init__()
-        self.body = nn.Sequential(
-            convolution(inputs, outputs, 3, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True),
-            convolution(outputs, outputs, 3), nn.BatchNorm2d(outputs))
-        self.projection = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.projection = nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
-
-    def forward(self, x):
-        return functional.relu(self.body(x) + self.projection(x), inplace=True)
-
-
-class DenseLayer(nn.Module):
-    def __init__(self, inputs, growth):
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.BatchNorm2d(inputs), nn.ReLU(inplace=True), convolution(inputs, 4 * growth, 1),
-            nn.BatchNorm2d(4 * growth), nn.ReLU(inplace=True), convolution(4 * growth, growth, 3))
-
-    def forward(self, x):
-        return torch.cat((x, self.body(x)), 1)
-
-
-def with_classifier(layers, channels, classes):
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes))
-
-
-def residual_network(stem, channels, stages, classes):
-    """stages: (filters, blocks); all but the first halve height and width."""
-    layers = list(stem)
-    for stage, (filters, blocks) in enumerate(stages):
-        for block in range(blocks):
-            layers.append(ResidualBlock(channels, filters, 2 if stage > 0 and block == 0 else 1))
-            channels = filters
-    return with_classifier(layers, channels, classes)
-
-
-def dense_network(growth=12, blocks=3, layers_in_block=16, classes=100):
-    channels = 2 * growth
-    layers = [convolution(3, channels, 3)]
-    for block in range(blocks):
-        for _ in range(layers_in_block):
-            layers.append(DenseLayer(channels, growth))
-            channels += growth
-        layers += [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
-        if block < blocks - 1:
-            layers += [convolution(channels, channels // 2, 1), nn.AvgPool2d(2)]
-            channels //= 2
-    return with_classifier(layers, channels, classes)
-
-
-def make_network(name):
-    if name == "densenet100":
-        return dense_network()
-    if name == "resnet18":
-        stem = [convolution(3, 64, 7, 2), nn.BatchNorm2d(64), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
-        return residual_network(stem, 64, [(64, 2), (128, 2), (256, 2), (512, 2)], 1000)
-    stem = [convolution(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(inplace=True)]
-    return residual_network(stem, 16, [(filters, CIFAR_DEPTHS[name]) for filters in (16, 32, 64)], 100)
 
 
 def casting():
@@ -156,7 +89,7 @@ def make_step(network, images, labels):
 
         return compiled(evaluate)
 
-    teacher = make_network(ARGUMENTS.network).to(**placement()).eval() if mode == "distill" else None
+    teacher = CfgNetwork(ARGUMENTS.cfg).to(**placement()).eval() if mode == "distill" else None
     network.train()
     # One kernel, or few, for all parameters.
     fused = {"fused": True} if ON_GPU else {}
@@ -234,12 +167,10 @@ def main():
     torch.set_flush_denormal(True)
     if ON_GPU:
         prepare_gpu()
-    large = ARGUMENTS.network == "resnet18"
-    batch = ARGUMENTS.batch or ((256 if ON_GPU else 16) if large else 128)
-    size, classes = (224, 1000) if large else (32, 100)
-    network = make_network(ARGUMENTS.network).to(**placement())
-    images = torch.randn(batch, 3, size, size).to(**placement())
-    labels = torch.randint(0, classes, (batch,)).to(ARGUMENTS.device)
+    batch = ARGUMENTS.batch
+    network = CfgNetwork(ARGUMENTS.cfg).to(**placement())
+    images = torch.randn(batch, *network.network.input).to(**placement())
+    labels = torch.randint(0, network.network.layers[-1].out.size, (batch,)).to(ARGUMENTS.device)
     step = make_step(network, images, labels)
     times = measure_on_gpu(step) if ON_GPU else measure(step)
     peak = torch.cuda.max_memory_allocated() if ON_GPU else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
@@ -248,4 +179,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"pytorch_step.py: {failure}")

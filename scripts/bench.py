@@ -41,11 +41,11 @@ from benchmark.references import PrimitiveBaseline, PyTorch
 from benchmark.repetitions import Runner, entries
 from benchmark.roofline import CARDS, PRECISIONS, Roofline, card_named, card_reported
 from benchmark.shares import shares
-from benchmark.workload import LARGE, PAPER_CFGS, WORK, Workload, option, read
+from benchmark.workload import CFGS, LARGE, WORK, Workload, option, read
 from generations_driver.errors import Failure, OneLineParser, words_of
 from generations_driver.tables import counted
 
-QUICK_CFGS = PAPER_CFGS[:1]
+QUICK_CFGS = CFGS[:1]
 
 
 def show(text):
@@ -55,7 +55,7 @@ def show(text):
 def choose_cfgs(options):
     """The cfgs to measure. Default ones without images are skipped, with the reason."""
     chosen = []
-    for path in options.cfgs or (QUICK_CFGS if options.quick or options.busy else PAPER_CFGS):
+    for path in options.cfgs or (QUICK_CFGS if options.quick or options.busy else CFGS):
         if not options.cfgs and not options.images and int(option(read(path), "height", path)) >= LARGE:
             show(f"{path} is skipped: its images are missing (--images LIST.data)")
         else:

@@ -6,7 +6,6 @@ packaged); DNG_STOCK, the host's own program (default: /usr/bin/darknet where th
 
 import gzip
 import os
-import re
 import shutil
 import signal
 import struct
@@ -18,6 +17,10 @@ import time
 import unittest
 import zlib
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
+
+from classifier_zoo.answers import answers
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DARKNET = os.path.abspath(os.environ.get("DNG_DARKNET") or os.path.join(ROOT, "darknet"))
 HOST = os.environ.get("DNG_HOST") or "packaged"
@@ -26,7 +29,6 @@ CIFAR100_ARCHIVE = os.path.join(os.path.dirname(ROOT), "shared", "data", "cifar-
 PHOTOGRAPHS_ARCHIVE = os.path.join(os.path.dirname(ROOT), "shared", "data", "ilsvrc2012-1300.tar.xz")
 CIFAR100_RECORD = 2 + 3 * 32 * 32
 SCRIPTS = os.path.join(ROOT, "scripts")
-sys.path.insert(0, SCRIPTS)
 # No single run of these tests lasts longer, however busy the machine is.
 RUN_SECONDS = 300
 # A page each in the pipe and in the reader's buffer: a run is at most that many lines of its log ahead of its reader.
@@ -44,20 +46,6 @@ def stock_darknet():
     """Path of the host's own program, or None."""
     path = os.environ.get("DNG_STOCK") or ("/usr/bin/darknet" if HOST == "packaged" else None)
     return path if path and os.access(path, os.X_OK) else None
-
-
-def answers(done):
-    """[(class name, percent)] that `classifier predict` printed, the plugin or the host's own program, best first."""
-    found = []
-    for line in done.stdout.splitlines():
-        # "12.34%: name" of the packaged Darknet, "name: 0.123400" of AlexeyAB's.
-        packaged = re.fullmatch(r" *([0-9.]+)%: (\S+)", line)
-        alexeyab = re.fullmatch(r"(lbl\S+): ([0-9.]+)", line)
-        if packaged:
-            found.append((packaged[2], float(packaged[1])))
-        elif alexeyab:
-            found.append((alexeyab[1], 100 * float(alexeyab[2])))
-    return found
 
 
 def read(path):
@@ -241,6 +229,10 @@ class RunTest(FolderTest):
             self.assertEqual(done.returncode, code, "darknet %s\n%s\n%s" % (
                 " ".join(map(str, words)), done.stdout[-2000:], done.stderr[-2000:]))
         return done
+
+    def predict(self, *words, program=DARKNET):
+        """[(class name, percent)] of `classifier predict`, best first; `words` are its arguments."""
+        return answers(self.run_darknet("classifier", "predict", *words, program=program).stdout)
 
     def train(self, cfg, *words, data="fashion.data", seed=1, threads=1, **options):
         return self.run_darknet("classifier", "train", data, cfg, "-seed", seed, "-threads", threads, *words, **options)

@@ -10,8 +10,9 @@ from generations_driver.files import whole_or_none
 
 from .workload import read
 
-COSTS = ("softmax", "tsd", "distill", "label_smoothing", "confidence_penalty")
-NAMES = {"net": "network", "conv": "convolutional", "conn": "connected", "max": "maxpool", "avg": "avgpool"}
+COSTS = ("softmax", "tsd", "distill", "label_smoothing", "confidence_penalty", "cost")
+NAMES = {"net": "network", "conv": "convolutional", "conn": "connected", "max": "maxpool", "avg": "avgpool",
+         "lrn": "normalization", "soft": "softmax"}
 
 
 class Shape(NamedTuple):
@@ -40,6 +41,16 @@ class Layer:
         return self.number(key, 0) != 0
 
     @property
+    def padding(self):
+        """Of a convolution, on each side."""
+        return self.number("size", 1) // 2 if self.flag("pad") else self.number("padding", 0)
+
+    @property
+    def strides(self):
+        """Of the rows, and of the columns."""
+        return [self.number(key, self.number("stride", 1)) for key in ("stride_y", "stride_x")]
+
+    @property
     def activation(self):
         return self.options.get("activation", {"convolutional": "logistic", "connected": "logistic"}.get(
             self.kind, "linear"))
@@ -53,7 +64,7 @@ class Layer:
 class Network:
     def __init__(self, path):
         self.path, self.name = path, os.path.splitext(os.path.basename(path))[0]
-        sections = read_sections(path, read(path))
+        sections = read_sections(path, read(path), as_darknet=True)
         if not sections or NAMES.get(sections[0][0], sections[0][0]) != "network":
             raise Failure(f"{path}: the first section must be [net]")
         net = {key: value for key, value, _ in sections[0][2]}
@@ -68,7 +79,7 @@ class Network:
             layer = Layer(kind, options, len(self.layers), self.shape(len(self.layers) - 1))
             work = getattr(self, f"_{kind}", self._keeps if kind in COSTS else None)
             if work is None:
-                raise Failure(f"{path}:{line}: [{name}] cannot be counted: it has no CUDA kernel")
+                raise Failure(f"{path}:{line}: [{name}] cannot be counted: it is no known layer")
             try:
                 work(layer)
             except (ValueError, KeyError) as error:
@@ -96,13 +107,11 @@ class Network:
     def _keeps(self, layer):
         """The output has the input's shape."""
 
-    _activation = _dropout = _keeps
+    _activation = _dropout = _normalization = _keeps
 
     def _convolutional(self, layer):
-        size, stride = layer.number("size", 1), layer.number("stride", 1)
-        padding = size // 2 if layer.flag("pad") else layer.number("padding", 0)
-        filters, groups = layer.number("filters", 1), layer.number("groups", 1)
-        layer.out = windows(layer.read, filters, size, stride, 2 * padding)
+        size, filters, groups = (layer.number(key, 1) for key in ("size", "filters", "groups"))
+        layer.out = windows(layer.read, filters, size, layer.strides, 2 * layer.padding)
         layer.weights = filters * (layer.read.channels // groups) * size * size
         layer.multiply_adds = layer.weights * layer.out.height * layer.out.width
         layer.biases = filters * (2 if layer.flag("batch_normalize") else 1)
@@ -116,26 +125,50 @@ class Network:
         layer.biases = 2 * layer.read.channels
 
     def _maxpool(self, layer):
-        stride = layer.number("stride", 1)
-        size = layer.number("size", stride)
-        layer.out = windows(layer.read, layer.read.channels, size, stride, layer.number("padding", size - 1))
+        size = layer.number("size", layer.number("stride", 1))
+        layer.out = windows(layer.read, layer.read.channels, size, layer.strides, layer.number("padding", size - 1))
 
     _local_avgpool = _maxpool
 
     def _avgpool(self, layer):
         layer.out = Shape(layer.read.channels, 1, 1)
 
+    def _crop(self, layer):
+        layer.out = Shape(layer.read.channels, layer.number("crop_height", 1), layer.number("crop_width", 1))
+
+    def _upsample(self, layer):
+        stride = layer.number("stride", 2)
+        layer.out = Shape(layer.read.channels, layer.read.height * stride, layer.read.width * stride)
+
+    def _reorg(self, layer):
+        channels, height, width = layer.read
+        stride = layer.number("stride", 1)
+        if layer.flag("extra"):
+            layer.out = Shape(layer.read.size + layer.number("extra", 0), 1, 1)
+        elif layer.flag("reverse"):
+            layer.out = Shape(channels // stride**2, height * stride, width * stride)
+        else:
+            layer.out = Shape(channels * stride**2, height // stride, width // stride)
+
     def _route(self, layer):
         layer.sources = [self._earlier(layer, text) for text in layer.options["layers"].split(",")]
         layer.read = self.shape(layer.sources[0])
-        layer.out = layer.read._replace(channels=sum(self.shape(source).channels for source in layer.sources))
+        channels = sum(self.shape(source).channels for source in layer.sources)
+        layer.out = layer.read._replace(channels=channels // layer.number("groups", 1))
 
     def _shortcut(self, layer):
         layer.sources = [layer.index - 1, self._earlier(layer, layer.options["from"])]
 
+    _sam = _shortcut
 
-def windows(shape, channels, size, stride, padding):
+    def _scale_channels(self, layer):
+        self._shortcut(layer)
+        layer.out = self.shape(layer.sources[1])
+
+
+def windows(shape, channels, size, strides, padding):
     """padding: both sides together."""
-    if min(size, stride) < 1 or min(shape.height, shape.width) + padding < size:
+    if min(size, *strides) < 1 or min(shape.height, shape.width) + padding < size:
         raise ValueError(f"no window of size {size} fits")
-    return Shape(channels, *((length + padding - size) // stride + 1 for length in (shape.height, shape.width)))
+    return Shape(channels, *((length + padding - size) // stride + 1
+                             for length, stride in zip(shape[1:], strides)))

@@ -1,7 +1,6 @@
 """What the program is compared with in the same run: the primitive baseline, and PyTorch."""
 
 import os
-import re
 import subprocess
 
 from generations_driver.errors import Failure
@@ -10,7 +9,6 @@ from .processes import json_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PYTORCH_STEP = os.path.join(ROOT, "bench", "pytorch_step.py")
-PEERS = re.compile(r"(?:^|-)(resnet20|resnet56|resnet110|densenet100|resnet18)$")
 FORMATS = ("contiguous", "channels_last")
 
 
@@ -62,8 +60,8 @@ class PyTorch:
             return False
         return done.returncode == 0
 
-    def knows(self, workload, work, kind):
-        return PEERS.search(workload.name) is not None and (kind != "frozen" or work == "valid")
+    def knows(self, _workload, work, kind):
+        return kind != "frozen" or work == "valid"
 
     def options(self, precision, kind):
         device = [] if self.gpu is None else ["--device", f"cuda:{self.gpu}"]
@@ -90,6 +88,6 @@ class PyTorch:
 
     def step(self, workload, work, threads, kind, memory_format):
         mode = "infer_jit" if kind == "frozen" else self.MODES[work]
-        return json_of([self.python, PYTORCH_STEP, PEERS.search(workload.name)[1], mode, "--threads", str(threads),
-                        "--batch", str(workload.batch), "--format", memory_format, "--seconds", str(self.seconds),
+        return json_of([self.python, PYTORCH_STEP, workload.cfg, mode, "--threads", str(threads), "--batch",
+                        str(workload.batch), "--format", memory_format, "--seconds", str(self.seconds),
                         *self.options(workload.precision, kind)], self.max_seconds)

@@ -12,6 +12,8 @@ WORK = ("train", "distill", "valid")
 CPU_BATCHES, GPU_BATCHES, LARGE = (128, 16), (128, 256), 128
 PAPER_CFGS = ["cfg/cifar100-resnet20.cfg", "cfg/cifar100-resnet56.cfg", "cfg/cifar100-resnet110.cfg",
               "cfg/cifar100-densenet100.cfg", "cfg/ilsvrc2012-resnet18.cfg"]
+CFGS = PAPER_CFGS + [f"bench/networks/{name}.cfg" for name in (
+    "darknet19", "darknet53", "resnet50", "efficientnet-b0", "cspdarknet53")]
 ENDLESS = "policy=constant\nmax_batches=1000000\nlearning_rate=0.01\nmomentum=0.9\n"
 REPLACED = ("batch", "subdivisions", "learning_rate", "momentum", "policy", "epochs", "max_batches", "epoch_steps",
             "steps", "scales", "burn_in", "power", "precision")

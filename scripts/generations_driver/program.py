@@ -38,6 +38,7 @@ class Program:
             raise Failure(f"{path}: no such program; {BUILD}")
         try:
             tables = json.loads(self.ask("options"))
+            self.host = tables["host"]
             self.net = [option["name"] for option in tables["net"]]
             costs = {cost: {option["name"]: option["default"] for option in options}
                      for cost, options in tables["costs"].items()}

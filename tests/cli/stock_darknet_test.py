@@ -15,7 +15,7 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import (CIFAR100_RECORD, HOST, RunTest, TSD, answers, fashion_image, read, say, section, stock_darknet,
+from run_support import (CIFAR100_RECORD, HOST, RunTest, TSD, fashion_image, read, say, section, stock_darknet,
                          write_cifar100, write_fashion, write_png)
 
 IMAGES = int(os.environ.get("DNG_STOCK_IMAGES") or 300)
@@ -106,9 +106,8 @@ class StockDarknet:
     def compare_predictions(self, stock):
         """`classifier predict`: the same names in the same order, percentages to their last digit but one."""
         for path in self.paths[:3]:
-            plugin = answers(self.run_darknet("classifier", "predict", "list.data", "tsd.cfg", self.weights, path))
-            theirs = answers(self.run_darknet("classifier", "predict", "list.data", "plain.cfg", self.weights, path,
-                                              program=stock))
+            plugin = self.predict("list.data", "tsd.cfg", self.weights, path)
+            theirs = self.predict("list.data", "plain.cfg", self.weights, path, program=stock)
             self.assertEqual(len(plugin), 5, plugin)
             self.assertEqual([name for name, _ in plugin], [name for name, _ in theirs])
             for (_, a), (_, b) in zip(plugin, theirs, strict=True):

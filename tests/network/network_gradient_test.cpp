@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
+#include <regex>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -430,8 +432,8 @@ TEST_P(ExactDerivativeTest, IsClose) {
 }
 
 // The networks as they are shipped, on small images: one coordinate of every tensor.
-void matches_in_double(const char* name, const std::string& layers) {
-  Experiment experiment({name, 4, 3, 8, 8, layers.c_str()});
+void matches_in_double(const char* name, const std::string& layers, int side = 8) {
+  Experiment experiment({name, 4, 3, side, side, layers.c_str()});
   const double loss = experiment.run(), expected = experiment.reference_loss();
   EXPECT_NEAR(loss, expected, 1e-5 * std::fabs(expected));
   const GradientCheckResult result = experiment.check(experiment.gradient(), 1);
@@ -447,6 +449,30 @@ TEST(WholeNetworkTest, ResNet20MatchesFiniteDifferences) {
 TEST(WholeNetworkTest, DenseNetMatchesFiniteDifferences) {
   matches_in_double("DenseNet", dense_layers(12, 2, 3) + head() + "[softmax]\n");
 }
+
+// The networks of tests/zoo, without a crop and with a softmax at their end.
+class ZooTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(ZooTest, MatchesFiniteDifferences) {
+  std::string text = read_file(source_path("tests/zoo/" + GetParam() + ".cfg"), "the cfg");
+  text = text.substr(text.find("[convolutional]"), text.find("[cost]") - text.find("[convolutional]"));
+  // A random mask has no formula.
+  text = std::regex_replace(text, std::regex("\\[dropout\\]\n([a-z_]+=.*\n)*"), "[activation]\nactivation=linear\n");
+  matches_in_double(GetParam().c_str(), text, 12);
+}
+
+std::vector<std::string> zoo_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(source_path("tests/zoo"))) {
+    if (entry.path().extension() == ".cfg") names.push_back(entry.path().stem());
+  }
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Networks, ZooTest, testing::ValuesIn(zoo_names()),
+                         [](const testing::TestParamInfo<std::string>& info) {
+                           return std::regex_replace(info.param, std::regex("-"), "_");
+                         });
 
 std::vector<Example> examples_with_batch_norm() {
   std::vector<Example> chosen;

@@ -345,6 +345,25 @@ void ReferenceNetwork::activate(const graph::LayerConfig& layer, std::vector<dou
   const auto each = [&](double formula(double)) {
     for (double& value : *values) value = formula(value);
   };
+  if (name == "relu6") {
+    for (double& value : *values) {
+      note(value > 0 ? value < 6 ? 1 : 2 : 3);
+      value = std::clamp(value, 0.0, 6.0);
+    }
+    return;
+  }
+  if (name == "ramp") {
+    for (const double value : *values) note(value > 0 ? 1 : 2);
+    return each([](double x) { return x > 0 ? 1.1 * x : 0.1 * x; });
+  }
+  if (name == "elu" || name == "selu") {
+    const bool scaled = name == "selu";
+    for (double& value : *values) {
+      note(value >= 0 ? 1 : 2);
+      value = (scaled ? 1.0507 : 1) * (value >= 0 ? value : (scaled ? 1.6732 : 1) * std::expm1(value));
+    }
+    return;
+  }
   if (name == "swish") return each([](double x) { return x / (1 + std::exp(-x)); });
   if (name == "mish") return each([](double x) { return x * std::tanh(std::log1p(std::exp(x))); });
   if (name == "gelu") {

@@ -24,7 +24,7 @@ from benchmark.network_shapes import Network
 from benchmark.processes import json_of
 from benchmark.program import MIN_STEPS, WARM_UP_STEPS, Program
 from benchmark.progress import Progress
-from benchmark.references import PEERS, PrimitiveBaseline, PyTorch, in_sequence
+from benchmark.references import PrimitiveBaseline, PyTorch, in_sequence
 from benchmark.repetitions import Runner, entries
 from benchmark.roofline import CARDS, Roofline
 from benchmark.shares import shares
@@ -217,11 +217,6 @@ class FigureTest(unittest.TestCase):
         self.assertAlmostEqual(rows["the rest"], 0.075)
         self.assertAlmostEqual(sum(rows.values()), 1)
         self.assertNotIn("teacher", rows)
-
-    def test_peers_are_known_by_the_name_of_the_cfg(self):
-        self.assertEqual(PEERS.search("cifar100-resnet20").group(1), "resnet20")
-        for name in ("cifar100-resnet8", "cifar100-densenet190", "resnet20-mine"):
-            self.assertIsNone(PEERS.search(name))
 
 
 LINE = "%d, 0.001: 4.605170, 4.605170 avg, 0.010000 rate, %f seconds, %d images, 1.0 hours left\n"

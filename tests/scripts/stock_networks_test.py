@@ -16,7 +16,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
 from make_cfg_test import NAMES, cfg_text, sections_of
-from run_support import (CIFAR100_RECORD, HOST, ROOT, MadeOnceTest, answers, read, say, section, stock_darknet,
+from run_support import (CIFAR100_RECORD, HOST, ROOT, MadeOnceTest, read, say, section, stock_darknet,
                          write_cifar100, write_png)
 
 # Rolling means and variances have to come near those of a batch: else a deep network's outputs are all overflow. A
@@ -82,9 +82,8 @@ class StockNetworks(MadeOnceTest):
         weights = "backup/%s_final.weights" % name
         seen = []
         for image in images:
-            plugin = answers(self.run_darknet("classifier", "predict", data, name + ".cfg", weights, image))
-            theirs = answers(self.run_darknet("classifier", "predict", data, "stock-%s.cfg" % name, weights, image,
-                                              program=stock_darknet()))
+            plugin = self.predict(data, name + ".cfg", weights, image)
+            theirs = self.predict(data, "stock-%s.cfg" % name, weights, image, program=stock_darknet())
             self.agree(plugin, theirs)
             seen.append(plugin)
             # The image matters, and by far more than what is let through: constant outputs would agree with anything.

@@ -1,0 +1,1 @@
+"""What scripts/zoo.py consists of."""
