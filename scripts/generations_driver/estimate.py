@@ -144,7 +144,7 @@ class Estimate:
         for folder in folders:
             for generation in folder.generations:
                 self.identities[generation.cfg] = identity_of(generation)
-                if folder.experiment.reuse and not generation.is_done() and reuse.knows(generation):
+                if folder.experiment.reuse and reuse.known_as(generation):
                     self.known.add(self.identities[generation.cfg])
 
     def key(self, folder, generation):
@@ -217,16 +217,18 @@ class Estimate:
             folder = self.folders[place]
             for generation in generations:
                 measured = self.measured.get(self.key(folder, generation))
-                found += measured.bytes if measured else self.finished_bytes(folder)
+                found += measured.bytes if measured else self.finished_bytes(self.key(folder, generation))
             if any(generation.cached for generation in generations) and self.measured:
                 one = next(iter(self.measured.values()))  # of one teacher at a time, removed afterwards
                 found += self.workers[place][0] * 4 * one.batches * one.batch * folder.classes
         return found
 
-    def finished_bytes(self, folder):
-        done = [generation for generation in folder.generations if generation.is_done()]
+    def finished_bytes(self, key):
+        """Of a finished training of this network."""
+        done = next(one for folder in self.folders for one in folder.generations
+                    if one.is_done() and self.key(folder, one) == key)
         kinds = ("_last.weights", "_best.weights", "_final.weights", ".state", ".log")
-        return sum(size_of(done[0].path(suffix)) for suffix in kinds) if done else 0
+        return sum(size_of(done.path(suffix)) for suffix in kinds)
 
     def announce(self, out):
         """Measures, and prints one line; nothing where all is trained."""

@@ -59,9 +59,12 @@ class Reuse:
                 # Another process removes files there: those are no match.
         return None
 
-    def knows(self, generation):
-        """Whether there is one that differs in its teacher's weights at most, which may not exist yet."""
-        return any(self._same_files(generation, source) for source, _ in self._finished(generation))
+    def known_as(self, generation):
+        """The hashes of its weights as far as it is finished, here or elsewhere; its teacher may not be here yet."""
+        teachers = self.known_as(generation.teacher) if generation.teacher else {None}
+        found = {sha256_file(source + "_final.weights") for source, record in self._finished(generation)
+                 if record.get("teacher_sha256") in teachers and self._same_files(generation, source)}
+        return found | ({sha256_file(generation.final)} if generation.is_done() else set())
 
     def _finished(self, generation):
         """(path of its files without extension, record) of the finished trainings with this seed, without this one."""

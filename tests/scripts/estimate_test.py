@@ -107,6 +107,13 @@ class Announcements(Case):
         self.assertEqual(self.measured_trainings(), [], "the finished trainings tell")
         self.assertFalse(self.first_line("a.ini").startswith("about"), "nothing to do")
 
+    def test_what_a_run_beside_has_finished_is_not_counted(self):
+        self.run_driver("run", "a.ini", *ONE_SEED)
+        reuse = (*ONE_SEED, "--set", "experiment.reuse=1", "--out")
+        self.assertFalse(self.first_line("a.ini", *reuse, "runs/same").startswith("about"), "all of it is there")
+        line = self.first_line("a.ini", *reuse, "runs/other", "--set", "patriarch.k=4")
+        self.assertIn(", of which 3 of 4 trainings are left; ", line, "the students have another teacher")
+
     def test_sweep_counts_shared_trainings_once_and_its_time_left_is_that_of_all_runs(self):
         lines = "patriarch.eta=0.4 0.5\nstudent.lambda=0.5 0.6"
         self.write("s.ini", f"[experiment]\nbase=a.ini\nseeds=1\n[sweep]\n{lines}\n")

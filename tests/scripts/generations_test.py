@@ -707,13 +707,16 @@ class RealProgram(Case):
         )
         self.write("b.ini", self.read("a.ini").replace("generations=2", "generations=1\nbaseline=0\nensemble=0"))
         for arguments in (("a.ini",), ("b.ini", "--set", "student.cached=1", "--out", "runs/cached")):
-            done = self.run_driver("run", *arguments, "--darknet", program)
+            done = self.run_driver("run", *arguments, "--darknet", program, flags=["--no-figures"])
+            self.assertRegex(done.stdout, "^about [0-9]+ s on this machine, 2 epochs x . generations ")
             summary = json.loads(self.read(f"runs/{'trial' if len(arguments) == 1 else 'cached'}/summary.json"))
             self.assertTrue(summary["complete"], done.stdout + done.stderr)
             for run in summary["runs"]:
                 self.assertEqual(run["epochs"], 2)
                 self.assertEqual(run["last"]["images"], 40)
                 self.assertGreaterEqual(run["last"]["topk"], run["last"]["top1"])
+                self.assertAlmostEqual(sum(run["class_accuracy"]) / 4, run["last"]["top1"], delta=1e-12)
+                self.assertEqual(run["provenance"][0]["device"], "CPU")
             self.assertIsNotNone(summary["runs"][-1]["inspect"])
             for ensemble in summary["ensembles"]:
                 self.assertIsNotNone(ensemble["result"]["top1"])
