@@ -89,7 +89,7 @@ def difference_section(summaries, labels, found, drawn):
         blocks.append(Text(
             f"*Intervals:* 95 %, by Student's t and by the percentile bootstrap ({RESAMPLES:,} resamples of the "
             "seeds), which is too narrow with few seeds. *p:* paired t test, two-sided. *Multiple comparisons:* Holm's "
-            f"correction over the {tested} students of the table; patriarchs and ensembles are not counted."))
+            f"correction over the {tested} students with two seeds or more; patriarchs and ensembles are not counted."))
     else:
         blocks.append(Text(f"One seed gives no interval and no test for the {count} students: nothing is decided."))
     if "differences" in drawn:

@@ -4,6 +4,7 @@ Texts are inline Markdown: `code`, **bold**, *emphasis*, [a](link).
 """
 
 import dataclasses
+import re
 
 from .summary import shown, shown_spread
 
@@ -60,8 +61,15 @@ def number_cell(value, digits=2, scale=100):
     return Cell(shown(value, digits, scale), {"": None if value is None else scale * value})
 
 
+def text_columns(table):
+    """For each column whether it is text, which stands at the left; numbers stand at the right."""
+    columns = zip(*table.rows) if table.rows else [()] * len(table.header)
+    return [place == 0 or any(re.match("[^-+<0-9]", str(cell)) for cell in column)
+            for place, column in enumerate(columns)]
+
+
 def markdown_table(table):
-    ruler = ["---" if i == 0 else "---:" for i in range(len(table.header))]
+    ruler = ["---" if text else "---:" for text in text_columns(table)]
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in (table.header, ruler, *table.rows))
 
 

@@ -6,7 +6,7 @@ import os
 import re
 import struct
 
-from .document import Heading, Picture, Table, Text
+from .document import Heading, Picture, Table, Text, text_columns
 from .figures.style import DPI
 
 CSS = """\
@@ -24,7 +24,8 @@ a { color: #00508a; }
 .table { overflow-x: auto; margin: 1rem 0 1.4rem; }
 table { border-collapse: collapse; font-size: .86rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .26rem .55rem; text-align: right; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
+.text { text-align: left; }
+th:first-child, td:first-child { padding-left: 0; }
 td { white-space: nowrap; }
 td.long { white-space: normal; min-width: 14rem; }
 thead th { vertical-align: bottom; border-top: 1.5px solid #1a1a1a; border-bottom: 1px solid #1a1a1a; }
@@ -53,7 +54,7 @@ figure img { display: block; max-width: 100%; height: auto; }
   table { font-size: 7.5pt; }
   th, td { padding: .15rem .35rem; }
   .wide table { font-size: 6pt; }
-  .wide td { white-space: normal; }
+  .wide td, td.text { white-space: normal; }
   code { background: none; padding: 0; }
   a { color: inherit; text-decoration: none; }
 }
@@ -79,14 +80,17 @@ def inline(text):
 
 
 def table_html(table):
-    def cell(tag, text):
-        long = ' class="long"' if tag == "td" and len(str(text)) > LONG else ""
-        return f"<{tag}{long}>{inline(str(text))}</{tag}>"
+    def line(tag, cells):
+        found = []
+        for cell, left in zip(map(str, cells), text_columns(table)):
+            classes = ["text"] * left + ["long"] * (len(cell) > LONG)
+            found.append(f"<{tag}" + (f' class="{" ".join(classes)}"' if classes else "") + f">{inline(cell)}</{tag}>")
+        return f"<tr>{''.join(found)}</tr>"
 
-    head = "".join(cell("th", text) for text in table.header)
-    rows = "\n".join(f"<tr>{''.join(cell('td', text) for text in row)}</tr>" for row in table.rows)
+    head = line("th", table.header)
+    rows = "\n".join(line("td", row) for row in table.rows)
     kind = "table wide" if len(table.header) > WIDE else "table"
-    return f'<div class="{kind}"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>'
+    return f'<div class="{kind}"><table>\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody></table></div>'
 
 
 def picture_html(picture, folder):

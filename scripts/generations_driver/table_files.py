@@ -4,7 +4,7 @@ import csv
 import io
 import os
 
-from .document import Cell, Table
+from .document import Cell, Table, text_columns
 from .files import write_text
 
 FOLDER = "tables"
@@ -42,7 +42,7 @@ def latex(text):
 
 def latex_text(table):
     """A tabular for \\input, with the rules of the booktabs package."""
-    columns = "l" + "r" * (len(table.header) - 1)
+    columns = "".join("l" if text else "r" for text in text_columns(table))
     lines = [" & ".join(map(latex, row)) + r" \\" for row in (table.header, *table.rows)]
     return "\n".join([r"\begin{tabular}{" + columns + "}", r"\toprule", lines[0], r"\midrule", *lines[1:],
                       r"\bottomrule", r"\end{tabular}"]) + "\n"

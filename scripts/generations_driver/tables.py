@@ -66,7 +66,7 @@ def confidence_section(drawn, images):
 def calibration_section(drawn):
     intro = ("Of validation images with about the same confidence of the primary class, how many are classified "
              "correctly; on the dashed diagonal the network is as often right as it is sure. All seeds together; bins "
-             "with few images are left out.")
+             "with few images are left out. *error*: the expected calibration error, in the order of the legend.")
     return section(drawn, "calibration", "Calibration", intro, "calibration curves")
 
 

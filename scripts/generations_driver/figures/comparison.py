@@ -63,12 +63,12 @@ def draw_facets(summaries, curves, last, paths):
             for value, _ in baselines:
                 draw_baseline(axes, value, None)
             draw_means(axes, points, 0, 0, markersize=4.5, linewidth=1.7, capsize=2.5)
-            axes.annotate(f"{points[-1][1]:.2f}", points[-1][:2], xytext=(0, 5), textcoords="offset points",
-                          ha="center", fontsize=8, color=PALETTE[0])
+            axes.text(0.03, 0.05, f"{points[-1][1]:.2f} %", transform=axes.transAxes, fontsize=8.5, color=PALETTE[0],
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 1, "alpha": 0.8}, zorder=6)
             axes.set_title(label.replace(", lambda", ",\nlambda"), fontsize=9, loc="left")
             axes.set_xlim(-0.3, last + 0.3)
             axes.set_xticks(range(last + 1), ["P", *map(str, range(1, last + 1))])
         set_accuracy_range(panels[0], 5)
-        figure.supxlabel("generation (P: the patriarch); dashed: the baseline", fontsize=11)
+        figure.supxlabel("generation (P: the patriarch); dashed: the baseline; number: the last one", fontsize=11)
         figure.supylabel("top-1 accuracy, last epoch (%)", fontsize=11)
         save(figure, *paths)

@@ -1,9 +1,17 @@
-"""Differences to the baseline with their 95 % intervals, a row for each generation of each run."""
+"""Differences to the baseline with their 95 % intervals, a row for each generation; of many runs, for the last one."""
 
-from .style import BASELINE, PALETTE, figure_of, save
+import dataclasses
+
+from .style import BASELINE, MOST_LINES, PALETTE, figure_of, save
 
 ROW = 0.23  # inches
 WIDEST = 3  # spans of the means beyond which an interval is cut, so that one of two seeds does not flatten the others
+
+
+def last_students(found):
+    """One row for each run, named by it."""
+    last = {one.run: one for one in found if one.index}
+    return [dataclasses.replace(one, generation=f"{one.run}: {one.generation}", run="") for one in last.values()]
 
 
 def rows_of(found):
@@ -32,6 +40,8 @@ def draw(found, *paths):
     """False without differences."""
     if not found:
         return False
+    if len({one.run for one in found}) > MOST_LINES:
+        found = last_students(found)
     rows, names = rows_of(found)
     low, high = limits_of(found)
     with figure_of(figsize=(7.6, 1.0 + ROW * (rows[-1][0] + 1)), layout="constrained") as (figure, axes):
