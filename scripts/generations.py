@@ -70,7 +70,7 @@ def command_run(options):
     for place, folder in enumerate(folders):
         if sweep:
             print(f"{folder.path}: run {place + 1} of {len(folders)}", flush=True)
-        later = sum(estimate.seconds()[place + 1:]) if estimate else 0.0
+        later = sum(estimate.seconds()[place + 1:]) if estimate else None if sweep else 0.0
         run(folder, program, workers[place], reuse if folder.experiment.reuse else None, later, options)
     if sweep:
         compare([out], out, options.command, not options.no_figures)

@@ -2,7 +2,7 @@
 
 import os
 
-from .differences import difference_section, differences, softness_section
+from .differences import decided, difference_section, differences, softness_section
 from .document import Heading, Table, Text, spread_cell
 from .errors import Failure
 from .figures import (
@@ -12,7 +12,7 @@ from .files import finite, stem
 from .measures import INSPECTIONS, MEASURES
 from .methods import labels_of, option_title, patriarch_of, varied_in
 from .provenance_report import provenance_section
-from .report import draw_all, example_networks, write_report
+from .report import draw_all, example_networks, write_report, written
 from .summary import baseline_name, collect, groups, last_student, shown_spread
 from .tables import (
     calibration_section, confidence_section, counted, distance_text, examples_section, k_of, label_of, measure_cell,
@@ -198,7 +198,7 @@ def report_blocks(summaries, folders, labels, found, drawn, out, command):
 
 
 def write_comparison(folders, out, command, figures=True):
-    """Writes the report, its tables and, with `figures`, its figures into `out`; returns the paths."""
+    """Writes the report, its tables and, with `figures`, its figures into `out`; returns lines that say so."""
     if not folders:
         raise Failure("no run to compare: none is begun")
     if os.path.isfile(os.path.join(out, "experiment.ini")):
@@ -222,4 +222,4 @@ def write_comparison(folders, out, command, figures=True):
         "examples": lambda *paths: examples.draw(networks_of(summaries), *paths),
     }, figures)
     write_report(out, report_blocks(summaries, folders, labels, found, drawn, out, command), [])
-    return [os.path.join(out, "report.html"), os.path.join(out, "report.md"), *drawn.values()]
+    return [*([decided(found)] if any(one.corrected is not None for one in found) else []), *written(out, drawn)]

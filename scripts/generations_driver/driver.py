@@ -24,7 +24,7 @@ POLL = 0.2  # seconds between two looks at the logs
 
 class Driver:
     def __init__(self, folder, program, workers, command, verbose, reuse=None, later=0.0, figures=True):
-        """`workers`: (jobs, threads of each); `later`: seconds that the sweep's other runs take after this one."""
+        """`workers`: (jobs, threads of each); `later`: seconds that the sweep's runs after this one take."""
         self.folder, self.command, self.verbose, self.reuse, self.later = folder, command, verbose, reuse, later
         self.figures = figures
         self.jobs, threads = workers
@@ -134,12 +134,13 @@ class Driver:
         """A line for each epoch in a pipe; one line that is overwritten on a terminal."""
         with self.mutex:
             seconds = time_left(self.folder.chains, self.jobs, self.progress, self.done)
-            left = f"{clock(seconds + self.later)} left" if seconds is not None else ""
+            left = f"{clock(seconds + (self.later or 0))} left" if seconds is not None else ""
+            whole = "in this run" if self.later is None else "in all"
             for title, progress in self.progress.items():
                 for line in progress.poll():
                     epoch = line.startswith("epoch ")
                     if (self.verbose and line and line[0] != "#") or (epoch and not self.display.terminal):
-                        self.display.line(f"{title}: {line}" + (f"; {left} in all" if epoch and left else ""))
+                        self.display.line(f"{title}: {line}" + (f"; {left} {whole}" if epoch and left else ""))
             if self.progress:
                 parts = [f"{title} {progress.text()}" for title, progress in self.progress.items()]
                 parts.append(f"{len(self.done)} of {len(self.folder.generations)} done" + (f", {left}" if left else ""))

@@ -262,10 +262,14 @@ def draw_all(folder, subjects, figures, same=False):
 
 
 def print_outputs(folder, summary, drawn):
-    print("\n".join(closing_table(summary, shutil.get_terminal_size().columns)))
-    print(f"report: {os.path.join(folder.path, 'report.html')}, report.md, tables/, summary.json")
-    if drawn:
-        print(f"figures: {', '.join(drawn)}")
+    lines = [*closing_table(summary, shutil.get_terminal_size().columns), *written(folder.path, drawn)]
+    print("\n".join(lines))
+
+
+def written(folder, drawn):
+    """Lines that name the files of a report."""
+    return [f"report: {os.path.join(folder, 'report.html')}, report.md, tables/",
+            *([f"figures: {', '.join(drawn)}"] if drawn else [])]
 
 
 def closing_table(summary, width):

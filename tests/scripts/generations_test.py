@@ -265,7 +265,7 @@ class Runs(Case):
         self.assertIn("2 seeds (1, 2)", report)
         self.assertIn(" ± ", report)
         self.assertRegex(done.stdout, r"seed 1 patriarch: epoch 3: .*\n")
-        self.assertIn("report: runs/trial/report.html, report.md, tables/, summary.json\n", done.stdout)
+        self.assertIn("report: runs/trial/report.html, report.md, tables/\n", done.stdout)
         # The order of a seed: each teacher before its student.
         trained = [os.path.basename(call[3]) for call in self.calls() if call[1] == "train"][:4]
         self.assertEqual(trained, ["baseline.cfg", "patriarch.cfg", "student1.cfg", "student2.cfg"])

@@ -234,6 +234,8 @@ class Sweeps(Case):
         self.write_sweep("patriarch.confidence=0.5 0.6\nstudent.lambda=0.5 0.6")
         done = self.run_driver("run", "s.ini")
         self.assertIn("runs/s/confidence0.6-lambda0.6: run 4 of 4", done.stdout)
+        self.assertIn("left in this run\n", done.stdout)
+        self.assertNotIn("left in all", done.stdout, "nothing is known about the other runs")
         trained = [call[3] for call in self.calls() if call[1] == "train"]
         self.assertEqual(len(trained), 1 + 2 + 4 * 2, trained)
         report = self.read("runs/s/report.md")
