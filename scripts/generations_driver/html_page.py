@@ -73,6 +73,7 @@ def inline(text):
         if i % 2:
             parts[i] = f"<code>{escaped}</code>"
             continue
+        escaped = escaped.replace("/report.md)", "/report.html)")  # a page leads to pages
         escaped = re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", r'<a href="\2">\1</a>', escaped)
         escaped = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", escaped)
         parts[i] = re.sub(r"\*(.+?)\*", r"<em>\1</em>", escaped)

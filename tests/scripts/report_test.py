@@ -80,9 +80,9 @@ class Page(unittest.TestCase):
         return html_page.html_page([Heading(1, "A <run>"), *blocks], ".")
 
     def test_text_is_escaped_and_inline_markdown_becomes_tags(self):
-        text = self.page(Text("**Not complete.** `a*b*<c>` and *no* [r](a/b.md) < 3 & more"))
+        text = self.page(Text("**Not complete.** `a*b*<c>` and *no* [r](a/report.md) < 3 & more"))
         self.assertIn("<p><strong>Not complete.</strong> <code>a*b*&lt;c&gt;</code> and <em>no</em> "
-                      '<a href="a/b.md">r</a> &lt; 3 &amp; more</p>', text)
+                      '<a href="a/report.html">r</a> &lt; 3 &amp; more</p>', text)
         self.assertIn("<title>A &lt;run&gt;</title>", text)
         self.assertNotIn("<run>", text)
 

@@ -66,7 +66,7 @@ def draw(found, *paths):
                           va="center", ha="left")
         axes.set_ylim(rows[-1][0] + 0.7, min(y for y, _ in rows + names) - 0.7)
         axes.set_xlim(low, high)
-        axes.grid(axis="x")
+        axes.grid(True, axis="x")
         axes.grid(axis="y", visible=False)
         axes.spines["left"].set_visible(False)
         axes.set_xlabel("points of top-1 above the baseline of the same seed, 95 % t interval\n"

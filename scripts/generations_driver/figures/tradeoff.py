@@ -3,7 +3,7 @@
 import math
 
 from ..summary import baseline_name
-from .style import MOST_LINES, PALETTE, colour_of, legend_below, line_of, marker_of, panels_of, save
+from .style import MOST_LINES, PALETTE, colour_of, legend_of, line_of, marker_of, panels_of, save
 
 COLUMNS = 4
 FAINT = "#CCCCCC"
@@ -56,11 +56,11 @@ def draw(summaries, labels, *paths):
                           label="baseline")
             if many:
                 axes.set_title(labels[own[0]].replace(", lambda", ",\nlambda"), fontsize=9, loc="left")
-            axes.grid(axis="both")
+            axes.grid(True, axis="both")
             axes.margins(0.08)
         figure.supxlabel("cross entropy with the labels (nats), validation images", fontsize=11)
         figure.supylabel("top-1 accuracy (%)", fontsize=11)
         if not many:
-            legend_below(panels[0])
+            legend_of(figure, panels, 2)
         save(figure, *paths)
     return True
