@@ -79,7 +79,7 @@ def command_run(options):
 def check_figures(options):
     """A missing matplotlib is said now, not after hours of training."""
     if not options.no_figures:
-        load_matplotlib()
+        load_matplotlib(", or go on without figures: --no-figures")
 
 
 def prepare(folder, program):

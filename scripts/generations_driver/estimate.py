@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import os
 import re
 import shutil
@@ -11,10 +12,11 @@ import subprocess
 import tempfile
 import time
 
+from .cfg_files import read_sections, values
 from .errors import Failure, warn
-from .files import write_text
+from .files import whole_or_none, write_text
 from .network import epochs_of
-from .progress import ITERATION, finish_of
+from .progress import EPOCH, ITERATION, finish_of
 from .reuse import plain_cfg, plain_data
 from .tables import counted
 
@@ -31,8 +33,9 @@ BATCHES = re.compile(r"^(\d+) batches of (\d+) images")
 
 @dataclasses.dataclass
 class Measured:
-    """What the first steps of a training show."""
+    """What the first steps of a training show. `valid_every`: epochs from one validation to the next."""
 
+    valid_every: int = 1
     steps: list = dataclasses.field(default_factory=list)  # seconds of each
     images: dict = dataclasses.field(default_factory=lambda: {"training": 0, "validation": 0})
     batches: int = 0
@@ -59,7 +62,7 @@ class Measured:
     @property
     def seconds(self):
         """Of a whole training with its validations and the evaluations behind it."""
-        validations = self.batches / self.epoch_steps + EVALUATIONS
+        validations = math.ceil(self.batches / self.epoch_steps / self.valid_every) + EVALUATIONS
         evaluated = validations * self.images["validation"] + self.images["training"]
         return self.batches * self.step + evaluated * self.forward + PROCESSES * self.start
 
@@ -68,7 +71,8 @@ class Measured:
         count = len(self.steps) - WARM_UP
         if count < LEAST_STEPS or sum(self.steps[WARM_UP:]) < SECONDS and self.step < SECONDS / LEAST_STEPS:
             return False
-        left = (self.epoch_steps - len(self.steps)) * self.step + self.images["validation"] * self.forward
+        left = (self.epoch_steps * self.valid_every - len(self.steps)) * self.step
+        left += self.images["validation"] * self.forward
         return left > SECONDS or self.validation is not None
 
     def read(self, lines):
@@ -84,7 +88,7 @@ class Measured:
                 self.batches, self.batch = int(batches[1]), int(batches[2])
             elif images:
                 self.images[images[1]] = int(images[2])
-            elif line.startswith("epoch ") and self.validation is None:
+            elif EPOCH.match(line) and self.validation is None:
                 self.validation = time.monotonic() - arrived
             if self.enough():
                 return
@@ -99,7 +103,8 @@ def measure(program, generation, folder, threads, data, student=False):
         text = text.replace(generation.teacher.final, weights)
     write_text(cfg, text.replace(generation.network, os.path.join(folder, "network.cfg")))
     write_text(os.path.join(folder, "network.data"), data)
-    found, errors = Measured(), os.path.join(folder, "errors")
+    keys = values(read_sections("network.data", data, "data")[0])
+    found, errors = Measured(whole_or_none(keys.get("valid_every")) or 1), os.path.join(folder, "errors")
     command = [program.path, "classifier", "train", os.path.join(folder, "network.data"), cfg, "-threads", str(threads),
                "-dont_show"]
     with open(errors, "w", encoding="utf-8") as stderr, subprocess.Popen(

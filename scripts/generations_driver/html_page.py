@@ -36,8 +36,8 @@ figure img { display: block; max-width: 100%; height: auto; }
 @media (max-width: 34rem) {
   body { padding: 1rem .8rem 2rem; }
   h1 { font-size: 1.45rem; }
-  figure { overflow-x: auto; }
-  figure img { max-width: 36rem; }
+  figure.wide { overflow-x: auto; }
+  figure.wide img { max-width: 36rem; }
   td:first-child { white-space: normal; min-width: 7rem; }
   table { font-size: .82rem; }
   th, td { padding: .25rem .5rem; }
@@ -59,9 +59,10 @@ figure img { display: block; max-width: 100%; height: auto; }
   a { color: inherit; text-decoration: none; }
 }
 """
+WIDE = 8.2  # inches; wider figures have several panels side by side, and a phone scrolls through them
 TALL = 1.1  # height over width from which on a figure has a page on paper
 PIXEL = 96  # of CSS in an inch
-WIDE = 8  # columns up to which a table has room on paper with every cell in one line
+MANY = 8  # columns up to which a table has room on paper with every cell in one line
 LONG = 60  # characters from which on a cell's text is broken into lines
 
 
@@ -90,7 +91,7 @@ def table_html(table):
 
     head = line("th", table.header)
     rows = "\n".join(line("td", row) for row in table.rows)
-    kind = "table wide" if len(table.header) > WIDE else "table"
+    kind = "table wide" if len(table.header) > MANY else "table"
     return f'<div class="{kind}"><table>\n<thead>{head}</thead>\n<tbody>\n{rows}\n</tbody></table></div>'
 
 
@@ -102,8 +103,9 @@ def picture_html(picture, folder):
     width, height = struct.unpack(">II", content["png"][16:24])
     mime = {"svg": "image/svg+xml", "png": "image/png"}[kind]
     source = f"data:{mime};base64,{base64.b64encode(content[kind]).decode()}"
-    tall = ' class="tall"' if height > TALL * width else ""
-    return (f'<figure{tall}><img alt="{html.escape(picture.text)}" width="{PIXEL * width / DPI:.0f}" '
+    kinds = ["tall"] * (height > TALL * width) + ["wide"] * (width > WIDE * DPI)
+    shape = f' class="{" ".join(kinds)}"' if kinds else ""
+    return (f'<figure{shape}><img alt="{html.escape(picture.text)}" width="{PIXEL * width / DPI:.0f}" '
             f'height="{PIXEL * height / DPI:.0f}" src="{source}"></figure>')
 
 

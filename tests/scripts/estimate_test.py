@@ -49,16 +49,24 @@ class Measuring(unittest.TestCase):
 
     def test_end_of_a_short_epoch_shows_what_validation_takes(self):
         lines = [*LOG[:1], "validation set: IDX, 100 images of 1x28x28", LOG[2], *steps([0.05] * 63),
-                 "epoch 1: train loss 1", *steps([0.05] * 63, 64)]
+                 "epoch 1: train loss 1.2 top1 0.4, valid loss 1.1 top1 0.5 top5 0.9, 2.5 s", *steps([0.05] * 63, 64)]
         found, rest = self.measured(lines)
         self.assertIsNotNone(found.validation)
         self.assertLess(found.forward, 0.05 / 32 / 3, "measured, and not a third of a step")
         self.assertEqual(len(rest), 63, "the end of the epoch is the end")
 
+    def test_validations_may_be_rare(self):
+        found = Measured(valid_every=3)
+        found.read([*LOG[:1], "validation set: IDX, 100 images of 1x28x28", LOG[2], *steps([0.05] * 63),
+                    "epoch 1: train loss 1.2 top1 0.4, 2.5 s", *steps([0.05] * 63, 64)])
+        self.assertEqual((found.validation, len(found.steps)), (None, 63), "the third epoch ends too late")
+        often = Measured(**vars(found) | {"valid_every": 1})
+        self.assertAlmostEqual(often.seconds - found.seconds, (30 - 10) * 100 * found.forward)
+
     def test_seconds_of_a_training(self):
         found, _ = self.measured([*LOG, *steps([1.0] * 9)])
         found.start = 0.5
-        validations = 1875 / 63 + 6  # at the end of each epoch, and the evaluations of the finished network
+        validations = 30 + 6  # at the end of each epoch, and the evaluations of the finished network
         forward = 1 / 32 / 3
         expected = 1875 * 1.0 + (validations * 10000 + 2000) * forward + 8 * 0.5
         self.assertAlmostEqual(found.seconds, expected)

@@ -19,8 +19,6 @@ STYLE = {
     "svg.hashsalt": "darknet-generations",  # the same figure is the same file
 }
 FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "IPAGothic", "Noto Sans")
-ADVICE = ("install it (Debian: python3-matplotlib, and run /usr/bin/python3; conda and pip: matplotlib), or go on "
-          "without figures: --no-figures")
 DPI = 160  # of the PNGs
 KINDS = ("png", "svg")
 MOST_LINES = len(PALETTE)  # of runs in one panel; more are told apart in panels of their own, or in a heat map
@@ -30,15 +28,16 @@ SHARES = "Blues"
 LEAST_RANGE = 0.5  # points of accuracy that an axis spans at least, so that noise does not look like a mountain
 
 
-def load_matplotlib():
-    """Returns pyplot; raises Failure where there is no matplotlib."""
+def load_matplotlib(way_out=""):
+    """Returns pyplot; raises Failure where there is no matplotlib, with `way_out` at its end."""
     try:
         import matplotlib
 
         matplotlib.use("Agg")
         import matplotlib.pyplot as pyplot
     except ImportError as error:
-        raise Failure(f"{sys.executable} cannot import matplotlib ({error}); {ADVICE}") from error
+        advice = "install it (Debian: python3-matplotlib, and run /usr/bin/python3; conda and pip: matplotlib)"
+        raise Failure(f"{sys.executable} cannot import matplotlib ({error}); {advice}{way_out}") from error
     return pyplot
 
 
