@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Trains a patriarch and its students, each generation with the one before as its teacher, and reports the accuracies.
 
-    scripts/generations.py run EXPERIMENT.ini [--out DIR] [--set section.key=value]... [--darknet FILE] [--jobs N] [-v]
+    scripts/generations.py run EXPERIMENT.ini [--out DIR] [--set section.key=value]... [--darknet FILE] [--jobs N]
+                           [--no-estimate] [--no-figures] [-v]
     scripts/generations.py compare DIR... [--out DIR]   a report that compares runs
     scripts/generations.py report DIR     writes the report again from the results in DIR
     scripts/generations.py status DIR     says what is done, interrupted, or not begun
