@@ -16,7 +16,7 @@ from .cfg_files import read_sections, values
 from .errors import Failure, warn
 from .files import whole_or_none, write_text
 from .network import epochs_of
-from .progress import EPOCH, ITERATION, finish_of
+from .progress import EPOCH, ITERATION, Display, finish_of
 from .reuse import plain_cfg, plain_data
 from .tables import counted
 
@@ -240,7 +240,12 @@ class Estimate:
         to_do = [generation for generations in self.to_do().values() for generation in generations]
         if not to_do:
             return
-        self.measure()
+        display = Display()
+        display.update("measuring some steps of each network")
+        try:
+            self.measure()
+        finally:
+            display.clear()
         needed, free = self.bytes(), shutil.disk_usage(existing(out)).free
         print(f"about {duration(sum(self.seconds()))} on this machine, {self.extent(len(to_do))}; "
               f"about {size(needed)} of disk, {size(free)} free", flush=True)
