@@ -45,7 +45,7 @@ def usage_lines(darknet):
 
 
 def options_of(synopsis):
-    return re.findall(r"(?<![\w-])--?[a-z_]+(?![\w-])", synopsis)
+    return re.findall(r"(?<![\w-])--?[a-z_]+(?:-[a-z]+)*(?![\w-])", synopsis)
 
 
 def completion_words(lines):

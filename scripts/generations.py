@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Trains a patriarch and its students, each generation with the one before as its teacher, and reports the accuracies.
 
-    scripts/generations.py run EXPERIMENT.ini [--out DIR] [--set section.key=value]... [--darknet FILE] [--jobs N] [-v]
-    scripts/generations.py compare DIR... --out DIR   a report that compares runs
+    scripts/generations.py run EXPERIMENT.ini [--out DIR] [--set section.key=value]... [--darknet FILE] [--jobs N]
+                           [--no-estimate] [--no-figures] [-v]
+    scripts/generations.py compare DIR... [--out DIR]   a report that compares runs
     scripts/generations.py report DIR     writes the report again from the results in DIR
     scripts/generations.py status DIR     says what is done, interrupted, or not begun
     scripts/generations.py stock CFG      prints the cfg with which Darknet's own program evaluates the same weights
@@ -24,9 +25,11 @@ import shlex
 import sys
 
 from generations_driver.comparison import write_comparison
-from generations_driver.driver import Driver
+from generations_driver.driver import Driver, workers_of
 from generations_driver.errors import OneLineParser, Stopped, warn
+from generations_driver.estimate import Estimate
 from generations_driver.experiment import Experiment
+from generations_driver.figures.style import load_matplotlib
 from generations_driver.files import whole_or_none, write_json
 from generations_driver.folder import Folder
 from generations_driver.lock import is_locked
@@ -40,59 +43,67 @@ from generations_driver.sweep import MARK, read_mark, read_sweep
 
 
 def command_run(options):
+    check_figures(options)
     program = Program(options.darknet)
     path = find_experiment(options.experiment)
     sweep = read_sweep(path, options.set, program)
     if sweep:
-        run_sweep(sweep, program, options)
-        return
-    experiment = Experiment(path, options.set, program)
-    folder = Folder(options.out or os.path.join("runs", experiment.name), experiment)
-    prepare(folder, program)
-    run(folder, program, os.path.dirname(os.path.abspath(folder.path)), options)
+        out = options.out or os.path.join("runs", sweep.name)
+        folders = [Folder(os.path.join(out, experiment.name), experiment) for experiment in sweep.experiments]
+        root = os.path.dirname(os.path.abspath(out))
+    else:
+        experiment = Experiment(path, options.set, program)
+        out = options.out or os.path.join("runs", experiment.name)
+        folders = [Folder(out, experiment)]
+        root = os.path.dirname(os.path.abspath(folders[0].path))
+    for folder in folders:
+        prepare(folder, program)
+    reuse = Reuse(root)  # the folder whose runs may have finished the same trainings
+    workers = [workers_of(folder, options.jobs) for folder in folders]
+    estimate = None
+    if not options.no_estimate:
+        estimate = Estimate(program, folders, workers, reuse)
+        estimate.announce(out)
+    if sweep:
+        os.makedirs(out, exist_ok=True)
+        names = [folder.experiment.name for folder in folders]
+        write_json(os.path.join(out, MARK), {"name": sweep.name, "command": options.command, "runs": names})
+    for place, folder in enumerate(folders):
+        if sweep:
+            print(f"{folder.path}: run {place + 1} of {len(folders)}", flush=True)
+        later = sum(estimate.seconds()[place + 1:]) if estimate else None if sweep else 0.0
+        run(folder, program, workers[place], reuse if folder.experiment.reuse else None, later, options)
+    if sweep:
+        compare([out], out, options.command, not options.no_figures)
+
+
+def check_figures(options):
+    """A missing matplotlib is said now, not after hours of training."""
+    if not options.no_figures:
+        load_matplotlib(", or go on without figures: --no-figures")
 
 
 def prepare(folder, program):
     """All that can be checked before the first training."""
     folder.prepare()
     folder.experiment.check_values(program, folder.network, folder.classes)
-
-
-def check(folder):
     for generation in folder.generations:
         generation.check()
 
 
-def run(folder, program, root, options):
-    """Trains, evaluates, reports; `root` has the runs whose finished trainings may be reused."""
-    experiment, command = folder.experiment, options.command
-    reuse = Reuse(root) if experiment.reuse else None
-    driver = Driver(folder, program, options.jobs or experiment.jobs, command, options.verbose, reuse)
+def run(folder, program, workers, reuse, later, options):
+    """Trains, evaluates, reports."""
+    command, figures = options.command, not options.no_figures
+    driver = Driver(folder, program, workers, command, options.verbose, reuse, later, figures)
     try:
-        check(folder)
         folder.write(shlex.join(command))
         driver.run()
     except Stopped:
-        write_outputs(folder, command, quiet=True)
+        write_outputs(folder, command, quiet=True, figures=figures)
         raise
     finally:
         driver.close()
-    print_outputs(folder, *write_outputs(folder, command))
-
-
-def run_sweep(sweep, program, options):
-    out = options.out or os.path.join("runs", sweep.name)
-    folders = [Folder(os.path.join(out, experiment.name), experiment) for experiment in sweep.experiments]
-    for folder in folders:
-        prepare(folder, program)
-        check(folder)
-    os.makedirs(out, exist_ok=True)
-    names = [folder.experiment.name for folder in folders]
-    write_json(os.path.join(out, MARK), {"name": sweep.name, "command": options.command, "runs": names})
-    for number, folder in enumerate(folders, 1):
-        print(f"{folder.path}: run {number} of {len(folders)}", flush=True)
-        run(folder, program, os.path.dirname(os.path.abspath(out)), options)
-    compare([out], out, options.command)
+    print_outputs(folder, *write_outputs(folder, command, figures=figures))
 
 
 def folders_of(path):
@@ -102,24 +113,26 @@ def folders_of(path):
     return [Folder.open(run) for run in paths if mark is None or os.path.isfile(os.path.join(run, "experiment.ini"))]
 
 
-def compare(paths, out, command):
+def compare(paths, out, command, figures):
     folders = [folder for path in paths for folder in folders_of(path)]
-    print("\n".join(write_comparison(folders, out, command)))
+    print("\n".join(write_comparison(folders, out, command, figures)))
 
 
 def command_compare(options):
-    compare(options.folders, options.out, options.command)
+    check_figures(options)
+    compare(options.folders, options.out, options.command, not options.no_figures)
 
 
 def command_report(options):
+    check_figures(options)
     for folder in folders_of(options.folder):
-        summary, figures = write_outputs(folder, None)
+        summary, figures = write_outputs(folder, None, figures=not options.no_figures)
         if summary["missing"]:
             print(f"not complete: {', '.join(summary['missing'])}")
         print_outputs(folder, summary, figures)
     mark = read_mark(options.folder)
     if mark:
-        compare([options.folder], options.folder, mark["command"])
+        compare([options.folder], options.folder, mark["command"], not options.no_figures)
 
 
 def command_status(options):
@@ -167,11 +180,16 @@ def make_parser():
                      help="override a key of the experiment; an empty value takes it out")
     run.add_argument("--darknet", default=default_program(), metavar="FILE", help="the program (default: ./darknet)")
     run.add_argument("--jobs", type=count, metavar="N", help="chains trained side by side (default: jobs= of the file)")
+    run.add_argument("--no-estimate", action="store_true", help="do not measure first how long the run will take")
     run.add_argument("-v", "--verbose", action="store_true", help="show every command and its output")
-    comparing = add_verb("compare", command_compare, "compare runs in a report with figures")
+    comparing = add_verb("compare", command_compare, "compare runs in a report with statistics and figures")
     comparing.add_argument("folders", nargs="+", metavar="DIR", help="a run's folder, or a sweep's")
-    comparing.add_argument("--out", required=True, metavar="DIR", help="the folder for the report")
-    add_verb("report", command_report, "write the report again").add_argument("folder", metavar="DIR")
+    comparing.add_argument("--out", default=os.path.join("runs", "comparison"), metavar="DIR",
+                           help="the folder for the report (default: runs/comparison)")
+    reporting = add_verb("report", command_report, "write the report again")
+    reporting.add_argument("folder", metavar="DIR")
+    for verb in (run, comparing, reporting):
+        verb.add_argument("--no-figures", action="store_true", help="go on without matplotlib: no figures")
     add_verb("status", command_status, "say what is done").add_argument("folder", metavar="DIR")
     stock = add_verb("stock", command_stock, "print the cfg for Darknet's own program")
     stock.add_argument("cfg", metavar="CFG")

@@ -11,6 +11,7 @@ import os
 import sys
 
 from generations_driver.errors import Failure, OneLineParser
+from generations_driver.figures.learning import set_limits
 from generations_driver.figures.style import colour_of, figure_of, save
 
 PANELS = (("loss (nats)", 1, (("training cost", "train_loss"), ("validation cross entropy", "valid_loss"))),
@@ -34,16 +35,6 @@ def read_columns(path):
     return columns
 
 
-def limits_of(values):
-    """Limits that a few outliers do not stretch: beyond three quartile ranges from the middle half they are cut off."""
-    ordered = sorted(values)
-    low, high = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
-    reach = 3 * (high - low)
-    inside = [value for value in ordered if low - reach <= value <= high + reach]
-    margin = 0.06 * (inside[-1] - inside[0]) or 0.05 * abs(inside[0]) or 0.5
-    return inside[0] - margin, inside[-1] + margin
-
-
 def draw(columns, name, path):
     with figure_of(1, 2, figsize=(12, 4.8)) as (figure, both):
         figure.suptitle(name)
@@ -58,7 +49,7 @@ def draw(columns, name, path):
                 drawn += [value for _, value in points]
             epochs = [epoch for epoch, _ in columns["train_loss"]]
             axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-            axes.set_ylim(*limits_of(drawn))
+            set_limits(axes, drawn)
             axes.set_title(title)
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)

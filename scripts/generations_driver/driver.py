@@ -13,7 +13,8 @@ from .files import now, sha256_file, whole_or_none
 from .lock import Lock
 from .measures import INSPECTIONS
 from .network import epochs_of
-from .progress import Display, Progress, time_left
+from .progress import Display, Progress, clock, time_left
+from .provenance import device_of, provenance
 from .report import write_outputs
 from .summary import shown, top1
 
@@ -22,17 +23,13 @@ POLL = 0.2  # seconds between two looks at the logs
 
 
 class Driver:
-    def __init__(self, folder, program, jobs, command, verbose, reuse=None):
-        self.folder, self.command, self.verbose, self.reuse = folder, command, verbose, reuse
-        wanted, cores = folder.experiment.threads, len(os.sched_getaffinity(0))
-        if wanted and wanted > cores:
-            warn(f"threads={wanted} is more than the {cores} cores: using {cores}")
-        threads = min(wanted or cores, cores)
-        jobs = min(jobs, len(folder.chains))
-        self.jobs = min(jobs, threads)
-        if self.jobs < jobs:
-            warn(f"{jobs} jobs are more than the {threads} threads: running {self.jobs} at a time")
-        self.threads = ["-threads", str(threads // self.jobs)]
+    def __init__(self, folder, program, workers, command, verbose, reuse=None, later=0.0, figures=True):
+        """`workers`: (jobs, threads of each); `later`: seconds that the sweep's runs after this one take."""
+        self.folder, self.command, self.verbose, self.reuse, self.later = folder, command, verbose, reuse, later
+        self.figures = figures
+        self.jobs, threads = workers
+        self.threads = ["-threads", str(threads)]
+        self.origin = {**provenance(program), "threads": threads}
         net = folder.network.net
         self.lengths = epochs_of(net), whole_or_none(net.get("max_batches"))
         self.display = Display()
@@ -74,6 +71,9 @@ class Driver:
         }
         record.pop("taken_from", None)  # reusing another training was interrupted
         record["command"] = [self.children.program, *arguments]
+        origins = record.setdefault("provenance", [])
+        if not origins or {**origins[-1], "device": None} != {**self.origin, "device": None}:
+            origins.append(self.origin)  # a resumed training may go on with another version, or elsewhere
         generation.write_record(record)
         started = time.monotonic()
         try:
@@ -92,6 +92,7 @@ class Driver:
                     self.progress.pop(generation.title)
         finally:
             record["wall_seconds"] = round(record.get("wall_seconds", 0.0) + time.monotonic() - started, 1)
+            origins[-1] = {**origins[-1], "device": device_of(generation.log)}
             generation.write_record(record)
         if not os.path.exists(generation.final):
             raise Failure(f"{generation.final}: the training ended without writing it; log: {generation.log}")
@@ -116,12 +117,12 @@ class Driver:
         if os.path.exists(generation.best):
             best = self.evaluate(generation, generation.look_at("best"))
             text += f", {shown(top1(best))} % best epoch ({generation.best_epoch()})"
-        for kind in INSPECTIONS:
+        for kind in (*INSPECTIONS, "classes"):
             self.evaluate(generation, generation.look_at(kind))
         with self.mutex:
-            self.done[generation.title] = generation.train_seconds()
+            self.done[generation.title] = generation.record().get("wall_seconds") or generation.train_seconds()
             self.display.line(text)
-            write_outputs(self.folder, self.command, quiet=True)
+            write_outputs(self.folder, self.command, quiet=True, figures=self.figures)
 
     def train_chain(self, chain):
         for generation in chain:
@@ -132,12 +133,14 @@ class Driver:
     def show(self):
         """A line for each epoch in a pipe; one line that is overwritten on a terminal."""
         with self.mutex:
-            left = time_left(self.folder.chains, self.jobs, self.progress, self.done)
+            seconds = time_left(self.folder.chains, self.jobs, self.progress, self.done)
+            left = f"{clock(seconds + (self.later or 0))} left" if seconds is not None else ""
+            whole = "in this run" if self.later is None else "in all"
             for title, progress in self.progress.items():
                 for line in progress.poll():
                     epoch = line.startswith("epoch ")
                     if (self.verbose and line and line[0] != "#") or (epoch and not self.display.terminal):
-                        self.display.line(f"{title}: {line}" + (f"; {left} in all" if epoch and left else ""))
+                        self.display.line(f"{title}: {line}" + (f"; {left} {whole}" if epoch and left else ""))
             if self.progress:
                 parts = [f"{title} {progress.text()}" for title, progress in self.progress.items()]
                 parts.append(f"{len(self.done)} of {len(self.folder.generations)} done" + (f", {left}" if left else ""))
@@ -178,6 +181,19 @@ class Driver:
                 self.children.kill()
             futures.wait([one for one in work if not one.done()], POLL)
         self.display.clear()
+
+
+def workers_of(folder, jobs):
+    """(chains trained side by side, threads of each)."""
+    wanted, cores = folder.experiment.threads, len(os.sched_getaffinity(0))
+    if wanted and wanted > cores:
+        warn(f"threads={wanted} is more than the {cores} cores: using {cores}")
+    threads = min(wanted or cores, cores)
+    jobs = min(jobs or folder.experiment.jobs, len(folder.chains))
+    if jobs > threads:
+        warn(f"{jobs} jobs are more than the {threads} threads: running {threads} at a time")
+        jobs = threads
+    return jobs, threads // jobs
 
 
 def failures_of(work):

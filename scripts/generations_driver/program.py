@@ -1,5 +1,6 @@
 """./darknet, which knows the names and defaults of all options, and checks their values."""
 
+import functools
 import json
 import os
 import re
@@ -33,6 +34,7 @@ class Program:
     """The program, and the tables that `darknet options` prints."""
 
     def __init__(self, path):
+        self.ask_about = functools.cache(self.ask_about)  # the runs of a sweep ask much the same
         self.path = path if os.sep in path else shutil.which(path) or path
         if not os.path.isfile(self.path) or not os.access(self.path, os.X_OK):
             raise Failure(f"{path}: no such program; {BUILD}")

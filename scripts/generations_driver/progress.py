@@ -9,7 +9,7 @@ import time
 
 from .files import number_or_none
 
-ITERATION = re.compile(r"^\s*(\d+), ([0-9.]+): (\S+), (\S+) avg, (\S+) rate, ")
+ITERATION = re.compile(r"^\s*(\d+), ([0-9.]+): (\S+), (\S+) avg, (\S+) rate, (\S+) seconds")
 EPOCH = re.compile(r"^epoch (\d+)\b.*?\bvalid loss \S+ top1 ([0-9.]+)")
 
 
@@ -58,7 +58,7 @@ class Progress:
 
 
 def time_left(chains, jobs, progress, done):
-    """The time left for all chains as text, from the speeds seen so far; empty without any.
+    """The seconds left for all chains, from the speeds seen so far; None without any.
 
     `progress` has those being trained now, `done` the seconds of those that are finished, both by title.
     """
@@ -69,17 +69,21 @@ def time_left(chains, jobs, progress, done):
         if seconds:
             wholes[bool(generation.index)].append(seconds)
     if not any(wholes.values()):
-        return ""
+        return None
 
     def rest(generation):
         active, student = progress.get(generation.title), bool(generation.index)
         return statistics.mean(wholes[student] or wholes[not student]) * (1 - active.fraction if active else 1)
 
+    return finish_of([sum(rest(entry) for entry in chain if entry.title not in done) for chain in chains], jobs)
+
+
+def finish_of(chains, jobs):
+    """When the last of the chains ends, given the seconds of each; the long ones go first."""
     loads = [0.0] * jobs
-    rests = [sum(rest(entry) for entry in chain if entry.title not in done) for chain in chains]
-    for seconds in sorted(rests, reverse=True):
+    for seconds in sorted(chains, reverse=True):
         loads[loads.index(min(loads))] += seconds
-    return f"{clock(max(loads))} left"
+    return max(loads)
 
 
 class Display:

@@ -1,18 +1,23 @@
-"""The summary as text: report.md, and the table that a run ends with. Writes both, and the figures."""
+"""The report of a run: its blocks, its files, its figures, and the table that a run ends with."""
 
 import os
-import shlex
+import shutil
 
-from .errors import Failure, warn
-from .figures import accuracy, confidence, examples, measures
+from .class_report import class_section, confusion_matrix
+from .differences import difference_section, differences
+from .document import Heading, Table, Text, markdown
+from .figures import accuracy, calibration, confidence, confusion, examples, intervals, learning, measures
 from .figures.style import KINDS
 from .files import finite, read_json, write_json, write_text
+from .html_page import html_page
 from .measures import INSPECTIONS, MEASURES
 from .progress import clock
+from .provenance_report import provenance_section
 from .summary import collect, gains, groups, shown, shown_spread, top1
+from .table_files import write_tables
 from .tables import (
-    accuracy_cells, confidence_section, count_of, counted, distance_text, examples_section, k_of, label_of,
-    measure_cell, measure_name, picture, table,
+    accuracy_cells, calibration_section, confidence_section, count_of, counted, distance_text, examples_section, k_of,
+    label_of, measure_cell, measure_name, measure_text, picture, section,
 )
 
 
@@ -101,15 +106,16 @@ def opening(summary):
              f"{counted(configuration['generations'], 'student generation')}: `{cost_text(student)}`{cached}.")
     epochs_text = ("The *last epoch* is the weights at the end of training. The *best epoch* is chosen by accuracy on "
                    "the same validation images that it is reported on, so it is optimistic.")
-    return [f"{', '.join(setting)}. {costs}", "", seed_text, epochs_text, ""]
+    return [Text(f"{', '.join(setting)}. {costs}"), Text(f"{seed_text} {epochs_text}")]
 
 
 def measure_table(summary, kind):
-    """A row per measure, a column per generation; empty where there is none."""
+    """A row per measure, a column per generation; None where there is none."""
     columns = [entry for entry in summary["mean"] if entry.get(kind)]
     keys = [key for key in MEASURES if any(entry[kind].get(key) for entry in columns)]
     rows = [[measure_name(key), *(measure_cell(key, entry[kind].get(key)) for entry in columns)] for key in keys]
-    return table(["", *(label_of(entry["generation"]) for entry in columns)], rows) if rows else []
+    head = ["measure", *(label_of(entry["generation"]) for entry in columns)]
+    return Table(f"measures-{INSPECTIONS[kind]}", head, rows) if rows else None
 
 
 def mildness(summary):
@@ -118,21 +124,21 @@ def mildness(summary):
     baseline, patriarch = (means.get(name, {}).get("mean_primary") for name in ("baseline", "patriarch"))
     if not baseline or not patriarch:
         return []
-    text = f"the mean confidence of the primary class is {measure_cell('mean_primary', patriarch)} for the patriarch"
-    return [f"On training images, {text} and {measure_cell('mean_primary', baseline)} for the baseline.", ""]
+    text = f"the mean confidence of the primary class is {measure_text('mean_primary', patriarch)} for the patriarch"
+    return [Text(f"On training images, {text} and {measure_text('mean_primary', baseline)} for the baseline.")]
 
 
 def inspect_section(summary, drawn):
     tables = [(text, measure_table(summary, kind)) for text, kind in zip(("Validation", "Training"), INSPECTIONS)]
-    if not any(rows for _, rows in tables):
+    if not any(table for _, table in tables):
         return []
-    lines = ["## Secondary information", "", *mildness(summary)]
-    lines += picture(drawn, "measures", "measures over generations")
-    for text, rows in tables:
-        lines += [f"{text} images, last epoch; the teacher is the generation before:", "", *rows] if rows else []
-    lines += distance_text([summary]) + confidence_section(drawn, "images")
+    blocks = [Heading(2, "Secondary information"), *mildness(summary),
+              *picture(drawn, "measures", "measures over generations")]
+    for text, table in tables:
+        blocks += [Text(f"{text} images, last epoch; the teacher is the generation before:"), table] if table else []
+    blocks += distance_text([summary]) + calibration_section(drawn) + confidence_section(drawn, "images")
     networks = " and ".join(label for label, _ in example_networks(summary))
-    return lines + examples_section(drawn, f"{networks}, seed {example_seed(summary)}")
+    return blocks + examples_section(drawn, f"{networks}, seed {example_seed(summary)}")
 
 
 def taken_text(summary):
@@ -140,7 +146,7 @@ def taken_text(summary):
     names = [f"seed {run['seed']} {label_of(run['generation'])} from `{run['taken_from']}`"
              for run in summary["runs"] if run["taken_from"]]
     text = "Reused, because another run had trained with the same cfg, data, seed and teacher"
-    return [f"{text}: {', '.join(names)}.", ""] if names else []
+    return [Text(f"{text}: {', '.join(names)}.")] if names else []
 
 
 def run_rows(summary):
@@ -151,26 +157,34 @@ def run_rows(summary):
                shown(top1(run["last"])), shown((run["last"] or {}).get("topk")), shown(top1(run["best"])) + epoch, time]
 
 
-def report_text(summary, drawn):
+LEARNING = ("Every training of every seed is a faint line, their mean a strong one. The training accuracy is that on "
+            "augmented images while the weights move; the training cost is each generation's own, so that only the "
+            "validation curves compare.")
+
+
+def report_blocks(summary, drawn):
+    """(blocks, tables that are only written as files)"""
     k = k_of(summary)
-    lines = [f"# {summary['name']}", "", *opening(summary)]
+    blocks = [Heading(1, summary["name"]), *opening(summary)]
     if summary["missing"]:
-        lines += [f"**Not complete.** Still missing: {', '.join(summary['missing'])}.", ""]
-    lines += ["## Accuracy over generations", "", *picture(drawn, "accuracy", "top-1 accuracy over generations")]
+        blocks.append(Text(f"**Not complete.** Still missing: {', '.join(summary['missing'])}."))
+    blocks += [Heading(2, "Accuracy over generations"), *picture(drawn, "accuracy", "top-1 accuracy over generations")]
     header = ["generation", "top-1 %, last epoch", f"top-{k} %, last epoch", "loss, last epoch", "top-1 %, best epoch",
               f"top-{k} %, best epoch", "n"]
-    lines += table(header, accuracy_rows(summary)) + ["At the last epoch: " + " ".join(facts(summary)), ""]
+    blocks += [Table("accuracy", header, accuracy_rows(summary)),
+               Text("At the last epoch: " + " ".join(facts(summary)))]
+    blocks += difference_section([summary], [summary["name"]], differences([summary], [summary["name"]]), drawn)
     if summary["ensemble_mean"]:
         rows = [[entry["name"], *accuracy_cells(entry), count_of(entry)] for entry in summary["ensemble_mean"]]
-        lines += ["## Ensembles", "", "Mean of the members' probabilities, last epoch.", ""]
-        lines += table(["ensemble", "top-1 %", f"top-{k} %", "loss", "n"], rows)
-    lines += [*inspect_section(summary, drawn), "## Every run", ""]
+        blocks += [Heading(2, "Ensembles"), Text("Mean of the members' probabilities, last epoch."),
+                   Table("ensembles", ["ensemble", "top-1 %", f"top-{k} %", "loss", "n"], rows)]
+    blocks += section(drawn, "learning", "Learning curves", LEARNING, "accuracy and loss over the epochs")
+    blocks += inspect_section(summary, drawn)
+    classes, hidden = class_section(summary, drawn)
     header = ["seed", "generation", "-seed", "epochs", "top-1 %, last", f"top-{k} %, last", "top-1 %, best (epoch)",
               "wall time"]
-    lines += table(header, run_rows(summary)) + taken_text(summary)
-    if summary["command"]:
-        lines += [f"Command: `{shlex.join(summary['command'])}`", ""]
-    return "\n".join(lines)
+    blocks += [*classes, Heading(2, "Every run"), Table("runs", header, list(run_rows(summary))), *taken_text(summary)]
+    return blocks + provenance_section([summary], summary["command"]), hidden
 
 
 def example_seed(summary):
@@ -194,53 +208,84 @@ def confidence_panels(summary):
             for keys, same in groups(summary["runs"], "generation")]
 
 
-def write_outputs(folder, command, quiet=False):
-    """Writes summary.json, report.md and, with matplotlib, the figures; returns the summary and the figures' paths."""
+def calibration_panels(summary):
+    return [(label_of(keys["generation"]), [run.get("inspect") for run in same])
+            for keys, same in groups(summary["runs"], "generation")]
+
+
+def write_outputs(folder, command, quiet=False, figures=True):
+    """Writes summary.json, the report, its tables and, with `figures`, its figures; returns summary and figures' paths.
+
+    `quiet`: between two generations, what takes a moment only.
+    """
     path = os.path.join(folder.path, "summary.json")
     before = read_json(path, "remove it and write the report again") if os.path.exists(path) else {}
     summary = finite(collect(folder, before.get("command") if command is None else command))
     subjects = {
         "accuracy": lambda *paths: accuracy.draw(summary, *paths),
+        "differences": lambda *paths: intervals.draw(differences([summary], [""]), *paths),
+        "learning": lambda *paths: learning.draw(summary, *paths),
         "measures": lambda *paths: measures.draw([summary], [summary["name"]], *paths),
+        "calibration": lambda *paths: calibration.draw(calibration_panels(summary), *paths),
         "confidence": lambda *paths: confidence.draw(confidence_panels(summary), CONFIDENCE_LAYERS, *paths),
         "examples": lambda *paths: examples.draw(example_networks(summary), *paths),
+        "confusion": lambda *paths: confusion.draw(confusion_matrix(summary), *paths),
     }
     same = {**before, "written": summary["written"]} == summary  # figures of the same results are up to date
-    if quiet:  # between two generations: what takes a moment only
+    if quiet:
         subjects = {"accuracy": subjects["accuracy"]}
-    drawn = draw_all(folder.path, subjects, same, quiet)
+    drawn = draw_all(folder.path, subjects, figures, same)
     write_json(path, summary)
-    write_text(os.path.join(folder.path, "report.md"), report_text(summary, drawn))
+    write_report(folder.path, *report_blocks(summary, drawn), quiet)
     return summary, drawn
 
 
-def draw_all(folder, subjects, same=False, quiet=False):
-    """Draws {subject: function of the paths} as PNG and SVG; returns {subject: path of the PNG} of those that exist."""
+def write_report(folder, blocks, hidden, quiet=False):
+    """report.md, and unless `quiet` the same as HTML, with the tables as files."""
+    write_text(os.path.join(folder, "report.md"), markdown(blocks))
+    if not quiet:
+        write_text(os.path.join(folder, "report.html"), html_page(blocks, folder))
+        write_tables(folder, [*blocks, *hidden])
+
+
+def draw_all(folder, subjects, figures, same=False):
+    """Draws {subject: function of the paths} as PNG and SVG; returns {subject: path of the PNG} of those that exist.
+
+    Without `figures` those of the same results stay.
+    """
     drawn = {}
     for subject, draw in subjects.items():
         paths = [os.path.join(folder, f"{subject}.{kind}") for kind in KINDS]
-        try:
-            exists = draw(*paths)
-        except Failure as failure:
-            exists = same and all(map(os.path.exists, paths))
-            if not quiet:
-                warn(failure)
-            quiet = True  # one line is enough
-        if exists:
+        if draw(*paths) if figures else same and all(map(os.path.exists, paths)):
             drawn[subject] = paths[0]
     return drawn
 
 
 def print_outputs(folder, summary, drawn):
-    k = k_of(summary)
-    rows = [["generation", "top-1 last", f"top-{k} last", "loss last", "top-1 best", f"top-{k} best", "n"]]
-    rows += accuracy_rows(summary)
+    lines = [*closing_table(summary, shutil.get_terminal_size().columns), *written(folder.path, drawn)]
+    print("\n".join(lines))
+
+
+def written(folder, drawn):
+    """Lines that name the files of a report."""
+    return [f"report: {os.path.join(folder, 'report.html')}, report.md, tables/",
+            *([f"figures: {', '.join(drawn)}"] if drawn else [])]
+
+
+def closing_table(summary, width):
+    """Lines of the results with as many columns as the width has room for; the last ones are left out first."""
+    k, seeds = k_of(summary), len(summary["configuration"]["seeds"])
+    rows = [[f"last epoch, {counted(seeds, 'seed')}", "top-1 %", f"top-{k} %", "loss", "top-1 %, best epoch",
+             f"top-{k} %, best epoch"]]
+    for name, *cells, count in accuracy_rows(summary):
+        rows.append([name if count == str(seeds) else f"{name} (n={count})", *map(str, cells)])
     for entry in summary["ensemble_mean"]:
-        rows.append([f"ensemble of {entry['name']}", *accuracy_cells(entry), "", "", count_of(entry)])
+        name = entry["name"].replace("students ", "").replace("student ", "").replace(" to ", "-").replace(" and", ",")
+        kind = "students " if entry["kind"] == "cumulative" else ""
+        rows.append([f"ensemble: {kind}{name}", *map(str, accuracy_cells(entry)), "", ""])
     widths = [max(map(len, column)) for column in zip(*rows)]
+    while len(widths) > 2 and sum(widths) + 2 * (len(widths) - 1) > width:
+        widths.pop()
     for first, *others in rows:
         cells = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:]))]
-        print("  ".join(cells))
-    print(f"report: {os.path.join(folder.path, 'report.md')}")
-    if drawn:
-        print(f"figures: {', '.join(drawn.values())}")
+        yield "  ".join(cells).rstrip()

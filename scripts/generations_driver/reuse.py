@@ -59,11 +59,18 @@ class Reuse:
                 # Another process removes files there: those are no match.
         return None
 
+    def known_as(self, generation):
+        """The hashes of its weights as far as it is finished, here or elsewhere; its teacher may not be here yet."""
+        teachers = self.known_as(generation.teacher) if generation.teacher else {None}
+        found = {sha256_file(source + "_final.weights") for source, record in self._finished(generation)
+                 if record.get("teacher_sha256") in teachers and self._same_files(generation, source)}
+        return found | ({sha256_file(generation.final)} if generation.is_done() else set())
+
     def _finished(self, generation):
         """(path of its files without extension, record) of the finished trainings with this seed, without this one."""
         for folder in run_folders(self.root):
             folder = os.path.join(folder, os.path.basename(generation.folder))
-            if not os.path.isdir(folder) or os.path.samefile(folder, generation.folder):
+            if not os.path.isdir(folder) or os.path.realpath(folder) == os.path.realpath(generation.folder):
                 continue
             for name in sorted(os.listdir(folder)):
                 source, extension = os.path.splitext(os.path.join(folder, name))
@@ -79,8 +86,12 @@ class Reuse:
         if (record.get("cfg_sha256"), record.get("data_sha256")) != (sha256_file(cfg), sha256_file(data)):
             return False  # not the files that it was trained with
         teacher = sha256_file(generation.teacher.final) if generation.teacher else None
+        return record.get("teacher_sha256") == teacher and self._same_files(generation, source)
+
+    def _same_files(self, generation, source):
+        cfg, data = source + ".cfg", os.path.join(os.path.dirname(source), os.path.basename(generation.data))
         new_cfg, new_data = generation.contents[generation.cfg], generation.contents[generation.data]
-        return record.get("teacher_sha256") == teacher and (
+        return os.path.exists(data) and (
             plain_cfg(cfg, read_text(cfg, "cfg")) == plain_cfg(generation.cfg, new_cfg)
             and plain_data(data, read_text(data, ".data file")) == plain_data(generation.data, new_data)
         )

@@ -3,6 +3,7 @@
 import os
 import statistics
 
+from .classes import class_accuracy
 from .errors import Failure
 from .files import now, read_json, sha256_file
 from .measures import INSPECTIONS, MEASURES
@@ -28,6 +29,11 @@ def top1(result):
 def baseline_name(summary):
     """The generation that stands for the baseline; a plain patriarch is just that."""
     return "patriarch" if summary["patriarch_is_baseline"] else "baseline"
+
+
+def last_student(summary):
+    count = summary["configuration"]["generations"]
+    return f"student{count}" if count else None
 
 
 def gains(summary, pick, reference):
@@ -72,7 +78,7 @@ def shown_spread(entry, scale=100, digits=2):
 
 def run_entry(generation):
     done = generation.is_done()
-    record = generation.record() if done else {}
+    record, classes = generation.record() if done else {}, generation.look_at("classes")
     return {
         "seed": generation.seed, "generation": generation.name, "index": generation.index, "done": done,
         "training_seed": generation.training_seed, "cfg": generation.cfg, "weights": generation.final,
@@ -81,6 +87,10 @@ def run_entry(generation):
         "taken_from": record.get("taken_from"),
         "command": record.get("command"),
         **{kind: generation.look_at(kind).result() if done else None for kind in ("last", "best", *INSPECTIONS)},
+        "class_accuracy": class_accuracy(classes.result()) if done else None,
+        "confusion": classes.path if done and os.path.exists(classes.path) else None,
+        "provenance": record.get("provenance", []), "begun": record.get("begun"), "finished": record.get("finished"),
+        "curve": generation.path(".csv") if generation.curve() else None,
         "examples": generation.examples if done and os.path.exists(generation.examples) else None,
     }
 

@@ -76,6 +76,9 @@ def accuracy(*words):
     return 0.5 + int(hashlib.sha256(" ".join(map(str, words)).encode()).hexdigest()[:4], 16) / 2 ** 16 / 4
 
 arguments = sys.argv[1:]
+if arguments[0] == "--version":
+    say("a stand-in 1.0\nhost          packaged Darknet, /lib/a.so\noneDNN        2.6.3\nCUDA          no")
+    sys.exit()
 if arguments[0] == "options":
     if os.environ.get("FAKE_REFUSED", "") in "".join(map(read_net, arguments[1:])).split():
         fail("darknet: %s:3: [net] %s: not allowed" % (arguments[1], os.environ["FAKE_REFUSED"]))
@@ -109,7 +112,8 @@ if verb == "targets":
     open(option("-out"), "w").write("targets")
 elif verb == "train":
     seed, net, cost = option("-seed"), keys(cfg_path, "net"), keys(cfg_path, "distill")
-    assert option("-threads") and "-resume" in rest and "-dont_show" in rest
+    measured = "darknet-estimate." in cfg_path
+    assert option("-threads") and ("-resume" in rest) != measured and "-dont_show" in rest
     if "teacher" in cost:
         assert os.path.exists(cost["teacher"]) and os.path.exists(cost["teacher_weights"]), cost
     if "targets" in cost:
@@ -125,6 +129,10 @@ elif verb == "train":
         say("resumed at iteration %d" % (10 * begun))
     else:
         say("no state: from the beginning")
+    say("training set: IDX, 5000 images of 1x8x8, the first 64 of each class: 640 images")
+    say("validation set: IDX, 1000 images of 1x8x8\nhost: packaged Darknet, 2 threads, seed %s" % seed)
+    say("%d batches of 64 images, %d.00 epochs" % (10 * epochs, epochs))
+    if not begun:
         open(prefix + ".csv", "w").write(
             "epoch,iteration,train_loss,train_top1,valid_loss,valid_top1,valid_topk,rate,seconds\n")
     stop = []
@@ -138,10 +146,11 @@ elif verb == "train":
                 time.sleep(0.3)
                 open(prefix + ".signals", "a").write("%d in all\n" % len(stop))
                 open(prefix + ".state", "w").write(str(epoch - 1))
+                open(prefix + "_last.weights", "w").write("%s %s last" % (seed, learned))
                 sys.stderr.write("stopped at iteration %d\n" % iteration)
                 sys.exit(128 + stop[0])
-            say("%d, %.3f: 1.234, 1.3 avg, 0.1 rate, 0.01 seconds, %d images, 0.1 hours left" % (
-                iteration, iteration / 10, 64 * iteration))
+            say("%d, %.3f: 1.234, 1.3 avg, 0.1 rate, %s seconds, %d images, 0.1 hours left" % (
+                iteration, iteration / 10, os.environ.get("FAKE_STEP", "0.01"), 64 * iteration))
         top1 = accuracy(seed, base, epoch)
         open(prefix + ".csv", "a").write("%d,%d,1.2,0.4,1.1,%.6f,%.6f,0.1,2.5\n" % (epoch, 10 * epoch, top1, top1 + .2))
         say("epoch %d: train loss 1.2 top1 0.4000, valid loss 1.1 top1 %.4f top5 %.4f, 2.5 s" % (
@@ -184,6 +193,16 @@ else:
             image = {"index": 1, "file": "000001.png", "label": 1, "label_name": "class_1", "top": top}
             json.dump({"set": "valid", "k": 5, "images": [image]},
                       open(os.path.join(option("-examples"), "examples.json"), "w"))
+    elif verb == "features":
+        assert option("-layer") == "0", option("-layer")  # [convolutional] of NETWORK, before the cost
+        text = "{'descr': [('label', '<i4'), ('features', '<f4', (3,))], 'fortran_order': False, 'shape': (8,), }"
+        header = text.ljust(127 - 10) + "\n"
+        with open(option("-out"), "wb") as file:
+            file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+            for i in range(8):  # two of three images of class 0 are right, all of class 1, none of class 2
+                label, chosen = i % 3, (1 if i == 3 else 0 if i % 3 == 2 else i % 3)
+                file.write(struct.pack("<i3f", label, *(2.0 if j == chosen else -j for j in range(3))))
+        sys.exit()
     else:
         fail("no verb " + verb)
     json.dump(result, open(option("-json"), "w"))
@@ -247,6 +266,7 @@ class Case(FolderTest):
         fake = {"FAKE_CALLS": os.path.join(self.folder, "calls"), "FAKE_OPTIONS": json.dumps(OPTIONS)}
         fake |= {"FAKE_SECONDS": "0", "PYTHONPATH": os.path.join(self.folder, "blocked")}
         self.environment = {**os.environ, **fake}
+        self.flags = {"run": ["--no-estimate", "--no-figures"], "report": ["--no-figures"], "compare": ["--no-figures"]}
         os.environ["FAKE_OPTIONS"] = fake["FAKE_OPTIONS"]
 
     def tearDown(self):
@@ -257,10 +277,11 @@ class Case(FolderTest):
         with open(path, encoding="utf-8") as file:
             return file.read()
 
-    def run_driver(self, *arguments, code=0, **environment):
+    def run_driver(self, *arguments, code=0, flags=None, **environment):
         """Runs the script to its end; checks the exit code, and that a failure is one line on stderr."""
+        flags = self.flags.get(arguments[0], []) if flags is None else flags
         done = subprocess.run(
-            [sys.executable, SCRIPT, *arguments],
+            [sys.executable, SCRIPT, *arguments, *flags],
             capture_output=True,
             text=True,
             timeout=RUN_SECONDS,
@@ -274,7 +295,7 @@ class Case(FolderTest):
 
     def start_driver(self, *arguments, **environment):
         return subprocess.Popen(
-            [sys.executable, SCRIPT, *arguments],
+            [sys.executable, SCRIPT, *arguments, *self.flags["run"]],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import textwrap
 import unittest
+import warnings
 
 from generations_support import Case, EXPERIMENT, NETWORK, ONE_SEED, SCRIPT, weights_record
 
@@ -24,7 +25,7 @@ import plot_training
 from generations_driver import cfg_files, files
 from generations_driver.errors import Failure
 from generations_driver.experiment import Experiment
-from generations_driver.figures import style
+from generations_driver.figures import learning, style
 from generations_driver.figures.style import load_matplotlib
 from generations_driver.folder import Folder
 from generations_driver.program import Program
@@ -264,7 +265,7 @@ class Runs(Case):
         self.assertIn("2 seeds (1, 2)", report)
         self.assertIn(" ± ", report)
         self.assertRegex(done.stdout, r"seed 1 patriarch: epoch 3: .*\n")
-        self.assertIn("report: runs/trial/report.md", done.stdout)
+        self.assertIn("report: runs/trial/report.html, report.md, tables/\n", done.stdout)
         # The order of a seed: each teacher before its student.
         trained = [os.path.basename(call[3]) for call in self.calls() if call[1] == "train"][:4]
         self.assertEqual(trained, ["baseline.cfg", "patriarch.cfg", "student1.cfg", "student2.cfg"])
@@ -447,7 +448,7 @@ class Interruptions(Case):
     def test_ctrl_c_in_a_terminal_reaches_the_child_once(self):
         """The terminal signals its whole foreground group; the child has a session of its own."""
         driver = subprocess.Popen(
-            [sys.executable, SCRIPT, *self.ARGUMENTS],
+            [sys.executable, SCRIPT, *self.ARGUMENTS, *self.flags["run"]],
             stdout=subprocess.PIPE,
             text=True,
             env={**self.environment, "FAKE_SECONDS": "1"},
@@ -566,12 +567,18 @@ class Reports(Case):
         self.assertNotIn("NaN", text)
         self.assertIsNone(json.loads(text)["runs"][1]["inspect"]["ece"])
 
-    def test_without_matplotlib_all_but_the_chart_is_there(self):
-        done = self.run_driver("run", "a.ini", *ONE_SEED)
-        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
-        self.assertIn("matplotlib", done.stderr)
+    def test_missing_matplotlib_is_said_before_anything_is_done(self):
+        for arguments in (("run", "a.ini"), ("report", "runs/trial"), ("compare", "runs/trial")):
+            done = self.run_driver(*arguments, flags=[], code=1)
+            for words in ("cannot import matplotlib (not installed)", "python3-matplotlib", "--no-figures"):
+                self.assertIn(words, done.stderr)
+        self.assertFalse(os.path.exists("runs") or os.path.exists("calls"))
+
+    def test_without_figures_all_else_is_there(self):
+        self.assertEqual(self.run_driver("run", "a.ini", *ONE_SEED).stderr, "")
         self.assertFalse(os.path.exists("runs/trial/accuracy.png"))
         self.assertNotIn("accuracy.png", self.read("runs/trial/report.md"))
+        self.assertIn("<h2>Accuracy over generations</h2>\n<div", self.read("runs/trial/report.html"))
 
     def test_chart_of_one_and_of_several_runs(self):
         try:
@@ -579,7 +586,7 @@ class Reports(Case):
         except Failure as error:
             self.skipTest(str(error))
         self.run_driver("run", "a.ini")
-        self.run_driver("report", "runs/trial", PYTHONPATH="")
+        self.run_driver("report", "runs/trial", flags=[], PYTHONPATH="")
         other = ("--set", "experiment.name=other", "--set", "experiment.seeds=3")
         self.run_driver("run", "a.ini", "--out", "runs/other", *other, "--set", "experiment.generations=1")
         self.assertTrue(os.path.exists("runs/trial/accuracy.png"))
@@ -607,8 +614,17 @@ class Reports(Case):
         self.assertEqual(output.getvalue(), "net.png\n")
         with open("net.png", "rb") as file:
             self.assertEqual(file.read(8), b"\x89PNG\r\n\x1a\n")
-        low, high = plot_training.limits_of([1, 2, 3, 4, 5, 1000])
+        low, high = learning.limits_of([1, 2, 3, 4, 5, 1000])
         self.assertTrue(0 < low < 1 and 5 < high < 6, "one outlier does not flatten the axis")
+        self.write("Größe-Дом.csv", header + "".join(
+            f"{i},{i},{900 if i == 3 else 2 - i / 10},{i / 10},{2 - i / 10},0.7,0.9,0.1,3\n" for i in range(1, 10)))
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("error")  # a letter that the font lacks is a warning
+            self.assertEqual(plot_training.main(["Größe-Дом.csv", "-o", "utf8.svg"]), 0)
+        drawn = self.read("utf8.svg")
+        self.assertIn("<!-- Größe-Дом -->", drawn)
+        self.assertIn("<!-- 1 beyond the axis -->", drawn)
+        self.assertNotIn("<!-- 800 -->", drawn, "no tick up there")
         other = "not the .csv"
         for text, reason in ((header, "no epoch"), ("a,b\n1,2\n", other), (header + "1,1,x\n", other)):
             self.write("bad.csv", text)
@@ -691,13 +707,16 @@ class RealProgram(Case):
         )
         self.write("b.ini", self.read("a.ini").replace("generations=2", "generations=1\nbaseline=0\nensemble=0"))
         for arguments in (("a.ini",), ("b.ini", "--set", "student.cached=1", "--out", "runs/cached")):
-            done = self.run_driver("run", *arguments, "--darknet", program)
+            done = self.run_driver("run", *arguments, "--darknet", program, flags=["--no-figures"])
+            self.assertRegex(done.stdout, "^about [0-9]+ s on this machine, 2 epochs x . generations ")
             summary = json.loads(self.read(f"runs/{'trial' if len(arguments) == 1 else 'cached'}/summary.json"))
             self.assertTrue(summary["complete"], done.stdout + done.stderr)
             for run in summary["runs"]:
                 self.assertEqual(run["epochs"], 2)
                 self.assertEqual(run["last"]["images"], 40)
                 self.assertGreaterEqual(run["last"]["topk"], run["last"]["top1"])
+                self.assertAlmostEqual(sum(run["class_accuracy"]) / 4, run["last"]["top1"], delta=1e-12)
+                self.assertEqual(run["provenance"][0]["device"], "CPU")
             self.assertIsNotNone(summary["runs"][-1]["inspect"])
             for ensemble in summary["ensembles"]:
                 self.assertIsNotNone(ensemble["result"]["top1"])

@@ -6,6 +6,7 @@ python3 tests/scripts/sweep_test.py
 
 import json
 import os
+import re
 import shutil
 import signal
 import unittest
@@ -13,10 +14,14 @@ import unittest
 from generations_support import Case, EXPERIMENT, ONE_SEED, weights_record
 
 from generations_driver import files
+from generations_driver.differences import differences, softness_section
+from generations_driver.document import Table
 from generations_driver.errors import Failure
+from generations_driver.figures.heat import grid_of
 from generations_driver.figures.options import varied_options
 from generations_driver.figures.style import load_matplotlib
 from generations_driver.methods import labels_of, method_of
+from generations_driver.paired import holm, paired
 from generations_driver.program import Program
 from generations_driver.sweep import read_sweep
 
@@ -229,6 +234,8 @@ class Sweeps(Case):
         self.write_sweep("patriarch.confidence=0.5 0.6\nstudent.lambda=0.5 0.6")
         done = self.run_driver("run", "s.ini")
         self.assertIn("runs/s/confidence0.6-lambda0.6: run 4 of 4", done.stdout)
+        self.assertIn("left in this run\n", done.stdout)
+        self.assertNotIn("left in all", done.stdout, "nothing is known about the other runs")
         trained = [call[3] for call in self.calls() if call[1] == "train"]
         self.assertEqual(len(trained), 1 + 2 + 4 * 2, trained)
         report = self.read("runs/s/report.md")
@@ -284,6 +291,17 @@ class Comparisons(Case):
         ):
             self.assertEqual(method_of(self.configuration(patriarch, **more)), name)
 
+    def test_runs_that_differ_in_an_option_all_name_theirs(self):
+        def labels(*patriarchs, **student):
+            return labels_of([{"name": str(i), "configuration": self.configuration(patriarch, **student)}
+                              for i, patriarch in enumerate(patriarchs)])
+
+        tsd = {"cost": "tsd", "eta": "0.6", "k": "5", "primary": "top", "warmup_epochs": "0"}
+        self.assertEqual(labels(tsd, tsd | {"k": "2"}), ["D(0.6, 0.6) eta, K 5", "D(0.6, 0.6) eta, K 2"])
+        self.assertEqual(labels(tsd, tsd | {"eta": "0.5"}), ["D(0.6, 0.6) eta", "D(0.5, 0.6) eta"])
+        mixed = labels(tsd, tsd | {"k": "2"}, {"cost": "label_smoothing", "epsilon": "0.1"})
+        self.assertEqual(mixed[2], "label smoothing 0.1, lambda 0.6", "it has no K")
+
     def test_same_methods_are_told_apart_by_network_or_name(self):
         one = {"name": "a", "configuration": self.configuration({"cost": "softmax"})}
         other = {"name": "b", "configuration": self.configuration({"cost": "softmax"})}
@@ -334,14 +352,76 @@ class Comparisons(Case):
             for run in summary["runs"] if run["generation"] == "student2"
             for base in summary["runs"] if base["generation"] == "baseline" and base["seed"] == run["seed"]
         ]
-        self.assertIn(f"{100 * sum(pairs) / 2:+.2f} ± ", report)
+        self.assertIn(f"| student 2 | 2 | {100 * sum(pairs) / 2:+.2f} | ", report)
         self.assertIn(f"| {sum(pair > 0 for pair in pairs)} of 2 |", report)
+
+    def test_differences_to_the_baseline_are_paired_by_seed(self):
+        def summary(name, generations, tops, plain=False):
+            runs = [{"seed": seed, "generation": generation, "last": {"top1": top / 100}}
+                    for generation, values in tops.items() for seed, top in enumerate(values, 1)]
+            means = [{"generation": generation, "index": None if generation == "baseline" else place - (not plain)}
+                     for place, generation in enumerate(tops)]
+            return {"name": name, "runs": runs, "mean": means, "patriarch_is_baseline": plain, "ensembles": [
+                        {"seed": 1, "kind": "cumulative", "index": generations, "result": {"top1": 0.75}}],
+                    "configuration": {"seeds": [1, 2, 3], "generations": generations}}
+
+        one = summary("a", 2, {"baseline": [70, 71, 72], "patriarch": [69, 69, 69], "student1": [71, 72.5, 73],
+                               "student2": [71, 70, 74]})
+        other = summary("b", 1, {"patriarch": [70, 71, 72], "student1": [71.2, 72.1, 73.3]}, plain=True)
+        found = differences([one, other], ["A", "B"])
+        named = {(entry.run, entry.generation): entry for entry in found}
+        self.assertEqual(list(named), [("A", "patriarch"), ("A", "student 1"), ("A", "student 2"),
+                                       ("A", "all students together"), ("B", "student 1"),
+                                       ("B", "all students together")], "a plain patriarch is the baseline")
+        first = named["A", "student 1"]
+        for key, value in paired([1.0, 1.5, 1.0]).items():
+            for number, wanted in zip(*[[v] if not isinstance(v, tuple) else v for v in (first.found[key], value)],
+                                      strict=True):
+                self.assertAlmostEqual(number, wanted, delta=1e-6)
+        # Another pairing has the same mean, but not the same interval.
+        shuffled = paired([72.5 - 70, 71 - 71, 73 - 72])
+        self.assertAlmostEqual(shuffled["mean"], first.found["mean"])
+        self.assertGreater(shuffled["p"], 5 * first.found["p"])
+        students = [named[key] for key in named if "student " in key[1]]
+        self.assertEqual([entry.corrected for entry in students], holm([entry.found["p"] for entry in students]))
+        self.assertIsNone(named["A", "patriarch"].corrected, "not in the family")
+        self.assertEqual(named["A", "all students together"].found["n"], 1)
+
+    def test_softness_of_patriarchs_is_correlated_with_their_students_gain(self):
+        def summary(entropy, gain):
+            runs = [{"seed": 1, "generation": name, "last": {"top1": top}} for name, top in
+                    (("baseline", 0.7), ("student1", 0.7 + gain))]
+            inspect = {"entropy": {"mean": entropy}, "mean_primary": {"mean": 1 - entropy / 2}}
+            return {"runs": runs, "mean": [{"generation": "patriarch", "inspect_train": inspect}],
+                    "patriarch_is_baseline": False, "configuration": {"seeds": [1], "generations": 1}}
+
+        summaries = [summary(entropy, gain) for entropy, gain in ((0.1, 0.01), (0.5, 0.02), (0.9, 0.04), (1.2, 0.03))]
+        table = next(block for block in softness_section(summaries, {}) if isinstance(block, Table))
+        self.assertEqual([list(map(str, row)) for row in table.rows][:2],
+                         [["entropy (nats)", "student 1", "4", "0.80", "0.333"],
+                          ["entropy (nats)", "last student", "4", "0.80", "0.333"]])
+        self.assertEqual(softness_section(summaries[:2], {}), [], "two runs are no correlation")
+
+    def test_grid_of_options_needs_all_combinations(self):
+        def summary(k, weight):
+            configuration = self.configuration({"cost": "tsd", "eta": "0.6", "k": str(k)}, 1, **{"lambda": str(weight)})
+            runs = [{"seed": 1, "generation": "baseline", "last": {"top1": 0.7}},
+                    {"seed": 1, "generation": "student1", "last": {"top1": 0.7 + k / 100 + weight / 1000}}]
+            return {"runs": runs, "mean": [], "patriarch_is_baseline": False,
+                    "configuration": configuration | {"net": {}, "seeds": [1]}}
+
+        grid = [summary(k, weight) for k in (2, 5) for weight in (0.3, 0.6)]
+        options, gains = grid_of(grid)
+        self.assertEqual(list(options), [("patriarch", "k"), ("student", "lambda")])
+        self.assertAlmostEqual(gains[5, 0.3], 5.03)
+        self.assertIsNone(grid_of([*grid[:3], summary(9, 0.9)]), "not a grid")
 
     def test_mistakes_are_one_line(self):
         self.run_driver("run", "a.ini", *ONE_SEED)
         self.assertIn("nowhere", self.run_driver("compare", "nowhere", "--out", "b", code=1).stderr)
         self.assertIn("another --out", self.run_driver("compare", "runs/trial", "--out", "runs/trial", code=2).stderr)
-        self.assertIn("--out", self.run_driver("compare", "runs/trial", code=2).stderr)
+        self.run_driver("compare", "runs/trial")
+        self.assertTrue(os.path.exists("runs/comparison/report.html"))
 
     def test_unfinished_runs_are_said_to_be(self):
         self.run_driver("run", "a.ini", code=1, FAKE_FAIL="student2")
@@ -357,23 +437,41 @@ class Comparisons(Case):
         except Failure as error:
             self.skipTest(str(error))
         self.environment["PYTHONPATH"] = ""
+        self.flags = {"run": ["--no-estimate"]}
 
     def test_figures_of_runs_and_comparison(self):
         self.draw_with_matplotlib()
         report = self.compared()
         for folder, text in (("runs/trial", self.read("runs/trial/report.md")), ("both", report)):
-            for subject in ("accuracy", "measures", "confidence", "examples"):
+            for subject in ("accuracy", "differences", "measures", "calibration", "confidence", "examples"):
                 self.assertIn(f"]({subject}.png)", text)
                 with open(f"{folder}/{subject}.png", "rb") as file:
                     self.assertEqual(file.read(8), b"\x89PNG\r\n\x1a\n")
                 self.assertIn("<svg", self.read(f"{folder}/{subject}.svg"))
         self.assertNotIn("options.png", report, "the runs differ in more than numbers")
+        for subject in ("learning", "confusion"):
+            self.assertIn(f"]({subject}.png)", self.read("runs/trial/report.md"))
+
+    def test_many_runs_have_panels_of_their_own(self):
+        self.draw_with_matplotlib()
+        lines = "patriarch.k=2 3 4 5\nstudent.lambda=0.3 0.6"
+        self.write("s.ini", f"[experiment]\nbase=a.ini\nseeds=1\ngenerations=1\n[sweep]\n{lines}\n")
+        self.run_driver("run", "s.ini", flags=["--no-estimate", "--no-figures"])
+        self.run_driver("compare", "runs/s", "--out", "runs/s")
+        for subject in ("accuracy", "tradeoff", "measures"):
+            drawn = self.read(f"runs/s/{subject}.svg")
+            for k in (2, 3, 4, 5):
+                self.assertEqual(len(re.findall(rf"<!-- .*\(0.6, 0.3\) confidence, K {k} -->", drawn)),
+                                 2 if subject == "measures" else 1, subject)
 
     def test_figure_of_a_sweep_over_numbers(self):
         self.draw_with_matplotlib()
         self.write("s.ini", "[experiment]\nbase=a.ini\nseeds=1\n[sweep]\npatriarch.k=2 5\nstudent.lambda=0.3 0.6\n")
-        self.run_driver("run", "s.ini")
-        self.assertIn("](options.png)", self.read("runs/s/report.md"))
+        self.run_driver("run", "s.ini", flags=["--no-estimate", "--no-figures"])
+        self.run_driver("compare", "runs/s", "--out", "runs/s")
+        for subject in ("options", "heat", "tradeoff"):
+            self.assertIn(f"]({subject}.png)", self.read("runs/s/report.md"))
+        self.assertIn("<!-- lambda of the student -->", self.read("runs/s/heat.svg"))
         drawn = self.read("runs/s/options.svg")
         for words in ("K of the patriarch", "lambda of the student", "last student", "baseline"):
             self.assertIn(words, drawn)

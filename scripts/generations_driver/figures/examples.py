@@ -5,7 +5,8 @@ import os
 from ..files import read_json
 from .style import PALETTE, figure_of, save
 
-TRUE, OTHER = PALETTE[2], "#BBD7E8"  # the label's class; the others, light enough for a name on top
+TRUE, OTHER = PALETTE[2], "#8DBBD9"  # the label's class; the others
+BAR = 0.4  # length of a bar of 100 %, in widths of a panel
 MOST, ROWS = 4, 8  # networks side by side; images below each other
 GAP = 0.2  # between two blocks; a panel of bars is 1.5
 
@@ -35,12 +36,14 @@ def draw_image(axes, entry, imread):
 def draw_bars(axes, entry, title):
     for place, one in enumerate(entry["top"]):
         true = one["class"] == entry["label"]
-        axes.barh(place, one["probability"], height=0.86, color=TRUE if true else OTHER, alpha=0.55 if true else 1)
-        # The number stands before its name: at the bar's end it would be read with the next network's.
-        axes.text(0.125, place, f"{100 * one['probability']:.1f}", va="center", ha="right", fontsize=7, color="#333333")
-        axes.text(0.155, place, short(one["name"], 20), va="center", ha="left", fontsize=7.5,
+        # Names and numbers have columns of their own: in a bar, or across its end, they would be hard to read.
+        axes.barh(place, BAR * one["probability"], left=-BAR, height=0.72, color=TRUE if true else OTHER)
+        axes.barh(place, BAR, left=-BAR, height=0.72, color="none", edgecolor="#E3E3E3", linewidth=0.5, zorder=0)
+        axes.text(-BAR - 0.02, place, f"{100 * one['probability']:.1f}", va="center", ha="right", fontsize=7,
+                  color="#333333")
+        axes.text(0.03, place, short(one["name"], 15), va="center", ha="left", fontsize=7.5,
                   fontweight="bold" if true else "normal")
-    axes.set_xlim(0, 1)
+    axes.set_xlim(-BAR - 0.18, 0.5)
     axes.set_ylim(len(entry["top"]) - 0.45, -0.55)
     axes.set_axis_off()
     if title:

@@ -3,8 +3,9 @@
 import textwrap
 
 from ..measures import MEASURES
-from ..summary import baseline_name
-from .style import draw_baseline, draw_means, legend_of, line_of, panels_of, save, shift_of
+from ..summary import baseline_name, last_student
+from .cells import column_colours, draw_cells
+from .style import MOST_LINES, draw_baseline, draw_means, legend_of, line_of, panels_of, save, shift_of
 
 # The panels beside the accuracy.
 PANELS = ("loss", "mean_primary", "mean_rank_2_k", "inside_superclass", "dist_between", "dist_within", "dist_all",
@@ -66,6 +67,9 @@ def draw(summaries, labels, *paths):
     keys = [key for key in PANELS if key in found and not (key == "dist_all" and "dist_between" in found)]
     if not keys:
         return False
+    if len(summaries) > MOST_LINES:
+        draw_colours(summaries, labels, keys, paths)
+        return True
     with panels_of(1 + len(keys), COLUMNS, 9.6, 2.25, 0.9) as (figure, panels):
         from matplotlib.ticker import MaxNLocator
 
@@ -82,3 +86,23 @@ def draw(summaries, labels, *paths):
         legend_of(figure, panels[1:2], 2 if len(summaries) == 1 else 3)
         save(figure, *paths)
     return True
+
+
+def draw_colours(summaries, labels, keys, paths):
+    """Rows for the runs, columns for the measures: lines of so many runs cannot be told apart."""
+    columns = [None, *keys]
+    means = {what: [[mean_in(summary, name_of(summary), reader(key), "inspect") for key in columns]
+                    for summary in summaries] for what, name_of in (("patriarch", lambda _: "patriarch"),
+                                                                    ("last student", last_student))}
+    means = {what: cells for what, cells in means.items() if any(value is not None for row in cells for value in row)}
+    titles = [textwrap.fill(MEASURES[key] if key else "top-1 accuracy (%)", 16) for key in columns]
+    height = 0.27 * len(summaries)
+    with panels_of(len(means), 1, 2.6 + 1.05 * len(columns), height + 1.0, 0.2) as (figure, panels):
+        for axes, (what, cells) in zip(panels, means.items()):
+            draw_cells(axes, cells, column_colours(cells),
+                       lambda value, column: f"{value:.2f}" if column == 0 else f"{value:.3f}", 8.5)
+            axes.set_xticks(range(len(columns)), titles, fontsize=8)
+            axes.xaxis.tick_top()
+            axes.set_yticks(range(len(labels)), labels, fontsize=8.5)
+            axes.set_title(f"{what}, validation images", fontsize=11, loc="left", fontweight="bold")
+        save(figure, *paths)

@@ -13,26 +13,40 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))  # the next one once the colours are used up
 BASELINE = "#555555"
 STYLE = {
-    "font.family": "DejaVu Sans", "font.size": 11, "axes.labelsize": 12, "axes.titlesize": 13, "legend.fontsize": 10,
+    "font.size": 11, "axes.labelsize": 12, "axes.titlesize": 13, "legend.fontsize": 10,
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
     "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#DDDDDD", "grid.linewidth": 0.8,
     "svg.hashsalt": "darknet-generations",  # the same figure is the same file
 }
+FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "IPAGothic", "Noto Sans")
+DPI = 160  # of the PNGs
 KINDS = ("png", "svg")
+MOST_LINES = len(PALETTE)  # of runs in one panel; more are told apart in panels of their own, or in a heat map
+ORDERED = "viridis"  # colours of what has an order: generations
+DIFFERENCES = "RdBu"  # below and above zero
+SHARES = "Blues"
 LEAST_RANGE = 0.5  # points of accuracy that an axis spans at least, so that noise does not look like a mountain
 
 
-def load_matplotlib():
-    """Returns pyplot; raises Failure where there is no matplotlib."""
+def load_matplotlib(way_out=""):
+    """Returns pyplot; raises Failure where there is no matplotlib, with `way_out` at its end."""
     try:
         import matplotlib
 
         matplotlib.use("Agg")
         import matplotlib.pyplot as pyplot
     except ImportError as error:
-        advice = "install it (Debian: python3-matplotlib, then /usr/bin/python3) and ask for the report again"
-        raise Failure(f"no chart: {sys.executable} cannot import matplotlib ({error}); {advice}") from error
+        advice = "install it (Debian: python3-matplotlib, and run /usr/bin/python3; conda and pip: matplotlib)"
+        raise Failure(f"{sys.executable} cannot import matplotlib ({error}); {advice}{way_out}") from error
     return pyplot
+
+
+def fonts():
+    """The common font, and of the others that have more scripts those that are installed, for names in a chart."""
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return [name for name in FONTS if name in installed]
 
 
 def colour_of(number):
@@ -56,8 +70,8 @@ def shift_of(number, count):
 def figure_of(rows=1, columns=1, **more):
     """(figure, axes) in the common style; closed at the end."""
     pyplot = load_matplotlib()
-    with pyplot.rc_context(STYLE):
-        figure, axes = pyplot.subplots(rows, columns, dpi=160, **more)
+    with pyplot.rc_context(STYLE | {"font.family": fonts()}):
+        figure, axes = pyplot.subplots(rows, columns, dpi=DPI, **more)
         try:
             yield figure, axes
         finally:
@@ -81,6 +95,20 @@ def draw_means(axes, points, number, shift, **more):
     x, y, deviation = zip(*points)
     axes.errorbar([place + shift for place in x], y, yerr=deviation if any(deviation) else None, elinewidth=1,
                   color=colour_of(number), marker=marker_of(number), **more)
+
+
+def ordered_colours(count):
+    """So many colours from dark to light, none of them too light for a line."""
+    import matplotlib
+
+    colours = matplotlib.colormaps[ORDERED]
+    return [colours(0.05 + 0.8 * i / max(1, count - 1)) for i in range(count)]
+
+
+def text_colour(colour):
+    """Black or white, whichever is read better on it."""
+    red, green, blue = colour[:3]
+    return "black" if 0.3 * red + 0.59 * green + 0.11 * blue > 0.55 else "white"
 
 
 def draw_baseline(axes, value, label, style=(0, (5, 3))):
