@@ -7,7 +7,8 @@
 
 namespace dng::layers {
 
-// Of each output value of an image: its place in the input; both are [channels][height][width].
+// Of each output value of an image: its place in the input, or -1 for a zero (extra=); both are
+// [channels][height][width].
 std::vector<int> reorg_sources(const graph::LayerConfig& layer);
 
 }  // namespace dng::layers
