@@ -26,8 +26,9 @@ struct ReorgGradientBody {
   T* to;
   bool add;
   DNG_DEVICE void operator()(uint32_t i) const {
-    if (sources[i % out] < 0) return;
-    T* at = to + static_cast<size_t>(i / out) * in + sources[i % out];
+    const int source = sources[i % out];
+    if (source < 0) return;
+    T* at = to + static_cast<size_t>(i / out) * in + source;
     *at = gpu::from_float<T>((add ? gpu::to_float(*at) : 0) + gpu::to_float(delta[i]));
   }
 };
@@ -38,8 +39,8 @@ class ReorgKernel final : public gpu::Kernel {
   explicit ReorgKernel(const graph::LayerConfig& layer) : sources_(layer.out.size()) {
     const std::vector<int> order = layers::reorg_sources(layer);
     for (size_t i = 0; i < order.size(); ++i) {
-      sources_[channels_last(i, layer.out)] =
-          order[i] < 0 ? -1 : static_cast<int>(channels_last(static_cast<size_t>(order[i]), layer.in));
+      const int from = order[i] < 0 ? -1 : static_cast<int>(channels_last(static_cast<size_t>(order[i]), layer.in));
+      sources_[channels_last(i, layer.out)] = from;
     }
   }
   gpu::Needs needs(const gpu::Node&) const override {

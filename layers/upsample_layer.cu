@@ -5,65 +5,83 @@
 namespace dng::DNG_GPU {
 namespace {
 
+// small [C][H][W], large [C][H stride][W stride].
 struct Repetition {
-  data::Geometry in, out;
+  data::Geometry small, large;
   int stride;
   float scale;
 };
 
+// i: of the large tensor.
 template <class T>
-struct UpsampleBody {
-  Repetition r;
+struct RepeatBody {
   const T* x;
   T* y;
-  DNG_DEVICE void operator()(uint32_t i) const {
-    gpu::Place p = gpu::place_of(i, r.out);
-    p.x /= r.stride;
-    p.y /= r.stride;
-    y[i] = gpu::from_float<T>(r.scale * gpu::to_float(x[gpu::index_of(p, r.in)]));
-  }
-};
-
-template <class T>
-struct UpsampleGradientBody {
-  const T* delta;
-  T* to;
   bool add;
   Repetition r;
   DNG_DEVICE void operator()(uint32_t i) const {
-    const gpu::Place p = gpu::place_of(i, r.in);
+    gpu::Place p = gpu::place_of(i, r.large);
+    p.x /= r.stride;
+    p.y /= r.stride;
+    const float value = r.scale * gpu::to_float(x[gpu::index_of(p, r.small)]);
+    y[i] = gpu::from_float<T>((add ? gpu::to_float(y[i]) : 0) + value);
+  }
+};
+
+// i: of the small tensor.
+template <class T>
+struct SumBody {
+  const T* x;
+  T* y;
+  bool add;
+  Repetition r;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const gpu::Place p = gpu::place_of(i, r.small);
     float sum = 0;
-    for (int y = 0; y < r.stride; ++y) {
-      for (int x = 0; x < r.stride; ++x) {
-        const gpu::Place from{p.channel, p.x * r.stride + x, p.y * r.stride + y, p.image};
-        sum += gpu::to_float(delta[gpu::index_of(from, r.out)]);
+    for (int row = 0; row < r.stride; ++row) {
+      for (int column = 0; column < r.stride; ++column) {
+        const gpu::Place from{p.channel, p.x * r.stride + column, p.y * r.stride + row, p.image};
+        sum += gpu::to_float(x[gpu::index_of(from, r.large)]);
       }
     }
-    to[i] = gpu::from_float<T>((add ? gpu::to_float(to[i]) : 0) + r.scale * sum);
+    y[i] = gpu::from_float<T>((add ? gpu::to_float(y[i]) : 0) + r.scale * sum);
   }
 };
 
 class UpsampleKernel final : public gpu::Kernel {
  public:
-  explicit UpsampleKernel(const graph::LayerConfig& layer)
-      : repetition_{layer.in, layer.out, layer.options.integer("stride"),
-                    static_cast<float>(layer.options.real("scale"))} {}
+  explicit UpsampleKernel(const graph::LayerConfig& layer) {
+    const int stride = layer.options.integer("stride");
+    const auto scale = static_cast<float>(layer.options.real("scale"));
+    sums_ = stride < 0;
+    repetition_ =
+        sums_ ? Repetition{layer.out, layer.in, -stride, scale} : Repetition{layer.in, layer.out, stride, scale};
+  }
   gpu::Needs needs(const gpu::Node&) const override { return gpu::Needs::neither(); }
   void forward(const gpu::Node& node, const gpu::Pass&) override {
-    each_element<UpsampleBody>(node, node.size(), repetition_, node.input(), node.output);
+    const void* x = node.input();
+    if (sums_) {
+      each_element<SumBody>(node, node.size(), x, node.output, false, repetition_);
+    } else {
+      each_element<RepeatBody>(node, node.size(), x, node.output, false, repetition_);
+    }
   }
   void backward(const gpu::Node& node, const gpu::Pass&) override {
-    each_input_gradient<UpsampleGradientBody>(node, repetition_);
+    if (sums_) {
+      each_input_gradient<RepeatBody>(node, repetition_);
+    } else {
+      each_input_gradient<SumBody>(node, repetition_);
+    }
   }
 
  private:
-  Repetition repetition_;
+  bool sums_ = false;
+  Repetition repetition_{};
 };
 
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_upsample(const graph::LayerConfig& layer) {
-  if (layer.options.integer("stride") < 0) return nullptr;
   return std::make_unique<UpsampleKernel>(layer);
 }
 

@@ -19,8 +19,9 @@ std::string not_for_darknet(const std::string& path) {
   try {
     const graph::NetworkConfig config = layers::read_network_config(path);
     for (const graph::LayerConfig& layer : config.layers) {
-      const bool replaced = layer.op->host_section && layer.op->host_section(layer).name != layer.op->section;
-      if (replaced) return "[" + layer.op->section + "]";
+      if (!layer.op->host_sections) continue;
+      const std::vector<cfg::CfgSection> stand_ins = layer.op->host_sections(layer);
+      if (stand_ins.size() != 1 || stand_ins[0].name != layer.op->section) return "[" + layer.op->section + "]";
     }
     return config.net.given("epoch_steps") ? "epoch_steps=" : "";
   } catch (const Error&) {

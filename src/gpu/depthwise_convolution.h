@@ -122,7 +122,7 @@ struct DepthwiseStatisticsBody {
   T* y;
   gpu::BatchStatistics into;
 
-  static constexpr uint32_t kAhead = 1;  // the filter's reads are many enough
+  static constexpr uint32_t kAhead = 2;  // each reads a whole filter
   struct Column {
     float pivot[V];
   };

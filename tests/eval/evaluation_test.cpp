@@ -201,10 +201,13 @@ TEST(Accuracy, LineAndJsonGiveTheSameFigures) {
   eval::Accuracy accuracy;
   accuracy.images = 8;
   accuracy.k = 3;
+  accuracy.classes = 10;
   accuracy.top1_count = 3;
   accuracy.topk_count = 6;
   accuracy.loss = 1.25;
   EXPECT_EQ(accuracy.line(), "top1 0.3750 top3 0.7500 loss 1.2500 images 8");
+  accuracy.classes = 3;
+  EXPECT_EQ(accuracy.line(), "top1 0.3750 loss 1.2500 images 8") << "of three classes, all are among the first three";
   EXPECT_EQ(eval::accuracy_json(accuracy).dump(),
             "{\n  \"top1\": 0.375,\n  \"topk\": 0.75,\n  \"top3\": 0.75,\n  \"k\": 3,\n  \"loss\": 1.25,\n  "
             "\"images\": 8,\n  \"top1_count\": 3,\n  \"topk_count\": 6\n}");

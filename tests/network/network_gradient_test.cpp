@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <regex>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -375,6 +376,11 @@ TEST_P(NetworkGradientTest, EveryTensorMatchesFiniteDifferences) {
 }
 
 TEST_P(NetworkGradientTest, EveryTensorMatchesFiniteDifferencesOnTheEmulatedGpu) {
+  const std::set<std::string> not_on_a_gpu = {"Antialiasing", "AntialiasingWithBatchNorm", "ChannelsAndPlaces"};
+  if (not_on_a_gpu.count(GetParam().name) > 0) {
+    expect_error([] { Experiment(GetParam(), on(emulated_gpu())); }, {"has no GPU kernel"});
+    return;
+  }
   Experiment experiment(GetParam(), on(emulated_gpu()));
   const double loss = experiment.run(), expected = experiment.reference_loss();
   EXPECT_NEAR(loss, expected, 1e-5 * std::fabs(expected));
@@ -456,6 +462,8 @@ class ZooTest : public testing::TestWithParam<std::string> {};
 TEST_P(ZooTest, MatchesFiniteDifferences) {
   std::string text = read_file(source_path("tests/zoo/" + GetParam() + ".cfg"), "the cfg");
   text = text.substr(text.find("[convolutional]"), text.find("[cost]") - text.find("[convolutional]"));
+  // As in Darknet, the gradient lacks the factor 1 / temperature.
+  text = std::regex_replace(text, std::regex("temperature=.*\n"), "");
   // A random mask has no formula.
   text = std::regex_replace(text, std::regex("\\[dropout\\]\n([a-z_]+=.*\n)*"), "[activation]\nactivation=linear\n");
   matches_in_double(GetParam().c_str(), text, 12);
