@@ -14,7 +14,7 @@ struct Repetition {
 
 // i: of the large tensor.
 template <class T>
-struct RepeatBody {
+struct RepeatPixelsBody {
   const T* x;
   T* y;
   bool add;
@@ -30,7 +30,7 @@ struct RepeatBody {
 
 // i: of the small tensor.
 template <class T>
-struct SumBody {
+struct SumPixelsBody {
   const T* x;
   T* y;
   bool add;
@@ -61,16 +61,16 @@ class UpsampleKernel final : public gpu::Kernel {
   void forward(const gpu::Node& node, const gpu::Pass&) override {
     const void* x = node.input();
     if (sums_) {
-      each_element<SumBody>(node, node.size(), x, node.output, false, repetition_);
+      each_element<SumPixelsBody>(node, node.size(), x, node.output, false, repetition_);
     } else {
-      each_element<RepeatBody>(node, node.size(), x, node.output, false, repetition_);
+      each_element<RepeatPixelsBody>(node, node.size(), x, node.output, false, repetition_);
     }
   }
   void backward(const gpu::Node& node, const gpu::Pass&) override {
     if (sums_) {
-      each_input_gradient<RepeatBody>(node, repetition_);
+      each_input_gradient<RepeatPixelsBody>(node, repetition_);
     } else {
-      each_input_gradient<SumBody>(node, repetition_);
+      each_input_gradient<SumPixelsBody>(node, repetition_);
     }
   }
 
