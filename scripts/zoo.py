@@ -19,12 +19,12 @@ import tempfile
 from classifier_zoo import photographs
 from classifier_zoo.cfgs import kind_of
 from classifier_zoo.trial import Trial
+from generations_driver.document import Table, markdown_table
 from generations_driver.errors import Failure, OneLineParser
 from generations_driver.files import write_json
 from generations_driver.place import default_program
 from generations_driver.program import Program
 from generations_driver.progress import Display, clock
-from generations_driver.tables import table
 
 HEADER = ["cfg", "accepted", "translated", "refused", "trained (losses)", "agrees (largest difference; between images)"]
 
@@ -94,7 +94,8 @@ def run(options):
         display.line(f"{number}/{len(paths)} {row['cfg']}: {summary(row)}, {clock(row['seconds'])}")
         if options.json:
             write_json(options.json, {"host": program.host, "rows": rows})  # an interrupted run keeps what it has
-    print("\n".join(table(HEADER, [cells(row) for row in rows])))
+    print(markdown_table(Table("zoo", HEADER, [cells(row) for row in rows])))
+    print()
     for kind, others in kinds.items():
         print(f"{kind}: {', '.join(os.path.basename(path).removesuffix('.cfg') for path in others)}")
 

@@ -456,14 +456,15 @@ TEST(WholeNetworkTest, DenseNetMatchesFiniteDifferences) {
   matches_in_double("DenseNet", dense_layers(12, 2, 3) + head() + "[softmax]\n");
 }
 
-// The networks of tests/zoo, without a crop and with a softmax at their end.
+// The networks of tests/zoo, without a crop. Their end is a plain softmax: [cost] and temperature= train with a factor
+// that is not the loss's (tests/train/stock_training_test.py).
 class ZooTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(ZooTest, MatchesFiniteDifferences) {
   std::string text = read_file(source_path("tests/zoo/" + GetParam() + ".cfg"), "the cfg");
-  text = text.substr(text.find("[convolutional]"), text.find("[cost]") - text.find("[convolutional]"));
-  // As in Darknet, the gradient lacks the factor 1 / temperature.
-  text = std::regex_replace(text, std::regex("temperature=.*\n"), "");
+  // With a plain softmax at the end: of [cost] and temperature, as in Darknet, the gradient is not the derivative.
+  const size_t begin = text.find("[convolutional]");
+  text = text.substr(begin, text.find("[softmax]") - begin) + "[softmax]\n";
   // A random mask has no formula.
   text = std::regex_replace(text, std::regex("\\[dropout\\]\n([a-z_]+=.*\n)*"), "[activation]\nactivation=linear\n");
   matches_in_double(GetParam().c_str(), text, 12);

@@ -59,8 +59,9 @@ class StockNetworks(MadeOnceTest):
                  if any(label in path for label in labels)]
         self.write(name + ".labels", "".join(label + "\n" for label in labels))
         self.write(name + ".txt", "".join(path + "\n" for path in paths))
-        self.write(name + ".data", "classes=%d\ntrain=%s\nvalid=%s\nlabels=%s\nnames=%s\nbackup=backup\ntop=5\n" % (
-            classes, name + ".txt", name + ".txt", name + ".labels", name + ".labels"))
+        self.write(name + ".data", "classes=%d\ntrain=%s\nvalid=%s\nlabels=%s\nnames=%s\nbackup=backup\ntop=%d\n" % (
+            classes, name + ".txt", name + ".txt", name + ".labels", name + ".labels",
+            min(5, classes)))
         return name + ".data"
 
     def check(self, name):
