@@ -174,7 +174,7 @@ class Estimate:
         for folder in self.folders:
             for generation in folder.generations:
                 record = generation.record() if generation.is_done() else None
-                if record and not record.get("taken_from") and record.get("wall_seconds"):
+                if record and not record.get("taken_from") and record.get("wall_seconds") is not None:
                     found.setdefault(self.key(folder, generation), []).append(record["wall_seconds"])
         return found
 
