@@ -18,7 +18,8 @@ WARM_UP_STEPS, MIN_STEPS = 5, 10
 GPU_WARM_UP_SECONDS = 2
 # Images of an evaluation on a GPU: repeated up to here, because real sets are evaluated too fast to be timed.
 MAX_EVALUATED = 400_000
-NO_STATES = ["-state_seconds", "1e9"]
+# A run that was stopped after enough steps is not gone on with.
+NO_STATES = ["-state_seconds", "1e9", "-restart"]
 # About how much faster evaluation is than training; decides how many images are evaluated.
 EVALUATION_FACTOR = 3
 
