@@ -21,7 +21,7 @@ void add_convolution_options(graph::Op* op) {
       .option(stride_option("stride_y"))
       .option(stride_option("stride_x"))
       .option(cfg::flag_option("pad", "0", "1: padding of size / 2 on every side"))
-      .option(cfg::integer_option("padding", "0", 0, 1 << 10, "padding on every side, where pad=0"))
+      .option(cfg::integer_option("padding", "0", 0, 1 << 10, "padding on every side, where pad=0; none with size=1"))
       .option(cfg::integer_option("dilation", "1", 1, 1 << 10, "distance of the window's taps"))
       .option(cfg::integer_option("groups", "1", 1, 1 << 20, "groups of channels; divides channels and filters"));
 }
