@@ -7,8 +7,8 @@
 namespace dng::DNG_GPU {
 
 // Null: a library convolves.
-inline std::unique_ptr<gpu::Convolution> make_built_in_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
-                                                                   bool trains, gpu::SharedWorkspace* workspace) {
+inline std::unique_ptr<gpu::Convolution> built_in_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
+                                                              bool trains, gpu::SharedWorkspace* workspace) {
   if (shape.depthwise()) return std::make_unique<DepthwiseConvolution>(gpu, shape, trains, workspace);
   return SmallChannelConvolution::make(gpu, shape, trains, workspace);
 }

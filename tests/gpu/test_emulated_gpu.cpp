@@ -47,8 +47,7 @@ class EmulatedGpu final : public gpu::Gpu {
     return emulated::make_kernel(layer);
   }
   std::unique_ptr<gpu::Convolution> make_convolution(const gpu::ConvolutionShape& shape, bool trains) override {
-    std::unique_ptr<gpu::Convolution> built_in =
-        emulated::make_built_in_convolution(this, shape, trains, workspace_.get());
+    std::unique_ptr<gpu::Convolution> built_in = emulated::built_in_convolution(this, shape, trains, workspace_.get());
     if (built_in != nullptr) return built_in;
     return std::make_unique<emulated::PlainConvolution>(this, shape);
   }

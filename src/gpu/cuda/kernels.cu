@@ -19,6 +19,11 @@ int architecture_of_kernels() {
   return attributes.ptxVersion;
 }
 
+std::unique_ptr<gpu::Convolution> make_built_in_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape,
+                                                            bool trains, gpu::SharedWorkspace* workspace) {
+  return built_in_convolution(gpu, shape, trains, workspace);
+}
+
 std::unique_ptr<gpu::Convolution> make_plain_convolution(gpu::Gpu* gpu, const gpu::ConvolutionShape& shape) {
   return std::make_unique<PlainConvolution>(gpu, shape);
 }
