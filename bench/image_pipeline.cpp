@@ -124,6 +124,7 @@ void decode(const std::string& bytes, std::vector<uint8_t>* pixels) {
 // Every thread decodes its share of `images` images.
 void run_limit(const ImageSet& set, int64_t images, int threads) {
   std::vector<std::thread> workers;
+  workers.reserve(static_cast<size_t>(threads));
   for (int t = 0; t < threads; ++t) {
     workers.emplace_back([&, t] {
       std::vector<uint8_t> pixels;
