@@ -2,7 +2,8 @@
 // vector width.
 #pragma once
 
-#if defined(__GNUC__) && defined(__x86_64__)
+// Older Clangs than 16 do not parse the pragma below; their clang-tidy reads the code without vectors.
+#if defined(__GNUC__) && defined(__x86_64__) && (!defined(__clang__) || __clang_major__ >= 16)
 // DNG_TARGET_PUSH and DNG_TARGET_POP may be used, for what is called on such a processor alone.
 #define DNG_SIMD_TARGETS
 #define DNG_PRAGMA(text) _Pragma(#text)
