@@ -79,7 +79,8 @@ void mix_part(const Mix& mix, int part, const float* other, const Geometry& geom
 void blur_image(int size, const Geometry& geometry, float* image) {
   const size_t plane = static_cast<size_t>(geometry.height) * geometry.width;
   // Without it OpenCV has tables for some sizes, which depend on its version.
-  const double sigma = 0.3 * ((size - 1) / 2 - 1) + 0.8;
+  const int radius = (size - 1) / 2;
+  const double sigma = 0.3 * (radius - 1) + 0.8;
   for (int c = 0; c < geometry.channels; ++c, image += plane) {
     const cv::Mat values(geometry.height, geometry.width, CV_32FC1, image);
     cv::GaussianBlur(values.clone(), values, {size, size}, sigma, sigma);
