@@ -51,7 +51,8 @@ class PreparePhotosTest(RunTest):
         # The network itself is too large for a test.
         small = cfg[:cfg.index("[convolutional]")].replace("=224", "=32").replace("valid_resize=256", "valid_resize=36")
         small = small.replace("batch=32", "batch=4").replace("epochs=40", "epochs=2")
-        self.write("small.cfg", small + "[connected]\noutput=3\nactivation=linear\n\n[softmax]\n")
+        self.write("small.cfg", small + "[maxpool]\nsize=4\nstride=4\n\n"
+                   "[connected]\noutput=3\nactivation=linear\n\n[softmax]\n")
         done = self.run_darknet("classifier", "train", "data/mine/photos.data", "small.cfg")
         self.assertIn("13 images", done.stdout)
         self.assertIn("epoch 2:", done.stdout)
