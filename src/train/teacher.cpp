@@ -81,7 +81,7 @@ const float* finite_probabilities(TeacherSource* teacher, const data::Batch& bat
 }
 
 LiveTeacher::LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig& student,
-                         std::shared_ptr<gpu::Gpu> gpu)
+                         const std::shared_ptr<gpu::Gpu>& gpu)
     : network_(read_teacher(distill, student), evaluation_settings(gpu, student)),
       maps_(channel_maps(student, network_.config())) {
   if (!maps_.empty() && gpu != nullptr) {

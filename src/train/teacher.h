@@ -40,7 +40,7 @@ class LiveTeacher final : public TeacherSource {
   // Its mean= and std= may differ: it sees the student's augmented images as it was trained on them.
   // `gpu`: what it runs on; null: the CPU.
   LiveTeacher(const cfg::Options& distill, const graph::NetworkConfig& student,
-              std::shared_ptr<gpu::Gpu> gpu = nullptr);
+              const std::shared_ptr<gpu::Gpu>& gpu = nullptr);
   const float* probabilities(const data::Batch& batch) override;
   std::string description() const override { return description_; }
   std::string identity() const override { return identity_; }

@@ -152,7 +152,7 @@ void Trainer::end_epoch() {
 }
 
 eval::Accuracy Trainer::validate() {
-  const eval::Accuracy accuracy =
+  eval::Accuracy accuracy =
       eval::evaluate(setup_.network.get(), *setup_.valid, setup_.data.top, setup_.threads, "validation");
   if (accuracy.not_finite > 0) {
     show_error(format("epoch %lld: validation: %s; training goes on", static_cast<long long>(state_.pending_epoch),

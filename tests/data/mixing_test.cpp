@@ -235,6 +235,7 @@ constexpr int kImages = 23;
 
 MemorySet random_images() {
   std::vector<int> labels;
+  labels.reserve(kImages);
   for (int i = 0; i < kImages; ++i) labels.push_back(i % 5);
   return {kSmall, labels, 1};
 }

@@ -36,6 +36,7 @@ void see(const network::Network& network, const graph::Pass& pass, Seen* seen) {
 
 MemorySet images() {
   std::vector<int> labels;
+  labels.reserve(kImages);
   for (int i = 0; i < kImages; ++i) labels.push_back(i % 7);
   return MemorySet(kImage, labels, 4);
 }

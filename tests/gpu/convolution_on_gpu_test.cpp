@@ -51,6 +51,7 @@ class Tensor {
     std::vector<BFloat16> halves(values_.size());
     gpu_->copy_out(halves.data(), memory_.data(), halves.size() * sizeof(BFloat16));
     std::vector<uint16_t> bits;
+    bits.reserve(halves.size());
     for (const BFloat16& half : halves) bits.push_back(half.bits);
     return bits;
   }
@@ -178,7 +179,8 @@ void measure_gradient(gpu::Gpu* gpu, const ConvolutionShape& s, gpu::Convolution
   gpu->copy_in(memory.data(), all.data(), all.size() * sizeof(float));
   gpu->finish();
   const Tensor x(gpu, dx.size(), 13), found(gpu, dx.size(), 14);
-  const auto count = static_cast<double>(dx.size() / channels);
+  const size_t rows = dx.size() / channels;
+  const auto count = static_cast<double>(rows);
   const host::BatchNormRules rules = host::traits().batchnorm;
   const gpu::GradientStatistics into = {x.data(),
                                         array(kMean),
@@ -243,7 +245,8 @@ struct Convolved {
 };
 
 void multiply(gpu::Gpu* gpu, const ConvolutionShape& s, const Convolved& c) {
-  const double images = std::sqrt(static_cast<double>(c.out / static_cast<size_t>(s.out.channels)));
+  const size_t rows = c.out / static_cast<size_t>(s.out.channels);
+  const double images = std::sqrt(static_cast<double>(rows));
   for (const bool again : {false, true}) {
     SCOPED_TRACE(again ? "again" : "at first");
     const Tensor y(gpu, c.out, 6), dx(gpu, c.in, 7), dw(gpu, s.weights(), 8);

@@ -20,7 +20,8 @@ namespace dng::test {
 // A labelled set whose images are random, or what the test puts there.
 class MemorySet final : public data::Dataset {
  public:
-  MemorySet(const data::Geometry& shape, std::vector<int> labels, uint64_t seed) : identity(seed), labels_(labels) {
+  MemorySet(const data::Geometry& shape, std::vector<int> labels, uint64_t seed)
+      : identity(seed), labels_(std::move(labels)) {
     for (size_t i = 0; i < labels_.size(); ++i) {
       CounterRandom random(seed, Stream::kTest, i, 0);
       data::Image image{shape, std::vector<uint8_t>(shape.size())};

@@ -129,6 +129,7 @@ void expect_the_same(const Formula& formula) {
       std::vector<double> losses(kLanes);
       Crowd crowd;
       std::vector<std::thread> threads;
+      threads.reserve(kLanes);
       for (int lane = 0; lane < kLanes; ++lane) {
         threads.emplace_back([&, lane] {
           losses[static_cast<size_t>(lane)] =
