@@ -1,5 +1,6 @@
 #include "base/error.h"
 
+#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 
@@ -45,9 +46,16 @@ void fail_usage(const char* pattern, ...) {
 void Errors::throw_if_any() const {
   constexpr size_t kMaxShown = 20;
   if (errors_.empty()) return;
-  for (size_t i = 0; i + 1 < errors_.size() && i + 1 < kMaxShown; ++i) show_error(errors_[i].what());
-  if (errors_.size() <= kMaxShown) throw errors_.back();
-  fail("%s; and %zu more", errors_[kMaxShown - 1].what(), errors_.size() - kMaxShown);
+  std::vector<std::string> all;
+  for (const Error& error : errors_) {
+    all.insert(all.end(), error.others.begin(), error.others.end());
+    all.emplace_back(error.what());
+  }
+  const size_t shown = std::min(all.size(), kMaxShown);
+  const std::string more = all.size() > shown ? format("; and %zu more", all.size() - shown) : "";
+  Error last(all[shown - 1] + more, errors_.back().code());
+  last.others.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(shown - 1));
+  throw last;
 }
 
 void show_error(const char* text) {

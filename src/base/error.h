@@ -15,6 +15,8 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& message, ExitCode code = ExitCode::kFailed)
       : std::runtime_error(message), code_(code) {}
   ExitCode code() const { return code_; }
+  // Messages of other errors, each a line, to be shown before this one's.
+  std::vector<std::string> others;
 
  private:
   ExitCode code_;
@@ -31,7 +33,7 @@ class Errors {
       errors_.push_back(error);
     }
   }
-  // Throws the last error, after the others have been shown; does nothing where there is none.
+  // Throws the last error, which has the others; does nothing where there is none.
   void throw_if_any() const;
 
  private:

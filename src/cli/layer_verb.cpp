@@ -162,7 +162,9 @@ int layer_verb(const Arguments& arguments) {
   } catch (const Error& error) {
     // A wrong option on the command line is a usage error.
     const bool usage_error = starts_with(error.what(), "command line");
-    throw Error(error.what(), usage_error ? ExitCode::kUsage : error.code());
+    Error again(error.what(), usage_error ? ExitCode::kUsage : error.code());
+    again.others = error.others;
+    throw again;
   }
   return 0;
 }

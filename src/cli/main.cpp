@@ -126,6 +126,7 @@ int main(int argc, char** argv) {
     return 128 + stopped.signal();
   } catch (const dng::Error& error) {
     std::fflush(stdout);
+    for (const std::string& line : error.others) dng::show_error(line.c_str());
     dng::show_error(error.what());
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {

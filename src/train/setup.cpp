@@ -166,8 +166,7 @@ void warn_about_patches(const Setup& s) {
   if (std::min(image.shape.height / frame.height, image.shape.width / frame.width) < kMuchLarger) return;
   std::printf(
       "%s: the first image has %dx%d pixels, and the network sees a random patch of %dx%d of it; for the whole of "
-      "large "
-      "images replace pad= by random_resized_crop=1 and valid_resize=%d\n",
+      "large images replace pad= by random_resized_crop=1 and valid_resize=%d\n",
       s.config.net.where(s.config.net.given("pad") ? "pad" : "mirror").c_str(), image.shape.width, image.shape.height,
       frame.width, frame.height, std::max(frame.width, frame.height) * 8 / 7);
 }

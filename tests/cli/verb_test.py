@@ -59,6 +59,14 @@ class VerbTest(MadeOnceTest):
         self.write("steps.cfg", fashion_network(SOFTMAX, policy="steps", epoch_steps="2,3", scales=".1,.1"))
         self.assert_one_line(self.run_darknet("partial", "steps.cfg", "a", "b", "1", code=1), "epoch_steps= is unknown")
 
+    def test_a_cfg_of_another_kind_goes_to_the_host_without_a_word(self):
+        """A detector has many lines that are errors here, and none of them is this program's business."""
+        self.write("detector.cfg", "[net]\nheight=32\n\n[yolo]\nmask=0\n\n[yolo]\nmask=1\n\n[region]\n")
+        done = self.run_darknet("partial", "detector.cfg", "none.weights", "out.weights", "1", code=None)
+        self.assertNotIn("detector.cfg:", done.stderr)
+        train = self.run_darknet("classifier", "train", "fashion.data", "detector.cfg", code=1)
+        self.assertEqual(len(train.stderr.splitlines()), 3, train.stderr)
+
     # --- our verbs ---
 
     def test_training_says_what_the_stock_program_computes_otherwise(self):
