@@ -12,31 +12,12 @@
 namespace dng::layers {
 namespace {
 
-struct Blur {
-  int size, padding, stride_y, stride_x;
-};
-
-Blur blur_of(const graph::LayerConfig& layer) {
-  const int stride_y = stride_along(layer.options, "stride_y"), stride_x = stride_along(layer.options, "stride_x");
-  if (layer.options.integer("antialiasing") == 2) return {2, 0, stride_y, stride_x};
-  return {3, 1, stride_y, stride_x};
-}
-
-// The layer that is blurred.
-graph::LayerConfig sharp(graph::LayerConfig layer,
-                         const std::function<data::Geometry(const graph::LayerConfig&)>& output) {
-  for (const char* key : {"stride", "stride_y", "stride_x"}) layer.options.set(key, "1");
-  layer.options.set("antialiasing", "0");
-  layer.out = output(layer);
-  return layer;
-}
-
 // Two nodes in one: the sharp layer's, whose buffers are this kernel's, and the blur.
 class AntialiasedKernel final : public cpu::Kernel {
  public:
   AntialiasedKernel(const graph::LayerConfig& layer, const graph::LayerConfig& sharp,
                     std::unique_ptr<graph::Kernel> kernel)
-      : blur_(blur_of(layer)), config_(sharp), kernel_(static_cast<cpu::Kernel*>(kernel.release())) {}
+      : blur_(blur_window(layer)), config_(sharp), kernel_(static_cast<cpu::Kernel*>(kernel.release())) {}
 
   cpu::LayoutUse layout_use() const override { return kernel_->layout_use(); }
 
@@ -121,20 +102,19 @@ class AntialiasedKernel final : public cpu::Kernel {
     const data::Geometry &in = config_.out, &out = node.config->out;
     const cpu::Rows from(in, node.layout), to(out, node.layout);
     const auto block = static_cast<size_t>(to.block);
-    constexpr float kThree[] = {0.25f, 0.5f, 0.25f}, kTwo[] = {0.5f, 0.5f};
-    const float* weights = blur_.size == 3 ? kThree : kTwo;
     for (int row = 0; row < to.count(); ++row) {
       for (int oy = 0; oy < out.height; ++oy) {
         for (int r = 0; r < blur_.size; ++r) {
-          const int y = oy * blur_.stride_y - blur_.padding + r;
+          const int y = oy * blur_.stride_y - blur_.padding / 2 + r;
           if (y < 0 || y >= in.height) continue;
           for (int ox = 0; ox < out.width; ++ox) {
             const size_t at = to.offset(row) + static_cast<size_t>(oy * out.width + ox) * block;
             for (int s = 0; s < blur_.size; ++s) {
-              const int x = ox * blur_.stride_x - blur_.padding + s;
+              const int x = ox * blur_.stride_x - blur_.padding / 2 + s;
               if (x < 0 || x >= in.width) continue;
               const size_t pixel = from.offset(row) + static_cast<size_t>(y * in.width + x) * block;
-              for (size_t l = 0; l < block; ++l) visit(at + l, pixel + l, weights[r] * weights[s]);
+              for (size_t l = 0; l < block; ++l)
+                visit(at + l, pixel + l, blur_weight(blur_.size, r) * blur_weight(blur_.size, s));
             }
           }
         }
@@ -142,7 +122,7 @@ class AntialiasedKernel final : public cpu::Kernel {
     }
   }
 
-  Blur blur_;
+  PoolWindow blur_;
   graph::LayerConfig config_;
   std::unique_ptr<cpu::Kernel> kernel_;
   cpu::Node sharp_;
@@ -157,24 +137,35 @@ cfg::OptionSpec antialiasing_option() {
 
 bool antialiased(const graph::LayerConfig& layer) { return layer.options.integer("antialiasing") > 0; }
 
-data::Geometry antialiased_shape(const graph::LayerConfig& layer,
-                                 const std::function<data::Geometry(const graph::LayerConfig&)>& output) {
+PoolWindow blur_window(const graph::LayerConfig& layer) {
+  const int stride_y = stride_along(layer.options, "stride_y"), stride_x = stride_along(layer.options, "stride_x");
+  if (layer.options.integer("antialiasing") == 2) return {2, stride_y, stride_x, 0};
+  return {3, stride_y, stride_x, 2};
+}
+
+graph::LayerConfig sharp_layer(graph::LayerConfig layer, const OutputShape& output) {
+  for (const char* key : {"stride", "stride_y", "stride_x"}) layer.options.set(key, "1");
+  layer.options.set("antialiasing", "0");
+  layer.out = output(layer);
+  return layer;
+}
+
+data::Geometry antialiased_shape(const graph::LayerConfig& layer, const OutputShape& output) {
   if (!antialiased(layer)) return output(layer);
-  const Blur blur = blur_of(layer);
-  const data::Geometry in = sharp(layer, output).out;
-  if (in.height + 2 * blur.padding < blur.size || in.width + 2 * blur.padding < blur.size) {
+  const PoolWindow blur = blur_window(layer);
+  const data::Geometry in = sharp_layer(layer, output).out;
+  if (in.height + blur.padding < blur.size || in.width + blur.padding < blur.size) {
     fail("%s: a blur of 2x2 does not fit into %dx%d; write antialiasing=1", layer.options.where("antialiasing").c_str(),
          in.height, in.width);
   }
-  return {in.channels, (in.height + 2 * blur.padding - blur.size) / blur.stride_y + 1,
-          (in.width + 2 * blur.padding - blur.size) / blur.stride_x + 1};
+  return {in.channels, (in.height + blur.padding - blur.size) / blur.stride_y + 1,
+          (in.width + blur.padding - blur.size) / blur.stride_x + 1};
 }
 
-std::unique_ptr<graph::Kernel> make_antialiased(const graph::LayerConfig& layer,
-                                                const std::function<data::Geometry(const graph::LayerConfig&)>& output,
+std::unique_ptr<graph::Kernel> make_antialiased(const graph::LayerConfig& layer, const OutputShape& output,
                                                 const graph::KernelFactory& make) {
   if (!antialiased(layer)) return make(layer);
-  const graph::LayerConfig inner = sharp(layer, output);
+  const graph::LayerConfig inner = sharp_layer(layer, output);
   return std::make_unique<AntialiasedKernel>(layer, inner, make(inner));
 }
 

@@ -6,18 +6,25 @@
 // GPU computes this gradient; its CPU leaves the blur out of it, so that training there is wrong.
 #pragma once
 
+#include "base/host_device.h"
 #include "graph/op.h"
+#include "layers/pool_options.h"
 
 namespace dng::layers {
 
+using OutputShape = std::function<data::Geometry(const graph::LayerConfig&)>;
+
 cfg::OptionSpec antialiasing_option();
 bool antialiased(const graph::LayerConfig& layer);
-// The output's shape; `output` gives that of the layer without antialiasing.
-data::Geometry antialiased_shape(const graph::LayerConfig& layer,
-                                 const std::function<data::Geometry(const graph::LayerConfig&)>& output);
+PoolWindow blur_window(const graph::LayerConfig& layer);
+// The blur is separable: the weight of row or column i of a window of 2 or 3.
+DNG_HOST_DEVICE constexpr float blur_weight(int size, int i) { return size == 3 && i != 1 ? 0.25f : 0.5f; }
+// The layer that is blurred. `output` gives its shape.
+graph::LayerConfig sharp_layer(graph::LayerConfig layer, const OutputShape& output);
+// The output's shape.
+data::Geometry antialiased_shape(const graph::LayerConfig& layer, const OutputShape& output);
 // The kernel of an antialiased layer on the CPU, around that of the layer at stride 1.
-std::unique_ptr<graph::Kernel> make_antialiased(const graph::LayerConfig& layer,
-                                                const std::function<data::Geometry(const graph::LayerConfig&)>& output,
+std::unique_ptr<graph::Kernel> make_antialiased(const graph::LayerConfig& layer, const OutputShape& output,
                                                 const graph::KernelFactory& make);
 
 }  // namespace dng::layers

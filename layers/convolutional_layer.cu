@@ -3,7 +3,7 @@
 //   backward  the gradient in x, in the place of delta; W += dx * input; input delta += W^T * dx
 #include "gpu/batchnorm.h"
 #include "gpu/operations.h"
-#include "layers/antialiasing.h"
+#include "layers/antialiasing_on_gpu.h"
 #include "layers/convolution_options.h"
 #include "layers/device_kernels.h"
 
@@ -150,8 +150,7 @@ class ConvolutionalKernel final : public gpu::Kernel {
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_convolutional(const graph::LayerConfig& layer) {
-  if (layers::antialiased(layer)) return nullptr;
-  return layers::make_with_activation<ConvolutionalKernel>(layer);
+  return make_antialiased(layer, layers::convolution_output, layers::make_with_activation<ConvolutionalKernel>);
 }
 
 }  // namespace dng::DNG_GPU

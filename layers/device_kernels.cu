@@ -11,12 +11,10 @@ std::unique_ptr<gpu::Kernel> make_kernel(const graph::LayerConfig& layer) {
   using Factory = std::unique_ptr<gpu::Kernel> (*)(const graph::LayerConfig&);
   static const std::map<std::string, Factory> factories = {
 #define LAYER(name) {#name, make_##name},
-#define CPU_LAYER(name)
 #define COST(name) {#name, [](const graph::LayerConfig& config) { return make_cost(layers::name##_formula(config)); }},
 #include "layers/layers.def"
   };
-  const auto found = factories.find(layer.op->section);
-  return found == factories.end() ? nullptr : found->second(layer);
+  return factories.at(layer.op->section)(layer);
 }
 
 }  // namespace dng::DNG_GPU

@@ -1,13 +1,7 @@
 // [dropout]: in training, sets each value to zero with the given probability and scales the others by
 // 1 / (1 - probability); at evaluation the identity. Shapes are kept.
 // Source: Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 2014.
-// dropblock=1 (AlexeyAB's, whose CPU ignores it): at most one square of b x b pixels in each channel. Both p and b
-// grow:
-//   k = progress / 0.85, at most 1, with progress the share of the training that is done
-//   p = probability k;   b = floor(size k), from 1 to the shorter side of the image
-//   every pixel draws u; of those with u < p / b^2, the one with the least u is the square's place
-//   values outside of the squares are scaled by 1 / (share of the image outside of them)
-// Source: Ghiasi, Lin, Le, DropBlock, NeurIPS 2018; the fork's form of it.
+// dropblock=1: squares of pixels (layers/drop_blocks.h).
 // The mask is drawn from the counter-based generator by (seed, layer, position of the image in training), so it is the
 // same after a resume and for any number of threads. Unlike Darknet's, it does not change its input in place: that
 // spoils the gradient of the layer before where it is computed from its output.
@@ -19,6 +13,7 @@
 #include "cpu/loops/channels.h"
 #include "cpu/parallel.h"
 #include "host/host.h"
+#include "layers/drop_blocks.h"
 #include "layers/dropout_options.h"
 #include "layers/ops.h"
 
@@ -28,13 +23,9 @@ namespace {
 class DropoutKernel final : public cpu::Kernel {
  public:
   explicit DropoutKernel(const graph::LayerConfig& layer)
-      : probability_(dropout_probability(layer.options)), drops_blocks_(layer.options.flag("dropblock")) {
-    shorter_side_ = std::min(layer.in.height, layer.in.width);
-    size_ = std::min(shorter_side_, layer.options.integer("dropblock_size_abs"));
-    if (layer.options.given("dropblock_size_rel") && !layer.options.given("dropblock_size_abs")) {
-      size_ = layer.options.real("dropblock_size_rel") * shorter_side_;
-    }
-  }
+      : probability_(dropout_probability(layer.options)),
+        drops_blocks_(layer.options.flag("dropblock")),
+        block_size_(drop_block_size(layer)) {}
 
   cpu::LayoutUse layout_use() const override { return cpu::LayoutUse::kSame; }
   graph::Role role(const cpu::Node&) const override {
@@ -96,43 +87,22 @@ class DropoutKernel final : public cpu::Kernel {
   template <class Place>
   void draw_blocks(const cpu::Node& node, double progress, const Place& place, CounterRandom* random) {
     const data::Geometry& shape = node.config->out;
-    const double k = std::min(1.0, progress / 0.85);
-    const int side = std::clamp(static_cast<int>(size_ * k), 1, shorter_side_);
-    const double threshold = probability_ * k / (side * side);
-    const int space = shape.height * shape.width;
-    std::vector<int> corners;  // -1: no square
-    int squares = 0;
+    const DropBlocks blocks(shape, probability_, block_size_, progress);
+    std::vector<int> corners;
+    for (int c = 0; c < shape.channels; ++c) corners.push_back(blocks.corner(random));
+    const auto squares = std::count_if(corners.begin(), corners.end(), [](int corner) { return corner >= 0; });
+    const float scale = blocks.scale(static_cast<int>(squares));
     for (int c = 0; c < shape.channels; ++c) {
-      double least = threshold;
-      int pixel = -1;
-      for (int i = 0; i < space; ++i) {
-        const double u = random->uniform();
-        if (u < least) pixel = i;
-        least = std::min(least, u);
-      }
-      if (pixel >= 0) {
-        const auto corner = [&](int at, int room) { return at > room ? std::min(at - room, room) : at; };
-        const int x = corner(pixel % shape.width, shape.width - side);
-        pixel = corner(pixel / shape.width, shape.height - side) * shape.width + x;
-        ++squares;
-      }
-      corners.push_back(pixel);
-    }
-    const double rest = 1 - static_cast<double>(squares) * side * side / static_cast<double>(shape.size());
-    const float scale = rest > 0 ? static_cast<float>(1 / rest) : 0.0f;
-    for (int c = 0; c < shape.channels; ++c) {
-      const int corner = corners[static_cast<size_t>(c)];
-      for (int i = 0; i < space; ++i) factors_[place(c, static_cast<size_t>(i))] = scale;
-      for (int i = 0; corner >= 0 && i < side * side; ++i) {
-        factors_[place(c, static_cast<size_t>(corner + i / side * shape.width + i % side))] = 0;
+      for (int i = 0; i < shape.height * shape.width; ++i) {
+        const bool drops = blocks.drops(corners[static_cast<size_t>(c)], i);
+        factors_[place(c, static_cast<size_t>(i))] = drops ? 0.0f : scale;
       }
     }
   }
 
   double probability_;
   bool drops_blocks_;
-  int shorter_side_;
-  double size_;  // of a square in the end
+  double block_size_;
   std::vector<float> factors_;
 };
 
@@ -140,6 +110,13 @@ class DropoutKernel final : public cpu::Kernel {
 
 double dropout_probability(const cfg::Options& options) {
   return options.has("probability") ? options.real("probability") : host::traits().dropout_probability;
+}
+
+double drop_block_size(const graph::LayerConfig& layer) {
+  const cfg::Options& o = layer.options;
+  const int shorter = std::min(layer.in.height, layer.in.width);
+  if (o.given("dropblock_size_rel") && !o.given("dropblock_size_abs")) return o.real("dropblock_size_rel") * shorter;
+  return std::min(shorter, o.integer("dropblock_size_abs"));
 }
 
 graph::Op dropout_op() {

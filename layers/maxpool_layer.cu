@@ -1,4 +1,4 @@
-#include "layers/antialiasing.h"
+#include "layers/antialiasing_on_gpu.h"
 #include "layers/device_kernels.h"
 #include "layers/pooling_on_gpu.h"
 
@@ -71,11 +71,71 @@ class MaxpoolKernel final : public gpu::Kernel {
   Windows windows_;
 };
 
+// maxpool_depth=1: of the channels c, c + out, c + 2 out, ... of a pixel the largest.
+struct ChannelGroups {
+  uint32_t in, out;
+
+  // The index in the input of what output element i is.
+  template <class T>
+  DNG_DEVICE size_t largest(const T* x, size_t i) const {
+    const size_t first = i / out * in, channel = i % out;
+    size_t best = first + channel;
+    for (size_t c = channel + out; c < in; c += out) {
+      if (gpu::to_float(x[first + c]) > gpu::to_float(x[best])) best = first + c;
+    }
+    return best;
+  }
+};
+
+template <class T>
+struct DepthBody {
+  ChannelGroups groups;
+  const T* x;
+  T* y;
+  DNG_DEVICE void operator()(uint32_t i) const { y[i] = x[groups.largest(x, i)]; }
+};
+
+template <class T>
+struct DepthGradientBody {
+  const T* delta;
+  T* to;
+  bool add;
+  ChannelGroups groups;
+  const T* x;
+  DNG_DEVICE void operator()(uint32_t i) const {
+    const size_t at = i / groups.in * groups.out + i % groups.in % groups.out;
+    float sum = add ? gpu::to_float(to[i]) : 0;
+    if (groups.largest(x, at) == i) sum += gpu::to_float(delta[at]);
+    to[i] = gpu::from_float<T>(sum);
+  }
+};
+
+class DepthKernel final : public gpu::Kernel {
+ public:
+  explicit DepthKernel(const graph::LayerConfig& layer)
+      : groups_{static_cast<uint32_t>(layer.in.channels), static_cast<uint32_t>(layer.out.channels)} {}
+  gpu::Needs needs(const gpu::Node&) const override {
+    gpu::Needs needs;
+    needs.reads_output = false;
+    return needs;
+  }
+  void forward(const gpu::Node& node, const gpu::Pass&) override {
+    each_element<DepthBody>(node, node.size(), groups_, node.input(), node.output);
+  }
+  void backward(const gpu::Node& node, const gpu::Pass&) override {
+    each_input_gradient<DepthGradientBody>(node, groups_, node.input());
+  }
+
+ private:
+  ChannelGroups groups_;
+};
+
 }  // namespace
 
 std::unique_ptr<gpu::Kernel> make_maxpool(const graph::LayerConfig& layer) {
-  if (layers::antialiased(layer) || layer.options.flag("maxpool_depth")) return nullptr;
-  return std::make_unique<MaxpoolKernel>(layer);
+  if (layer.options.flag("maxpool_depth")) return std::make_unique<DepthKernel>(layer);
+  return make_antialiased(layer, layers::pool_output,
+                          [](const graph::LayerConfig& sharp) { return std::make_unique<MaxpoolKernel>(sharp); });
 }
 
 }  // namespace dng::DNG_GPU

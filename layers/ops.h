@@ -6,7 +6,6 @@
 namespace dng::layers {
 
 #define LAYER(name) graph::Op name##_op();
-#define CPU_LAYER(name) LAYER(name)
 #define COST(name) LAYER(name)
 #include "layers/layers.def"
 

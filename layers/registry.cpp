@@ -8,7 +8,6 @@ const graph::Ops& all_ops() {
   static const graph::Ops ops = [] {
     graph::Ops made = {
 #define LAYER(name) name##_op(),
-#define CPU_LAYER(name) LAYER(name)
 #define COST(name) LAYER(name)
 #include "layers/layers.def"
     };

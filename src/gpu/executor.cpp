@@ -100,10 +100,6 @@ void Executor::make_nodes(const graph::NetworkConfig& config) {
     node->plan.has_parameters =
         std::any_of(own.begin(), own.end(), [](const host::Block& b) { return b.update != nullptr; });
     node->kernel = gpu_->make_kernel(layer);
-    if (node->kernel == nullptr) {
-      fail("%s: layer %d has no GPU kernel; give -nogpu to compute on the CPU", layer.options.where().c_str(),
-           layer.number);
-    }
     nodes_.push_back(std::move(node));
   }
 }
@@ -118,8 +114,10 @@ void Executor::place_parameters() {
     p.layer = layer;
     if (block.kind == Kind::kWeight) {
       const graph::LayerConfig& config = *nodes_[static_cast<size_t>(layer)]->config;
-      const int groups = config.op->section == "connected" ? 1 : config.options.integer("groups");
-      const int outputs = config.out.channels;
+      const int groups = config.op->section == "convolutional" ? config.options.integer("groups") : 1;
+      // [local] has other filters at every pixel of its output.
+      const int outputs = static_cast<int>(config.op->section == "local" ? config.out.size()
+                                                                         : static_cast<size_t>(config.out.channels));
       const bool depthwise = is_depthwise(groups, config.in.channels, outputs);
       p.channels = depthwise ? outputs : config.in.channels / groups;
       p.space = block.count / (depthwise ? outputs : outputs * p.channels);
@@ -437,6 +435,7 @@ void Executor::import(const dng::graph::Pass& pass) {
   step.position = pass.first_position;
   step.steps = pass.steps;
   step.epoch = pass.epoch;
+  step.progress = pass.progress;
   step.count = pass.count;
   step.has_labels = pass.labels != nullptr ? 1 : 0;
   step.has_mixes = pass.mixes != nullptr ? 1 : 0;

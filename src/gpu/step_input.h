@@ -12,6 +12,7 @@ struct StepInput {
   int64_t position = 0;  // of the first image in the training stream
   int64_t steps = 0;     // training passes before this one
   double epoch = 0;      // epochs done, with fraction
+  double progress = 1;   // share of the training that is done
   float rate = 0;        // of the update that follows
   math::AdamCorrections corrections;
   int count = 0;  // images that matter

@@ -188,6 +188,7 @@ class GpuSteps final : public Steps {
     step.position = iteration * config_.batch + part * config_.mini_batch;
     step.steps = (iteration - s_.statistics_from) * config_.subdivisions + part;
     step.epoch = s_.schedule.epochs_at(iteration);
+    step.progress = s_.schedule.progress_at(iteration);
     step.rate = static_cast<float>(s_.schedule.rate(iteration));
     step.corrections = math::adam_corrections(update_.adam, iteration - s_.started + 1);
     step.count = config_.mini_batch;

@@ -88,7 +88,7 @@ class NetworkOnGpu : public GpuTest<kind>, public testing::WithParamInterface<Sa
   // flip.
   void bf16() {
     const Sample& sample = GetParam();
-    Twins twins(replaced(sample.text(), "channels=", "precision=bf16\nchannels="), on(gpu_));
+    Twins twins(replaced(sample.text(), "\nchannels=", "\nprecision=bf16\nchannels="), on(gpu_));
     const RandomBatch batch(twins.fast.config(), 1);
     const double found = train_once(batch, 0, &twins.fast), expected = train_once(batch, 0, &twins.plain);
     EXPECT_NEAR(found, expected, 0.01 * std::fabs(expected));
@@ -115,7 +115,7 @@ std::vector<Sample> few_samples() {
   std::vector<Sample> few;
   for (const Sample& sample : both(samples())) {
     for (const char* name : {"DenseNetSmooth", "OtherActivationsSmooth", "GroupsAndOddSizesSmooth", "DistilledSmooth",
-                             "MobileSmooth", "ProductsSmooth", "RearrangedSmooth"}) {
+                             "MobileSmooth", "ProductsSmooth", "RearrangedSmooth", "BlurredAndLocalSmooth"}) {
       if (sample.name == name) few.push_back(sample);
     }
   }

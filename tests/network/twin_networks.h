@@ -156,6 +156,12 @@ inline std::vector<Sample> samples() {
           "[normalization]\nsize=4\nalpha=2\nbeta=1.5\nkappa=0.5\n" +                                     // 5
           "[shortcut]\nfrom=2\nactivation=logistic\n[shortcut]\nfrom=-2\nalpha=-0.5\nbeta=1.5\nactivation=linear\n" +
           "[normalization]\nsize=41\nalpha=0.1\n" + head() + kSoftmax);
+  add("BlurredAndLocal", 6, {3, 12, 10},
+      c(16, 3, 2, "relu", true, "antialiasing=1\n") +
+          "[dropout]\nprobability=0.2\ndropblock=1\ndropblock_size_abs=3\n" +
+          c(24, 3, 1, "leaky", false, "antialiasing=2\n") + "[maxpool]\nsize=2\nstride=2\nantialiasing=1\n" +
+          "[local]\nfilters=8\nsize=3\npad=1\nactivation=relu\n[maxpool]\nmaxpool_depth=1\nout_channels=3\n" +
+          c(16, 3, 1, "relu", true, "") + head() + kSoftmax);
   // Subsampled twice, and subsampled for a reader that cannot do it itself.
   add("Subsampled", 8, {3, 13, 13},
       c(16, 3, 1, "relu", true, "") + "[maxpool]\nsize=1\nstride=2\n" + c(24, 1, 1, "linear", true, "") +    // 0, 1, 2

@@ -311,16 +311,5 @@ TEST(EmulatedSteps, MoreItemsThanKernelsCountAreRefused) {
   expect_error([] { gpu::require_countable((size_t{1} << 31) + 1); }, {"2147483649", "subdivisions="});
 }
 
-TEST(EmulatedSteps, LayersWithoutAKernelAreNamed) {
-  for (const char* layer :
-       {"[local]\nsize=3\n", "[convolutional]\nsize=3\npad=1\nstride=2\nantialiasing=1\nactivation=relu\n",
-        "[maxpool]\nsize=2\nstride=2\nantialiasing=1\n", "[maxpool]\nmaxpool_depth=1\nout_channels=2\n",
-        "[dropout]\ndropblock=1\n"}) {
-    const std::string text = net("") + convolution(8, 3, 1, "relu", true) + layer + head() + "[softmax]\n";
-    expect_error([&] { network::Network network(config_of(text), on(emulated_gpu())); },
-                 {std::string(layer).substr(0, 5), "layer 1 has no GPU kernel", "CPU", "-nogpu"});
-  }
-}
-
 }  // namespace
 }  // namespace dng::test
