@@ -54,8 +54,9 @@ class ConvolutionMaker {
         src_(blocks && !work.reads_input ? blocked(work.in, batch) : any_layout(dims(work.in, batch))),
         weights_(any_layout(weight_dims(work))),
         dst_(blocks ? blocked(work.out, batch) : any_layout(dims(work.out, batch))),
-        strides_{work.stride, work.stride},
-        padding_{work.padding, work.padding} {}
+        strides_{work.window.stride_y, work.window.stride_x},
+        dilation_{work.window.dilation - 1, work.window.dilation - 1},
+        padding_{work.window.padding, work.window.padding} {}
 
   Candidate forward() const {
     const auto pd = forward_description();
@@ -67,7 +68,7 @@ class ConvolutionMaker {
 
   Candidate backward_data() const {
     const auto pd = cpu::describe_backward<dnnl::convolution_backward_data>(
-        engine_, {}, forward_description(), algorithm_, src_, weights_, dst_, strides_, padding_, padding_);
+        engine_, {}, forward_description(), algorithm_, src_, weights_, dst_, strides_, dilation_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_data(pd),
               {argument(DNNL_ARG_DIFF_SRC, pd.diff_src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -76,7 +77,7 @@ class ConvolutionMaker {
 
   Candidate backward_weights() const {
     const auto pd = cpu::describe_backward<dnnl::convolution_backward_weights>(
-        engine_, {}, forward_description(), algorithm_, src_, weights_, dst_, strides_, padding_, padding_);
+        engine_, {}, forward_description(), algorithm_, src_, weights_, dst_, strides_, dilation_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_backward_weights(pd),
               {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc()),
@@ -101,14 +102,14 @@ class ConvolutionMaker {
   }
 
   static memory::dims weight_dims(const Convolution& work) {
-    const int in = work.in.channels, out = work.out.channels, size = work.size;
+    const int in = work.in.channels, out = work.out.channels, size = work.window.size;
     if (work.groups == 1) return {out, in, size, size};
     return {work.groups, out / work.groups, in / work.groups, size, size};
   }
 
   dnnl::convolution_forward::primitive_desc forward_description() const {
     return cpu::describe<dnnl::convolution_forward>(engine_, {}, prop_kind::forward_training, algorithm_, src_,
-                                                    weights_, dst_, strides_, padding_, padding_);
+                                                    weights_, dst_, strides_, dilation_, padding_, padding_);
   }
 
   Candidate inference_step(bool adds, bool rectifies) const {
@@ -119,7 +120,7 @@ class ConvolutionMaker {
     attributes.set_post_ops(fused);
     const auto pd = cpu::describe<dnnl::convolution_forward>(
         engine_, attributes, prop_kind::forward_inference, algorithm_, src_, weights_, any_layout({work_.out.channels}),
-        dst_, strides_, padding_, padding_);
+        dst_, strides_, dilation_, padding_, padding_);
     return {pd.impl_info_str(),
             {{dnnl::convolution_forward(pd),
               {argument(DNNL_ARG_SRC, pd.src_desc()), argument(DNNL_ARG_WEIGHTS, pd.weights_desc()),
@@ -131,7 +132,7 @@ class ConvolutionMaker {
   const dnnl::engine& engine_;
   algorithm algorithm_;
   memory::desc src_, weights_, dst_;
-  memory::dims strides_, padding_;
+  memory::dims strides_, dilation_, padding_;
 };
 
 // The candidates that `make` builds of one convolution, one for each algorithm.

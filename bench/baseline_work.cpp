@@ -1,7 +1,6 @@
 #include "bench/baseline_work.h"
 
 #include "base/error.h"
-#include "layers/convolution_options.h"
 
 namespace dng::bench {
 namespace {
@@ -26,9 +25,7 @@ Convolution convolution_of(const graph::LayerConfig& layer) {
   Convolution work;
   work.in = layer.in;
   work.out = layer.out;
-  work.size = o.integer("size");
-  work.stride = o.integer("stride");
-  work.padding = layers::convolution_window(o).padding;
+  work.window = layers::convolution_window(o);
   work.groups = o.integer("groups");
   work.reads_input = layer.sources[0] < 0;
   return work;
@@ -50,9 +47,14 @@ const graph::LayerConfig* foldable_source(const graph::NetworkConfig& config, co
 
 std::string Convolution::text() const {
   std::string line = format("%dx%dx%d -> %dx%dx%d, %dx%d", in.channels, in.height, in.width, out.channels, out.height,
-                            out.width, size, size);
-  if (stride > 1) line += format(", stride %d", stride);
-  if (padding > 0) line += format(", padding %d", padding);
+                            out.width, window.size, window.size);
+  if (window.stride_y != window.stride_x) {
+    line += format(", strides %d and %d", window.stride_y, window.stride_x);
+  } else if (window.strides()) {
+    line += format(", stride %d", window.stride_y);
+  }
+  if (window.dilation > 1) line += format(", dilation %d", window.dilation);
+  if (window.padding > 0) line += format(", padding %d", window.padding);
   if (groups > 1) line += format(", groups %d", groups);
   if (adds) line += ", sum";
   if (rectifies) line += ", ReLU";

@@ -13,12 +13,14 @@
 #include <vector>
 
 #include "graph/network_config.h"
+#include "layers/convolution_options.h"
 
 namespace dng::bench {
 
 struct Convolution {
   data::Geometry in, out;
-  int size = 1, stride = 1, padding = 0, groups = 1;
+  layers::ConvolutionWindow window{1, 1, 1, 1, 0};
+  int groups = 1;
   bool reads_input = false;              // so the gradient of its input is not needed
   bool adds = false, rectifies = false;  // fused in inference: a sum with what dst holds, then ReLU
   int count = 1;

@@ -80,6 +80,7 @@ def choose_stock(options, host):
 
 
 def run(options):
+    photographs.require_library()
     program = Program(options.darknet)
     kinds = choose(options)
     images = photographs.of_data(options.data) if options.data else photographs.of_tree(options.tree)

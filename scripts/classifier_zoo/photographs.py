@@ -15,6 +15,11 @@ except ImportError:
 COUNT = 6
 
 
+def require_library():
+    if Image is None:
+        raise Failure("no Python module PIL: install the package python3-pil")
+
+
 def of_tree(tree):
     """Paths of Darknet's own ones."""
     paths = sorted(glob.glob(os.path.join(tree, "data", "*.jpg")))[:COUNT]
@@ -34,8 +39,6 @@ def of_data(path):
 
 def write_set(folder, paths, shape, classes):
     """A .data file with the photographs as PNGs of that shape, each a class of its own; returns its path and theirs."""
-    if Image is None:
-        raise Failure("no Python module PIL: install the package python3-pil")
     names = [f"image{number}" for number in range(max(classes, len(paths)))]
     images = [os.path.join(folder, name + ".png") for name in names[:len(paths)]]
     for path, image in zip(paths, images):

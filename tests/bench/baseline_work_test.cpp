@@ -69,6 +69,15 @@ TEST(BaselineWork, InferenceFoldsAStandaloneBatchNormBehindAConvolution) {
   EXPECT_EQ(text_of(work.convolutions), "1 of 3x8x8 -> 16x8x8, 3x3, padding 1, ReLU, reads the input\n");
 }
 
+TEST(BaselineWork, TellsWindowsApart) {
+  const std::string window = "[convolutional]\nfilters=16\nsize=3\npad=1\nactivation=linear\n";
+  const BaselineWork work =
+      training_work(network_of(window + "stride_x=2\n" + window + "dilation=2\n" + window + "stride=2\n"));
+  EXPECT_EQ(text_of(work.convolutions),
+            "1 of 3x8x8 -> 16x8x4, 3x3, strides 1 and 2, padding 1, reads the input\n"
+            "1 of 16x8x4 -> 16x8x4, 3x3, dilation 2, padding 2\n1 of 16x8x4 -> 16x4x2, 3x3, stride 2, padding 1\n");
+}
+
 TEST(BaselineWork, CountsThePapersResNet20) {
   const BaselineWork work = training_work(layers::read_network_config(test::source_path("cfg/cifar100-resnet20.cfg")));
   int convolutions = 0, batch_norms = 0, adds = 0;
