@@ -41,20 +41,50 @@ void multiply(int m, int n, int k, Matrix a, Matrix b, float beta, float* c, int
   if (status != dnnl_success) fail("oneDNN refused a product of %dx%d and %dx%d", m, k, k, n);
 }
 
-// The same on all threads, for a C of m rows of n, in stripes along its longer side. Each is kMinWidth wide at least:
-// oneDNN's kernels would waste their vectors on less, and every stripe packs the other matrix again.
-void multiply_in_stripes(int threads, int m, int n, int k, Matrix a, Matrix b, float beta, float* c) {
-  constexpr int kMinWidth = 96;
-  const int longer = std::max(m, n), micro_batches = cpu::least_micro_batches(threads);
-  cpu::for_ranges(longer, std::max(kMinWidth, (longer + micro_batches - 1) / micro_batches),
-                  [&](const graph::Range& stripe, cpu::Workspace&) {
-                    if (m > n) {
-                      multiply(stripe.count, n, k, a.rows_from(stripe.first), b, beta,
-                               c + static_cast<size_t>(stripe.first) * static_cast<size_t>(n), n);
-                    } else {
-                      multiply(m, stripe.count, k, a, b.columns_from(stripe.first), beta, c + stripe.first, n);
-                    }
-                  });
+// oneDNN's kernels would waste their vectors on narrower stripes, and every stripe packs the other matrix again.
+constexpr int kMinWidth = 96;
+
+// C = A op(B) + beta C on all threads, for a row of A and C for each image, in stripes along the longer side of a
+// shard's C: of a narrow one, B is in the cache for all shards.
+void multiply_images(const cpu::Shards& shards, int n, int k, Matrix a, Matrix b, float beta, float* c) {
+  const int m = shards.images, longer = std::max(m, n);
+  const int quarter = (longer + cpu::kMinMicroBatches - 1) / cpu::kMinMicroBatches;
+  const int width = shards.count == 1 ? std::max(kMinWidth, quarter) : kMinWidth;
+  cpu::for_tasks((longer + width - 1) / width * shards.count, [&](int task, cpu::Workspace&) {
+    const int shard = task % shards.count * m, first = task / shards.count * width;
+    const int count = std::min(width, longer - first);
+    const Matrix images = a.rows_from(shard);
+    float* to = c + static_cast<size_t>(shard) * static_cast<size_t>(n);
+    if (m > n) {
+      multiply(count, n, k, images.rows_from(first), b, beta, to + static_cast<size_t>(first) * static_cast<size_t>(n),
+               n);
+    } else {
+      multiply(m, count, k, images, b.columns_from(first), beta, to + first, n);
+    }
+  });
+}
+
+// C += A^T B on all threads, for a row of A (of m) and B (of n) for each image: the products of the shards are added,
+// then their sum, stripe by stripe along the longer side of C.
+void add_products(const cpu::Shards& shards, int m, int n, const float* a, const float* b, float* c) {
+  cpu::for_ranges(std::max(m, n), kMinWidth, [&](const graph::Range& stripe, cpu::Workspace& workspace) {
+    const bool by_rows = m > n;
+    const int rows = by_rows ? stripe.count : m, columns = by_rows ? n : stripe.count;
+    const size_t size = static_cast<size_t>(rows) * static_cast<size_t>(columns);
+    float* products = workspace.take(static_cast<size_t>(shards.count) * size);
+    for (int s = 0; s < shards.count; ++s) {
+      const Matrix left{a + static_cast<size_t>(s * shards.images) * static_cast<size_t>(m), m, true};
+      const Matrix right{b + static_cast<size_t>(s * shards.images) * static_cast<size_t>(n), n, false};
+      multiply(rows, columns, shards.images, by_rows ? left.rows_from(stripe.first) : left,
+               by_rows ? right : right.columns_from(stripe.first), 0, products + static_cast<size_t>(s) * size,
+               columns);
+    }
+    cpu::add_shards(shards.count, size, products);
+    float* to = c + static_cast<size_t>(stripe.first) * (by_rows ? static_cast<size_t>(n) : 1);
+    for (int row = 0; row < rows; ++row, to += n, products += columns) {
+      cpu::row_accumulate(products, static_cast<size_t>(columns), to);
+    }
+  });
 }
 
 class ConnectedKernel final : public cpu::Kernel {
@@ -70,7 +100,7 @@ class ConnectedKernel final : public cpu::Kernel {
 
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
     const std::vector<host::Block> blocks = node.host->blocks(node.index);
-    threads_ = setup.threads;
+    shards_ = setup.shards;
     bias_ = blocks[0];
     weights_ = blocks[1];
     if (math::gradient_reads_input(activation_) && setup.trains) {
@@ -78,7 +108,7 @@ class ConnectedKernel final : public cpu::Kernel {
     }
     if (!batch_normalize_) return;
     x_.resize(node.out_size() * static_cast<size_t>(node.batch));
-    batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, cpu::Rows(node.config->out, cpu::Layout::kPlain), node.batch,
+    batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, cpu::Rows(node.config->out, cpu::Layout::kPlain), shards_,
                                                   host::traits().batchnorm.rolling_rate_connected);
   }
 
@@ -107,15 +137,12 @@ class ConnectedKernel final : public cpu::Kernel {
       batchnorm_->finish_gradient();
       batchnorm_->gradient(x, delta, node.batch, {node.delta, node.out_size(), false});
     } else {
-      for (int b = 0; b < node.batch; ++b) {
-        cpu::row_accumulate(node.delta + static_cast<size_t>(b) * node.out_size(), node.out_size(), bias_.update);
-      }
+      add_bias_gradient(node);
     }
-    const Matrix input{node.input(pass), inputs, false}, weights{weights_.value, inputs, false};
-    multiply_in_stripes(threads_, outputs, inputs, node.batch, {node.delta, outputs, true}, input, 1, weights_.update);
+    add_products(shards_, outputs, inputs, node.delta, node.input(pass), weights_.update);
     if (node.input_delta() == nullptr) return;
-    multiply_in_stripes(threads_, node.batch, inputs, outputs, {node.delta, outputs, false}, weights, 1,
-                        node.input_delta());
+    multiply_images(shards_, inputs, outputs, {node.delta, outputs, false}, {weights_.value, inputs, false}, 1,
+                    node.input_delta());
   }
 
   void prepare_inference(const cpu::Node&) override {
@@ -137,8 +164,7 @@ class ConnectedKernel final : public cpu::Kernel {
  private:
   void product(const cpu::Node& node, const float* input, float* output) const {
     const int inputs = static_cast<int>(node.in_size()), outputs = static_cast<int>(node.out_size());
-    multiply_in_stripes(threads_, node.batch, outputs, inputs, {input, inputs, false}, {weights_.value, inputs, true},
-                        0, output);
+    multiply_images(shards_, outputs, inputs, {input, inputs, false}, {weights_.value, inputs, true}, 0, output);
   }
 
   void add_bias(const cpu::Node& node, int images, float* output) const {
@@ -147,9 +173,20 @@ class ConnectedKernel final : public cpu::Kernel {
     }
   }
 
+  void add_bias_gradient(const cpu::Node& node) const {
+    const size_t outputs = node.out_size();
+    std::vector<float> sums(static_cast<size_t>(shards_.count) * outputs);
+    for (int b = 0; b < node.batch; ++b) {
+      cpu::row_accumulate(node.delta + static_cast<size_t>(b) * outputs, outputs,
+                          sums.data() + static_cast<size_t>(b / shards_.images) * outputs);
+    }
+    cpu::add_shards(shards_.count, outputs, sums.data());
+    cpu::row_accumulate(sums.data(), outputs, bias_.update);
+  }
+
   math::Activation activation_;
   bool batch_normalize_;
-  int threads_ = 1;
+  cpu::Shards shards_;
   host::Block bias_, weights_;
   std::vector<float> x_;       // batch norm's input
   std::vector<float> before_;  // the activation's input, where its gradient needs that

@@ -60,11 +60,11 @@ class ConvolutionalKernel final : public cpu::Kernel {
     shape_.stride_x *= node.subsample;
     shape_.direct_only = setup.reference;
     if (batch_normalize_) {
-      batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, rows_, node.batch, host::traits().batchnorm.rolling_rate);
+      batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, rows_, setup.shards, host::traits().batchnorm.rolling_rate);
     } else {
-      biases_ = std::make_unique<cpu::Bias>(bias_, rows_, node.batch);
+      biases_ = std::make_unique<cpu::Bias>(bias_, rows_, setup.shards);
     }
-    if (setup.trains) convolution_ = cpu::make_batch_convolution(shape_, node.batch, setup.threads);
+    if (setup.trains) convolution_ = cpu::make_batch_convolution(shape_, setup.shards);
   }
 
   graph::Role role(const cpu::Node&) const override {

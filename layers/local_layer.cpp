@@ -35,6 +35,7 @@ class LocalKernel final : public cpu::Kernel {
   }
 
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
+    shards_ = setup.shards;
     const std::vector<host::Block> blocks = node.host->blocks(node.index);
     bias_ = blocks[0];
     weights_ = blocks[1];
@@ -54,21 +55,31 @@ class LocalKernel final : public cpu::Kernel {
   }
 
   void backward(const cpu::Node& node, graph::Pass& pass) override {
-    const size_t batch = static_cast<size_t>(node.batch);
+    const auto batch = static_cast<size_t>(node.batch), filters = static_cast<size_t>(out_.channels);
+    const auto shards = static_cast<size_t>(shards_.count), images = static_cast<size_t>(shards_.images);
     cpu::row_activation_gradient(before_.empty() ? node.output : before_.data(), out_.size() * batch, activation_,
                                  node.delta);
     const float* input = node.input(pass);
-    // The images one after the other for every place, so that the order of the sums is always the same.
+    // The images of a shard one after the other for every place, so that the order of the sums is always the same. A
+    // filter's gradient: its weights, then its bias.
+    const size_t row = taps_ + 1;
     cpu::for_tasks(out_.height * out_.width, [&](int place, cpu::Workspace& workspace) {
-      float* patch = workspace.take(taps_);
+      float* patch = workspace.take(row);
+      float* sums = workspace.take(shards * filters * row);
+      std::fill_n(sums, shards * filters * row, 0.0f);
+      patch[taps_] = 1;
       for (size_t b = 0; b < batch; ++b) {
         read_patch(input + b * in_.size(), place, patch);
         for (int f = 0; f < out_.channels; ++f) {
           const float d = node.delta[b * out_.size() + output_of(f, place)];
-          bias_.update[output_of(f, place)] += d;
-          float* update = weights_.update + filter_of(f, place);
-          for (size_t i = 0; i < taps_; ++i) update[i] += d * patch[i];
+          float* sum = sums + (b / images * filters + static_cast<size_t>(f)) * row;
+          for (size_t i = 0; i < row; ++i) sum[i] += d * patch[i];
         }
+      }
+      cpu::add_shards(shards_.count, filters * row, sums);
+      for (int f = 0; f < out_.channels; ++f, sums += row) {
+        bias_.update[output_of(f, place)] += sums[taps_];
+        cpu::row_accumulate(sums, taps_, weights_.update + filter_of(f, place));
       }
     });
     float* input_delta = node.input_delta();
@@ -141,6 +152,7 @@ class LocalKernel final : public cpu::Kernel {
   data::Geometry in_, out_;
   int size_, stride_, pad_;
   size_t taps_;  // of a filter
+  cpu::Shards shards_;
   host::Block bias_, weights_;
   std::vector<float> before_;  // the activation's input, where its gradient needs that
 };

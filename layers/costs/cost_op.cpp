@@ -15,6 +15,8 @@ class CostKernel final : public cpu::Kernel {
   CostKernel(std::unique_ptr<math::Cost> cost, const graph::LayerConfig& layer)
       : cost_(std::move(cost)), classes_(static_cast<int>(layer.out.size())), temperature_(logit_temperature(layer)) {}
 
+  void prepare(const cpu::Node&, const cpu::Setup& setup) override { shards_ = setup.shards; }
+
   // Training and evaluation: the whole batch, from the stored logits. The executor runs this instead of infer.
   void forward(const cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
@@ -47,8 +49,12 @@ class CostKernel final : public cpu::Kernel {
       if (!pass.training) return;
       for (int j = 0; j < classes_; ++j) node.delta[row + j] = scored ? static_cast<float>(-gradient[j]) : 0.0f;
     });
-    pass.loss = 0;
-    for (const double loss : losses_) pass.loss += loss;
+    std::vector<double> sums(static_cast<size_t>(shards_.count), 0.0);
+    for (int b = 0; b < node.batch; ++b) {
+      sums[static_cast<size_t>(b / shards_.images)] += losses_[static_cast<size_t>(b)];
+    }
+    cpu::add_shards(shards_.count, 1, sums.data());
+    pass.loss = sums[0];
   }
 
   void backward(const cpu::Node& node, graph::Pass&) override {
@@ -62,7 +68,8 @@ class CostKernel final : public cpu::Kernel {
   std::unique_ptr<math::Cost> cost_;
   int classes_;
   double temperature_;
-  std::vector<double> losses_;  // of each image; added in their order
+  cpu::Shards shards_;
+  std::vector<double> losses_;  // of each image
 };
 
 }  // namespace

@@ -51,6 +51,7 @@ class Stopwatch {
 Executor::Executor(const graph::NetworkConfig& config, host::Network* host, const ExecutorSettings& settings)
     : input_(config.input),
       batch_(config.mini_batch),
+      shards_{config.shards, config.mini_batch / config.shards},
       classes_(config.classes()),
       first_trained_(config.first_trained()) {
   times_.resize(config.layers.size());
@@ -86,8 +87,8 @@ void Executor::make_memory(const ExecutorSettings& settings) {
   const graph::Graph graph = graph::graph_of(nodes_);
   if (fused) graph::fuse(graph);
   if (!settings.reference) choose_layouts(nodes_);
-  inference_ = plan_inference(nodes_, batch_, thread_limit());
-  const Setup setup{thread_limit(), settings.trains, settings.reference};
+  inference_ = plan_inference(nodes_, shards_);
+  const Setup setup{shards_, settings.trains, settings.reference};
   for (const auto& node : nodes_) {
     node->inference_micro_batch = node->index < inference_.parted ? inference_.part : inference_.micro_batch;
     if (!node->plan.bypassed()) node->kernel->prepare(*node, setup);

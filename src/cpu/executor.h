@@ -8,6 +8,7 @@
 #include "cpu/choose_layouts.h"
 #include "cpu/inference_plan.h"
 #include "cpu/kernel.h"
+#include "cpu/shards.h"
 #include "graph/executor.h"
 #include "graph/network_config.h"
 
@@ -66,7 +67,9 @@ class Executor final : public graph::Executor {
                     Workspace* workspace) const;
 
   data::Geometry input_;
-  int batch_, classes_;
+  int batch_;
+  Shards shards_;
+  int classes_;
   int first_trained_;  // layers before it are frozen
   bool frozen_ = false, prepared_ = false;
   Nodes nodes_;

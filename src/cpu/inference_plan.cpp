@@ -55,7 +55,7 @@ void choose_parts(const Nodes& nodes, const std::vector<graph::Node*>& holders, 
 
 }  // namespace
 
-InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
+InferencePlan plan_inference(const Nodes& nodes, const Shards& shards) {
   InferencePlan plan;
   size_t largest = 1;
   for (const auto& node : nodes) {
@@ -63,9 +63,9 @@ InferencePlan plan_inference(const Nodes& nodes, int batch, int threads) {
   }
   const int64_t weights = largest_weights(nodes);
   const int least = weights > kLargeWeights ? kMinImagesForLargeWeights : kMinImages;
-  for (int micro_batch = 1; micro_batch <= std::min(batch / least_micro_batches(threads, weights), kMaxImages);
-       ++micro_batch) {
-    if (batch % micro_batch == 0 &&
+  const int parts = shards.parts(weights > kLargeWeights ? kMinMicroBatches / 2 : kMinMicroBatches);
+  for (int micro_batch = 1; micro_batch <= std::min(shards.images / parts, kMaxImages); ++micro_batch) {
+    if (shards.images % micro_batch == 0 &&
         (static_cast<size_t>(micro_batch) * largest * sizeof(float) <= kBytes || micro_batch <= least)) {
       plan.micro_batch = micro_batch;
     }

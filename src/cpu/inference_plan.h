@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "cpu/choose_layouts.h"
+#include "cpu/shards.h"
 
 namespace dng::cpu {
 
 struct InferencePlan {
-  int micro_batch = 1;  // images at a time
+  int micro_batch = 1;  // images at a time, a divisor of a shard
   int parted = 0;       // the first `parted` layers compute parts of a micro-batch
   int part = 1;         // images of one, a divisor of the micro-batch
   // Of each node's output: where it starts in the thread's memory, and from one image to the next, in floats.
@@ -18,6 +19,6 @@ struct InferencePlan {
   std::vector<bool> whole;  // it holds the whole micro-batch; else one part
   size_t total = 0;         // floats
 };
-InferencePlan plan_inference(const Nodes& nodes, int batch, int threads);
+InferencePlan plan_inference(const Nodes& nodes, const Shards& shards);
 
 }  // namespace dng::cpu

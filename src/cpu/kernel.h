@@ -7,6 +7,7 @@
 #include "cpu/layout.h"
 #include "cpu/loops/row_math.h"
 #include "cpu/node.h"
+#include "cpu/shards.h"
 #include "graph/kernel.h"
 #include "graph/op.h"
 #include "graph/parameter.h"
@@ -25,7 +26,7 @@ enum class LayoutUse {
 
 // What the kernels of a network are prepared for.
 struct Setup {
-  int threads = 1;
+  Shards shards;
   bool trains = true;
   bool reference = false;  // no faster approximation
 };

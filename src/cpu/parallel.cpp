@@ -45,8 +45,6 @@ Workspace& thread_workspace() {
   return workspace;
 }
 
-int thread_limit() { return watch().asked_for; }
-
 double Crew::processor_seconds() {
   timespec time{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);

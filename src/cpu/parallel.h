@@ -1,7 +1,7 @@
 // Work on the batch in micro-batches, which the threads take one after the other. A micro-batch is a few images, so
 // that what one step writes is still in the cache when the next one reads it. The size of micro-batches depends on the
-// shapes alone (for more than four threads, and for large weights, also on the number of threads asked for), and sums
-// over micro-batches are added in their order, so that results do not depend on which thread computed what.
+// shapes alone, and sums over micro-batches are added in an order of their own, so that results do not depend on the
+// number of threads.
 //
 // So it is possible to continue with fewer threads where another program slows one of them down: all wait for it at the
 // end of every loop, and two threads on one and a half cores can be slower than one.
@@ -20,9 +20,6 @@
 namespace dng::cpu {
 
 Workspace& thread_workspace();
-
-// How many threads were asked for (omp_set_num_threads); fewer may be at work.
-int thread_limit();
 
 // In its lifetime the calling thread works alone: its loops, and oneDNN's primitives that are made or run.
 class OneThread {
@@ -87,11 +84,10 @@ void for_ranges(int count, int micro_batch, const Task& task) {
 // The largest divisor of batch for which `bytes` per image fit into a micro-batch, and that makes least_micro_batches
 // micro-batches at least where the batch has so many images.
 int micro_batch_of(int batch, size_t bytes, int least_micro_batches);
+// Of a mini-batch that has so many images: work for four threads. More find work in larger mini-batches, which have
+// more shards, and in layers whose images are large.
+constexpr int kMinMicroBatches = 4;
 // Larger weights are read from memory for every micro-batch.
 constexpr int64_t kLargeWeights = int64_t{1} << 18;
-// Work for every thread, and the same micro-batches for up to four; for up to two where the layer's weights are large.
-inline int least_micro_batches(int threads, int64_t weights = 0) {
-  return std::max(weights > kLargeWeights ? 2 : 4, threads);
-}
 
 }  // namespace dng::cpu

@@ -208,6 +208,14 @@ data::Mixing mixing_of(const cfg::Options& net) {
   return mixing;
 }
 
+void check_shards(const NetworkConfig& config) {
+  constexpr int kMinImages = 8;
+  if (config.shards == 1) return;
+  if (config.mini_batch % config.shards == 0 && config.mini_batch / config.shards >= kMinImages) return;
+  fail("%s: a mini-batch (batch / subdivisions) has %d images; give a divisor of it that leaves each shard %d or more",
+       config.net.where("shards").c_str(), config.mini_batch, kMinImages);
+}
+
 // AlexeyAB's parser divides by the number of layers that know their rows and columns.
 void require_image_layer(const NetworkConfig& config) {
   if (!host::traits().needs_image_layer) return;
@@ -228,6 +236,9 @@ const std::vector<cfg::OptionSpec>& net_options() {
   static const std::vector<cfg::OptionSpec> specs = {
       cfg::integer_option("batch", "1", 1, 1 << 20, "images in one update"),
       cfg::integer_option("subdivisions", "1", 1, 1 << 20, "forward passes in one update; divides batch"),
+      cfg::ours(
+          cfg::integer_option("shards", "", 1, 1 << 17,
+                              "parts of a mini-batch, summed one by one (default: at most 8, 16 images or more)")),
       cfg::integer_option("height", "", 1, 1 << 14, "of the input; must be given"),
       cfg::integer_option("width", "", 1, 1 << 14, "of the input; must be given"),
       cfg::integer_option("channels", "", 1, 1 << 14, "of the input, 1 or 3 for images; must be given"),
@@ -321,6 +332,8 @@ NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::
          config.batch);
   }
   config.mini_batch = config.batch / config.subdivisions;
+  config.shards = config.net.given("shards") ? config.net.integer("shards") : default_shards(config.mini_batch);
+  check_shards(config);
   check_schedule(config.net);
   config.augmentation();
   note_swapped_crops(&config);
@@ -374,7 +387,15 @@ NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch) {
   copy.batch = mini_batch;
   copy.subdivisions = 1;
   copy.mini_batch = mini_batch;
+  copy.shards = default_shards(mini_batch);
   return copy;
+}
+
+int default_shards(int mini_batch) {
+  constexpr int kMaxShards = 8, kMinImages = 16;
+  int shards = kMaxShards;
+  while (shards > 1 && (mini_batch % shards != 0 || mini_batch / shards < kMinImages)) shards /= 2;
+  return shards;
 }
 
 void NetworkConfig::require_image_channels() const {

@@ -20,6 +20,7 @@ struct NetworkConfig {
   int batch = 1;         // images in one update
   int subdivisions = 1;  // forward passes in one update
   int mini_batch = 1;    // images in one forward pass: batch / subdivisions
+  int shards = 1;        // parts of a mini-batch that are summed apart, on the CPU (cpu/shards.h)
 
   int classes() const { return static_cast<int>(layers.back().out.size()); }
   const LayerConfig& cost() const { return layers.back(); }
@@ -38,8 +39,10 @@ struct NetworkConfig {
 
 // Throws Error for anything that is neither followed nor translated.
 NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::Reading reading);
-// The same network for another number of images in a forward pass (a teacher has its student's).
+// The same network for another number of images in a forward pass.
 NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch);
+// Shards of so many images where a cfg does not say how many.
+int default_shards(int mini_batch);
 
 // What [net] accepts.
 const std::vector<cfg::OptionSpec>& net_options();

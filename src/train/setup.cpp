@@ -84,8 +84,8 @@ TrainingState identify(const Setup& s) {
                      {"libraries", s.settings.gpu->libraries()},
                      {"precision", s.config.net.text("precision")}};
   } else {
-    state.machine = {
-        {"device", "cpu"}, {"threads", std::to_string(s.threads)}, {"instructions", text_of(instructions())}};
+    state.identity["shards"] = std::to_string(s.config.shards);
+    state.machine = {{"device", "cpu"}, {"instructions", text_of(instructions())}};
   }
   return state;
 }

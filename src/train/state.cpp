@@ -99,6 +99,8 @@ void parse_header(const std::string& path, const std::string& text, TrainingStat
 void check_identity(const std::string& path, const TrainingState& run, TrainingState* found) {
   // What older states do not name.
   found->identity.insert({{"label_smooth_eps", "0"}, {"optimizer", "sgd"}});
+  const auto shards = run.identity.find("shards");
+  if (shards != run.identity.end()) found->identity.insert(*shards);
   for (const auto& [name, value] : run.identity) {
     if (found->identity[name] != value) {
       fail("%s: the state is of a run with another %s: found %s, this run has %s; start without -resume, or restore it",

@@ -16,7 +16,7 @@ namespace dng::train {
 struct TrainingState {
   // What must be the same when the run is resumed ("seed", "data", "network", "augmentation", "batch", ...).
   std::map<std::string, std::string> identity;
-  // What must be the same for the same bits ("threads", "instructions").
+  // What must be the same for the same bits ("device", "instructions").
   std::map<std::string, std::string> machine;
 
   int64_t iteration = 0;     // updates done, with those of the weights that the training started from

@@ -62,7 +62,8 @@ TargetsKey make_targets_key(const graph::NetworkConfig& student, const data::Dat
           {"data", hex(data.hash())},
           {"host", host::traits().id},
           {"mini_batch", std::to_string(student.mini_batch)},
-          {"seed", std::to_string(seed)}};
+          {"seed", std::to_string(seed)},
+          {"shards", std::to_string(student.shards)}};
 }
 
 void write_targets(const std::string& path, uint64_t teacher, int64_t positions, const graph::NetworkConfig& student,
@@ -106,6 +107,10 @@ CachedTeacher::CachedTeacher(const cfg::Options& distill, const TargetsKey& key,
   std::string head(kHeaderBytes, '\0');
   file_.read(head.data(), static_cast<std::streamsize>(head.size()));
   TargetsKey found = parse_header(path_, file_ ? head : "");
+  // What older files do not name.
+  int64_t mini_batch = 1;
+  parse_integer(found["mini_batch"], &mini_batch);
+  found.insert({"shards", std::to_string(graph::default_shards(static_cast<int>(mini_batch)))});
   TargetsKey wanted = key;
   wanted["classes"] = std::to_string(classes);
   if (distill.given("teacher") && distill.given("teacher_weights")) {

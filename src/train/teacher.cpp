@@ -24,7 +24,9 @@ graph::NetworkConfig read_teacher(const cfg::Options& distill, const graph::Netw
          distill.where("teacher").c_str(), teacher.input.channels, teacher.input.height, teacher.input.width,
          student.input.channels, student.input.height, student.input.width);
   }
-  return graph::with_mini_batch(teacher, student.mini_batch);
+  graph::NetworkConfig beside = graph::with_mini_batch(teacher, student.mini_batch);
+  beside.shards = student.shards;
+  return beside;
 }
 
 // What makes a value of the student's input one of the teacher's: x scale + shift, for each channel. Empty where the

@@ -65,6 +65,25 @@ TEST(NetworkConfig, ReadsTheNetSection) {
   EXPECT_EQ(config_of("[network]\nheight=8\nwidth=8\nchannels=1\n" + kTail).mini_batch, 1);
 }
 
+TEST(NetworkConfig, ShardsFollowFromTheMiniBatch) {
+  const auto shards = [](int batch, const std::string& more) {
+    return config_of(net_text(batch, {3, 8, 8}, more) + kTail).shards;
+  };
+  const std::vector<std::pair<int, int>> expected = {{1, 1},  {16, 1},  {31, 1},  {32, 2},  {48, 2},
+                                                     {64, 4}, {100, 4}, {128, 8}, {512, 8}, {509, 1}};
+  for (const auto& [batch, count] : expected) EXPECT_EQ(shards(batch, ""), count) << batch;
+  EXPECT_EQ(shards(128, "shards=1\n"), 1);
+  EXPECT_EQ(shards(72, "shards=9\n"), 9);
+  const graph::NetworkConfig config =
+      config_of("[net]\nbatch=128\nsubdivisions=4\nheight=8\nwidth=8\nchannels=3\nshards=1\n" + kTail);
+  EXPECT_EQ(config.shards, 1);
+  EXPECT_EQ(graph::with_mini_batch(config, 64).shards, 4);
+  for (const int wrong : {3, 16, 64}) {
+    expect_error([&] { shards(64, "shards=" + std::to_string(wrong) + "\n"); },
+                 {"[net] shards=" + std::to_string(wrong), "a mini-batch (batch / subdivisions) has 64 images"});
+  }
+}
+
 TEST(NetworkConfig, NetErrorsNameLineAndKey) {
   expect_error([] { config_of("[softmax]\n"); }, {"test.cfg:1:", "[softmax]", "must be [net]"});
   expect_error([] { config_of("[net]\nwidth=8\nchannels=3\n" + kTail); }, {"[net]", "height= is missing"});

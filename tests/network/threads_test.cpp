@@ -1,5 +1,5 @@
 // The number of threads decides nothing: sums are cut by the shapes alone and added in a fixed order, so that any
-// number up to 4 gives the same bits. (Beyond it, and where a layer has more than 2^18 weights, sums are cut finer.)
+// number gives the same bits.
 #include <gtest/gtest.h>
 
 #include "tests/cpu/thread_count.h"
@@ -26,6 +26,7 @@ struct Sample {
   data::Geometry input;
   std::string layers;
   bool reference = false;
+  int shards = 1;
 };
 
 std::ostream& operator<<(std::ostream& stream, const Sample& sample) { return stream << sample.name; }
@@ -35,6 +36,7 @@ Outcome run(const Sample& sample, int threads, uint64_t seed = 1) {
   network::NetworkSettings settings;
   settings.reference = sample.reference;
   network::Network network(config_of(net_text(sample.batch, sample.input) + sample.layers), settings);
+  EXPECT_EQ(network.config().shards, sample.shards);
   start_from(seed, &network);
   train::Sgd sgd(&network.parameters(), {0.9, 1e-4, false});
   Outcome outcome;
@@ -56,7 +58,7 @@ class ThreadsTest : public testing::TestWithParam<Sample> {};
 
 TEST_P(ThreadsTest, AnyNumberGivesTheSameBits) {
   const Outcome expected = run(GetParam(), 1);
-  for (const int threads : {2, 3, 4}) {
+  for (const int threads : {2, 3, 5, 9}) {
     const Outcome found = run(GetParam(), threads);
     EXPECT_EQ(found.losses, expected.losses) << threads << " threads";
     EXPECT_TRUE(found.trained == expected.trained) << threads << " threads: other parameters";
@@ -103,7 +105,24 @@ std::vector<Sample> samples() {
        96,
        {3, 8, 8},
        convolution(16, 3, 2, "relu") + "[connected]\noutput=300\nactivation=relu\n" +
-           "[connected]\noutput=100\nactivation=linear\n" + end},
+           "[connected]\noutput=100\nactivation=linear\n" + end,
+       false,
+       4},
+      {"ResidualOfShards", 64, {3, 12, 12}, residual_layers({16, 32}, 1) + head() + end, false, 4},
+      {"DenseOfShards", 32, {3, 8, 8}, dense_layers(12, 2, 2) + head() + end, false, 2},
+      {"LargeWeights", 16, {3, 9, 9}, convolution(176, 3, 2, "relu") + convolution(192, 3, 1, "relu") + head() + end},
+      {"LargeWeightsOfShards",
+       32,
+       {3, 9, 9},
+       convolution(176, 3, 2, "relu") + convolution(192, 3, 1, "relu") + convolution(176, 5, 1, "relu") + head() + end,
+       false,
+       2},
+      {"Local",
+       32,
+       {3, 6, 6},
+       convolution(16, 3, 1, "relu") + "[local]\nfilters=4\nsize=3\npad=1\nactivation=leaky\n" + head() + end,
+       false,
+       2},
   };
 }
 

@@ -9,22 +9,23 @@
 namespace dng::cpu {
 namespace {
 
-// Sums of the weights' gradient are separate for this many groups of images and added in order at the end: the result
-// does not depend on which thread took which group.
+// Sums of the weights' gradient are separate for this many groups of images, of each shard for one at least, and added
+// at the end: the result does not depend on which thread took which group.
 constexpr int kGroups = 8;
 // Of large weights, sums for every group are expensive.
-constexpr int kGroupsOfLarge = 2;
+constexpr int kGroupsOfLarge = 4;
 
 // Micro-batch by micro-batch.
 class MicroBatches final : public BatchConvolution {
  public:
-  MicroBatches(const ConvolutionShape& shape, int micro_batches, int groups)
+  MicroBatches(const ConvolutionShape& shape, const Shards& shards, int groups)
       : convolution_(make_training_convolution(shape)),
         micro_batch_(shape.micro_batch),
-        micro_batches_(micro_batches),
-        groups_(std::min(micro_batches, groups)) {}
+        micro_batches_(shards.images / shape.micro_batch),
+        shards_(shards.count),
+        groups_(std::min(micro_batches_, shards.parts(groups))) {}
 
-  size_t workspace() const override { return static_cast<size_t>(groups_) * convolution_->gradient_size(); }
+  size_t workspace() const override { return static_cast<size_t>(shards_ * groups_) * convolution_->gradient_size(); }
 
   void forward(const Node& node, const graph::Pass& pass, const float* weights, float* out,
                const OutputWritten& written) override {
@@ -41,9 +42,10 @@ class MicroBatches final : public BatchConvolution {
     const WorkspaceFrame frame(&thread_workspace());
     if (node.sources[0].needs_gradient()) convolution_->prepare_backward(weights, &thread_workspace());
     const size_t size = convolution_->gradient_size();
-    for_tasks(groups_, [&](int group, Workspace& workspace) {
-      const int first = group * micro_batches_ / groups_, end = (group + 1) * micro_batches_ / groups_;
-      float* sum = node.workspace + static_cast<size_t>(group) * size;
+    for_tasks(shards_ * groups_, [&](int task, Workspace& workspace) {
+      const int shard = task / groups_ * micro_batches_, group = task % groups_;
+      const int first = shard + group * micro_batches_ / groups_, end = shard + (group + 1) * micro_batches_ / groups_;
+      float* sum = node.workspace + static_cast<size_t>(task) * size;
       for (int i = first; i < end; ++i) {
         const graph::Range range{i * micro_batch_, micro_batch_};
         const WorkspaceFrame micro_batch_frame(&workspace);
@@ -55,7 +57,7 @@ class MicroBatches final : public BatchConvolution {
         node.accumulate(0, pass, range, target, &workspace);
       }
     });
-    convolution_->add_gradients(node.workspace, groups_, update);
+    convolution_->add_gradients(node.workspace, shards_, groups_, update);
   }
 
  private:
@@ -66,8 +68,8 @@ class MicroBatches final : public BatchConvolution {
   }
 
   std::unique_ptr<TrainingConvolution> convolution_;
-  int micro_batch_, micro_batches_;
-  int groups_;  // of images whose gradients are summed separately
+  int micro_batch_, micro_batches_;  // these of a shard
+  int shards_, groups_;              // groups of a shard's images whose gradients are summed separately
 };
 
 // The whole batch at once (cpu/convolution/wide_convolution.h).
@@ -119,17 +121,17 @@ class WholeBatch final : public BatchConvolution {
 
 }  // namespace
 
-std::unique_ptr<BatchConvolution> make_batch_convolution(ConvolutionShape shape, int batch, int threads) {
+std::unique_ptr<BatchConvolution> make_batch_convolution(ConvolutionShape shape, const Shards& shards) {
   const int64_t weights = int64_t{shape.size} * shape.size * (shape.in.channels / shape.groups) * shape.out.channels;
   // Large weights are read from memory for every micro-batch, and their gradient is written there; so are Winograd's
   // transformations of them: micro-batches may have twice the bytes.
   const bool large = weights > kLargeWeights;
   const size_t bytes = (floats_of(shape.in, shape.in_layout) + floats_of(shape.out, shape.out_layout)) * sizeof(float);
-  shape.micro_batch = micro_batch_of(batch, large ? bytes / 2 : bytes, least_micro_batches(threads, weights));
-  if (WideConvolution::pays(shape, batch)) return std::make_unique<WholeBatch>(shape, batch);
-  // At least as many groups as threads.
-  const int groups = std::max(large ? kGroupsOfLarge : kGroups, threads);
-  return std::make_unique<MicroBatches>(shape, batch / shape.micro_batch, groups);
+  shape.micro_batch = micro_batch_of(shards.images, large ? bytes / 2 : bytes, shards.parts(kMinMicroBatches));
+  if (shards.count == 1 && WideConvolution::pays(shape, shards.images)) {
+    return std::make_unique<WholeBatch>(shape, shards.images);
+  }
+  return std::make_unique<MicroBatches>(shape, shards, large ? kGroupsOfLarge : kGroups);
 }
 
 }  // namespace dng::cpu

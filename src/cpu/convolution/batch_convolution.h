@@ -6,6 +6,7 @@
 
 #include "cpu/convolution/convolution_shape.h"
 #include "cpu/node.h"
+#include "cpu/shards.h"
 #include "graph/pass.h"
 
 namespace dng::cpu {
@@ -28,6 +29,6 @@ class BatchConvolution {
 };
 
 // Chosen by the shape, whose micro_batch is set here. Weights are in Darknet's layout.
-std::unique_ptr<BatchConvolution> make_batch_convolution(ConvolutionShape shape, int batch, int threads);
+std::unique_ptr<BatchConvolution> make_batch_convolution(ConvolutionShape shape, const Shards& shards);
 
 }  // namespace dng::cpu

@@ -29,9 +29,9 @@ class TrainingConvolution {
   virtual void backward_weights(const float* in, const float* out_gradient, bool add, float* gradient,
                                 Workspace* workspace) const = 0;
   virtual size_t gradient_size() const = 0;
-  // Adds `count` such gradients, one after the other, in their order to one in Darknet's layout, with all threads.
-  // Destroys them.
-  virtual void add_gradients(float* gradients, int count, float* weights) = 0;
+  // Adds such gradients, `parts` of each shard, one after the other, to one in Darknet's layout, with all threads:
+  // those of a shard in their order, then the shards (cpu/shards.h). Destroys them.
+  virtual void add_gradients(float* gradients, int shards, int parts, float* weights) = 0;
 };
 
 // Forward alone, with bias and relu in the same pass.

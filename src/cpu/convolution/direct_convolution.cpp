@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sum_tree.h"
 #include "cpu/convolution/convolution.h"
 #include "cpu/convolution/convolution_weights.h"
 #include "cpu/convolution/depthwise_gradient.h"
@@ -23,14 +24,19 @@ memory::desc any_layout(const data::Geometry& shape, int micro_batch, Layout lay
   return {{micro_batch, Rows(shape, layout).channels, shape.height, shape.width}, kType, memory::format_tag::any};
 }
 
-// Adds vectors of `size` floats to the first of `count`, in their order.
-void add_to_first(float* vectors, int count, size_t size) {
+// Adds vectors of `size` floats, `parts` of each shard, to the first.
+void add_to_first(float* vectors, int shards, int parts, size_t size) {
   constexpr size_t kSlice = 4096;
   for_tasks(static_cast<int>((size + kSlice - 1) / kSlice), [&](int i, Workspace&) {
     const size_t first = static_cast<size_t>(i) * kSlice, length = std::min(kSlice, size - first);
-    for (int v = 1; v < count; ++v) {
-      row_accumulate(vectors + static_cast<size_t>(v) * size + first, length, vectors + first);
+    const auto add = [&](int to, int from) {
+      row_accumulate(vectors + static_cast<size_t>(from) * size + first, length,
+                     vectors + static_cast<size_t>(to) * size + first);
+    };
+    for (int v = 0; v < shards * parts; ++v) {
+      if (v % parts > 0) add(v / parts * parts, v);
     }
+    for_sum_tree(shards, [&](int to, int from) { add(to * parts, from * parts); });
   });
 }
 
@@ -153,8 +159,8 @@ class DirectTraining final : public TrainingConvolution {
     if (depthwise_) return depthwise_->size();
     return weights_gradient_desc_.diff_weights_desc().get_size() / sizeof(float);
   }
-  void add_gradients(float* gradients, int count, float* weights) override {
-    add_to_first(gradients, count, gradient_size());
+  void add_gradients(float* gradients, int shards, int parts, float* weights) override {
+    add_to_first(gradients, shards, parts, gradient_size());
     if (!depthwise_) return weights_.add(gradient_.run(gradients), weights);
     depthwise_->reorder(gradients, reordered_.data());
     weights_.add(reordered_.data(), weights);

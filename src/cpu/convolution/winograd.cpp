@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "base/sum_tree.h"
 #include "cpu/convolution/winograd_math.h"
 #include "cpu/convolution/winograd_weights.h"
 #include "cpu/layout.h"
+#include "cpu/loops/row_math.h"
 #include "cpu/parallel.h"
 #include "cpu/workspace.h"
 
@@ -15,6 +17,7 @@ namespace {
 // are read from farther away.
 constexpr size_t kBytes = size_t{256} << 10;
 constexpr size_t kMinTiles = 64;
+constexpr size_t kNine = 9;  // weights of a filter's channel
 
 size_t channels_of(const data::Geometry& shape) { return static_cast<size_t>(shape.channels); }
 
@@ -107,14 +110,23 @@ void WinogradGradient::run(const float* in, const float* out_gradient, bool add,
   });
 }
 
-void WinogradGradient::finish(const float* sums, int count, float* gradient) const {
+void WinogradGradient::finish(const float* sums, int shards, int parts, float* gradients) const {
   const size_t depth = channels_of(shape_.in), filters = channels_of(shape_.out);
   const auto block = static_cast<size_t>(block_channels());
   for_tasks(static_cast<int>(depth / block), [&](int task, Workspace&) {
     const size_t first = static_cast<size_t>(task) * block;
     const WinogradWeightsPart part{filters, depth, 0, filters, first, block};
-    winograd_weights_of_points(part, sums + first * filters, weights_step(shape_), filters, count, size(), false,
-                               gradient);
+    const auto gradient = [&](int shard) { return gradients + static_cast<size_t>(shard) * filters * depth * kNine; };
+    for (int s = 0; s < shards; ++s) {
+      winograd_weights_of_points(part, sums + static_cast<size_t>(s * parts) * size() + first * filters,
+                                 weights_step(shape_), filters, parts, size(), false, gradient(s));
+    }
+    for_sum_tree(shards, [&](int to, int from) {
+      for (size_t f = 0; f < filters; ++f) {
+        const size_t at = (f * depth + first) * kNine;
+        row_accumulate(gradient(from) + at, block * kNine, gradient(to) + at);
+      }
+    });
   });
 }
 

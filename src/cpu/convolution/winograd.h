@@ -36,8 +36,9 @@ class WinogradGradient {
   size_t size() const;
   // sums[size()] = or += the gradient of a micro-batch.
   void run(const float* in, const float* out_gradient, bool add, float* sums, Workspace* workspace) const;
-  // [filters][channels][3][3] from `count` sums, one after the other, with all threads.
-  void finish(const float* sums, int count, float* gradient) const;
+  // From such sums, `parts` of each shard, one after the other, with all threads: [shard][filters][channels][3][3], of
+  // which the first becomes the gradient of all shards.
+  void finish(const float* sums, int shards, int parts, float* gradients) const;
 
  private:
   WinogradShape shape_;

@@ -5,6 +5,7 @@
 #include "cpu/convolution/convolution.h"
 #include "cpu/convolution/convolution_weights.h"
 #include "cpu/convolution/winograd.h"
+#include "cpu/parallel.h"
 #include "cpu/workspace.h"
 
 namespace dng::cpu {
@@ -16,8 +17,7 @@ class WinogradTraining final : public TrainingConvolution {
       : weights_(shape),
         forward_(winograd_shape(shape), WinogradWeights::kForward),
         data_(rotated_winograd_shape(shape), WinogradWeights::kRotated),
-        weights_gradient_(winograd_shape(shape)),
-        gradient_(weights_.size()) {}
+        weights_gradient_(winograd_shape(shape)) {}
 
   void prepare_forward(const float* weights, Workspace* workspace) override {
     forward_points_ = transformed(forward_, weights, workspace);
@@ -37,9 +37,12 @@ class WinogradTraining final : public TrainingConvolution {
     weights_gradient_.run(in, out_gradient, add, gradient, workspace);
   }
   size_t gradient_size() const override { return weights_gradient_.size(); }
-  void add_gradients(float* gradients, int count, float* weights) override {
-    weights_gradient_.finish(gradients, count, gradient_.data());
-    weights_.add(gradient_.data(), weights);
+  void add_gradients(float* gradients, int shards, int parts, float* weights) override {
+    const WorkspaceFrame frame(&thread_workspace());
+    // In Darknet's layout, with the channels as stored.
+    float* sums = thread_workspace().take(static_cast<size_t>(shards) * weights_.size());
+    weights_gradient_.finish(gradients, shards, parts, sums);
+    weights_.add(sums, weights);
   }
 
  private:
@@ -52,7 +55,6 @@ class WinogradTraining final : public TrainingConvolution {
   ConvolutionWeights weights_;
   WinogradConvolution forward_, data_;
   WinogradGradient weights_gradient_;
-  std::vector<float> gradient_;  // in Darknet's layout, with the channels as stored
   const float* forward_points_ = nullptr;
   const float* data_points_ = nullptr;
 };

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/sum_tree.h"
 #include "cpu/workspace.h"
 #include "math/batchnorm_formulas.h"
 
 namespace dng::cpu {
 
-BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, int batch, float rolling_rate)
-    : rows_(rows), batch_(batch), real_channels_(rows.channels), rolling_rate_(rolling_rate) {
+BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, const Shards& shards, float rolling_rate)
+    : rows_(rows), shards_(shards), real_channels_(rows.channels), rolling_rate_(rolling_rate) {
   for (const host::Block& block : blocks) {
     switch (block.kind) {
       case host::Block::Kind::kBias:
@@ -34,7 +35,7 @@ BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, i
   for (std::vector<float>* values : {&mean_, &factor_, &shift_, &direct_, &slope_, &constant_})
     values->resize(channels);
   variance_.resize(channels);
-  partial_.resize(channels * static_cast<size_t>(batch_));
+  partial_.resize(channels * static_cast<size_t>(shards_.batch()));
   partial2_.resize(partial_.size());
 }
 
@@ -70,31 +71,50 @@ void BatchNorm::add_statistics(const View& x, const graph::Range& range, int fir
   }
 }
 
-void BatchNorm::finish(int64_t steps, const BatchNorm* before, int first_channel) {
-  const host::BatchNormRules& rules = host::traits().batchnorm;
+BatchNorm::Moments BatchNorm::moments(int first) const {
   const auto space = static_cast<double>(rows_.space);
-  const double count = space * batch_;
-  const double rate = math::batchnorm_rate(rolling_rate_, steps);
-  const int first = before != nullptr ? first_channel / rows_.block * rows_.block : 0;
-  const std::vector<double> sums = sum_over_images(partial_, batch_, rows_.channels, first);
-  std::vector<double> squares = sum_over_images(partial2_, batch_, rows_.channels, first);
-  // The squares are about each image's own mean: add those of the images' means about the batch's.
-  for (int b = 0; b < batch_; ++b) {
-    const double* row = partial_.data() + static_cast<size_t>(b) * static_cast<size_t>(rows_.channels);
-    for (int c = first; c < rows_.channels; ++c) {
-      const auto i = static_cast<size_t>(c);
-      const double distance = row[c] / space - sums[i] / count;
-      squares[i] += space * distance * distance;
+  const auto channels = static_cast<size_t>(rows_.channels);
+  Moments m{sum_over_images(partial_, shards_, rows_.channels, first),
+            sum_over_images(partial2_, shards_, rows_.channels, first)};
+  std::vector<double> counts(static_cast<size_t>(shards_.count), space * shards_.images);
+  // The squares are about each image's own mean: add those of the images' means about the shard's.
+  for (int b = 0; b < shards_.batch(); ++b) {
+    const double* row = partial_.data() + static_cast<size_t>(b) * channels;
+    const size_t shard = static_cast<size_t>(b / shards_.images) * channels;
+    for (size_t c = static_cast<size_t>(first); c < channels; ++c) {
+      const double distance = row[c] / space - m.sums[shard + c] / counts[0];
+      m.squares[shard + c] += space * distance * distance;
     }
   }
+  // Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing Sample Variances, 1979.
+  for_sum_tree(shards_.count, [&](int to, int from) {
+    double& count = counts[static_cast<size_t>(to)];
+    const double more = counts[static_cast<size_t>(from)];
+    for (size_t c = static_cast<size_t>(first); c < channels; ++c) {
+      const size_t a = static_cast<size_t>(to) * channels + c, b = static_cast<size_t>(from) * channels + c;
+      const double distance = m.sums[b] / more - m.sums[a] / count;
+      m.squares[a] += m.squares[b] + distance * distance * (count * more / (count + more));
+      m.sums[a] += m.sums[b];
+    }
+    count += more;
+  });
+  return m;
+}
+
+void BatchNorm::finish(int64_t steps, const BatchNorm* before, int first_channel) {
+  const host::BatchNormRules& rules = host::traits().batchnorm;
+  const double count = static_cast<double>(rows_.space) * shards_.batch();
+  const double rate = math::batchnorm_rate(rolling_rate_, steps);
+  const int first = before != nullptr ? first_channel / rows_.block * rows_.block : 0;
+  const Moments m = moments(first);
   for (int c = 0; c < real_channels_; ++c) {
     const auto i = static_cast<size_t>(c);
     if (c < first) {
       mean_[i] = before->mean_[i];
       variance_[i] = before->variance_[i];
     } else {
-      mean_[i] = static_cast<float>(sums[i] / count);
-      variance_[i] = static_cast<float>(squares[i] / (count - 1));
+      mean_[i] = static_cast<float>(m.sums[i] / count);
+      variance_[i] = static_cast<float>(m.squares[i] / (count - 1));
     }
     rolling_mean_[i] = math::batchnorm_rolled(rolling_mean_[i], rate, mean_[i]);
     rolling_variance_[i] = math::batchnorm_rolled(rolling_variance_[i], rate, static_cast<float>(variance_[i]));
@@ -146,9 +166,11 @@ void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Ac
 
 void BatchNorm::finish_gradient() {
   const host::BatchNormRules& rules = host::traits().batchnorm;
-  const double count = static_cast<double>(rows_.space) * batch_;
-  const std::vector<double> sums = sum_over_images(partial_, batch_, rows_.channels, 0);
-  const std::vector<double> products = sum_over_images(partial2_, batch_, rows_.channels, 0);
+  const double count = static_cast<double>(rows_.space) * shards_.batch();
+  std::vector<double> sums = sum_over_images(partial_, shards_, rows_.channels, 0);
+  std::vector<double> products = sum_over_images(partial2_, shards_, rows_.channels, 0);
+  add_shards(shards_.count, variance_.size(), sums.data());
+  add_shards(shards_.count, variance_.size(), products.data());
   for (int c = 0; c < real_channels_; ++c) {
     const auto i = static_cast<size_t>(c);
     const math::BatchNormGradient g =

@@ -1,8 +1,8 @@
 // Batch norm on the CPU for [batchnorm] and for the batch norm inside [convolutional] and [connected]: one formula, any
 // layout, range by range of the batch. The formulas: math/batchnorm_formulas.h.
 //
-// Sums are made for each image and added in the order of the images, so that they do not depend on how the batch is cut
-// or on the number of threads.
+// Sums are made for each image and added in the order of cpu/shards.h, so that they do not depend on how the batch is
+// cut or on the number of threads.
 #pragma once
 
 #include <vector>
@@ -18,7 +18,7 @@ namespace dng::cpu {
 class BatchNorm {
  public:
   // The blocks of the layer: biases, scales, rolling mean, rolling variance. `rolling_rate` is Darknet's.
-  BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, int batch, float rolling_rate);
+  BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, const Shards& shards, float rolling_rate);
 
   // Forward, in this order: add_statistics for all ranges, finish, apply for ranges as often as wanted. Only
   // add_statistics, apply, gradient_sums and gradient may run on several threads at once.
@@ -41,11 +41,17 @@ class BatchNorm {
   void fold(std::vector<float>* factor, std::vector<float>* shift) const;
 
  private:
+  // Of the batch, for the channels from `first` on; squares are about the mean.
+  struct Moments {
+    std::vector<double> sums, squares;
+  };
+  Moments moments(int first) const;
   // The constants of a row's channels in 16 lanes.
   const float* lanes(const std::vector<float>& per_channel, int row, float* buffer) const;
 
   Rows rows_;
-  int batch_, real_channels_;
+  Shards shards_;
+  int real_channels_;
   double rolling_rate_;
   host::Block bias_, scale_;
   float* rolling_mean_ = nullptr;

@@ -4,11 +4,11 @@
 
 namespace dng::cpu {
 
-Bias::Bias(const host::Block& block, const Rows& rows, int batch)
+Bias::Bias(const host::Block& block, const Rows& rows, const Shards& shards)
     : block_(block),
       rows_(rows),
-      batch_(batch),
-      partial_(static_cast<size_t>(rows.channels) * static_cast<size_t>(batch)) {}
+      shards_(shards),
+      partial_(static_cast<size_t>(rows.channels) * static_cast<size_t>(shards.batch())) {}
 
 void Bias::apply(int images, math::Activation activation, float* x) const {
   const float zero[kLanes] = {};
@@ -38,8 +38,10 @@ void Bias::gradient_sums(const graph::Range& range, const float* delta) {
 }
 
 void Bias::finish_gradient() {
-  const std::vector<double> sums = sum_over_images(partial_, batch_, rows_.channels, 0);
-  for (int64_t c = 0; c < block_.count; ++c) block_.update[c] += static_cast<float>(sums[static_cast<size_t>(c)]);
+  const std::vector<double> sums = sum_over_images(partial_, shards_, rows_.channels, 0);
+  std::vector<float> rounded(sums.begin(), sums.end());
+  add_shards(shards_.count, static_cast<size_t>(rows_.channels), rounded.data());
+  row_accumulate(rounded.data(), static_cast<size_t>(block_.count), block_.update);
 }
 
 }  // namespace dng::cpu

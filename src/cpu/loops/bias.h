@@ -1,6 +1,6 @@
 // A bias for each channel on the CPU, in any layout: y = f(x + b), and its gradient, the sum of dy over the batch.
-// Sums are made for each image and added in the order of the images, so that they do not depend on how the batch is cut
-// or on the number of threads.
+// Sums are made for each image and added in the order of cpu/shards.h, so that they do not depend on how the batch is
+// cut or on the number of threads.
 #pragma once
 
 #include <vector>
@@ -13,7 +13,7 @@ namespace dng::cpu {
 
 class Bias {
  public:
-  Bias(const host::Block& block, const Rows& rows, int batch);
+  Bias(const host::Block& block, const Rows& rows, const Shards& shards);
   // In place, for `images` images.
   void apply(int images, math::Activation activation, float* x) const;
   // For all ranges of the batch, from several threads at once; then finish_gradient adds to the update.
@@ -23,7 +23,7 @@ class Bias {
  private:
   host::Block block_;
   Rows rows_;
-  int batch_;
+  Shards shards_;
   std::vector<double> partial_;  // [image][channel]
 };
 

@@ -123,11 +123,13 @@ void spread_lanes(const float* acc, const Rows& rows, double* sums) {
   for (int l = 0; l < kLanes; ++l) sums[l % rows.block] += acc[l];
 }
 
-std::vector<double> sum_over_images(const std::vector<double>& numbers, int batch, int channels, int first) {
-  std::vector<double> sums(static_cast<size_t>(channels), 0.0);
-  for (int b = 0; b < batch; ++b) {
-    const double* image = numbers.data() + static_cast<size_t>(b) * static_cast<size_t>(channels);
-    for (int c = first; c < channels; ++c) sums[static_cast<size_t>(c)] += image[c];
+std::vector<double> sum_over_images(const std::vector<double>& numbers, const Shards& shards, int channels, int first) {
+  const auto row = static_cast<size_t>(channels);
+  std::vector<double> sums(static_cast<size_t>(shards.count) * row, 0.0);
+  for (int b = 0; b < shards.batch(); ++b) {
+    const double* image = numbers.data() + static_cast<size_t>(b) * row;
+    double* sum = sums.data() + static_cast<size_t>(b / shards.images) * row;
+    for (int c = first; c < channels; ++c) sum[c] += image[c];
   }
   return sums;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cpu/layout.h"
+#include "cpu/shards.h"
 #include "math/activation.h"
 
 namespace dng::cpu {
@@ -44,7 +45,8 @@ void row_accumulate(const float* from, size_t n, float* to);
 
 // The lane sums of a row as sums of its channels.
 void spread_lanes(const float* acc, const Rows& rows, double* sums);
-// [image][channel] sums added over the images, in their order, for the channels from `first` on.
-std::vector<double> sum_over_images(const std::vector<double>& numbers, int batch, int channels, int first);
+// [image][channel] sums added over the images of each shard, in their order, for the channels from `first` on:
+// [shard][channel].
+std::vector<double> sum_over_images(const std::vector<double>& numbers, const Shards& shards, int channels, int first);
 
 }  // namespace dng::cpu

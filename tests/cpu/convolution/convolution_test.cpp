@@ -70,7 +70,7 @@ Errors errors_of(const cpu::ConvolutionShape& shape) {
   Results results = run(example, ready.convolution);
   // It adds: what was there before stays.
   Floats gradient(example.weight_count, 1.0f);
-  ready.convolution.add_gradients(results.weights_gradient.data(), 1, gradient.data());
+  ready.convolution.add_gradients(results.weights_gradient.data(), 1, 1, gradient.data());
   std::vector<double> expected = example.backward_weights();
   for (double& value : expected) value += 1;
   return {error_of(results.out, shape.out, shape.out_layout, shape.micro_batch, example.forward()),
@@ -329,7 +329,7 @@ TEST(WinogradTest, IsWithinItsBound) {
         Ready ready(chosen, example.weights);
         *results = run(example, ready.convolution);
         Floats gradient(example.weight_count, 0.0f), sums = results->weights_gradient;
-        ready.convolution.add_gradients(sums.data(), 1, gradient.data());
+        ready.convolution.add_gradients(sums.data(), 1, 1, gradient.data());
         results->weights_gradient = gradient;
         return Errors{error_of(results->out, shape.out, shape.out_layout, images, out),
                       error_of(results->in_gradient, shape.in, shape.in_layout, images, in), error_of(gradient, w)};
@@ -395,15 +395,18 @@ TEST(TrainingConvolutionTest, GradientsOfWeightsAddUp) {
     cpu::TrainingConvolution& convolution = *chosen;
     cpu::Workspace workspace;
     const size_t size = convolution.gradient_size();
-    Floats sums(2 * size, kNan), gradient(example.weight_count, 0.0f);
+    Floats sums(2 * size, kNan);
     for (const auto& [at, add] : {std::pair<size_t, bool>{0, false}, {0, true}, {size, false}}) {
       convolution.backward_weights(example.stored_in.data(), example.stored_gradient.data(), add, sums.data() + at,
                                    &workspace);
     }
-    convolution.add_gradients(sums.data(), 2, gradient.data());
     std::vector<double> expected = example.backward_weights();
     for (double& value : expected) value *= 3;
-    EXPECT_LE(error_of(gradient, expected), direct ? kDirect : kWinograd);
+    for (const auto& [shards, parts] : {std::pair<int, int>{1, 2}, {2, 1}}) {
+      Floats copy = sums, gradient(example.weight_count, 0.0f);
+      convolution.add_gradients(copy.data(), shards, parts, gradient.data());
+      EXPECT_LE(error_of(gradient, expected), direct ? kDirect : kWinograd) << shards << " shards";
+    }
   }
 }
 
