@@ -98,7 +98,7 @@ void parse_header(const std::string& path, const std::string& text, TrainingStat
 
 void check_identity(const std::string& path, const TrainingState& run, TrainingState* found) {
   // What older states do not name.
-  found->identity.insert({{"label_smooth_eps", "0"}, {"optimizer", "sgd"}});
+  found->identity.insert({{"class_weights", "none"}, {"label_smooth_eps", "0"}, {"optimizer", "sgd"}});
   for (const auto& [name, value] : run.identity) {
     if (found->identity[name] != value) {
       fail("%s: the state is of a run with another %s: found %s, this run has %s; start without -resume, or restore it",
