@@ -227,6 +227,7 @@ TrainingState start_state(Setup* setup) {
     if (!setup->settings.weights.empty()) {
       std::printf("%s: not read: the state has the weights\n", setup->settings.weights.c_str());
     }
+    if (setup->settings.clear) std::printf("-clear: ignored: the state goes on at its iteration\n");
     return state;
   }
   if (setup->settings.resume) std::printf("no state at %s: starting from the beginning\n", path.c_str());
