@@ -741,7 +741,7 @@ class RealProgram(Case):
         ):
             done = self.run_driver("run", "a.ini", "--set", override, "--darknet", program, code=2)
             self.assertIn(f"--set {override}: {words}", done.stderr)
-        self.write("a.data", self.read("a.data").replace("classes=4", "classes=5"))
+        self.write("a.data", self.read("a.data").replace("classes=4", "classes=5").replace("1,2,1,1", "1,2,1,1,1"))
         done = self.run_driver("run", "a.ini", "--out", "runs/classes", "--darknet", program, code=1)
         self.assertIn("net.cfg: [network] is refused: [softmax]: the network has 4 outputs, a.data says classes=5;",
                       done.stderr)
