@@ -41,8 +41,9 @@ from benchmark.references import PrimitiveBaseline, PyTorch
 from benchmark.repetitions import Runner, entries
 from benchmark.roofline import CARDS, PRECISIONS, Roofline, card_named, card_reported
 from benchmark.shares import shares
-from benchmark.workload import CFGS, LARGE, WORK, Workload, option, read
+from benchmark.workload import CFGS, LARGE, WORK, Workload, option
 from generations_driver.errors import Failure, OneLineParser, words_of
+from generations_driver.files import read_text
 from generations_driver.tables import counted
 
 QUICK_CFGS = CFGS[:1]
@@ -56,7 +57,7 @@ def choose_cfgs(options):
     """The cfgs to measure. Default ones without images are skipped, with the reason."""
     chosen = []
     for path in options.cfgs or (QUICK_CFGS if options.quick or options.busy else CFGS):
-        if not options.cfgs and not options.images and int(option(read(path), "height", path)) >= LARGE:
+        if not options.cfgs and not options.images and int(option(read_text(path, "cfg"), "height", path)) >= LARGE:
             show(f"{path} is skipped: its images are missing (--images LIST.data)")
         else:
             chosen.append(path)
@@ -171,7 +172,7 @@ def write_report(options, report):
 
 def read_report(path):
     try:
-        report = json.loads(read(path))
+        report = json.loads(read_text(path, "report"))
     except ValueError as error:
         raise Failure(f"{path}: not JSON ({error}); name a file that --json wrote") from error
     if not isinstance(report, dict) or report.get("format") != 1 or not report.get("rows"):

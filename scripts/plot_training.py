@@ -13,6 +13,7 @@ import sys
 from generations_driver.errors import Failure, OneLineParser
 from generations_driver.figures.learning import set_limits
 from generations_driver.figures.style import colour_of, figure_of, save
+from generations_driver.files import TEXT
 
 PANELS = (("loss (nats)", 1, (("training cost", "train_loss"), ("validation cross entropy", "valid_loss"))),
           ("top-1 accuracy (%)", 100, (("training", "train_top1"), ("validation", "valid_top1"))))
@@ -21,7 +22,7 @@ PANELS = (("loss (nats)", 1, (("training cost", "train_loss"), ("validation cros
 def read_columns(path):
     """{column: [(epoch, value)]}, without the fields that are empty."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding=TEXT) as file:
             rows = list(csv.DictReader(file))
         epochs = [int(row["epoch"]) for row in rows]
         columns = {column: [(epoch, float(row[column])) for epoch, row in zip(epochs, rows) if row[column]]

@@ -2,6 +2,8 @@
 // are added in a fixed order.
 #pragma once
 
+#include <vector>
+
 #include "gpu/node_launch.h"
 #include "layers/costs/cost_op.h"
 #include "math/cost_row.h"
@@ -24,6 +26,7 @@ struct CostBody {
   int classes;
   const int* labels;
   const LabelMix* mixes;
+  const float* class_weights;
   const float* teacher;
   const gpu::StepInput* step;
   float* probabilities;
@@ -50,10 +53,11 @@ struct CostBody {
       }
       lanes.sync();
       const int label = labels[sample];
-      const math::CostRow row{classes,   z,
-                              log_f,     f,
-                              label,     taught ? t : nullptr,
-                              smoothing, step->has_mixes != 0 ? mixes + sample : nullptr};
+      const math::CostRow row{classes,      z,
+                              log_f,        f,
+                              label,        taught ? t : nullptr,
+                              smoothing,    step->has_mixes != 0 ? mixes + sample : nullptr,
+                              class_weights};
       result.loss = formula(row, step->epoch, math::CostWorkspace{gradient + classes, ranks + at}, gradient, lanes);
       const float mine = probabilities[at + label];
       int64_t ahead = 0;
@@ -117,8 +121,14 @@ class CostKernel final : public gpu::Kernel {
     gpu::Needs needs;
     needs.gradient_in_forward = true;
     needs.reads_input = needs.reads_output = false;
+    needs.constants = node.config->class_weights.size();
     needs.workspace = batch * (sizeof(SampleResult) + node.out().size() * (8 * sizeof(double) + 1));
     return needs;
+  }
+
+  void prepare(const gpu::Node& node) override {
+    const std::vector<float>& weights = node.config->class_weights;
+    if (!weights.empty()) node.gpu->copy_in(node.constants, weights.data(), weights.size() * sizeof(float));
   }
 
   // Writes its gradient at once: nobody has accumulated in the delta of the logits before.
@@ -126,13 +136,15 @@ class CostKernel final : public gpu::Kernel {
     const size_t count = node.size();
     auto* samples_of = static_cast<SampleResult*>(node.workspace);
     auto* values = reinterpret_cast<double*>(samples_of + node.batch);
+    const bool weighted = pass.training && !node.config->class_weights.empty();
     gpu::with_type(node.type_of(0), [&](auto zero) {
       using T = decltype(zero);
       samples(*node.gpu, node.batch,
               CostBody<T, Formula>{formula_, static_cast<const T*>(node.input()), static_cast<T*>(node.input_delta()),
                                    pass.training, pass.scored, pass.training ? node.config->label_smoothing : 0.0,
                                    layers::logit_temperature(*node.config), static_cast<int>(node.out().size()),
-                                   pass.labels, pass.mixes, pass.teacher, pass.step, pass.probabilities, values,
+                                   pass.labels, pass.mixes, weighted ? node.constants : nullptr, pass.teacher,
+                                   pass.step, pass.probabilities, values,
                                    reinterpret_cast<unsigned char*>(values + 8 * count), samples_of});
     });
     blocks(*node.gpu, 1, 1, CostSumBody{samples_of, node.batch, pass.step, pass.results});

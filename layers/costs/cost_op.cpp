@@ -20,6 +20,7 @@ class CostKernel final : public cpu::Kernel {
   // Training and evaluation: the whole batch, from the stored logits. The executor runs this instead of infer.
   void forward(const cpu::Node& node, graph::Pass& pass) override {
     const float* input = node.input(pass);
+    const bool weighted = pass.training && !node.config->class_weights.empty();
     losses_.assign(static_cast<size_t>(node.batch), 0.0);
     cpu::for_ranges(node.batch, 1, [&](const graph::Range& image, cpu::Workspace& workspace) {
       const size_t row = image.offset(static_cast<size_t>(classes_));
@@ -43,7 +44,8 @@ class CostKernel final : public cpu::Kernel {
                                    pass.labels[image.first],
                                    pass.teacher != nullptr ? teacher : nullptr,
                                    pass.training ? node.config->label_smoothing : 0.0,
-                                   pass.mixes != nullptr ? pass.mixes + image.first : nullptr};
+                                   pass.mixes != nullptr ? pass.mixes + image.first : nullptr,
+                                   weighted ? node.config->class_weights.data() : nullptr};
         losses_[static_cast<size_t>(image.first)] = cost_->evaluate(sample, pass.epoch, gradient);
       }
       if (!pass.training) return;

@@ -3,6 +3,8 @@
 //   input   logits z [batch][C], any finite values          output  f = softmax(z) [batch][C]
 //   labels  [batch], 0..C-1; without labels no loss is computed and the gradient is zero
 //   loss    summed over the batch; delta = -dL/dz per sample, not divided by the batch (Darknet's sign and scale)
+// class_weights= of the .data file weigh the label's term of every cost in training, not what a cost adds to it: the
+// formula is at cross_entropy in math/cost_row.h. Evaluations are not weighted.
 // Computed in double precision, whatever the network's: C values a sample cost nothing beside a convolution.
 //
 // A cost's author writes a formula, a struct for CPU and GPU:

@@ -6,9 +6,7 @@ from typing import NamedTuple
 
 from generations_driver.cfg_files import read_sections
 from generations_driver.errors import Failure
-from generations_driver.files import whole_or_none
-
-from .workload import read
+from generations_driver.files import read_text, whole_or_none
 
 COSTS = ("softmax", "tsd", "distill", "label_smoothing", "confidence_penalty", "cost")
 NAMES = {"net": "network", "conv": "convolutional", "conn": "connected", "max": "maxpool", "avg": "avgpool",
@@ -64,7 +62,7 @@ class Layer:
 class Network:
     def __init__(self, path):
         self.path, self.name = path, os.path.splitext(os.path.basename(path))[0]
-        sections = read_sections(path, read(path), as_darknet=True)
+        sections = read_sections(path, read_text(path, "cfg"), as_darknet=True)
         if not sections or NAMES.get(sections[0][0], sections[0][0]) != "network":
             raise Failure(f"{path}: the first section must be [net]")
         net = {key: value for key, value, _ in sections[0][2]}

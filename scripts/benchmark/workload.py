@@ -4,6 +4,7 @@ import os
 import re
 
 from generations_driver.errors import Failure
+from generations_driver.files import read_text
 
 from . import image_sets
 
@@ -17,14 +18,6 @@ CFGS = PAPER_CFGS + [f"bench/networks/{name}.cfg" for name in (
 ENDLESS = "policy=constant\nmax_batches=1000000\nlearning_rate=0.01\nmomentum=0.9\n"
 REPLACED = ("batch", "subdivisions", "learning_rate", "momentum", "policy", "epochs", "max_batches", "epoch_steps",
             "steps", "scales", "burn_in", "power", "precision")
-
-
-def read(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError as error:
-        raise Failure(f"{path}: {error.strerror}; name existing cfg files") from error
 
 
 def write(path, text):
@@ -66,7 +59,7 @@ class Workload:
     """One network, its files in a separate folder."""
 
     def __init__(self, path, images, batch, folder, precision=None):
-        cfg = read(path)
+        cfg = read_text(path, "cfg")
         self.path, self.precision, self.name = path, precision, os.path.splitext(os.path.basename(path))[0]
         self.folder = os.path.join(folder, "-".join(filter(None, (self.name, precision))))
         os.makedirs(self.folder, exist_ok=True)
@@ -82,7 +75,8 @@ class Workload:
             raise Failure(f"{path}: its images are missing: name a .data file of image lists with --images")
         gray = option(cfg, "channels", path) == "1"
         self.source = images if large else "cfg/fashion.data" if gray else "cfg/cifar100.data"
-        self.lines = [line for line in read(self.source).splitlines() if not re.match(r"\s*backup\s*=", line)]
+        self.lines = [line for line in read_text(self.source, ".data file").splitlines()
+                      if not re.match(r"\s*backup\s*=", line)]
         self.classes = int(option("\n".join(self.lines), "classes", self.source))
         for key in ("train", "valid"):
             self.require(option("\n".join(self.lines), key, self.source))

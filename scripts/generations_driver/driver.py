@@ -117,7 +117,7 @@ class Driver:
         if os.path.exists(generation.best):
             best = self.evaluate(generation, generation.look_at("best"))
             text += f", {shown(top1(best))} % best epoch ({generation.best_epoch()})"
-        for kind in (*INSPECTIONS, "classes"):
+        for kind in INSPECTIONS:
             self.evaluate(generation, generation.look_at(kind))
         with self.mutex:
             self.done[generation.title] = generation.record().get("wall_seconds") or generation.train_seconds()

@@ -42,11 +42,8 @@ class Evaluation:
         saved = read_json(self.path, "remove it and run again")
         return saved.get("result") if saved.get("key") == self.key() else None
 
-    def read_answer(self):
-        return read_json(self.answer, "run again")
-
     def save(self):
-        result = self.read_answer()
+        result = read_json(self.answer, "run again")
         write_json(self.path, {"key": self.key(), "arguments": self.arguments, "result": result})
         os.unlink(self.answer)
         return result

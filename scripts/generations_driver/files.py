@@ -18,9 +18,13 @@ def now():
     return datetime.datetime.now().isoformat(timespec="seconds")
 
 
+# Reads UTF-8 with or without the byte order mark that editors of Windows put in front.
+TEXT = "utf-8-sig"
+
+
 def read_text(path, what):
     try:
-        with open(find_file(path), encoding="utf-8") as file:
+        with open(find_file(path), encoding=TEXT) as file:
             return file.read()
     except OSError as error:
         other = os.path.join(HOME, path)
@@ -109,7 +113,7 @@ def read_csv(path):
     """{epoch: row} of a training's table; the last row of an epoch counts, as a resumed training writes it again."""
     rows = {}
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding=TEXT) as file:
             for row in csv.DictReader(file):
                 epoch = number_or_none(row.get("epoch"))
                 if epoch is not None:

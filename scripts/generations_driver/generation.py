@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import os
 
-from .classes import ClassEvaluation
 from .errors import Failure
 from .evaluation import Evaluation
 from .experiment import SEEDS_APART, options_of
@@ -116,15 +115,13 @@ class Generation:
             advice = f"remove {self.path('[._-]*')} to train it again with this teacher, or choose another --out"
             raise Failure(f"{self.teacher.final}: not the weights that {self.title} was begun with; {advice}")
 
-    def evaluation(self, verb, name, weights, make=Evaluation, **more):
+    def evaluation(self, verb, name, weights, **more):
         path = os.path.join(self.folder, "evaluations", f"{name}.json")
-        return make(verb, path, self.network, self.data, weights, **more)
+        return Evaluation(verb, path, self.network, self.data, weights, **more)
 
     def look_at(self, kind):
-        """The evaluation of its own weights: last, best, classes, or one of INSPECTIONS."""
+        """The evaluation of its own weights: last, best, or one of INSPECTIONS."""
         name = f"{self.name}-{kind}"
-        if kind == "classes":
-            return self.evaluation("features", name, [self.final], make=ClassEvaluation)
         if kind not in INSPECTIONS:
             return self.evaluation("valid", name, [self.best if kind == "best" else self.final])
         images, teacher, makes = INSPECTIONS[kind], self.teacher, None

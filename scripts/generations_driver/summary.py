@@ -3,7 +3,7 @@
 import os
 import statistics
 
-from .classes import class_accuracy
+from .classes import class_accuracy, without_classes
 from .errors import Failure
 from .files import now, read_json, sha256_file
 from .measures import INSPECTIONS, MEASURES
@@ -78,7 +78,9 @@ def shown_spread(entry, scale=100, digits=2):
 
 def run_entry(generation):
     done = generation.is_done()
-    record, classes = generation.record() if done else {}, generation.look_at("classes")
+    record = generation.record() if done else {}
+    results = {kind: generation.look_at(kind).result() if done else None for kind in ("last", "best", *INSPECTIONS)}
+    accuracies = class_accuracy(results["last"])
     return {
         "seed": generation.seed, "generation": generation.name, "index": generation.index, "done": done,
         "training_seed": generation.training_seed, "cfg": generation.cfg, "weights": generation.final,
@@ -86,9 +88,8 @@ def run_entry(generation):
         "train_seconds": generation.train_seconds(), "wall_seconds": record.get("wall_seconds"),
         "taken_from": record.get("taken_from"),
         "command": record.get("command"),
-        **{kind: generation.look_at(kind).result() if done else None for kind in ("last", "best", *INSPECTIONS)},
-        "class_accuracy": class_accuracy(classes.result()) if done else None,
-        "confusion": classes.path if done and os.path.exists(classes.path) else None,
+        **{kind: without_classes(result) for kind, result in results.items()},
+        "class_accuracy": accuracies, "confusion": generation.look_at("last").path if accuracies else None,
         "provenance": record.get("provenance", []), "begun": record.get("begun"), "finished": record.get("finished"),
         "curve": generation.path(".csv") if generation.curve() else None,
         "examples": generation.examples if done and os.path.exists(generation.examples) else None,

@@ -96,6 +96,11 @@ int inspect_verb(const Arguments& arguments) {
   }
   print(i, !e.data.superclass_of.empty(), teacher != nullptr);
   eval::require_finite(i.accuracy, weights);
+  if (i.teacher_not_finite > 0) {
+    fail("%s: the teacher's outputs are not finite for %lld of %lld images, the first is %s; use earlier weights of it",
+         arguments.text("-teacher", "").c_str(), static_cast<long long>(i.teacher_not_finite),
+         static_cast<long long>(i.accuracy.images), i.teacher_first_not_finite.c_str());
+  }
   return 0;
 }
 

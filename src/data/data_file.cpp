@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "data/class_weights.h"
 #include "data/text_file.h"
 
 namespace dng::data {
@@ -31,7 +32,8 @@ Entries read_entries(const std::string& path) {
                                          "names",
                                          "backup",
                                          "top",
-                                         "superclasses"};
+                                         "superclasses",
+                                         "class_weights"};
   Entries entries;
   for (const TextLine& line : read_text_lines(path, "data file")) {
     if (line.text.empty() || line.text[0] == '#' || line.text[0] == ';') continue;
@@ -193,6 +195,10 @@ DataFile read_data_file(const std::string& path) {
   if (!data.labels.empty()) data.label_names = read_labels(data, entries);
   data.display_names = display_names(data, entries);
   if (!data.superclasses.empty()) data.superclass_of = read_superclasses(data, entries);
+  if (const auto found = entries.find("class_weights"); found != entries.end()) {
+    data.class_weights =
+        read_class_weights(format("%s:%d", path.c_str(), found->second.line), found->second.value, data.classes);
+  }
   return data;
 }
 

@@ -23,7 +23,8 @@ struct DataFile {
   int valid_every = 1;
   // The share of the training images whose label is replaced by another class (data/wrong_labels.h).
   double label_noise = 0;
-  int top = 5;  // k of the top-k accuracy, at most `classes`
+  std::vector<float> class_weights;  // of the cost in training (data/class_weights.h); empty: all 1
+  int top = 5;                       // k of the top-k accuracy, at most `classes`
 
   std::vector<std::string> label_names;    // contents of `labels`; empty where there is none
   std::vector<std::string> display_names;  // contents of `names`, else label_names, else "class 0", "class 1", ...

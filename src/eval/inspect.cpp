@@ -19,13 +19,19 @@ size_t top_of(const float* f, size_t classes) { return static_cast<size_t>(std::
 // The network beside its teacher, image by image.
 class Agreement {
  public:
-  Agreement(const network::Network* network, const network::Network* teacher)
-      : network_(network), teacher_(teacher), student_row_(*network), teacher_row_(*teacher) {}
+  Agreement(const network::Network* network, const network::Network* teacher, const data::Dataset& data)
+      : network_(network), teacher_(teacher), data_(data), student_row_(*network), teacher_row_(*teacher) {}
 
   void see(const data::Batch& batch, const graph::Pass& pass) {
     const auto classes = static_cast<size_t>(network_->classes());
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       const size_t row = b * classes;
+      if (!all_finite(teacher_->probabilities() + row, classes)) {
+        if (++not_finite_ == 1) first_not_finite_ = data_.sample_name(batch.samples[b]);
+        continue;
+      }
+      if (!all_finite(network_->probabilities() + row, classes)) continue;
+      ++images_;
       agreed_ += top_of(network_->probabilities() + row, classes) == top_of(teacher_->probabilities() + row, classes);
       student_row_.compute(network_->logits(pass) + row);
       teacher_row_.compute(teacher_->logits(pass) + row);
@@ -34,14 +40,21 @@ class Agreement {
       }
     }
   }
-  double agreed() const { return agreed_; }
-  double divergence() const { return divergence_; }
+  void finish(Inspection* result) const {
+    result->teacher_agreement = ratio(agreed_, images_);
+    result->teacher_kl = ratio(divergence_, images_);
+    result->teacher_not_finite = not_finite_;
+    result->teacher_first_not_finite = first_not_finite_;
+  }
 
  private:
   const network::Network* network_;
   const network::Network* teacher_;
+  const data::Dataset& data_;
   LogSoftmax student_row_, teacher_row_;
-  double agreed_ = 0, divergence_ = 0;
+  double images_ = 0, agreed_ = 0, divergence_ = 0;
+  int64_t not_finite_ = 0;
+  std::string first_not_finite_;
 };
 
 // Sums over the images, and their means.
@@ -82,12 +95,12 @@ class Inspector {
   Inspection finish(const Accuracy& accuracy) {
     result_.accuracy = accuracy;
     const auto images = static_cast<double>(accuracy.images - accuracy.not_finite);
-    for (double& mean : result_.mean_by_rank) mean /= images;
+    for (double& mean : result_.mean_by_rank) mean = ratio(mean, images);
     result_.mean_primary = result_.mean_by_rank[0];
     for (size_t r = 1; r < ranks_; ++r) result_.mean_rank_2_k += result_.mean_by_rank[r];
     result_.mean_rank_2_k /= static_cast<double>(ranks_ - 1);
-    result_.mean_true /= images;
-    result_.entropy /= images;
+    result_.mean_true = ratio(result_.mean_true, images);
+    result_.entropy = ratio(result_.entropy, images);
     result_.inside_superclass = superclass_of_.empty() ? std::nan("") : ratio(inside_, outside_primary_);
     for (Inspection::Bin& bin : result_.bins) {
       if (bin.images == 0) continue;
@@ -96,6 +109,7 @@ class Inspector {
       bin.accuracy /= count;
       result_.calibration_error += count / images * std::fabs(bin.confidence - bin.accuracy);
     }
+    if (images == 0) result_.calibration_error = std::nan("");
     compare_classes();
     return result_;
   }
@@ -145,7 +159,7 @@ Inspection inspect(network::Network* network, const data::Dataset& data, const I
   const bool teacher = settings.teacher != nullptr;
   Inspector inspector(network->classes(), settings);
   std::optional<Agreement> agreement;
-  if (teacher) agreement.emplace(network, settings.teacher);
+  if (teacher) agreement.emplace(network, settings.teacher, data);
   const auto see = [&](const data::Batch& batch, const graph::Pass& pass) {
     for (size_t b = 0; b < static_cast<size_t>(batch.count); ++b) {
       inspector.see(network->probabilities() + b * classes, static_cast<size_t>(batch.labels[b]));
@@ -156,9 +170,7 @@ Inspection inspect(network::Network* network, const data::Dataset& data, const I
   std::vector<network::Network*> beside;
   if (teacher) beside.push_back(settings.teacher);
   Inspection result = inspector.finish(evaluate(network, data, settings.k, settings.threads, "inspect", see, beside));
-  const auto images = static_cast<double>(result.accuracy.images);
-  result.teacher_agreement = teacher ? agreement->agreed() / images : std::nan("");
-  result.teacher_kl = teacher ? agreement->divergence() / images : std::nan("");
+  if (teacher) agreement->finish(&result);
   return result;
 }
 

@@ -1,6 +1,8 @@
 // Measures of a network's outputs beyond accuracy: secondary information, distances between classes, calibration.
 #pragma once
 
+#include <cmath>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -33,7 +35,10 @@ struct Inspection {
   std::vector<Bin> bins;
   // Share of the images whose top class is the teacher's, too, and the mean of KL[f_T || f] in nats, both outputs at
   // temperature 1 and in double precision from the logits. NaN without a teacher.
-  double teacher_agreement = 0, teacher_kl = 0;
+  double teacher_agreement = std::nan(""), teacher_kl = std::nan("");
+  // Images whose teacher's outputs are not finite, which both leave out, and the first one's name.
+  int64_t teacher_not_finite = 0;
+  std::string teacher_first_not_finite;
 };
 
 struct InspectSettings {

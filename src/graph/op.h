@@ -31,6 +31,8 @@ struct LayerConfig {
   data::Geometry out;
   bool equal_sources = true;   // all sources have the shape `in`
   double label_smoothing = 0;  // of a cost: label_smooth_eps of [net]
+  // Of a cost that trains: class_weights= of the .data file, one for each class; empty: none are given.
+  std::vector<float> class_weights;
 };
 
 // What an op may look at while its shapes are computed: the layers before it.

@@ -58,9 +58,14 @@ struct CostRow {
   int classes;
   const double *z, *log_f, *f;
   int label;
-  const double* teacher;          // null unless the cost asks for one
-  double smoothing = 0;           // share of the label that the other classes get, all alike
-  const LabelMix* mix = nullptr;  // of a mixed image; `label` is then the class with the largest weight
+  const double* teacher;                 // null unless the cost asks for one
+  double smoothing = 0;                  // share of the label that the other classes get, all alike
+  const LabelMix* mix = nullptr;         // of a mixed image; `label` is then the class with the largest weight
+  const float* class_weights = nullptr;  // [C], class_weights= of the .data file; null: 1 for every class
+
+  DNG_HOST_DEVICE double class_weight(int j) const {
+    return class_weights != nullptr ? static_cast<double>(class_weights[j]) : 1.0;
+  }
 };
 
 // Memory for one sample.
@@ -72,21 +77,32 @@ struct CostWorkspace {
 
 // Cross entropy with the label: L = -log f_y, dL/dz_j = f_j - y_j. With a soft label L = -sum y log f: with smoothing
 // e > 0, y = 1 - e for the label and e / (C - 1) for every other class; of a mixed image the mean of such labels.
+//
+// With class weights w: L = -sum_j w_j y_j log f_j, which is w_y (-log f_y) for a hard label, and
+//   dL/dz_j = f_j sum_i w_i y_i - w_j y_j
+// because d(log f_i)/dz_j = [i = j] - f_j. Over a batch it is PyTorch's CrossEntropyLoss(weight=w, reduction="sum"),
+// without the division by the sum of the weights that its "mean" has: an image's gradient does not depend on which
+// images share its batch. A cost has these weights wherever it has the label; what it adds is not weighted.
 template <class Lanes = OneLane>
 DNG_HOST_DEVICE double cross_entropy(const CostRow& row, double* gradient, const Lanes& lanes = {}) {
   const double most = 1 - row.smoothing, share = row.smoothing / (row.classes - 1);
   const LabelMix* mix = row.mix;
   const bool soft = row.smoothing > 0 || mix != nullptr;
-  double loss = 0;
+  double loss = 0, total = 0;
   for (int j = lanes.first(); j < row.classes; j += lanes.step()) {
     double y = mix != nullptr ? 0 : j == row.label ? most : share;
     for (int k = 0; mix != nullptr && k < LabelMix::kMax; ++k) {
       y += mix->weights[k] * (j == mix->classes[k] ? most : share);
     }
-    gradient[j] = row.f[j] - y;
+    y *= row.class_weight(j);
+    total += y;
+    gradient[j] = -y;
     if (soft) loss -= y * row.log_f[j];
   }
-  return soft ? lanes.sum(loss) : -row.log_f[row.label];
+  // Exactly 1 without weights, however the soft label rounds.
+  total = row.class_weights != nullptr ? lanes.sum(total) : 1.0;
+  for (int j = lanes.first(); j < row.classes; j += lanes.step()) gradient[j] += row.f[j] * total;
+  return soft ? lanes.sum(loss) : row.class_weight(row.label) * -row.log_f[row.label];
 }
 
 }  // namespace dng::math

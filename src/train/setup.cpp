@@ -67,6 +67,13 @@ std::string optimizer_text(const cfg::Options& net) {
   return format("adam B1=%.17g B2=%.17g eps=%.17g", adam.mean_factor, adam.square_factor, adam.epsilon);
 }
 
+std::string class_weights_text(const std::vector<float>& weights) {
+  std::vector<std::string> words;
+  words.reserve(weights.size());
+  for (const float weight : weights) words.push_back(format("%.9g", static_cast<double>(weight)));
+  return words.empty() ? "none" : join(words, ",");
+}
+
 TrainingState identify(const Setup& s) {
   TrainingState state;
   state.identity = {{"batch", std::to_string(s.config.batch)},
@@ -75,6 +82,7 @@ TrainingState identify(const Setup& s) {
                     {"host", host::traits().id},
                     {"data", hex(s.train->hash())},
                     {"augmentation", s.config.augmentation().training_text()},
+                    {"class_weights", class_weights_text(s.data.class_weights)},
                     {"label_smooth_eps", format("%.17g", s.config.net.real("label_smooth_eps"))},
                     {"optimizer", optimizer_text(s.config.net)},
                     {"network", network_hash(s.config)}};
@@ -141,6 +149,17 @@ void print_memory(const network::Network& network) {
   std::printf("activations and gradients: %.0f MiB\n", static_cast<double>(network.training_bytes()) / (1 << 20));
 }
 
+// With a mean of 1 over the images, the learning rate means what it means without weights.
+void print_class_weights(const Setup& s) {
+  const std::vector<float>& weights = s.data.class_weights;
+  if (weights.empty()) return;
+  double sum = 0;
+  for (int64_t i = 0; i < s.train->size(); ++i) sum += weights[static_cast<size_t>(s.train->label(i))];
+  const auto [least, most] = std::minmax_element(weights.begin(), weights.end());
+  std::printf("class weights: %g to %g, mean over the training images %.4g\n", static_cast<double>(*least),
+              static_cast<double>(*most), sum / static_cast<double>(s.train->size()));
+}
+
 void warn_about_empty_classes(const Setup& s) {
   std::vector<bool> seen(static_cast<size_t>(s.config.classes()));
   for (int64_t i = 0; i < s.train->size(); ++i) seen[static_cast<size_t>(s.train->label(i))] = true;
@@ -181,6 +200,7 @@ Setup::Setup(const TrainSettings& s)
   note_missing_end(&config);
   config.translations.show();
   check_data(data, config);
+  config.layers.back().class_weights = data.class_weights;
   omp_set_num_threads(threads);
   train = data::open_training_set(data, settings.seed);
   if (!data.valid.empty()) valid = data::open_dataset(data, data.valid, "valid");
@@ -207,6 +227,7 @@ TrainingState start_state(Setup* setup) {
     if (!setup->settings.weights.empty()) {
       std::printf("%s: not read: the state has the weights\n", setup->settings.weights.c_str());
     }
+    if (setup->settings.clear) std::printf("-clear: ignored: the state goes on at its iteration\n");
     return state;
   }
   if (setup->settings.resume) std::printf("no state at %s: starting from the beginning\n", path.c_str());
@@ -224,6 +245,7 @@ void print_start(const Setup& s) {
   std::printf("training set: %s\n", s.train->description().c_str());
   if (s.valid) std::printf("validation set: %s\n", s.valid->description().c_str());
   std::printf("cost: %s\n", s.network->describe_cost().c_str());
+  print_class_weights(s);
   if (s.teacher) std::printf("teacher: %s\n", s.teacher->description().c_str());
   std::printf("host: %s, %d threads, seed %llu\n", host::traits().name, s.threads,
               static_cast<unsigned long long>(s.settings.seed));

@@ -1,8 +1,10 @@
 #include "train/state.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -72,10 +74,23 @@ std::vector<Span> spans_of(const network::Network& network) {
   fail("%s: the state is damaged; start without -resume, or from weights: they are whole", path.c_str());
 }
 
+// The lines of a state before its parameters, with the empty line that ends them, which a damaged one may lack; ""
+// where the file is no state.
+std::string read_head(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string head, line;
+  while (!ends_with(head, "\n\n") && std::getline(file, line)) {
+    head += line + "\n";
+    if (!starts_with(head, kMagic)) return "";
+  }
+  if (!file.is_open() || file.bad()) fail("%s: the state cannot be read: %s", path.c_str(), std::strerror(errno));
+  return head;
+}
+
 // Fills everything but identity and machine, which go to *found.
-void parse_header(const std::string& path, const std::string& text, TrainingState* s, TrainingState* found) {
+void parse_head(const std::string& path, const std::string& head, TrainingState* s, TrainingState* found) {
   const std::vector<Field> fields = fields_of(s);
-  for (const std::string& line : split(text, '\n')) {
+  for (const std::string& line : split(head.substr(std::strlen(kMagic)), '\n')) {
     if (line.empty()) continue;
     const auto [key, value] = split_once(line, ' ');
     if (starts_with(key, "identity.")) {
@@ -98,7 +113,7 @@ void parse_header(const std::string& path, const std::string& text, TrainingStat
 
 void check_identity(const std::string& path, const TrainingState& run, TrainingState* found) {
   // What older states do not name.
-  found->identity.insert({{"label_smooth_eps", "0"}, {"optimizer", "sgd"}});
+  found->identity.insert({{"class_weights", "none"}, {"label_smooth_eps", "0"}, {"optimizer", "sgd"}});
   const auto shards = run.identity.find("shards");
   if (shards != run.identity.end()) found->identity.insert(*shards);
   for (const auto& [name, value] : run.identity) {
@@ -163,26 +178,22 @@ void save_state(const std::string& path, const TrainingState& state, const netwo
 }
 
 int64_t iteration_of_state(const std::string& path) {
-  const std::string text = read_file(path, "the state");
-  const size_t magic = std::strlen(kMagic), end = text.find("\n\n");
-  if (!starts_with(text, kMagic) || end == std::string::npos) return -1;
+  const std::string head = read_head(path);
+  if (!ends_with(head, "\n\n")) return -1;
   TrainingState state, found;
-  parse_header(path, text.substr(magic, end - magic), &state, &found);
+  parse_head(path, head, &state, &found);
   return state.iteration;
 }
 
 std::string load_state(const std::string& path, TrainingState* state, network::Network* network) {
-  const std::string text = read_file(path, "the state");
-  if (!starts_with(text, kMagic)) {
-    fail("%s: this is no state of a training; remove it, or start without -resume", path.c_str());
-  }
-  const size_t magic = std::strlen(kMagic), end = text.find("\n\n");
-  if (end == std::string::npos || text.size() < end + 2 + kHashDigits) fail_damaged(path);
+  const std::string text = read_file(path, "the state"), head = read_head(path);
+  if (head.empty()) fail("%s: this is no state of a training; remove it, or start without -resume", path.c_str());
+  if (!ends_with(head, "\n\n") || text.size() < head.size() + kHashDigits) fail_damaged(path);
   TrainingState read = *state, found;
   read.rows.clear();
-  parse_header(path, text.substr(magic, end - magic), &read, &found);
+  parse_head(path, head, &read, &found);
   check_identity(path, *state, &found);
-  load_parameters(path, text, end + 2, network);
+  load_parameters(path, text, head.size(), network);
   *state = read;
   return differences_of(*state, &found);
 }

@@ -84,9 +84,25 @@ Differences differences_of(const graph::LayerConfig& layer) {
   return found;
 }
 
+// What the host's `classifier valid` does even to an image of the network's size (data/evaluation.cpp leaves it alone).
+std::string crop_of_whole_images(const data::Geometry& input) {
+  if (host::traits().eval_crop == data::EvalCrop::kCentreSquare) {
+    return input.height == input.width ? "" : "stretches the centre square";
+  }
+  return input.height >= input.width ? "" : "enlarges the centre";
+}
+
+void warn_about_crop(const graph::NetworkConfig& config) {
+  const std::string what = crop_of_whole_images(config.frame);
+  if (what.empty()) return;
+  std::printf("%s: evaluations take images of the network's size as they are; the stock %s %s of those, too\n",
+              config.net.where("height").c_str(), host::traits().binary.c_str(), what.c_str());
+}
+
 }  // namespace
 
 void warn_about_stock(const graph::NetworkConfig& config) {
+  warn_about_crop(config);
   std::set<std::string> said;
   for (const graph::LayerConfig& layer : config.layers) {
     for (const Difference& difference : differences_of(layer)) {

@@ -41,6 +41,7 @@ class NotFiniteTest(MadeOnceTest):
         start = len(whole) - 4 * FEATURES * CLASSES
         with open(self.path("broken.weights"), "wb") as file:
             file.write(whole[:start] + weight + whole[start + len(weight):])
+        self.write("all.weights", whole[:start] + struct.pack("f", LARGEST) * FEATURES + whole[start + len(weight):])
 
     def expected(self):
         return json.loads(self.read("expected.json"))
@@ -65,6 +66,27 @@ class NotFiniteTest(MadeOnceTest):
                              (right, len(wrong), None, IMAGES), verb)
             self.assertIn("loss nan", out)
             self.assertNotIn("-nan", out)
+
+    def test_inspect_with_a_teacher(self):
+        words = ("classifier", "inspect", "fashion.data", "net.cfg")
+        weights = {"network": "backup/net_final.weights", "teacher": "broken.weights"}
+        done = self.run_darknet(*words, weights["network"], "-teacher", weights["teacher"], "-json", "t.json", code=1)
+        self.assert_one_line(done, "broken.weights: the teacher's outputs are not finite for %d of %d images, the first "
+                             "is valid-images-idx3-ubyte record %d;" % (len(self.expected()), IMAGES,
+                                                                        self.expected()[0]))
+        result = json.loads(self.read("t.json"))
+        self.evaluate("inspect", "-teacher", weights["network"])
+        self.assertEqual(result["teacher_agreement"], json.loads(self.read("out.json"))["teacher_agreement"])
+        self.assertGreater(result["teacher_kl"], 0)
+
+    def test_no_image_is_finite(self):
+        done = self.run_darknet("classifier", "inspect", "fashion.data", "net.cfg", "all.weights", "-json", "out.json",
+                                code=1)
+        self.assertIn("%d of %d images" % (IMAGES, IMAGES), done.stderr)
+        self.assertNotIn("-nan", done.stdout)
+        result = json.loads(self.read("out.json"))
+        for key in ("entropy", "mean_primary", "mean_true", "ece"):
+            self.assertIsNone(result[key], key)
 
     def test_ensemble(self):
         _, result = self.evaluate("ensemble", weights=("backup/net_final.weights", "broken.weights"))

@@ -4,6 +4,7 @@
 /usr/bin/python3 tests/cli/verb_test.py -v
 """
 
+import collections
 import json
 import math
 import os
@@ -34,6 +35,9 @@ class VerbTest(MadeOnceTest):
             write_png(self.path("image%d.png" % index), rows, 1)
         with open(names) as file:
             self.write("names.json", json.dumps(file.read().split("\n")))
+
+    def names(self):
+        return json.loads(self.read("names.json"))[:10]
 
     def evaluate(self, verb, *weights, data="fashion.data", out="out.json", **options):
         weights = weights or ("backup/net_final.weights",)
@@ -96,6 +100,27 @@ class VerbTest(MadeOnceTest):
         self.assertGreater(result["top1"], 0.2)
         self.assertEqual(result["weights"], "backup/net_final.weights")
         self.assertEqual(result["cfg"], "net.cfg")
+
+    def test_valid_counts_by_class(self):
+        """The same images as `inspect -examples` shows, one by one."""
+        _, result = self.evaluate("valid")
+        self.run_darknet("classifier", "inspect", "fashion.data", "net.cfg", "backup/net_final.weights", "-examples",
+                         "counted", "-count", 200)
+        pairs = collections.Counter((image["label"], image["top"][0]["class"]) for image in
+                                    json.loads(self.read("counted", "examples.json"))["images"])
+        self.assertEqual(result["confusion"], [[*pair, count] for pair, count in sorted(pairs.items())])
+        for index, (entry, name) in enumerate(zip(result["classes"], self.names(), strict=True)):
+            images = sum(count for (label, _), count in pairs.items() if label == index)
+            self.assertEqual(entry, {"name": name, "images": images, "top1_count": pairs[index, index],
+                                     "top1": float("%.9g" % (pairs[index, index] / images))})
+        self.assertEqual(sum(entry["top1_count"] for entry in result["classes"]), result["top1_count"])
+        done = self.run_darknet("classifier", "valid", "fashion.data", "net.cfg", "backup/net_final.weights",
+                                "-classes")
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 12)
+        self.assert_line_is(lines[-1], result)
+        for line, entry in zip(lines[1:], result["classes"], strict=False):
+            self.assertRegex(line, "^%s +%d  %.4f( |$)" % (entry["name"], entry["images"], entry["top1"]))
 
     def test_valid_agrees_with_training(self):
         """The last epoch's validation is what valid says about the final weights."""

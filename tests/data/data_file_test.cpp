@@ -48,6 +48,25 @@ TEST_F(DataFileTest, DefaultsFollowClassesAndLabels) {
   EXPECT_EQ(read("classes=2\nlabels=" + labels).display_names, (std::vector<std::string>{"cat", "dog"}));
 }
 
+TEST_F(DataFileTest, ClassWeightsAreAListOrAFile) {
+  const std::string file = folder_.write("weights",
+                                         "\xef\xbb\xbf"
+                                         "0.5\r\n 2 \r\n1e3\r\n");
+  const std::vector<float> wanted = {0.5f, 2, 1000};
+  EXPECT_TRUE(read("classes=3\n").class_weights.empty());
+  EXPECT_EQ(read("classes=3\nclass_weights=" + file + "\n").class_weights, wanted);
+  EXPECT_EQ(read("classes=3\nclass_weights=0.5, 2,1e3\n").class_weights, wanted);
+  expect_refused("classes=3\nclass_weights=1,2\n", {":2:", "found 2 class_weights", "each of the 3 classes"});
+  expect_refused("classes=3\nclass_weights=1,2,3,4\n", {":2:", "found 4 class_weights"});
+  expect_refused("classes=3\nclass_weights=1,-2,3\n", {":2:", "'-2'", "a number from 0 to 1000000"});
+  expect_refused("classes=3\nclass_weights=1,,3\n", {":2:", "''", "a number"});
+  expect_refused("classes=3\nclass_weights=1,nan,3\n", {":2:", "'nan'", "a number"});
+  expect_refused("classes=3\nclass_weights=0,0,0\n", {":2:", "all class_weights are 0", "at least one above 0"});
+  expect_refused("classes=3\nclass_weights=none.txt\n", {":2:", "none.txt", "with commas between them"});
+  const std::string few = folder_.write("few", "1\n\n2\n");
+  expect_error([&] { read("classes=3\nclass_weights=" + few); }, {few + ":2:", "class weight ''", "a number from 0"});
+}
+
 TEST_F(DataFileTest, HeldOutImagesTakeThePlaceOfValid) {
   const data::DataFile data = read("classes=3\ntrain=t.bin\nheld_out_per_class=50\n");
   EXPECT_EQ(data.held_out_per_class, 50);

@@ -60,19 +60,33 @@ def one_hot(count, label):
 
 class Softmax:
     section = "softmax"
+    weights = None  # of the classes
 
     def options(self):
         return []
 
+    def weighted(self, weights):
+        self.weights = [mpf(w) for w in weights]
+        return self
+
     def choose(self, z, label):
         return None
 
+    def cross_entropy(self, z, target):
+        weights = self.weights or [mpf(1)] * len(z)
+        return -mp.fsum(w * q * s for w, q, s in zip(weights, target, log_softmax(z), strict=True))
+
+    def cross_entropy_gradient(self, z, target):
+        weights = self.weights or [mpf(1)] * len(z)
+        mass = [w * q for w, q in zip(weights, target, strict=True)]
+        total = mp.fsum(mass)
+        return [f * total - m for f, m in zip(softmax(z), mass, strict=True)]
+
     def loss(self, z, label, p, chosen):
-        return -log_softmax(z)[label]
+        return self.cross_entropy(z, one_hot(len(z), label))
 
     def gradient(self, z, label, p, chosen):
-        f = softmax(z)
-        return [f[j] - (j == label) for j in range(len(z))]
+        return self.cross_entropy_gradient(z, one_hot(len(z), label))
 
 
 class Tsd(Softmax):
@@ -109,13 +123,14 @@ class Tsd(Softmax):
     def loss(self, z, label, p, chosen):
         f = softmax(z)
         gap = f[chosen[0]] - mp.fsum(f[j] for j in chosen[1:]) / (self.k - 1)
-        return -self.eta * log_softmax(z)[label] + (1 - self.eta) * gap
+        return self.eta * super().loss(z, label, p, chosen) + (1 - self.eta) * gap
 
     def gradient(self, z, label, p, chosen):
         f = softmax(z)
         c = self.gap_weights(len(z), chosen)
         g = mp.fsum(a * b for a, b in zip(c, f, strict=True))
-        return [self.eta * (f[j] - (j == label)) + (1 - self.eta) * f[j] * (c[j] - g) for j in range(len(z))]
+        plain = super().gradient(z, label, p, chosen)
+        return [self.eta * plain[j] + (1 - self.eta) * f[j] * (c[j] - g) for j in range(len(z))]
 
 
 class Distill(Softmax):
@@ -137,14 +152,14 @@ class Distill(Softmax):
         teacher = self.soften(p)
         student = log_softmax([v / self.temperature for v in z])
         divergence = mp.fsum(t * (mp.log(t) - s) for t, s in zip(teacher, student, strict=True) if t > 0)
-        return -(1 - self.weight) * log_softmax(z)[label] + self.weight * self.temperature**2 * divergence
+        return (1 - self.weight) * super().loss(z, label, p, chosen) + self.weight * self.temperature**2 * divergence
 
     def gradient(self, z, label, p, chosen):
-        f = softmax(z)
+        plain = super().gradient(z, label, p, chosen)
         teacher = self.soften(p)
         student = softmax([v / self.temperature for v in z])
         return [
-            (1 - self.weight) * (f[j] - (j == label)) + self.weight * self.temperature * (student[j] - teacher[j])
+            (1 - self.weight) * plain[j] + self.weight * self.temperature * (student[j] - teacher[j])
             for j in range(len(z))
         ]
 
@@ -162,10 +177,10 @@ class LabelSmoothing(Softmax):
         return [(1 - self.epsilon) * y + self.epsilon / count for y in one_hot(count, label)]
 
     def loss(self, z, label, p, chosen):
-        return -mp.fsum(q * s for q, s in zip(self.target(len(z), label), log_softmax(z), strict=True))
+        return self.cross_entropy(z, self.target(len(z), label))
 
     def gradient(self, z, label, p, chosen):
-        return [f - q for f, q in zip(softmax(z), self.target(len(z), label), strict=True)]
+        return self.cross_entropy_gradient(z, self.target(len(z), label))
 
 
 class ConfidencePenalty(Softmax):
@@ -179,13 +194,14 @@ class ConfidencePenalty(Softmax):
 
     def loss(self, z, label, p, chosen):
         s = log_softmax(z)
-        return -s[label] + self.beta * mp.fsum(mp.exp(v) * v for v in s)
+        return super().loss(z, label, p, chosen) + self.beta * mp.fsum(mp.exp(v) * v for v in s)
 
     def gradient(self, z, label, p, chosen):
         s = log_softmax(z)
         f = [mp.exp(v) for v in s]
         mean = mp.fsum(a * b for a, b in zip(f, s, strict=True))
-        return [f[j] - (j == label) + self.beta * f[j] * (s[j] - mean) for j in range(len(z))]
+        plain = super().gradient(z, label, p, chosen)
+        return [plain[j] + self.beta * f[j] * (s[j] - mean) for j in range(len(z))]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -318,6 +334,8 @@ class Writer:
         assert name not in self.names
         self.names.add(name)
         self.lines.append(" ".join(["case", name, cost.section] + cost.options()))
+        if cost.weights:
+            self.lines.append(" ".join(["weights"] + [input_text(float(w)) for w in cost.weights]))
         self.results[name] = []
         for label, logits, probabilities in samples:
             z = [mpf(v) for v in logits]
@@ -391,6 +409,19 @@ def main():
     out.case("label_smoothing_ties", LabelSmoothing("0.1"), ties)
     out.case("confidence_penalty_strong", ConfidencePenalty("2"), sets[5])
     out.case("confidence_penalty_ties", ConfidencePenalty("0.3"), ties)
+
+    weights = [0.25, 3.0, 0.0, 1.5, 1.0]
+    for name, cost, samples in (
+        ("weighted_softmax", Softmax(), sets[5]),
+        ("weighted_tsd", Tsd(3, eta="0.3"), sets[5]),
+        ("weighted_tsd_truth", Tsd(3, eta="0.3", primary="truth"), sets[5]),
+        ("weighted_distill_t2", Distill("0.6", "2"), taught[5]),
+        ("weighted_label_smoothing", LabelSmoothing("0.1"), sets[5]),
+        ("weighted_confidence_penalty", ConfidencePenalty("0.3"), sets[5]),
+    ):
+        out.case(name, cost.weighted(weights), samples)
+    out.case("identity_weights_of_one", Softmax().weighted([1.0] * 5), sets[5])
+    out.same("identity_weights_of_one", "softmax_c5")
 
     # Identities: each names a plain softmax_c5 in disguise.
     for name, cost, samples in (

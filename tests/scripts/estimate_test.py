@@ -66,12 +66,12 @@ class Measuring(unittest.TestCase):
     def test_seconds_of_a_training(self):
         found, _ = self.measured([*LOG, *steps([1.0] * 9)])
         found.start = 0.5
-        validations = 30 + 6  # at the end of each epoch, and the evaluations of the finished network
+        validations = 30 + 5  # at the end of each epoch, and the evaluations of the finished network
         forward = 1 / 32 / 3
-        expected = 1875 * 1.0 + (validations * 10000 + 2000) * forward + 8 * 0.5
+        expected = 1875 * 1.0 + (validations * 10000 + 2000) * forward + 7 * 0.5
         self.assertAlmostEqual(found.seconds, expected)
         found.validation = 20.0
-        self.assertAlmostEqual(found.seconds, 1875 + validations * 20 + 4 + 4)
+        self.assertAlmostEqual(found.seconds, 1875 + validations * 20 + 4 + 3.5)
 
     def test_long_chains_go_first_and_jobs_share_them(self):
         self.assertEqual(finish_of([1, 2, 3, 4], 1), 10)
@@ -89,8 +89,8 @@ class Announcements(Case):
     """What the driver prints first, with the stand-in, whose steps take FAKE_STEP seconds by its log."""
 
     FLAGS = ("--no-figures",)
-    # 30 steps; 3 validations and 6 evaluations of 1000 images, 640 training images; a forward pass is a third of a step
-    WHOLE = 30 + (9 * 1000 + 640) / 64 / 3
+    # 30 steps; 3 validations and 5 evaluations of 1000 images, 640 training images; a forward pass is a third of a step
+    WHOLE = 30 + (8 * 1000 + 640) / 64 / 3
 
     def first_line(self, *arguments, step=2, code=0, **environment):
         done = self.run_driver("run", *arguments, flags=self.FLAGS, code=code, FAKE_STEP=str(step), **environment)

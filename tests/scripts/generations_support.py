@@ -165,7 +165,10 @@ else:
     texts = [open(word).read() for word in weights]
     if verb == "valid":
         top1 = accuracy(*texts)
-        result = {"top1": top1, "topk": top1 + .2, "top5": top1 + .2, "k": 5, "loss": 1.5 - top1, "images": 1000}
+        result = {"top1": top1, "topk": top1 + .2, "top5": top1 + .2, "k": 5, "loss": 1.5 - top1, "images": 1000,
+                  "classes": [{"name": "class %d" % i, "images": 3 if i < 2 else 2 if i == 2 else 0,
+                               "top1": [2 / 3, 1.0, 0.0][i] if i < 3 else None} for i in range(10)],
+                  "confusion": [[0, 0, 2], [0, 1, 1], [1, 1, 3], [2, 0, 2]]}
     elif verb == "ensemble":
         assert len(weights) > 1
         top1 = max(accuracy(text) for text in texts) + 0.01
@@ -193,16 +196,6 @@ else:
             image = {"index": 1, "file": "000001.png", "label": 1, "label_name": "class_1", "top": top}
             json.dump({"set": "valid", "k": 5, "images": [image]},
                       open(os.path.join(option("-examples"), "examples.json"), "w"))
-    elif verb == "features":
-        assert option("-layer") == "0", option("-layer")  # [convolutional] of NETWORK, before the cost
-        text = "{'descr': [('label', '<i4'), ('features', '<f4', (3,))], 'fortran_order': False, 'shape': (8,), }"
-        header = text.ljust(127 - 10) + "\n"
-        with open(option("-out"), "wb") as file:
-            file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
-            for i in range(8):  # two of three images of class 0 are right, all of class 1, none of class 2
-                label, chosen = i % 3, (1 if i == 3 else 0 if i % 3 == 2 else i % 3)
-                file.write(struct.pack("<i3f", label, *(2.0 if j == chosen else -j for j in range(3))))
-        sys.exit()
     else:
         fail("no verb " + verb)
     json.dump(result, open(option("-json"), "w"))

@@ -666,7 +666,8 @@ class RealProgram(Case):
                 file.write(struct.pack(">IIII", 0x803, count, 8, 8) + images)
             with open(f"{role}-labels-idx1-ubyte", "wb") as file:
                 file.write(struct.pack(">II", 0x801, count) + labels)
-        self.write("a.data", "classes=4\ntrain=train-images-idx3-ubyte\nvalid=t10k-images-idx3-ubyte\ntop=2\n")
+        self.write("a.data", "classes=4\ntrain=train-images-idx3-ubyte\nvalid=t10k-images-idx3-ubyte\ntop=2\n"
+                   "class_weights=1,2,1,1\n")
         self.write(
             "net.cfg",
             textwrap.dedent("""\
@@ -717,6 +718,8 @@ class RealProgram(Case):
                 self.assertGreaterEqual(run["last"]["topk"], run["last"]["top1"])
                 self.assertAlmostEqual(sum(run["class_accuracy"]) / 4, run["last"]["top1"], delta=1e-12)
                 self.assertEqual(run["provenance"][0]["device"], "CPU")
+                log = self.read(run["cfg"].removesuffix(".cfg") + ".log")
+                self.assertIn("\nclass weights: 1 to 2, mean over the training images 1.25\n", log)
             self.assertIsNotNone(summary["runs"][-1]["inspect"])
             for ensemble in summary["ensembles"]:
                 self.assertIsNotNone(ensemble["result"]["top1"])
@@ -738,7 +741,7 @@ class RealProgram(Case):
         ):
             done = self.run_driver("run", "a.ini", "--set", override, "--darknet", program, code=2)
             self.assertIn(f"--set {override}: {words}", done.stderr)
-        self.write("a.data", self.read("a.data").replace("classes=4", "classes=5"))
+        self.write("a.data", self.read("a.data").replace("classes=4", "classes=5").replace("1,2,1,1", "1,2,1,1,1"))
         done = self.run_driver("run", "a.ini", "--out", "runs/classes", "--darknet", program, code=1)
         self.assertIn("net.cfg: [network] is refused: [softmax]: the network has 4 outputs, a.data says classes=5;",
                       done.stderr)

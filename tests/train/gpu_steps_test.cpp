@@ -68,10 +68,10 @@ struct Run {
 };
 
 // The largest relative difference between the losses of `count` updates on the GPU and those of `cpus` on the CPU.
-double difference(const std::shared_ptr<gpu::Gpu>& gpu, const std::string& text, const std::string& cpus, bool packed,
-                  int64_t count) {
+double difference(const std::shared_ptr<gpu::Gpu>& gpu, const graph::NetworkConfig& config,
+                  const graph::NetworkConfig& cpus, bool packed, int64_t count) {
   const MemorySet set = images(packed);
-  Run device(config_of(text), set, on(gpu), nullptr), cpu(config_of(cpus), set, {}, nullptr);
+  Run device(config, set, on(gpu), nullptr), cpu(cpus, set, {}, nullptr);
   const std::vector<train::StepResult> found = device.run(0, count), expected = cpu.run(0, count);
   EXPECT_EQ(found.size(), expected.size());
   double worst = 0;
@@ -81,6 +81,11 @@ double difference(const std::shared_ptr<gpu::Gpu>& gpu, const std::string& text,
     worst = std::max(worst, std::fabs(found[i].loss - expected[i].loss) / (1 + std::fabs(expected[i].loss)));
   }
   return worst;
+}
+
+double difference(const std::shared_ptr<gpu::Gpu>& gpu, const std::string& text, const std::string& cpus, bool packed,
+                  int64_t count) {
+  return difference(gpu, config_of(text), config_of(cpus), packed, count);
 }
 
 void follow(const std::shared_ptr<gpu::Gpu>& gpu, const std::string& text, bool packed, int64_t count, double bound) {
@@ -132,6 +137,16 @@ DNG_GPU_TEST(Steps, Dropout) {
 }
 DNG_GPU_TEST(Steps, CostsThatChangeWithTheEpoch) {
   follow(gpu, smooth(net("pad=1\n") + layers("[tsd]\nconfidence=0.6\nk=3\nwarmup_epochs=2\n")), true, 20, 1e-3);
+}
+
+DNG_GPU_TEST(Steps, ClassWeights) {
+  for (const char* cost : {"[softmax]\n", "[tsd]\nconfidence=0.6\nk=3\n", "[label_smoothing]\n"}) {
+    const graph::NetworkConfig plain = config_of(smooth(net("pad=2\ncutmix=1\nlabel_smooth_eps=0.1\n") + layers(cost)));
+    graph::NetworkConfig weighted = plain;
+    weighted.layers.back().class_weights = {2, 0, 0.5f, 1, 1, 3, 0.25f};
+    EXPECT_LE(difference(gpu, weighted, weighted, true, 15), 1e-3) << cost;
+    EXPECT_GT(difference(gpu, weighted, plain, true, 15), 2e-3) << cost;
+  }
 }
 
 // Mixed images come from the host with soft labels.

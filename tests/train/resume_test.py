@@ -319,6 +319,7 @@ class RestartTest(ResumeTest):
         self.assertNotIn("not read", self.run_darknet(*first).stdout)
         again = self.run_darknet(*first).stdout
         self.assertIn("whole/net_final.weights: not read: the state has the weights", again)
+        self.assertIn("\n-clear: ignored: the state goes on at its iteration\n", again)
         missing = self.words("net.cfg", "cut", "none.weights", "-resume")
         self.assert_one_line(self.run_darknet(*missing, code=1), "none.weights: the weights file does not exist")
 

@@ -102,6 +102,7 @@ struct Sample {
   int label = 0;
   double smoothing = 0;
   const LabelMix* mix = nullptr;
+  const float* class_weights = nullptr;
 };
 
 template <class Formula, class Lanes>
@@ -109,8 +110,8 @@ double run(const Formula& formula, Sample* s, std::vector<double>* workspace, st
            std::vector<double>* gradient, const Lanes& lanes) {
   const int classes = static_cast<int>(s->z.size());
   math::log_softmax(classes, s->z.data(), s->log_f.data(), s->f.data(), lanes);
-  const math::CostRow row{classes,  s->z.data(),       s->log_f.data(), s->f.data(),
-                          s->label, s->teacher.data(), s->smoothing,    s->mix};
+  const math::CostRow row{classes,           s->z.data(),  s->log_f.data(), s->f.data(),     s->label,
+                          s->teacher.data(), s->smoothing, s->mix,          s->class_weights};
   return formula(row, 0.5, math::CostWorkspace{workspace->data(), rank->data()}, gradient->data(), lanes);
 }
 
@@ -123,6 +124,9 @@ void expect_the_same(const Formula& formula) {
       one.smoothing = shared.smoothing = seed % 2 == 1 ? 0.2 : 0;
       const LabelMix mix = {{one.label, 0, classes - 1, 0}, {0.5, 0.25, 0.125, 0.125}};
       one.mix = shared.mix = seed >= 3 ? &mix : nullptr;
+      std::vector<float> weights(count);
+      for (size_t j = 0; j < count; ++j) weights[j] = 0.5f * static_cast<float>(j);
+      one.class_weights = shared.class_weights = seed == 0 || seed == 3 ? weights.data() : nullptr;
       std::vector<double> workspace(3 * count), gradient(count), expected(count);
       std::vector<unsigned char> rank(count);
       const double loss = run(formula, &one, &workspace, &rank, &expected, math::OneLane());

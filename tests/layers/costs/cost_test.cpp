@@ -53,14 +53,15 @@ class CostOf {
       : config_(cost_config(section, options, classes)), cost_(config_.cost().op->cost(config_.cost())) {}
 
   Result operator()(const Values& z, int label, const Values& teacher = {}, double epoch = 1e30, double smoothing = 0,
-                    const LabelMix* mix = nullptr) const {
+                    const LabelMix* mix = nullptr, const std::vector<float>& class_weights = {}) const {
     Values log_f(z.size()), f(z.size());
     const int classes = static_cast<int>(z.size());
     math::log_softmax(classes, z.data(), log_f.data(), f.data());
     Result result;
     result.gradient.assign(z.size(), std::nan(""));
-    const math::CostRow row{
-        classes, z.data(), log_f.data(), f.data(), label, teacher.empty() ? nullptr : teacher.data(), smoothing, mix};
+    const math::CostRow row{classes,   z.data(), log_f.data(),
+                            f.data(),  label,    teacher.empty() ? nullptr : teacher.data(),
+                            smoothing, mix,      class_weights.empty() ? nullptr : class_weights.data()};
     result.loss = cost_->evaluate(row, epoch, result.gradient.data());
     return result;
   }
@@ -122,6 +123,7 @@ struct GoldenSample {
 };
 struct GoldenCase {
   std::string name, section, options;
+  std::vector<float> class_weights;
   std::vector<GoldenSample> samples;
 };
 
@@ -138,6 +140,8 @@ std::vector<GoldenCase> golden_cases() {
       words >> made.name >> made.section;
       while (words >> word) made.options += (made.options.empty() ? "" : " ") + word;
       cases.push_back(made);
+    } else if (kind == "weights") {
+      while (words >> word) cases.back().class_weights.push_back(std::strtof(word.c_str(), nullptr));
     } else if (kind == "sample") {
       GoldenSample sample;
       words >> sample.label;
@@ -173,14 +177,14 @@ constexpr double kRounding = 4e-16;
 
 TEST(Costs, MatchValuesInSixtyDigits) {
   const std::vector<GoldenCase> cases = golden_cases();
-  ASSERT_GE(cases.size(), 59U);
+  ASSERT_GE(cases.size(), 66U);
   double worst_loss = 0, worst_gradient = 0;
   int samples = 0;
   for (const GoldenCase& golden : cases) {
     for (const GoldenSample& sample : golden.samples) {
       const CostOf cost(golden.section, golden.options, static_cast<int>(sample.logits.size()));
       const Values teacher = sample.teacher.empty() ? Values() : normalised(sample.teacher);
-      const Result result = cost(sample.logits, sample.label, teacher);
+      const Result result = cost(sample.logits, sample.label, teacher, 1e30, 0, nullptr, golden.class_weights);
       ASSERT_EQ(result.gradient.size(), sample.gradient.size());
       const auto error = [](double got, double wanted, double floor) {
         return std::max(0.0, std::fabs(got - wanted) - floor) / std::max(std::fabs(wanted), 1e-300);
@@ -362,6 +366,80 @@ TEST(Costs, AMixOfOneImageChangesNoBit) {
       EXPECT_EQ(plain.gradient, mixed.gradient) << variant.section;
       EXPECT_EQ(plain.loss, mixed.loss) << variant.section;
     }
+  }
+}
+
+std::vector<float> random_weights(CounterRandom* random, int classes) {
+  std::vector<float> weights(static_cast<size_t>(classes));
+  for (float& weight : weights) weight = static_cast<float>(random->uniform(0, 3));
+  weights[static_cast<size_t>(classes) - 1] = 0;
+  return weights;
+}
+
+TEST(Costs, GradientsWithClassWeightsMatchFiniteDifferences) {
+  const LabelMix mix = {{3, 7, 3, 9}, {0.25, 0.3125, 0.25, 0.1875}};
+  for (const Variant& variant : variants()) {
+    if (variant.ranked) continue;  // the term with the ranks has no weights, so nothing else is checked here
+    const CostOf cost(variant.section, variant.options, 10);
+    for (uint64_t sample = 0; sample < 8; ++sample) {
+      CounterRandom random(31, Stream::kTest, 0, sample);
+      const Values z = random_logits(&random, 10, 1.5), teacher = softmax(random_logits(&random, 10, 2));
+      const std::vector<float> weights = random_weights(&random, 10);
+      const double smoothing = sample % 2 == 0 ? 0 : 0.2;
+      const LabelMix* mixed = sample % 4 < 2 ? nullptr : &mix;
+      const auto run = [&](const Values& x) { return cost(x, 3, teacher, 1e30, smoothing, mixed, weights); };
+      test::GradientCheckOptions options;
+      options.tolerance = 1e-6;
+      const Values gradient = run(z).gradient;
+      const auto loss = [&](const Values& x) { return run(x).loss; };
+      const test::GradientCheckResult result = test::check_gradient(loss, z, gradient, options);
+      EXPECT_TRUE(result.ok) << variant.section << " " << variant.options << ", " << sample << ": " << result.message;
+      if (variant.options == "lambda=1 temperature=0.5") continue;  // the teacher alone
+      const Values unweighted = cost(z, 3, teacher, 1e30, smoothing, mixed).gradient;
+      EXPECT_FALSE(test::check_gradient(loss, z, unweighted, options).ok) << variant.section;
+    }
+  }
+}
+
+// Of every cost the label's term is -sum w y log f, and nothing else has weights.
+TEST(Costs, ClassWeightsWeighTheLabelAlone) {
+  struct Weighted {
+    const char *section, *options;
+    double weight, uniform;  // of the cross entropy in the cost; share of the uniform distribution in the label
+  };
+  for (const Weighted& c :
+       {Weighted{"softmax", "", 1, 0}, Weighted{"tsd", "eta=0.3 k=3", 0.3, 0},
+        Weighted{"tsd", "eta=0.3 k=3 primary=truth", 0.3, 0}, Weighted{"distill", "lambda=0.6 temperature=2", 0.4, 0},
+        Weighted{"label_smoothing", "epsilon=0.1", 1, 0.1}, Weighted{"confidence_penalty", "beta=0.5", 1, 0}}) {
+    const CostOf cost(c.section, c.options, 10);
+    CounterRandom random(32, Stream::kTest, 0, 0);
+    const Values z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2)), f = softmax(z);
+    const std::vector<float> weights = random_weights(&random, 10);
+    const Result plain = cost(z, 3, teacher), found = cost(z, 3, teacher, 1e30, 0, nullptr, weights);
+    Values moved(10);  // (w - 1) times the label
+    double total = 0, loss = 0;
+    for (size_t j = 0; j < 10; ++j) {
+      const double label = (1 - c.uniform) * (j == 3 ? 1 : 0) + c.uniform / 10;
+      moved[j] = (static_cast<double>(weights[j]) - 1) * label;
+      total += moved[j];
+      loss -= moved[j] * std::log(f[j]);
+    }
+    EXPECT_NEAR(found.loss - plain.loss, c.weight * loss, 1e-13) << c.section;
+    for (size_t j = 0; j < 10; ++j) {
+      EXPECT_NEAR(found.gradient[j] - plain.gradient[j], c.weight * (f[j] * total - moved[j]), 1e-14) << c.section;
+    }
+  }
+}
+
+TEST(Costs, ClassWeightsOfOneChangeNoBit) {
+  const std::vector<float> ones(10, 1.0f);
+  for (const Variant& variant : variants()) {
+    const CostOf cost(variant.section, variant.options, 10);
+    CounterRandom random(33, Stream::kTest, 0, 0);
+    const Values z = random_logits(&random, 10, 2), teacher = softmax(random_logits(&random, 10, 2));
+    const Result plain = cost(z, 3, teacher), found = cost(z, 3, teacher, 1e30, 0, nullptr, ones);
+    EXPECT_EQ(plain.gradient, found.gradient) << variant.section;
+    EXPECT_EQ(plain.loss, found.loss) << variant.section;
   }
 }
 
@@ -565,13 +643,15 @@ struct KernelInput {
   int count = -1;  // of the batch that matters; -1: all
   double epoch = 0;
   bool training = true, labelled = true;
+  std::vector<float> class_weights;
 };
 
 // The cost's CPU kernel on the network's input, without a host.
 Outcome run_kernel(const std::string& section, const std::string& options, const KernelInput& in) {
   const int batch = static_cast<int>(in.labels.size());
   const int classes = static_cast<int>(in.logits.size()) / batch;
-  const graph::NetworkConfig config = cost_config(section, options, classes, batch);
+  graph::NetworkConfig config = cost_config(section, options, classes, batch);
+  config.layers.back().class_weights = in.class_weights;
   Outcome run;
   run.output.assign(in.logits.size(), -7);
   run.delta.assign(in.logits.size(), -7);
@@ -662,6 +742,30 @@ TEST(CostKernel, DeltaIsTheNegativeGradientOfTheSumOverTheBatch) {
       }
     }
     EXPECT_EQ(run.loss, loss) << variant.section;
+  }
+}
+
+TEST(CostKernel, ClassWeightsCountInTrainingAlone) {
+  for (const Variant& variant : variants()) {
+    KernelInput in = random_input(34, 8, 10, 2);
+    const Outcome plain = run_kernel(variant.section, variant.options, in);
+    CounterRandom random(34, Stream::kTest, 0, 0);
+    in.class_weights = random_weights(&random, 10);
+    const Outcome run = run_kernel(variant.section, variant.options, in);
+    const CostOf cost(variant.section, variant.options, 10);
+    double loss = 0;
+    for (size_t b = 0; b < 8; ++b) {
+      const auto row = static_cast<std::ptrdiff_t>(10 * b);
+      const Values z(in.logits.begin() + row, in.logits.begin() + row + 10);
+      const Values teacher(in.teacher.begin() + row, in.teacher.begin() + row + 10);
+      const Result result = cost(z, in.labels[b], teacher, 0, 0, nullptr, in.class_weights);
+      loss += result.loss;
+      for (size_t j = 0; j < 10; ++j) EXPECT_EQ(run.delta[10 * b + j], static_cast<float>(-result.gradient[j]));
+    }
+    EXPECT_EQ(run.loss, loss) << variant.section;
+    EXPECT_TRUE(test::same_bits(run.output, plain.output)) << variant.section;
+    in.training = false;
+    EXPECT_EQ(run_kernel(variant.section, variant.options, in).loss, plain.loss) << variant.section;
   }
 }
 
