@@ -69,7 +69,7 @@ class ConnectedKernel final : public cpu::Kernel {
   }
 
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
-    const std::vector<host::Block> blocks = node.host->blocks(node.index);
+    const std::vector<host::Block>& blocks = *node.blocks;
     threads_ = setup.threads;
     bias_ = blocks[0];
     weights_ = blocks[1];

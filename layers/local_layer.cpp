@@ -35,7 +35,7 @@ class LocalKernel final : public cpu::Kernel {
   }
 
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
-    const std::vector<host::Block> blocks = node.host->blocks(node.index);
+    const std::vector<host::Block>& blocks = *node.blocks;
     bias_ = blocks[0];
     weights_ = blocks[1];
     if (math::gradient_reads_input(activation_) && setup.trains) {
