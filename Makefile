@@ -121,7 +121,7 @@ format: lint-tools  ## run clang-format over all sources
 
 # What is installed beside the program: man page, completion, scripts.
 packaging: all
-	cmake --build $(BUILD) -j $(JOBS) --target packaging
+	cmake --build $(BUILD) -j $(JOBS) --target packaging darknet_generations
 
 install: packaging  ## install into PREFIX (/usr/local)
 	cmake --install $(BUILD) --prefix $(PREFIX)

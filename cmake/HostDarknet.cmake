@@ -62,7 +62,8 @@ endif()
 
 add_library(host_darknet INTERFACE)
 target_include_directories(host_darknet SYSTEM INTERFACE ${DNG_HEADER_FOLDER})
-target_link_libraries(host_darknet INTERFACE ${DNG_LIBRARY} ${CMAKE_DL_LIBS})
+# Not the library: the program loads it when it needs it (src/host/library.h).
+target_link_libraries(host_darknet INTERFACE ${CMAKE_DL_LIBS})
 target_compile_definitions(host_darknet INTERFACE
   DNG_HOST_LIBRARY="${DNG_LIBRARY}" DNG_HOST_BINARY="${DNG_BINARY}")
 

@@ -1,4 +1,4 @@
-# `make install` and `make package`: what goes where, and the Debian package.
+# `make install`: what goes where.
 # The Makefile builds what they need; not the tests, too.
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)
 include(GNUInstallDirs)
@@ -12,7 +12,7 @@ set(DNG_CUDA_TEXT no)
 if(GENERATIONS_CUDA)
   set(DNG_CUDA_TEXT ${CUDAToolkit_VERSION})
 endif()
-set_source_files_properties(src/cli/version.cpp PROPERTIES
+set_source_files_properties(src/cli/version.cpp src/library/interface.cpp PROPERTIES
   COMPILE_DEFINITIONS "DNG_VERSION=\"${PROJECT_VERSION}\";DNG_CUDA_VERSION=\"${DNG_CUDA_TEXT}\"")
 
 # What is made from the program's own usage lines, from docs/options.md and from the licences.
@@ -29,6 +29,7 @@ add_custom_command(OUTPUT ${DNG_PACKAGING}/darknet-generations.1.gz
   COMMENT "Making man page and completion" VERBATIM)
 add_custom_target(packaging ALL DEPENDS ${DNG_PACKAGING}/darknet-generations.1.gz)
 
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME program)
 # Not `darknet`: that name is the host's.
 install(PROGRAMS $<TARGET_FILE:darknet> DESTINATION ${CMAKE_INSTALL_BINDIR} RENAME darknet-generations)
 install(CODE "if(CMAKE_INSTALL_DO_STRIP)
@@ -44,28 +45,3 @@ install(FILES ${DNG_PACKAGING}/darknet-generations.bash RENAME darknet-generatio
 install(FILES ${DNG_PACKAGING}/copyright ${DNG_PACKAGING}/changelog.gz DESTINATION ${DNG_DOC})
 install(FILES packaging/lintian-overrides RENAME darknet-generations
   DESTINATION ${CMAKE_INSTALL_DATADIR}/lintian/overrides)
-
-# The package depends on the packaged Darknet; a build for another one has no package.
-if(NOT DNG_HOST STREQUAL packaged)
-  return()
-endif()
-set(CPACK_GENERATOR DEB)
-set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
-set(CPACK_STRIP_FILES ON)
-set(CPACK_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS ${CMAKE_INSTALL_DEFAULT_DIRECTORY_PERMISSIONS})
-set(CPACK_PACKAGE_DIRECTORY ${CMAKE_BINARY_DIR})
-set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
-set(CPACK_DEBIAN_PACKAGE_MAINTAINER ${DNG_MAINTAINER})
-set(CPACK_DEBIAN_PACKAGE_SECTION science)
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${DNG_HOST_FOLDER})
-set(CPACK_DEBIAN_PACKAGE_DEPENDS "darknet, python3 (>= 3.11)")
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "dataset-fashion-mnist, python3-matplotlib")
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "liblinear-tools, python3-numpy, python3-scipy")
-set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "train image classifiers in generations with Darknet")
-set(CPACK_DEBIAN_PACKAGE_DESCRIPTION "A tolerant patriarch is trained first, with a cost that leaves probability to
-classes that look alike; each student then learns from the labels and from the
-frozen generation before it. Networks, data files and weights are Darknet's.
-The package has the program, the driver of whole chains, and cfgs for CIFAR100,
-ILSVRC2012 and Fashion-MNIST.")
-include(CPack)

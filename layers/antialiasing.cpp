@@ -27,7 +27,7 @@ class AntialiasedKernel final : public cpu::Kernel {
     sharp_.batch = node.batch;
     sharp_.in = node.in;
     sharp_.layout = node.layout;
-    sharp_.host = node.host;
+    sharp_.blocks = node.blocks;
     sharp_.inference_micro_batch = node.inference_micro_batch;
     follow(node);
     sharp_.stride = sharp_.out_size();

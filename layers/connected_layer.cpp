@@ -99,7 +99,7 @@ class ConnectedKernel final : public cpu::Kernel {
   }
 
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
-    const std::vector<host::Block> blocks = node.host->blocks(node.index);
+    const std::vector<host::Block>& blocks = *node.blocks;
     shards_ = setup.shards;
     bias_ = blocks[0];
     weights_ = blocks[1];

@@ -48,7 +48,7 @@ class ConvolutionalKernel final : public cpu::Kernel {
   bool can_subsample() const override { return shape_.size == 1 && !shape_.strides() && shape_.padding == 0; }
 
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
-    const std::vector<host::Block> blocks = node.host->blocks(node.index);
+    const std::vector<host::Block>& blocks = *node.blocks;
     weights_ = blocks.back();
     bias_ = blocks.front();
     rows_ = cpu::Rows(node.config->out, node.layout);

@@ -36,7 +36,7 @@ class LocalKernel final : public cpu::Kernel {
 
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
     shards_ = setup.shards;
-    const std::vector<host::Block> blocks = node.host->blocks(node.index);
+    const std::vector<host::Block>& blocks = *node.blocks;
     bias_ = blocks[0];
     weights_ = blocks[1];
     if (math::gradient_reads_input(activation_) && setup.trains) {

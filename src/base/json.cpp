@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -66,17 +67,18 @@ Json& Json::add(const Json& value) {
   return *this;
 }
 
-std::string Json::dump(int indent) const {
+// A negative indent: all on one line.
+std::string Json::text(int indent) const {
   if (kind_ == Kind::kLeaf) return leaf_;
-  const bool object = kind_ == Kind::kObject;
-  const std::string outer(static_cast<size_t>(indent), ' '), inner(static_cast<size_t>(indent) + 2, ' ');
+  const bool object = kind_ == Kind::kObject, one_line = indent < 0;
+  const std::string outer(static_cast<size_t>(std::max(indent, 0)), ' '), inner = outer + "  ";
   std::string out = object ? "{" : "[";
   for (size_t i = 0; i < members_.size(); ++i) {
-    out += (i > 0 ? ",\n" : "\n") + inner;
+    out += one_line ? (i > 0 ? ", " : "") : (i > 0 ? ",\n" : "\n") + inner;
     if (object) out += escape(members_[i].first) + ": ";
-    out += members_[i].second.dump(indent + 2);
+    out += members_[i].second.text(one_line ? indent : indent + 2);
   }
-  if (!members_.empty()) out += "\n" + outer;
+  if (!members_.empty() && !one_line) out += "\n" + outer;
   return out + (object ? "}" : "]");
 }
 

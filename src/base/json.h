@@ -18,10 +18,12 @@ class Json {
 
   Json& set(const std::string& key, const Json& value);  // of an object, in the order of the calls
   Json& add(const Json& value);                          // to an array
-  std::string dump(int indent = 0) const;
+  std::string dump() const { return text(0); }
+  std::string line() const { return text(-1); }  // on one line
 
  private:
   enum class Kind { kLeaf, kObject, kArray };
+  std::string text(int indent) const;
   Kind kind_ = Kind::kLeaf;
   std::string leaf_ = "null";
   std::vector<std::pair<std::string, Json>> members_;

@@ -6,7 +6,7 @@
 namespace dng::cli {
 namespace {
 
-constexpr size_t kMaxRepeated = 1024;  // arguments that the synopsis ends with "..."
+constexpr size_t kMaxRepeated = size_t{1} << 31;  // arguments that the synopsis ends with "..."
 
 struct Allowed {
   std::map<std::string, bool> flags;  // whether a value follows

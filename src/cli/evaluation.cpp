@@ -18,12 +18,13 @@ namespace {
 
 // The batch of an evaluation. The cfg's is for training, and often 1 in cfgs for evaluation, which would use one thread
 // only. Small enough that progress shows and Ctrl-C works within seconds.
-int evaluation_batch(const graph::NetworkConfig& config, bool whole_set) {
+int evaluation_batch(const graph::NetworkConfig& config, int64_t count) {
   constexpr size_t kMaxImages = 128, kMaxInputBytes = size_t{32} << 20;
-  if (!whole_set) return 1;
   size_t images = kMaxImages;
   while (images > 1 && images * config.input.size() * sizeof(float) > kMaxInputBytes) images /= 2;
-  return std::max(config.mini_batch, static_cast<int>(images));
+  int batch = std::max(config.mini_batch, static_cast<int>(images));
+  while (batch / 2 >= count) batch /= 2;
+  return count == 1 ? 1 : batch;
 }
 
 }  // namespace
@@ -82,13 +83,14 @@ Evaluation open_evaluation(const Arguments& arguments, const EvaluationNeeds& ne
   config.translations.show();
   if (needs.same_classes) config.require_classes(e.data.classes, e.data.path);
   config.require_image_channels();
-  if (arguments.has("-json")) require_writable_file(arguments.text("-json", ""), "the -json file");
+  const std::string json = arguments.text("-json", "");  // of predict without a file
+  if (!json.empty()) require_writable_file(json, "the -json file");
   network::NetworkSettings settings = network::NetworkSettings::evaluation(arguments.has("-v"), e.gpu);
   if (needs.watched_layer) settings.watched_layer = needs.watched_layer(config);
   if (needs.images) {
     e.images = data::open_dataset(e.data, e.set == "train" ? e.data.train : e.data.valid, e.set);
   }
-  e.network = std::make_unique<network::Network>(graph::with_mini_batch(config, evaluation_batch(config, needs.images)),
+  e.network = std::make_unique<network::Network>(graph::with_mini_batch(config, evaluation_batch(config, needs.count)),
                                                  settings);
   return e;
 }

@@ -15,7 +15,7 @@ const std::vector<Verb>& all_verbs() {
              computing,
          train_verb},
         {"classifier valid", "DATA CFG WEIGHTS [-json FILE] [-classes]" + computing, valid_verb},
-        {"classifier predict", "DATA CFG WEIGHTS [IMAGE] [-t N]" + computing, predict_verb},
+        {"classifier predict", "DATA CFG WEIGHTS [IMAGE...] [-t N] [-json]" + computing, predict_verb},
         {"classifier ensemble", "DATA CFG WEIGHTS WEIGHTS... [-json FILE]" + computing, ensemble_verb},
         {"classifier targets", "DATA STUDENT_CFG -out FILE [-seed N]" + computing, targets_verb},
         {"classifier inspect",

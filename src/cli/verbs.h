@@ -1,7 +1,9 @@
 // The program's verbs, one file each. A verb takes its arguments and returns the exit code.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -58,8 +60,9 @@ struct Evaluation {
   int threads = 1;
 };
 struct EvaluationNeeds {
-  bool images = true;
-  bool same_classes = true;  // the network's outputs are the classes of the .data file
+  bool images = true;                                   // of the .data file
+  int64_t count = std::numeric_limits<int64_t>::max();  // how many images go through the network, where it is known
+  bool same_classes = true;                             // the network's outputs are the classes of the .data file
   // Returns the layer whose output is needed beside the last one's; null: none.
   std::function<int(const graph::NetworkConfig&)> watched_layer = nullptr;
 };

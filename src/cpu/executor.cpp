@@ -48,7 +48,7 @@ class Stopwatch {
 
 }  // namespace
 
-Executor::Executor(const graph::NetworkConfig& config, host::Network* host, const ExecutorSettings& settings)
+Executor::Executor(const graph::NetworkConfig& config, const host::Blocks& blocks, const ExecutorSettings& settings)
     : input_(config.input),
       batch_(config.mini_batch),
       shards_{config.shards, config.mini_batch / config.shards},
@@ -58,7 +58,7 @@ Executor::Executor(const graph::NetworkConfig& config, host::Network* host, cons
   for (const graph::LayerConfig& layer : config.layers) {
     auto node = std::make_unique<Node>();
     graph::connect(layer, batch_, nodes_, node.get());
-    node->host = host;
+    node->blocks = &blocks[static_cast<size_t>(layer.index)];
     node->plan.watched = layer.index == settings.watched_layer;
     if (node->plan.watched) watched_node_ = node.get();
     node->plan.has_parameters = true;  // Darknet's layers all get a gradient, whether a parameter needs it or not

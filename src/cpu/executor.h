@@ -28,8 +28,8 @@ struct Outputs {
 
 class Executor final : public graph::Executor {
  public:
-  // `config` and `host` must outlive it.
-  Executor(const graph::NetworkConfig& config, host::Network* host, const ExecutorSettings& settings);
+  // `config` and `blocks` must outlive it.
+  Executor(const graph::NetworkConfig& config, const host::Blocks& blocks, const ExecutorSettings& settings);
   ~Executor() override;
 
   void forward(graph::Pass* pass) override;

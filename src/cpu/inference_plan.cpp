@@ -21,7 +21,7 @@ constexpr int kMinOfAPart = 2;
 int64_t largest_weights(const Nodes& nodes) {
   int64_t largest = 0;
   for (const auto& node : nodes) {
-    for (const host::Block& block : node->host->blocks(node->index)) largest = std::max(largest, block.count);
+    for (const host::Block& block : *node->blocks) largest = std::max(largest, block.count);
   }
   return largest;
 }

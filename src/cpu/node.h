@@ -14,7 +14,7 @@
 #include "graph/pass.h"
 
 namespace dng::host {
-class Network;
+struct Block;
 }
 
 namespace dng::cpu {
@@ -35,10 +35,10 @@ struct Node final : graph::Node {
   Node();
   ~Node() override;
 
-  Layout layout = Layout::kPlain;  // of output and delta
-  host::Network* host = nullptr;
-  int inference_micro_batch = 1;  // images that an evaluation computes at once
-  size_t stride = 0;              // of output and delta; more than out_size() where they lie in another node's
+  Layout layout = Layout::kPlain;                    // of output and delta
+  const std::vector<host::Block>* blocks = nullptr;  // of the layer
+  int inference_micro_batch = 1;                     // images that an evaluation computes at once
+  size_t stride = 0;  // of output and delta; more than out_size() where they lie in another node's
   float* output = nullptr;
   float* delta = nullptr;      // negative gradient of the summed cost in the output
   float* saved = nullptr;      // [batch][Kernel::role().saved], from forward to backward

@@ -49,32 +49,22 @@ class ListReader {
 
   Entry read(const TextLine& line, uint64_t* file_bytes) const {
     Entry entry;
-    entry.path = line.text;
-    std::string index;
+    const ListLine parts = split_list_line(line.text);
+    entry.path = parts.path;
     struct stat info {};
-    if (stat(entry.path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) {
-      split_index(&entry.path, &index);
-      check_file(entry.path, line.number, &info);
-    }
+    check_file(entry.path, line.number, &info);
     if (access(entry.path.c_str(), R_OK) != 0) fail_unreadable(entry.path, line.number);
     if (info.st_size == 0) {
       fail("%s:%d: image %s is empty (0 bytes); get the file again or take the line out", list_.c_str(), line.number,
            entry.path.c_str());
     }
     *file_bytes = static_cast<uint64_t>(info.st_size);
-    entry.label = index.empty() ? label_from_path(entry.path, line.number) : label_from_index(index, line.number);
+    entry.label =
+        parts.index.empty() ? label_from_path(entry.path, line.number) : label_from_index(parts.index, line.number);
     return entry;
   }
 
  private:
-  static void split_index(std::string* path, std::string* index) {
-    const size_t blank = path->find_last_of(" \t");
-    int64_t value = 0;
-    if (blank == std::string::npos || !parse_integer(path->substr(blank), &value)) return;
-    *index = path->substr(blank + 1);
-    *path = trim(path->substr(0, blank));
-  }
-
   [[noreturn]] void fail_unreadable(const std::string& path, int line) const {
     fail("%s:%d: image %s cannot be read: %s; correct the path (it is relative to the working directory)",
          list_.c_str(), line, path.c_str(), std::strerror(errno));
@@ -117,6 +107,15 @@ class ListReader {
 };
 
 }  // namespace
+
+ListLine split_list_line(const std::string& line) {
+  const size_t blank = line.find_last_of(" \t");
+  int64_t value = 0;
+  if (blank == std::string::npos || !parse_integer(line.substr(blank), &value)) return {line, ""};
+  struct stat info {};
+  if (stat(line.c_str(), &info) == 0 && S_ISREG(info.st_mode)) return {line, ""};
+  return {trim(line.substr(0, blank)), line.substr(blank + 1)};
+}
 
 std::unique_ptr<Dataset> open_image_list(const DataFile& data, const std::string& path, const std::string& role,
                                          const std::string& content) {

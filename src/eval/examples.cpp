@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "data/image_file.h"
+#include "eval/classify.h"
 
 namespace dng::eval {
 namespace {
@@ -79,13 +80,6 @@ void Examples::write(const std::string& folder, const data::DataFile& names, con
   for (const Example& example : examples_) {
     const std::string file = format("%06lld.png", static_cast<long long>(example.index));
     write_file(folder + "/" + file, data::encode_png(picture_of(data_, example.index, config)));
-    Json top = Json::array();
-    for (size_t r = 0; r < example.top.size(); ++r) {
-      top.add(Json::object()
-                  .set("class", Json::integer(example.top[r]))
-                  .set("name", name_of(example.top[r]))
-                  .set("probability", Json::number(example.probability[r])));
-    }
     const int label = data_.label(example.index);
     images.add(Json::object()
                    .set("index", Json::integer(example.index))
@@ -94,7 +88,7 @@ void Examples::write(const std::string& folder, const data::DataFile& names, con
                    .set("label", Json::integer(label))
                    .set("label_name", name_of(label))
                    .set("label_probability", Json::number(example.label_probability))
-                   .set("top", top));
+                   .set("top", classes_json(example.top, example.probability, names.display_names)));
   }
   head.set("k", Json::integer(k_)).set("images", images);
   write_file(folder + "/examples.json", head.dump() + "\n");

@@ -95,7 +95,7 @@ void run_over(const std::vector<network::Network*>& networks, const data::Datase
     }
     sink(*batch, pass);
     images += batch->count;
-    progress.advance(images);
+    if (!label.empty()) progress.advance(images);
     if (interrupted() != 0) throw Interrupted("stopped during the evaluation", interrupted());
   }
   progress.finish();

@@ -97,8 +97,7 @@ void Executor::make_nodes(const graph::NetworkConfig& config) {
     node->type = node->in_type = type;
     node->trains = options_.trains;
     const auto& own = blocks_[static_cast<size_t>(layer.index)];
-    node->plan.has_parameters =
-        std::any_of(own.begin(), own.end(), [](const host::Block& b) { return b.update != nullptr; });
+    node->plan.has_parameters = std::any_of(own.begin(), own.end(), [](const host::Block& b) { return b.learns(); });
     node->kernel = gpu_->make_kernel(layer);
     nodes_.push_back(std::move(node));
   }
@@ -128,7 +127,7 @@ void Executor::place_parameters() {
   for (const bool weights : {true, false}) {
     for (size_t layer = 0; layer < blocks_.size(); ++layer) {
       for (const host::Block& block : blocks_[layer]) {
-        if (block.update == nullptr || (block.kind == Kind::kWeight) != weights) continue;
+        if (!block.learns() || (block.kind == Kind::kWeight) != weights) continue;
         place(block, static_cast<int>(layer), &parameters_, &places_);
       }
     }
@@ -136,7 +135,7 @@ void Executor::place_parameters() {
   }
   for (size_t layer = 0; layer < blocks_.size(); ++layer) {
     for (const host::Block& block : blocks_[layer]) {
-      if (block.update == nullptr) place(block, static_cast<int>(layer), &statistics_, &statistics_places_);
+      if (!block.learns()) place(block, static_cast<int>(layer), &statistics_, &statistics_places_);
     }
   }
 }

@@ -1,11 +1,9 @@
 // AlexeyAB's fork: forward(layer, network_state), network by value.
-#include <dlfcn.h>
-
 #include <cmath>
 #include <cstdlib>
 
-#include "base/error.h"
 #include "host/hooks.h"
+#include "host/library.h"
 
 namespace dng::host {
 
@@ -53,27 +51,19 @@ network_state state_for(const network& net, int index, const float* input, float
   return state;
 }
 
-// Exported by the library, though its header does not declare it.
-template <class Function>
-Function exported(const char* name) {
-  void* address = dlsym(RTLD_DEFAULT, name);
-  if (address == nullptr) fail("%s does not export %s", DNG_HOST_LIBRARY, name);
-  return reinterpret_cast<Function>(address);
-}
-
 }  // namespace
 
 void prepare_to_parse() {
   // The first matrix product says " Used AVX " on stdout, amid whatever is printed there: let it say so here.
   for (const char* name : {"is_avx", "is_fma_avx2"}) {
-    if (void* address = dlsym(RTLD_DEFAULT, name)) reinterpret_cast<int (*)()>(address)();
+    if (void* address = find_symbol(name)) reinterpret_cast<int (*)()>(address)();
   }
 }
 
 void complete(network*) {}
 
 void destroy(network* net) {
-  free_network_ptr(net);
+  DARKNET(free_network_ptr)(net);
   std::free(net);
 }
 
@@ -91,13 +81,18 @@ void raw_update(const layer& l, int batch, float rate, float momentum, float dec
   l.update(l, batch, rate, momentum, decay);
 }
 
-void raw_save(network* net, char* path) { exported<void (*)(network, char*)>("save_weights")(*net, path); }
-void raw_load(network* net, char* path) { exported<void (*)(network*, char*)>("load_weights")(net, path); }
+// Exported by the library, though its header does not declare them.
+void raw_save(network* net, char* path) {
+  reinterpret_cast<void (*)(network, char*)>(symbol("save_weights"))(*net, path);
+}
+void raw_load(network* net, char* path) {
+  reinterpret_cast<void (*)(network*, char*)>(symbol("load_weights"))(net, path);
+}
 
 image raw_crop(image source, int width, int height) {
-  image resized = resize_min(source, width);
-  image crop = crop_image(resized, (resized.w - width) / 2, (resized.h - height) / 2, width, height);
-  if (resized.data != source.data) free_image(resized);
+  image resized = DARKNET(resize_min)(source, width);
+  image crop = DARKNET(crop_image)(resized, (resized.w - width) / 2, (resized.h - height) / 2, width, height);
+  if (resized.data != source.data) DARKNET(free_image)(resized);
   return crop;
 }
 

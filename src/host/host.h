@@ -27,10 +27,24 @@ struct Block {
   float* update = nullptr;
   int64_t count = 0;
   float* second = nullptr;
+
+  // Statistics do not.
+  bool learns() const { return kind != Kind::kMean && kind != Kind::kVariance; }
 };
 
 // Of each layer, in the order of the .weights file.
 using Blocks = std::vector<std::vector<Block>>;
+
+// What a layer may have. Places the blocks that a layer of this section does have in the order of the .weights file.
+struct LayerBlocks {
+  Block bias{Block::Kind::kBias, "biases"};
+  Block scale{Block::Kind::kScale, "scales"};
+  Block mean{Block::Kind::kMean, "rolling mean"};
+  Block variance{Block::Kind::kVariance, "rolling variance"};
+  Block weights{Block::Kind::kWeight, "weights"};
+
+  std::vector<Block> in_file_order(const std::string& section, bool batch_normalize) const;
+};
 
 // What differs between the hosts and matters outside.
 struct Traits {
@@ -58,6 +72,8 @@ struct Traits {
   std::string binary = DNG_HOST_BINARY;       // path of its own program
 };
 const Traits& traits();
+// Where Darknet's library was loaded from. Throws Error where it cannot be loaded.
+std::string library_path();
 
 // Bytes of the host's struct layer, as the header has it.
 size_t layer_size();

@@ -9,31 +9,45 @@
 
 #include "base/error.h"
 #include "host/hooks.h"
+#include "host/library.h"
 #include "host/quiet.h"
 
 namespace dng::host {
 namespace {
 
-// Order of the .weights file. A standalone [batchnorm] is read and written in AlexeyAB's layout on both hosts, because
-// the packaged one leaves the biases out and its networks then could not be restored.
+std::string section_of(const layer& l) {
+  switch (l.type) {
+    case BATCHNORM:
+      return "batchnorm";
+    case LOCAL:
+      return "local";
+    case CONVOLUTIONAL:
+      return "convolutional";
+    case CONNECTED:
+      return "connected";
+    default:
+      return "";
+  }
+}
+
 std::vector<Block> blocks_of(const layer& l) {
-  using Kind = Block::Kind;
   const bool connected = l.type == CONNECTED, local = l.type == LOCAL;
   const int64_t n = connected || local ? l.outputs : l.type == BATCHNORM ? l.c : l.n;
   const int64_t weight_count = connected ? static_cast<int64_t>(l.inputs) * l.outputs
                                : local   ? int64_t{l.outputs} * l.c * l.size * l.size
                                          : l.nweights;
-  const Block bias{Kind::kBias, "biases", l.biases, l.bias_updates, n};
-  const Block scale{Kind::kScale, "scales", l.scales, l.scale_updates, n};
-  const Block mean{Kind::kMean, "rolling mean", l.rolling_mean, nullptr, n};
-  const Block variance{Kind::kVariance, "rolling variance", l.rolling_variance, nullptr, n};
-  const Block weights{Kind::kWeight, "weights", l.weights, l.weight_updates, weight_count};
-  if (l.type == BATCHNORM) return {bias, scale, mean, variance};
-  if (local) return {bias, weights};
-  if (l.type != CONVOLUTIONAL && !connected) return {};
-  if (!l.batch_normalize) return {bias, weights};
-  if (connected) return {bias, weights, scale, mean, variance};
-  return {bias, scale, mean, variance, weights};
+  LayerBlocks blocks;
+  const auto fill = [](float* value, float* update, int64_t count, Block* block) {
+    block->value = value;
+    block->update = update;
+    block->count = count;
+  };
+  fill(l.biases, l.bias_updates, n, &blocks.bias);
+  fill(l.scales, l.scale_updates, n, &blocks.scale);
+  fill(l.rolling_mean, nullptr, n, &blocks.mean);
+  fill(l.rolling_variance, nullptr, n, &blocks.variance);
+  fill(l.weights, l.weight_updates, weight_count, &blocks.weights);
+  return blocks.in_file_order(section_of(l), l.batch_normalize != 0);
 }
 
 }  // namespace
@@ -41,7 +55,7 @@ std::vector<Block> blocks_of(const layer& l) {
 void check_abi() { check_abi(layer_size()); }
 
 network* parse(const std::string& cfg, bool verbose, const char* doing) {
-  gpu_index = -1;
+  DARKNET(gpu_index) = -1;
   const int file = memfd_create("cfg", MFD_CLOEXEC);
   if (file < 0 || write(file, cfg.data(), cfg.size()) != static_cast<ssize_t>(cfg.size())) {
     fail("cannot pass the cfg to Darknet in memory: %s", std::strerror(errno));
@@ -49,7 +63,7 @@ network* parse(const std::string& cfg, bool verbose, const char* doing) {
   std::string path = format("/proc/self/fd/%d", file);
   const Quiet quiet(doing, !verbose);
   prepare_to_parse();
-  network* net = load_network(path.data(), nullptr, 0);
+  network* net = DARKNET(load_network)(path.data(), nullptr, 0);
   close(file);
   return net;
 }
@@ -105,12 +119,12 @@ void Network::raw_load_weights(const std::string& path) {
 
 std::vector<float> raw_eval_crop(const std::vector<float>& planes, const data::Geometry& from,
                                  const data::Geometry& to) {
-  image source = make_image(from.width, from.height, from.channels);
+  image source = DARKNET(make_image)(from.width, from.height, from.channels);
   std::copy(planes.begin(), planes.end(), source.data);
   image crop = raw_crop(source, to.width, to.height);
   std::vector<float> result(crop.data, crop.data + to.size());
-  free_image(crop);
-  free_image(source);
+  DARKNET(free_image)(crop);
+  DARKNET(free_image)(source);
   return result;
 }
 

@@ -2,6 +2,7 @@
 #include <cstdlib>
 
 #include "host/hooks.h"
+#include "host/library.h"
 
 namespace dng::host {
 
@@ -65,7 +66,7 @@ void destroy(network* net) {
   std::free(net->workspace);
   std::free(net->steps);
   std::free(net->scales);
-  free_network(net);
+  DARKNET(free_network)(net);
 }
 
 void raw_forward(network* net, int index, const float* input, bool training) {
@@ -87,8 +88,8 @@ void raw_update(const layer& l, int batch, float rate, float momentum, float dec
   l.update(l, args);
 }
 
-void raw_save(network* net, char* path) { save_weights(net, path); }
-void raw_load(network* net, char* path) { load_weights(net, path); }
-image raw_crop(image source, int width, int height) { return center_crop_image(source, width, height); }
+void raw_save(network* net, char* path) { DARKNET(save_weights)(net, path); }
+void raw_load(network* net, char* path) { DARKNET(load_weights)(net, path); }
+image raw_crop(image source, int width, int height) { return DARKNET(center_crop_image)(source, width, height); }
 
 }  // namespace dng::host

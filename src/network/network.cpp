@@ -12,11 +12,13 @@
 
 namespace dng::network {
 
-Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) : config_(std::move(config)) {
+void Network::make_host(bool verbose) {
+  static const bool checked = (host::check_abi(), true);
+  (void)checked;
   // Darknet's layers own parameters and nothing else that is used.
   const graph::NetworkConfig hosted = graph::with_mini_batch(config_, 1);
   const std::vector<int> numbers = hosted.host_layers();
-  host_ = std::make_unique<host::Network>(hosted.host_text(), settings.verbose, numbers);
+  host_ = std::make_unique<host::Network>(hosted.host_text(), verbose, numbers);
   if (host_->size() != numbers.back()) {
     fail("%s: internal error: Darknet made %d layers, expected %d", config_.path.c_str(), host_->size(),
          numbers.back());
@@ -27,6 +29,15 @@ Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) :
       fail("%s: internal error: Darknet made an output of %zu values, expected %zu", layer.options.where().c_str(),
            made, layer.out.size());
     }
+    blocks_.push_back(host_->blocks(layer.index));
+  }
+}
+
+Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) : config_(std::move(config)) {
+  if (settings.trains || settings.verbose) {
+    make_host(settings.verbose);
+  } else {
+    blocks_ = own_blocks(config_, &own_memory_);
   }
   collect_parameters(settings.trains);
   if (settings.gpu == nullptr) {
@@ -34,7 +45,7 @@ Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) :
     cpu.trains = settings.trains;
     cpu.reference = settings.reference;
     cpu.watched_layer = settings.watched_layer;
-    cpu_ = std::make_unique<cpu::Executor>(config_, host_.get(), cpu);
+    cpu_ = std::make_unique<cpu::Executor>(config_, blocks_, cpu);
     executor_ = cpu_.get();
     return;
   }
@@ -55,9 +66,8 @@ std::string Network::describe_cost() const { return config_.cost().op->cost(conf
 void Network::collect_parameters(bool trains) {
   const bool adam = trains && config_.net.flag("adam");
   for (const graph::LayerConfig& layer : config_.layers) {
-    blocks_.push_back(host_->blocks(layer.index));
-    for (host::Block& block : blocks_.back()) {
-      if (block.update == nullptr) continue;
+    for (host::Block& block : blocks_[static_cast<size_t>(layer.index)]) {
+      if (!block.learns()) continue;
       if (adam) {
         second_moments_.emplace_back(static_cast<size_t>(block.count));
         block.second = second_moments_.back().data();

@@ -1,4 +1,5 @@
-// A network that is ready to run: Darknet's layers, which own the parameters, and an executor on CPU or GPU.
+// A network that is ready to run: its parameters, and an executor on CPU or GPU. Where it trains, Darknet's layers own
+// the parameters; where it only evaluates, the network itself.
 #pragma once
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include "graph/network_config.h"
 #include "graph/parameter.h"
 #include "host/host.h"
+#include "network/own_blocks.h"
 
 namespace dng::gpu {
 class Executor;
@@ -20,7 +22,7 @@ namespace dng::network {
 
 struct NetworkSettings {
   std::shared_ptr<gpu::Gpu> gpu;  // null: runs on the CPU
-  bool verbose = false;           // shows Darknet's layer table
+  bool verbose = false;           // lets Darknet parse the cfg in any case, and shows its layer table
   bool trains = true;             // false: no memory for training passes
   bool reference = false;         // plain layouts, every output stored, nothing fused, no Winograd; slower
   int watched_layer = -1;         // whose output in evaluation passes Network::watched() returns; -1: none
@@ -38,8 +40,8 @@ struct NetworkSettings {
 
 class Network {
  public:
-  // Lets Darknet parse the rewritten cfg, checks that its shapes are those of the config, and makes the executor:
-  // kernels, layouts and memory.
+  // Where it trains, lets Darknet parse the rewritten cfg and checks that its shapes are those of the config. Makes the
+  // executor: kernels, layouts and memory.
   explicit Network(graph::NetworkConfig config, const NetworkSettings& settings = {});
   ~Network();
 
@@ -91,6 +93,8 @@ class Network {
   // All parameters and statistics of the network in the order of the .weights file, layer by layer.
   const host::Blocks& blocks() const { return blocks_; }
   int size() const { return static_cast<int>(config_.layers.size()); }
+  // Null where the network only evaluates.
+  host::Network* host() const { return host_.get(); }
   // Of a network on the CPU.
   const cpu::Node& node(int index) const { return cpu_->node(index); }
   // Of training passes.
@@ -106,11 +110,14 @@ class Network {
   std::string describe_cost() const;
 
  private:
+  void make_host(bool verbose);
   void collect_parameters(bool trains);
   std::string layer_name(int layer) const;
 
   graph::NetworkConfig config_;
+  // One of the two.
   std::unique_ptr<host::Network> host_;
+  OwnMemory own_memory_;
   std::vector<graph::Parameter> parameters_;
   host::Blocks blocks_;
   std::vector<std::vector<float>> second_moments_;  // of Adam

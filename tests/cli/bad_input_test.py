@@ -481,8 +481,8 @@ IMAGE_CASES = [
          BROKEN + ": image cannot be decoded", "truncated JPEG"),
     Case("image_missing_in_predict", NOTHING, "classifier predict images.data net.cfg net.weights none.jpg", 1,
          "none.jpg: image cannot be read: No such file or directory", "check the path"),
-    Case("image_folder_in_predict", NOTHING, "classifier predict images.data net.cfg net.weights images", 1,
-         "images: image is a folder", "give the path of a file"),
+    Case("folder_without_images_in_predict", NOTHING, "classifier predict images.data net.cfg net.weights backup", 1,
+         "backup: the folder has no images", "paths of images"),
 ]
 
 TEACHER_CASES = [
@@ -687,6 +687,7 @@ VALID_COMMANDS = [
     "classifier ensemble data.data net.cfg net.weights net.weights -json figures.json",
     "classifier predict images.data net.cfg net.weights images/0_ant.jpg -t 3",
     "classifier predict images.data net.cfg net.weights images/1_bee.png",
+    "classifier predict images.data net.cfg net.weights images -json",
     "layer softmax logits.csv", "layer tsd eta=0.6 k=2 logits.csv",
 ]
 

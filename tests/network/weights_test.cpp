@@ -51,7 +51,7 @@ size_t count_of(const network::Network& network, int layers = 1 << 20) {
   return count;
 }
 
-host::Network* host_of(const network::Network& network) { return network.node(0).host; }
+host::Network* host_of(const network::Network& network) { return network.host(); }
 
 std::string with_float(std::string file, size_t index, float value) {
   std::memcpy(file.data() + 20 + 4 * index, &value, 4);

@@ -135,7 +135,7 @@ TEST(Sgd, EqualsTheHostsOwnUpdate) {
     train::Sgd sgd(&plugin.parameters(), {0.9, 0.05, false});
     sgd.begin();
     sgd.step(0.1, 4);
-    for (int i = 0; i < hosts.size(); ++i) hosts.node(i).host->update(i, 4, 0.1f, 0.9f, 0.05f);
+    for (int i = 0; i < hosts.size(); ++i) hosts.host()->update(i, 4, 0.1f, 0.9f, 0.05f);
   }
   network::Network start(config_of(cfg));
   scramble(&start, 1);
