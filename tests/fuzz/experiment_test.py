@@ -18,7 +18,7 @@ from generations_driver.experiment import Experiment
 from generations_driver.program import Program
 from generations_driver.sweep import read_sweep
 
-CHANGES = int(os.environ.get("CHANGES") or 3000)
+CHANGES = int(os.environ.get("CHANGES") or 1500)
 SWEEP = EXPERIMENT + "\n[sweep]\nstudent.lambda=0.1 0.5\npatriarch.confidence=0.5 0.6\n"
 WORDS = ("[", "]", "=", "\n", "\r", "\0", "#", ";", "\ufeff", "²", "-1", "1e999", "nan", "9" * 30, "base=a.ini\n",
          "[sweep]\n", "seeds=0 1", " ", "cached=1\n", "../", "\x1b")
