@@ -17,6 +17,7 @@ PYTHON       := /usr/bin/python3
 PACKAGES     := cmake ninja-build g++ darknet libdnnl-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev \
                 libjpeg-dev zlib1g-dev dataset-fashion-mnist python3 python3-matplotlib
 TEST_PACKAGES := libgtest-dev python3-scipy liblinear-tools
+FUZZ_PACKAGES := clang libclang-rt-dev libomp-dev libgtest-dev
 LINT_PACKAGES := clang-format clang-tidy shellcheck python3-venv
 RUFF         := ruff==0.14.14
 SUDO         := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -24,7 +25,7 @@ SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 
 .DEFAULT_GOAL := all
 
-.PHONY: help all deps demo test-deps tests test test-debian bench zoo gpu-check odr arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
+.PHONY: help all deps demo test-deps tests test test-debian bench zoo gpu-check odr fuzz faults kills arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -94,6 +95,25 @@ odr:  ## link-time check: one definition of every type
 	@mkdir -p build; cmake --preset release -B build/odr $(GENERATOR) -DDNG_PRECOMPILE=OFF -DCMAKE_BUILD_TYPE=None \
 	  -DGENERATIONS_CUDA=OFF -DCMAKE_CXX_FLAGS="-O1 -flto=auto -Wodr -Werror=odr" > build/odr-configure.log
 	cmake --build build/odr -j $(JOBS) --target darknet
+
+# FUZZ='--formats jpeg,png' or other options of the script.
+SECONDS ?= 20
+FUZZ    ?=
+fuzz:  ## every format that is read, for SECONDS=20 each, with libFuzzer
+	@$(MAKE) --no-print-directory deps PACKAGES="$(FUZZ_PACKAGES)"
+	@$(MAKE) --no-print-directory configure PRESET=fuzz
+	cmake --build build/fuzz -j $(JOBS) --target fuzz_inputs
+	$(PYTHON) tests/fuzz/fuzz.py build/fuzz/tests/fuzz_inputs --seconds $(SECONDS) $(FUZZ)
+
+# The tests have short versions of these. FAULTS=N: so many calls of each kind, 0: all.
+N             ?= 1000
+FAULTS        ?= 0
+MEMORY_FAULTS ?= 1000
+faults: all  ## every system call failed once (hours; FAULTS=20: minutes)
+	FAULTS=$(FAULTS) MEMORY_FAULTS=$(MEMORY_FAULTS) DNG_DARKNET=$(BUILD)/darknet $(PYTHON) tests/faults/faults_test.py -v
+
+kills: all  ## trainings and chains killed at random moments (N=1000)
+	KILLS=$(N) DNG_DARKNET=$(BUILD)/darknet $(PYTHON) tests/faults/kills_test.py -v
 
 # Cross-compiles for 64-bit ARM and tests under QEMU, where the cross compiler is.
 arm64:  ## cross-compile for 64-bit ARM and test under QEMU

@@ -4,6 +4,7 @@ Environment: DNG_DARKNET, the program (default: ./darknet of the repository); DN
 packaged); DNG_STOCK, the host's own program (default: /usr/bin/darknet where the host is the packaged one).
 """
 
+import contextlib
 import gzip
 import os
 import shutil
@@ -79,6 +80,19 @@ def write_fashion(folder, train, valid):
             assert len(content) == header + count * item
             write(os.path.join(folder, "%s-%s-ubyte" % (name, kind)),
                   content[:4] + struct.pack(">I", count) + content[8:])
+
+
+def write_quarters(folder, train=160, valid=40):
+    """Images of 8x8 in four classes as IDX, names as write_fashion's: the class is the quarter that is white."""
+    for name, count in (("train", train), ("valid", valid)):
+        images, labels = bytearray(), bytes(i % 4 for i in range(count))
+        for i, label in enumerate(labels):
+            image = bytearray((7 * i + 13 * j) % 64 for j in range(64))
+            for y in range(4 * (label // 2), 4 * (label // 2) + 4):
+                image[8 * y + 4 * (label % 2):8 * y + 4 * (label % 2) + 4] = b"\xff" * 4
+            images += image
+        write(os.path.join(folder, name + "-images-idx3-ubyte"), struct.pack(">IIII", 0x803, count, 8, 8) + images)
+        write(os.path.join(folder, name + "-labels-idx1-ubyte"), struct.pack(">II", 0x801, count) + labels)
 
 
 def fashion_image(index, folder):
@@ -196,6 +210,19 @@ class FolderTest(unittest.TestCase):
 
     def read(self, *names):
         return read(self.path(*names))
+
+    @contextlib.contextmanager
+    def mounted(self, folder, options):
+        """A small file system of its own."""
+        os.makedirs(self.path(folder), exist_ok=True)
+        mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", self.path(folder)]
+        if os.geteuid() != 0 or shutil.which("mount") is None or subprocess.run(
+                mount, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            raise unittest.SkipTest("not tested: a file system can be mounted by root only")
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", self.path(folder)], check=True)
 
     def wait_for(self, condition):
         """Polls for a minute at most: what other processes do to files cannot be waited for otherwise."""

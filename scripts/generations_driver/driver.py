@@ -9,7 +9,7 @@ from concurrent import futures
 
 from .children import Children
 from .errors import Failure, Stopped, warn
-from .files import now, sha256_file, whole_or_none
+from .files import now, remove_leftovers, sha256_file, whole_or_none
 from .lock import Lock
 from .measures import INSPECTIONS
 from .network import epochs_of
@@ -38,6 +38,7 @@ class Driver:
         self.done = {}  # title -> seconds of training, of those that are trained and evaluated
         self.signals = []
         self.children = Children(program.path, Lock(folder.path), self.say if verbose else lambda text: None)
+        remove_leftovers(folder.path)  # nobody else writes there now
 
     def close(self):
         self.children.lock.close()

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+import signal
 import sys
 
 from .place import DRIVER_NAME
@@ -28,6 +29,8 @@ class OneLineParser(argparse.ArgumentParser):
 
     def run(self, command, arguments=None, stopped="stopped"):
         """Calls the command with the parsed arguments; returns the exit code."""
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         options = self.parse_args(arguments)
         try:
             command(options)

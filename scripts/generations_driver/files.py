@@ -57,6 +57,15 @@ def replacing(path):
             os.unlink(temporary)
 
 
+def remove_leftovers(folder):
+    """Temporary files of processes that were killed."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            found = re.search(r"\.tmp([0-9]+)\.[0-9]+$", name)
+            if found and not os.path.exists(f"/proc/{found[1]}"):
+                os.unlink(os.path.join(place, name))
+
+
 def write_text(path, text):
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(text)

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/error.h"
 #include "data/augment.h"
 #include "data/frame.h"
 #include "data/pixels.h"
@@ -10,11 +11,19 @@
 namespace dng::data {
 namespace {
 
+// Of a resized image: a line of pixels would become gigabytes.
+constexpr int64_t kMaxPixels = int64_t{1} << 28;
+
 // Height and width after scaling the shorter side to `length`; fractions are cut off, as in Darknet and torchvision.
 Geometry shorter_side_to(const Geometry& shape, int length) {
-  const int64_t height = shape.height, width = shape.width;
-  if (width < height) return {shape.channels, static_cast<int>(height * length / width), length};
-  return {shape.channels, length, static_cast<int>(width * length / height)};
+  const int64_t shorter = std::min(shape.height, shape.width), longer = std::max(shape.height, shape.width);
+  const int64_t other = longer * length / shorter;
+  if (other * length > kMaxPixels) {
+    fail("image of %dx%d (height x width) would be resized to %lld pixels, its shorter side to %d; allowed: %lld",
+         shape.height, shape.width, static_cast<long long>(other * length), length, static_cast<long long>(kMaxPixels));
+  }
+  if (shape.width < shape.height) return {shape.channels, static_cast<int>(other), length};
+  return {shape.channels, length, static_cast<int>(other)};
 }
 
 std::vector<float> to_floats(const Image& image, const Rectangle& part) {

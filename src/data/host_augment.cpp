@@ -5,6 +5,7 @@
 #include <opencv2/imgproc.hpp>
 #include <utility>
 
+#include "base/error.h"
 #include "data/pixels.h"
 #include "data/planes.h"
 
@@ -13,6 +14,9 @@ namespace {
 
 // Both hosts take 0 for what lies outside of the image (rotated corners, aspect ratios).
 constexpr int kBorder = cv::BORDER_CONSTANT;
+
+// OpenCV's warpAffine has 16 bits for a position in the image, and refuses more without a word about the image.
+constexpr int kMaxSide = 32766;
 
 // Rotation, scale and offset that were drawn for one sample; names as in Darknet.
 struct Placement {
@@ -103,6 +107,10 @@ void distort_colours(float hue, float saturation, float exposure, const Geometry
 
 void augment_as_host(const Image& image, const Augmentation& augmentation, const Geometry& geometry,
                      CounterRandom* random, float* out) {
+  if (std::max(image.shape.height, image.shape.width) > kMaxSide) {
+    fail("image of %dx%d (height x width); allowed: %d on a side; make it smaller, or set random_resized_crop = 1",
+         image.shape.height, image.shape.width, kMaxSide);
+  }
   const bool same_size = image.shape.height == geometry.height && image.shape.width == geometry.width;
   const Placement place = draw_placement(image, augmentation, geometry, random);
   const bool mirror = augmentation.flip && random->below(2) != 0;

@@ -1,7 +1,6 @@
 #include "data/image_file.h"
 
 #include <unistd.h>
-#include <zlib.h>
 
 #include <cstdio>
 #include <iostream>
@@ -14,64 +13,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "data/image_check.h"
 #include "data/jpeg_part.h"
 #include "data/planes.h"
 
 namespace dng::data {
 namespace {
-
-const char* const kJpegSignature = "\xff\xd8";
-const char* const kPngSignature = "\x89PNG\r\n\x1a\n";
-
-// Walks the segments up to the end-of-image marker. Looking for FF D9 near the end of the file is not enough: a preview
-// inside has one as well, and cameras append data of their own.
-bool jpeg_is_complete(const std::string& bytes) {
-  size_t at = 2;
-  while (at + 1 < bytes.size()) {
-    if (bytes[at] != '\xff') {  // entropy-coded data
-      at = bytes.find('\xff', at);
-      if (at == std::string::npos) return false;
-      continue;
-    }
-    const uint32_t marker = big_endian(bytes, at + 1, 1);
-    if (marker == 0xd9) return true;
-    if (marker == 0xff) {  // fill byte
-      ++at;
-    } else if (marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd8)) {  // stuffed byte, restart: no length follows
-      at += 2;
-    } else if (at + 3 < bytes.size()) {
-      at += 2 + big_endian(bytes, at + 2, 2);
-    } else {
-      return false;
-    }
-  }
-  return false;
-}
-
-// Empty where every chunk up to IEND is there and has the right checksum.
-std::string png_problem(const std::string& bytes) {
-  size_t at = 8;
-  while (at + 12 <= bytes.size()) {
-    const size_t length = big_endian(bytes, at, 4);
-    if (length > bytes.size() - at - 12) break;
-    const auto* type = reinterpret_cast<const Bytef*>(bytes.data() + at + 4);
-    if (crc32(crc32(0, nullptr, 0), type, static_cast<uInt>(length + 4)) != big_endian(bytes, at + 8 + length, 4)) {
-      return format("damaged PNG (checksum of the chunk at offset %zu)", at);
-    }
-    if (bytes.compare(at + 4, 4, "IEND") == 0) return "";
-    at += 12 + length;
-  }
-  return format("truncated PNG (%zu bytes, no end of image)", bytes.size());
-}
-
-std::string file_problem(const std::string& bytes) {
-  if (bytes.empty()) return "empty file (0 bytes)";
-  if (starts_with(bytes, kJpegSignature) && !jpeg_is_complete(bytes)) {
-    return format("truncated JPEG (%zu bytes, no end of image)", bytes.size());
-  }
-  if (starts_with(bytes, kPngSignature)) return png_problem(bytes);
-  return "";
-}
 
 // libjpeg, libpng and OpenCV write warnings and errors to stderr, libjpeg even where it continues with made-up pixels.
 // While a thread decodes, its output to stderr goes here instead.
@@ -132,7 +79,7 @@ cv::Mat decode_with_opencv(const std::string& path, const std::string& bytes) {
   // OpenCV's own messages name its source lines only.
   const bool usable = !messages.empty() && !starts_with(messages, "imdecode");
   const std::string reason = usable ? ": " + quoted(trim(messages.substr(0, messages.find('\n')))) : "";
-  if (starts_with(bytes, kJpegSignature) && reports_damaged_jpeg(messages)) {
+  if (is_jpeg(bytes) && reports_damaged_jpeg(messages)) {
     fail("%s: image cannot be decoded: damaged JPEG%s; get the file again or take it out of the list", path.c_str(),
          reason.c_str());
   }
@@ -148,7 +95,7 @@ cv::Mat decode_with_opencv(const std::string& path, const std::string& bytes) {
 std::string read_image_file(const std::string& path) {
   prepare_opencv();
   std::string bytes = read_file(path, "image");
-  const std::string problem = file_problem(bytes);
+  const std::string problem = image_problem(bytes);
   if (!problem.empty()) {
     fail("%s: image cannot be decoded: %s; get the file again or take it out of the list", path.c_str(),
          problem.c_str());
@@ -194,7 +141,7 @@ void decode_image_part(const std::string& path, const ChooseRectangle& choose, P
     if (rectangle.width == 0) rectangle = choose(shape);
     return rectangle;
   };
-  if (starts_with(bytes, kJpegSignature) && decode_jpeg_part(bytes, choose_once, part)) return;
+  if (is_jpeg(bytes) && decode_jpeg_part(bytes, choose_once, part)) return;
   const cv::Mat decoded = decode_with_opencv(path, bytes);
   choose_once({3, decoded.rows, decoded.cols});
   part->reserve(rectangle.height, rectangle.width);

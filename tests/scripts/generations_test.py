@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import textwrap
@@ -19,6 +18,7 @@ import unittest
 import warnings
 
 from generations_support import Case, EXPERIMENT, NETWORK, ONE_SEED, SCRIPT, weights_record
+from run_support import write_quarters
 
 import plot_generations
 import plot_training
@@ -653,20 +653,8 @@ class RealProgram(Case):
             print("skipped: DNG_DARKNET does not name a ./darknet to test with", file=sys.stderr)
             self.skipTest("DNG_DARKNET does not name a ./darknet to test with")
         program = os.path.abspath(os.path.join(self.before, program))
-        for role, count in (("train", 160), ("t10k", 40)):
-            labels = bytes(i % 4 for i in range(count))
-            images = bytearray()
-            for i, label in enumerate(labels):
-                image = bytearray((7 * i + 13 * j) % 64 for j in range(64))
-                top, left = 4 * (label // 2), 4 * (label % 2)
-                for y in range(4):
-                    image[8 * (top + y) + left : 8 * (top + y) + left + 4] = b"\xff" * 4
-                images += image
-            with open(f"{role}-images-idx3-ubyte", "wb") as file:
-                file.write(struct.pack(">IIII", 0x803, count, 8, 8) + images)
-            with open(f"{role}-labels-idx1-ubyte", "wb") as file:
-                file.write(struct.pack(">II", 0x801, count) + labels)
-        self.write("a.data", "classes=4\ntrain=train-images-idx3-ubyte\nvalid=t10k-images-idx3-ubyte\ntop=2\n"
+        write_quarters(self.folder)
+        self.write("a.data", "classes=4\ntrain=train-images-idx3-ubyte\nvalid=valid-images-idx3-ubyte\ntop=2\n"
                    "class_weights=1,2,1,1\n")
         self.write(
             "net.cfg",
