@@ -6,6 +6,7 @@
     scripts/generations.py compare DIR... [--out DIR]   a report that compares runs
     scripts/generations.py report DIR     writes the report again from the results in DIR
     scripts/generations.py status DIR     says what is done, interrupted, or not begun
+    scripts/generations.py card DIR       writes the model cards again, from summary.json
     scripts/generations.py stock CFG      prints the cfg with which Darknet's own program evaluates the same weights
 
 The run's folder holds one complete cfg per generation, so every step can be repeated by hand; the first lines of each
@@ -26,19 +27,20 @@ import sys
 
 from generations_driver.comparison import write_comparison
 from generations_driver.driver import Driver, workers_of
-from generations_driver.errors import OneLineParser, Stopped, warn
+from generations_driver.errors import Failure, OneLineParser, Stopped, warn
 from generations_driver.estimate import Estimate
 from generations_driver.experiment import Experiment
 from generations_driver.figures.style import load_matplotlib
 from generations_driver.files import whole_or_none, write_json
 from generations_driver.folder import Folder
 from generations_driver.lock import is_locked
+from generations_driver.model_card import write_cards
 from generations_driver.place import COMMAND, DRIVER_NAME, default_program, find_experiment
 from generations_driver.program import Program
 from generations_driver.report import print_outputs, write_outputs
 from generations_driver.reuse import Reuse
 from generations_driver.stock import stock_text
-from generations_driver.summary import shown
+from generations_driver.summary import load_summary, shown
 from generations_driver.sweep import MARK, read_mark, read_sweep
 
 
@@ -150,6 +152,14 @@ def command_status(options):
             print(f"  {generation.title:24} {state}")
 
 
+def command_card(options):
+    for folder in folders_of(options.folder):
+        paths = write_cards(folder.path, load_summary(os.path.join(folder.path, "summary.json")))
+        if not paths:
+            raise Failure(f"{folder.path}: no chain is done, so there are no final weights to describe; finish the run")
+        print("\n".join(paths))
+
+
 def command_stock(options):
     text, warnings = stock_text(options.cfg)
     for warning in warnings:
@@ -166,7 +176,7 @@ def count(text):
 def make_parser():
     """The parser, and the verbs' own ones."""
     parser = OneLineParser(prog=DRIVER_NAME, description=__doc__.split("\n\n", maxsplit=1)[0])
-    verbs = parser.add_subparsers(required=True, metavar="run | compare | report | status | stock")
+    verbs = parser.add_subparsers(required=True, metavar="run | compare | report | status | card | stock")
 
     def add_verb(name, command, text):
         verb = verbs.add_parser(name, help=text)
@@ -191,6 +201,7 @@ def make_parser():
     for verb in (run, comparing, reporting):
         verb.add_argument("--no-figures", action="store_true", help="go on without matplotlib: no figures")
     add_verb("status", command_status, "say what is done").add_argument("folder", metavar="DIR")
+    add_verb("card", command_card, "write the model cards again").add_argument("folder", metavar="DIR")
     stock = add_verb("stock", command_stock, "print the cfg for Darknet's own program")
     stock.add_argument("cfg", metavar="CFG")
     return parser, verbs
