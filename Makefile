@@ -61,10 +61,10 @@ test: test-deps tests  ## all tests, with their packages
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS)
 
 # Optional packages from PyPI; the tests of what needs them are skipped without.
-DEPLOY_PACKAGES := onnx onnxruntime
-DEPLOY_TESTS := export_onnx
-test-deploy: tests  ## ONNX models, with their packages
-	@$(MAKE) --no-print-directory deps PACKAGES=python3-venv
+DEPLOY_PACKAGES := onnx onnxruntime tensorboard axe-selenium-python
+DEPLOY_TESTS := export_onnx serve tensorboard
+test-deploy: tests  ## ONNX models, TensorBoard files and the page in a browser, with their packages
+	@$(MAKE) --no-print-directory deps PACKAGES="chromium chromium-driver python3-venv"
 	test -x build/deploy/bin/python || $(PYTHON) -m venv build/deploy
 	build/deploy/bin/pip install -q $(DEPLOY_PACKAGES)
 	@for name in $(DEPLOY_TESTS); do DNG_DARKNET=$(CURDIR)/$(BUILD)/darknet \

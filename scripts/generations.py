@@ -7,6 +7,8 @@
     scripts/generations.py report DIR     writes the report again from the results in DIR
     scripts/generations.py status DIR     says what is done, interrupted, or not begun
     scripts/generations.py card DIR       writes the model cards again, from summary.json
+    scripts/generations.py serve DIR      a page in the browser: results, live curves, examples
+    scripts/generations.py tensorboard DIR [--out DIR] [--follow SECONDS]   the curves as TensorBoard's event files
     scripts/generations.py stock CFG      prints the cfg with which Darknet's own program evaluates the same weights
 
 The run's folder holds one complete cfg per generation, so every step can be repeated by hand; the first lines of each
@@ -21,9 +23,11 @@ cost differs.
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
+import time
 
 from generations_driver.comparison import write_comparison
 from generations_driver.driver import Driver, workers_of
@@ -39,9 +43,11 @@ from generations_driver.place import COMMAND, DRIVER_NAME, default_program, find
 from generations_driver.program import Program
 from generations_driver.report import print_outputs, write_outputs
 from generations_driver.reuse import Reuse
+from generations_driver.serve import PORT, open_server
 from generations_driver.stock import stock_text
 from generations_driver.summary import load_summary, shown
 from generations_driver.sweep import MARK, read_mark, read_sweep
+from generations_driver.tensorboard_events import events_of
 
 
 def command_run(options):
@@ -160,6 +166,34 @@ def command_card(options):
         print("\n".join(paths))
 
 
+def command_serve(options):
+    folders_of(options.folder)  # refuses what is no run
+    with open_server(options.folder, lambda: folders_of(options.folder), options.port) as server:
+        print(f"http://{server.server_address[0]}:{server.server_address[1]}/ shows {options.folder}; Ctrl-C ends it",
+              flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def command_tensorboard(options):
+    out = options.out or os.path.join(options.folder, "tensorboard")
+    events = events_of(folders_of(options.folder), options.folder, out)
+    try:
+        while True:
+            for one in events:
+                epochs = one.update()
+                if epochs:
+                    print(f"{one.folder}: epoch {one.last}", flush=True)
+            if options.follow is None:
+                break
+            time.sleep(options.follow)
+    except KeyboardInterrupt:  # the only end with --follow
+        pass
+    finally:
+        for one in events:
+            one.close()
+
+
 def command_stock(options):
     text, warnings = stock_text(options.cfg)
     for warning in warnings:
@@ -176,7 +210,8 @@ def count(text):
 def make_parser():
     """The parser, and the verbs' own ones."""
     parser = OneLineParser(prog=DRIVER_NAME, description=__doc__.split("\n\n", maxsplit=1)[0])
-    verbs = parser.add_subparsers(required=True, metavar="run | compare | report | status | card | stock")
+    verbs = parser.add_subparsers(
+        required=True, metavar="run | compare | report | status | card | serve | tensorboard | stock")
 
     def add_verb(name, command, text):
         verb = verbs.add_parser(name, help=text)
@@ -202,6 +237,14 @@ def make_parser():
         verb.add_argument("--no-figures", action="store_true", help="go on without matplotlib: no figures")
     add_verb("status", command_status, "say what is done").add_argument("folder", metavar="DIR")
     add_verb("card", command_card, "write the model cards again").add_argument("folder", metavar="DIR")
+    serving = add_verb("serve", command_serve, "show a run in the browser")
+    serving.add_argument("--port", type=int, default=PORT, metavar="N",
+                         help=f"of the page on this machine (default: {PORT}; 0: any)")
+    events = add_verb("tensorboard", command_tensorboard, "write the curves as TensorBoard's event files")
+    events.add_argument("--out", metavar="DIR", help="their folder (default: tensorboard in the run's)")
+    events.add_argument("--follow", type=count, metavar="SECONDS", help="go on: look for new epochs that often")
+    for verb in (serving, events):
+        verb.add_argument("folder", metavar="DIR", help="a run's folder, or a sweep's")
     stock = add_verb("stock", command_stock, "print the cfg for Darknet's own program")
     stock.add_argument("cfg", metavar="CFG")
     return parser, verbs
