@@ -63,7 +63,7 @@ test: test-deps tests  ## all tests, with their packages
 # Optional packages from PyPI; the tests of what needs them are skipped without.
 DEPLOY_PACKAGES := onnx onnxruntime tensorboard axe-selenium-python
 DEPLOY_TESTS := export_onnx serve tensorboard
-test-deploy: tests  ## ONNX models, TensorBoard files and the page in a browser, with their packages
+test-deploy: all  ## ONNX models, TensorBoard files and the page in a browser, with their packages
 	@$(MAKE) --no-print-directory deps PACKAGES="chromium chromium-driver python3-venv"
 	test -x build/deploy/bin/python || $(PYTHON) -m venv build/deploy
 	build/deploy/bin/pip install -q $(DEPLOY_PACKAGES)

@@ -111,7 +111,8 @@ class ExportTest(RunTest):
         return found / found.sum(1, keepdims=True)
 
     def compare(self, path, *words):
-        """Exports it with random weights; returns the largest difference, and that between two images."""
+        """Exports it with random weights, batch norm folded and kept; returns the largest difference, and that between
+        two images."""
         text = read(path).decode()
         cfg = self.write("net.cfg", text)
         network = Network(cfg, DARKNET)
@@ -122,28 +123,31 @@ class ExportTest(RunTest):
             own = self.own = self.probabilities("net.cfg", "net.weights", network)
             if own.max() < 0.999:
                 break
-        self.export("net.cfg", "net.weights", "-o", "net.onnx", *words)
         if "float" in words:
             images = images.transpose(0, 3, 1, 2).astype("float32") / numpy.float32(255)
-        session = self.session()
-        found = session.run(None, {"images": images})[0]
-        alone = session.run(None, {"images": images[1:2]})[0]  # another batch
-        self.assertLess(abs(alone - found[1]).max(), 1e-6)
-        self.assertLess(abs(found.sum(1) - 1).max(), 1e-5)
-        return abs(found - own).max(), abs(own[0] - own[1]).max()
+        apart = []
+        for keep in ((), ("--keep-batchnorm",)):
+            self.export("net.cfg", "net.weights", "-o", "net.onnx", *words, *keep)
+            session = self.session()
+            found = session.run(None, {"images": images})[0]
+            alone = session.run(None, {"images": images[1:2]})[0]  # another batch
+            self.assertLess(abs(alone - found[1]).max(), 1e-6)
+            self.assertLess(abs(found.sum(1) - 1).max(), 1e-5)
+            apart.append(abs(found - own).max())
+        return max(apart), abs(own[0] - own[1]).max()
+
+    def assert_equal(self, apart, between):
+        """The image matters, by far more than what is let through; of 1,000 classes each probability is small."""
+        self.assertLess(apart, min(TOLERANCE, between / 20))
 
     def check(self, path):
         name = os.path.basename(path)
-        for words in ((), ("--keep-batchnorm",)):
-            apart, between = self.compare(path, *words)
-            say("%s %s: apart by %.1e, images by %.1e" % (name, " ".join(words), apart, between))
-            self.assertLess(apart, TOLERANCE)
-            self.assertGreater(between, 20 * TOLERANCE, "the images do not matter to this network")
+        apart, between = self.compare(path)
+        say("%s: apart by %.1e, images by %.1e" % (name, apart, between))
+        self.assert_equal(apart, between)
 
     def test_planes_of_0_to_1(self):
-        apart, between = self.compare(os.path.join(ROOT, "cfg", "cifar100-resnet8.cfg"), "--input", "float")
-        self.assertLess(apart, TOLERANCE)
-        self.assertGreater(between, 20 * TOLERANCE)
+        self.assert_equal(*self.compare(os.path.join(ROOT, "cfg", "cifar100-resnet8.cfg"), "--input", "float"))
         with self.assertRaises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument):
             self.session().run(None, {"images": numpy.zeros((1, 32, 32, 3), "uint8")})
 
@@ -180,8 +184,8 @@ class ExportTest(RunTest):
         self.assertGreater(len(costs), 3)
         for cost in [*costs, section("softmax", temperature=3), SOFTMAX + section("cost", type="sse")]:
             path = self.write("some.cfg", fashion_network(cost))
-            apart, _ = self.compare(path)
-            self.assertLess(apart, TOLERANCE, cost)
+            with self.subTest(cost):
+                self.assert_equal(*self.compare(path))
 
     def test_activations(self):
         names = json.loads(self.run_darknet("options").stdout)["layers"]["activation"][0]["allowed"]
@@ -195,9 +199,7 @@ class ExportTest(RunTest):
         layers += section("route", layers=",".join(str(3 + 2 * place) for place in range(len(names))))
         layers += section("normalization", size=1, alpha=1, beta=0.5) + section(
             "connected", output=4, activation="linear") + SOFTMAX
-        apart, between = self.compare(self.write("some.cfg", layers))
-        self.assertLess(apart, TOLERANCE)
-        self.assertGreater(between, 20 * TOLERANCE)
+        self.assert_equal(*self.compare(self.write("some.cfg", layers)))
         for name in names:  # every one matters
             with unittest.mock.patch.dict(ACTIVATIONS, {name: lambda graph, x: graph.op("Softsign", x)}):
                 self.export("net.cfg", "net.weights", "-o", "net.onnx")
@@ -234,10 +236,7 @@ class ExportTest(RunTest):
                 section("connected", output=7, batch_normalize=1, activation="swish")):
             with self.subTest(layers):
                 cfg = self.write("some.cfg", head + first + layers + last)
-                for words in ((), ("--keep-batchnorm",)):
-                    apart, between = self.compare(cfg, *words)
-                    self.assertLess(apart, TOLERANCE)
-                    self.assertGreater(between, 20 * TOLERANCE)
+                self.assert_equal(*self.compare(cfg))
 
     def test_an_ensemble_is_the_mean_of_the_probabilities(self):
         cfg = self.write("net.cfg", fashion_network(SOFTMAX))

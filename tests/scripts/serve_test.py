@@ -16,6 +16,8 @@ import unittest
 
 from generations_support import SCRIPT, Case
 
+from generations_driver.folder import Folder
+
 try:
     from axe_selenium_python import Axe
     from selenium import webdriver
@@ -25,6 +27,13 @@ CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 class ServeCase(Case):
+    def begin(self):
+        """A run that has trained nothing yet."""
+        folder = Folder("runs/trial", self.experiment())
+        os.makedirs(folder.path)
+        folder.prepare()
+        folder.write("run a.ini")
+
     def serve(self, folder="runs/trial"):
         self.server = subprocess.Popen([sys.executable, SCRIPT, "serve", folder, "--port", "0"], text=True,
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment)
@@ -87,22 +96,24 @@ class ServeTest(ServeCase):
         self.assertNotEqual({row["generation"]: row for row in self.state()[0]["rows"]}["student2"], rows["student2"])
 
     def test_nothing_but_pictures_tables_and_reports_of_the_folder(self):
-        self.run_driver("run", "a.ini", "--set", "experiment.seeds=1")
+        self.begin()
         self.write("secret.png", "secret")
         self.write("runs/trial-other/secret.png", "secret")
+        for name in ("report.md", "seed1/student1_final.weights", ".hidden.png"):
+            self.write("runs/trial/" + name, "content")
         os.symlink(os.path.abspath("secret.png"), "runs/trial/link.png")
         self.serve()
-        self.assertEqual(self.ask("/files/report.md")[0], 200)
+        self.assertEqual(self.ask("/files/report.md")[2], b"content")
         for path in ("/files/../secret.png", "/files/..%2f..%2fsecret.png", "/files/%2e%2e/%2e%2e/secret.png",
                      "/files/../trial-other/secret.png", "/files//" + os.path.abspath("secret.png"), "/files/link.png",
                      "/files/" + os.path.abspath("secret.png"), "/files/seed1/..\\..\\secret.png", "/../secret.png",
-                     "/files/seed1", "/files/", "/files/.lock", "/files/seed1/student1_final.weights",
+                     "/files/seed1", "/files/", "/files/.hidden.png", "/files/seed1/student1_final.weights",
                      "/files/seed1/student1.cfg", "/files/a%00.png", "/secret.png", "//secret.png"):
             status, _, content = self.ask(path)
             self.assertEqual((status, content), (404, b"not found\n"), path)
 
     def test_other_hosts_and_other_methods(self):
-        self.run_driver("run", "a.ini", "--set", "experiment.seeds=1")
+        self.begin()
         self.serve()
         port = self.address[1]
         for host in (f"localhost:{port}", "127.0.0.1", "localhost"):
@@ -121,7 +132,7 @@ class ServeTest(ServeCase):
 
     def test_refusals(self):
         self.assertIn("not a run's folder", self.run_driver("serve", ".", code=1).stderr)
-        self.run_driver("run", "a.ini", "--set", "experiment.seeds=1")
+        self.begin()
         self.serve()
         for port, words in ((self.address[1], "cannot listen"), (70000, "--port 70000")):
             self.assertIn(words, self.run_driver("serve", "runs/trial", "--port", str(port), code=1).stderr)
