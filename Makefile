@@ -25,7 +25,7 @@ SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 
 .DEFAULT_GOAL := all
 
-.PHONY: help all deps demo test-deps tests test test-debian bench zoo gpu-check odr fuzz faults kills arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
+.PHONY: help all deps demo test-deps tests test test-deploy test-debian bench zoo gpu-check odr fuzz faults kills arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -60,6 +60,16 @@ test-deps: deps
 
 test: test-deps tests  ## all tests, with their packages
 	ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS)
+
+# Optional packages from PyPI; the tests of what needs them are skipped without.
+DEPLOY_PACKAGES := onnx onnxruntime tensorboard axe-selenium-python
+DEPLOY_TESTS := export_onnx serve tensorboard
+test-deploy: all  ## ONNX models, TensorBoard files and the page in a browser, with their packages
+	@$(MAKE) --no-print-directory deps PACKAGES="chromium chromium-driver python3-venv"
+	test -x build/deploy/bin/python || $(PYTHON) -m venv build/deploy
+	build/deploy/bin/pip install -q $(DEPLOY_PACKAGES)
+	@for name in $(DEPLOY_TESTS); do DNG_DARKNET=$(CURDIR)/$(BUILD)/darknet \
+	  DNG_HOST=$(if $(DARKNET_ROOT),alexeyab,packaged) build/deploy/bin/python tests/scripts/$${name}_test.py || exit 1; done
 
 RELEASE ?= trixie
 test-debian:  ## the README's two commands in a fresh Debian (RELEASE=trixie), as root

@@ -1,7 +1,6 @@
 """A cfg's network as a PyTorch module, up to the logits: what the program is compared with, and checked against."""
 
 import os
-import struct
 import sys
 
 import torch
@@ -10,7 +9,8 @@ from torch.nn import functional
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
 
-from benchmark.network_shapes import COSTS, Network
+from cfg_network.network import Network
+from cfg_network.weights import read_weights
 from generations_driver.errors import Failure
 
 # Of a value that nobody else reads: in its place.
@@ -50,12 +50,9 @@ class Function(nn.Module):
 
 
 class CfgNetwork(nn.Module):
-    def __init__(self, path):
+    def __init__(self, path, program=None):
         super().__init__()
-        self.network = Network(path)
-        last = self.network.layers[-1]
-        if last.kind not in COSTS:
-            raise Failure(f"{path}: the last section is no cost")
+        self.network = Network(path, program)
         self.computed = self.network.layers[:-1]
         self.readers = {layer.index: [other for other in self.network.layers if layer.index in other.sources]
                         for layer in self.computed}
@@ -92,7 +89,7 @@ class CfgNetwork(nn.Module):
     def leaves_stride(self, layer):
         readers = self.readers[layer.index]
         return layer.kind == "maxpool" and layer.subsamples and len(readers) == 1 and \
-            readers[0].kind == "convolutional" and readers[0].number("size", 1) == 1
+            readers[0].kind == "convolutional" and readers[0].window == 1
 
     def norm(self, layer):
         if not layer.flag("batch_normalize"):
@@ -103,8 +100,8 @@ class CfgNetwork(nn.Module):
     def _convolutional(self, layer):
         strides = [own * before for own, before in zip(layer.strides, self.strides_before(layer))]
         norm = self.norm(layer)
-        product = nn.Conv2d(layer.read.channels, layer.out.channels, layer.number("size", 1), strides, layer.padding,
-                            groups=layer.number("groups", 1), bias=norm is None)
+        product = nn.Conv2d(layer.read.channels, layer.out.channels, layer.window, strides, layer.padding,
+                            layer.dilation, layer.number_of("groups"), bias=norm is None)
         return Normalized(product, norm, self.activation(layer))
 
     def _connected(self, layer):
@@ -130,25 +127,24 @@ class CfgNetwork(nn.Module):
 
     def windows(self, layer, kind, beyond=None):
         """Darknet's padding is that of both sides; `beyond`: the value there."""
-        size = layer.number("size", layer.number("stride", 1))
-        before = layer.number("padding", size - 1) // 2
+        size, before = layer.window, layer.padding
         more = {"count_include_pad": False} if kind is nn.AvgPool2d else {}
         if (layer.read.height + 2 * before - size) // layer.strides[0] + 1 == layer.out.height and \
                 (layer.read.width + 2 * before - size) // layer.strides[1] + 1 == layer.out.width:
             return kind(size, layer.strides, before, **more)
         if beyond is None:
             raise Failure(f"{self.network.path}: [{layer.kind}] with this padding has no twin in PyTorch")
-        behind = layer.number("padding", size - 1) - before
+        behind = layer.number_of("padding", size - 1) - before
         return nn.Sequential(nn.ConstantPad2d((before, behind, before, behind), beyond), kind(size, layer.strides))
 
     def _avgpool(self, _layer):
         return nn.AdaptiveAvgPool2d(1)
 
     def _dropout(self, layer):
-        return nn.Dropout(float(layer.options.get("probability", 0.5)))
+        return nn.Dropout(layer.real("probability", 0.5))
 
     def _route(self, layer):
-        groups, part = layer.number("groups", 1), layer.number("group_id", 0)
+        groups, part = layer.number_of("groups"), layer.number_of("group_id")
 
         def concatenate(*inputs):
             if groups > 1:
@@ -159,7 +155,8 @@ class CfgNetwork(nn.Module):
 
     def _shortcut(self, layer):
         activation = self.activation(layer)
-        if self.network.shape(layer.sources[1]) != layer.out or {"alpha", "beta"} & set(layer.options):
+        factors = layer.real("alpha", 1), layer.real("beta", 1)
+        if self.network.shape(layer.sources[1]) != layer.out or factors != (1, 1):
             raise Failure(f"{self.network.path}: [shortcut] of unequal shapes or with factors has no twin in PyTorch")
         return Function(lambda x, other: activation(x + other))
 
@@ -170,27 +167,20 @@ class CfgNetwork(nn.Module):
     _sam = _scale_channels
 
     def _upsample(self, layer):
-        return nn.Upsample(scale_factor=layer.number("stride", 2))
+        return nn.Upsample(scale_factor=layer.number_of("stride"))
 
     def load(self, path):
         """Reads Darknet's .weights."""
-        with open(path, "rb") as file:
-            content = file.read()
-        values = memoryview(content)[20:]
-        for module in self.modules_of_layers:
+        for module, values in zip(self.modules_of_layers, read_weights(path, self.network)):
             norm = module if isinstance(module, nn.BatchNorm2d) else getattr(module, "norm", None)
-            norms = [norm.weight, norm.running_mean, norm.running_var] if norm else []
-            if isinstance(module, Normalized):
-                linear = isinstance(module.product, nn.Sequential)
-                product = module.product[1] if linear else module.product
-                bias = norm.bias if norm else product.bias
-                tensors = [bias, product.weight, *norms] if linear else [bias, *norms, product.weight]
-            else:
-                tensors = [norm.bias, *norms] if norm else []
-            for tensor in tensors:
-                size = 4 * tensor.numel()
-                numbers = struct.unpack(f"<{tensor.numel()}f", values[:size])
-                tensor.data.copy_(torch.tensor(numbers).view_as(tensor))
-                values = values[size:]
-        if values:
-            raise Failure(f"{path}: {len(values)} bytes are left over")
+            product = getattr(module, "product", None)
+            if isinstance(product, nn.Sequential):
+                product = product[1]
+            tensors = {"bias": (norm or product).bias} if values else {}
+            if norm:
+                tensors |= {"scale": norm.weight, "mean": norm.running_mean, "variance": norm.running_var}
+            if product:
+                tensors["weight"] = product.weight
+            for name, tensor in tensors.items():
+                numbers = torch.frombuffer(bytearray(values[name]), dtype=torch.float32)
+                tensor.data.copy_(numbers.view_as(tensor))

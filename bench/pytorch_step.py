@@ -32,6 +32,7 @@ def read_arguments():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--format", choices=["contiguous", "channels_last"], default="contiguous")
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--darknet", default="./darknet", help="reads the cfg (default: ./darknet)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: cpu)")
     precision = parser.add_mutually_exclusive_group()
     precision.add_argument("--tf32", action="store_true", help="convolutions and products in TF32 (else float)")
@@ -89,7 +90,7 @@ def make_step(network, images, labels):
 
         return compiled(evaluate)
 
-    teacher = CfgNetwork(ARGUMENTS.cfg).to(**placement()).eval() if mode == "distill" else None
+    teacher = CfgNetwork(ARGUMENTS.cfg, ARGUMENTS.darknet).to(**placement()).eval() if mode == "distill" else None
     network.train()
     # One kernel, or few, for all parameters.
     fused = {"fused": True} if ON_GPU else {}
@@ -168,9 +169,9 @@ def main():
     if ON_GPU:
         prepare_gpu()
     batch = ARGUMENTS.batch
-    network = CfgNetwork(ARGUMENTS.cfg).to(**placement())
+    network = CfgNetwork(ARGUMENTS.cfg, ARGUMENTS.darknet).to(**placement())
     images = torch.randn(batch, *network.network.input).to(**placement())
-    labels = torch.randint(0, network.network.layers[-1].out.size, (batch,)).to(ARGUMENTS.device)
+    labels = torch.randint(0, network.network.classes, (batch,)).to(ARGUMENTS.device)
     step = make_step(network, images, labels)
     times = measure_on_gpu(step) if ON_GPU else measure(step)
     peak = torch.cuda.max_memory_allocated() if ON_GPU else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -18,7 +18,7 @@ set_source_files_properties(src/cli/version.cpp src/library/interface.cpp PROPER
 # What is made from the program's own usage lines, from docs/options.md and from the licences.
 set(DNG_MAINTAINER "darknet-generations maintainers <maintainers@users.noreply.github.com>")
 set(DNG_PACKAGING ${CMAKE_BINARY_DIR}/packaging)
-set(DNG_SCRIPTS generations.py linear_probe.py plot_generations.py plot_training.py prepare_imagenet.py prepare_photos.py)
+set(DNG_SCRIPTS export_onnx.py generations.py linear_probe.py plot_generations.py plot_training.py prepare_imagenet.py prepare_photos.py)
 list(TRANSFORM DNG_SCRIPTS PREPEND ${CMAKE_SOURCE_DIR}/scripts/ OUTPUT_VARIABLE DNG_SCRIPT_PATHS)
 find_program(DNG_PYTHON3 python3 PATHS /usr/bin NO_DEFAULT_PATH REQUIRED)
 add_custom_command(OUTPUT ${DNG_PACKAGING}/darknet-generations.1.gz
@@ -36,7 +36,7 @@ install(CODE "if(CMAKE_INSTALL_DO_STRIP)
   execute_process(COMMAND ${CMAKE_STRIP} \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/darknet-generations)
 endif()")
 install(DIRECTORY cfg data DESTINATION ${DNG_SHARE} PATTERN cifar-100 EXCLUDE PATTERN ilsvrc2012 EXCLUDE)
-install(DIRECTORY scripts/generations_driver DESTINATION ${DNG_SHARE}/scripts PATTERN __pycache__ EXCLUDE)
+install(DIRECTORY scripts/cfg_network scripts/generations_driver scripts/onnx_export DESTINATION ${DNG_SHARE}/scripts PATTERN __pycache__ EXCLUDE)
 list(TRANSFORM DNG_SCRIPTS PREPEND ${DNG_PACKAGING}/)
 install(PROGRAMS ${DNG_SCRIPTS} scripts/get_cifar100.sh DESTINATION ${DNG_SHARE}/scripts)
 install(FILES ${DNG_PACKAGING}/darknet-generations.1.gz DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

@@ -34,7 +34,6 @@ import time
 
 from benchmark import chart, tables
 from benchmark.machine import OtherWork, Spinner, nvidia_smi, processor
-from benchmark.network_shapes import Network
 from benchmark.program import Program
 from benchmark.progress import Progress
 from benchmark.references import PrimitiveBaseline, PyTorch
@@ -42,6 +41,7 @@ from benchmark.repetitions import Runner, entries
 from benchmark.roofline import CARDS, PRECISIONS, Roofline, card_named, card_reported
 from benchmark.shares import shares
 from benchmark.workload import CFGS, LARGE, WORK, Workload, option
+from cfg_network.network import Network
 from generations_driver.errors import Failure, OneLineParser, words_of
 from generations_driver.files import read_text
 from generations_driver.tables import counted
@@ -75,7 +75,7 @@ def choose_references(options):
     if options.pytorch:
         other = "frozen" if options.gpu is None else "compile"
         kinds = ("eager",) if options.no_compile else ("eager", other)
-        pytorch = PyTorch(options.python, options.seconds, kinds, options.gpu, options.most)
+        pytorch = PyTorch(options.python, options.darknet, options.seconds, kinds, options.gpu, options.most)
         if pytorch.exists():
             references.append(pytorch)
         else:
@@ -90,7 +90,7 @@ def measure(settings, options, runner, card):
     name = next(iter(settings))[0].name
     measured = progress.run(name, settings, lambda setting: runner.measure(*setting))
     for (workload, threads), repetitions in measured.items():
-        network = Network(workload.cfg) if card else None
+        network = Network(workload.cfg, options.darknet) if card else None
         rows += entries(workload, threads, repetitions, {
             work: Roofline(network, work, workload.batch, workload.precision, card) for work in WORK if card})
     for row in rows:

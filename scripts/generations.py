@@ -6,6 +6,9 @@
     scripts/generations.py compare DIR... [--out DIR]   a report that compares runs
     scripts/generations.py report DIR     writes the report again from the results in DIR
     scripts/generations.py status DIR     says what is done, interrupted, or not begun
+    scripts/generations.py card DIR       writes the model cards again, from summary.json
+    scripts/generations.py serve DIR      a page in the browser: results, live curves, examples
+    scripts/generations.py tensorboard DIR [--out DIR] [--follow SECONDS]   the curves as TensorBoard's event files
     scripts/generations.py stock CFG      prints the cfg with which Darknet's own program evaluates the same weights
 
 The run's folder holds one complete cfg per generation, so every step can be repeated by hand; the first lines of each
@@ -20,26 +23,31 @@ cost differs.
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
+import time
 
 from generations_driver.comparison import write_comparison
 from generations_driver.driver import Driver, workers_of
-from generations_driver.errors import OneLineParser, Stopped, warn
+from generations_driver.errors import Failure, OneLineParser, Stopped, warn
 from generations_driver.estimate import Estimate
 from generations_driver.experiment import Experiment
 from generations_driver.figures.style import load_matplotlib
 from generations_driver.files import whole_or_none, write_json
 from generations_driver.folder import Folder
 from generations_driver.lock import is_locked
+from generations_driver.model_card import write_cards
 from generations_driver.place import COMMAND, DRIVER_NAME, default_program, find_experiment
 from generations_driver.program import Program
 from generations_driver.report import print_outputs, write_outputs
 from generations_driver.reuse import Reuse
+from generations_driver.serve import PORT, open_server
 from generations_driver.stock import stock_text
-from generations_driver.summary import shown
+from generations_driver.summary import load_summary, shown
 from generations_driver.sweep import MARK, read_mark, read_sweep
+from generations_driver.tensorboard_events import events_of
 
 
 def command_run(options):
@@ -150,6 +158,42 @@ def command_status(options):
             print(f"  {generation.title:24} {state}")
 
 
+def command_card(options):
+    for folder in folders_of(options.folder):
+        paths = write_cards(folder.path, load_summary(os.path.join(folder.path, "summary.json")))
+        if not paths:
+            raise Failure(f"{folder.path}: no chain is done, so there are no final weights to describe; finish the run")
+        print("\n".join(paths))
+
+
+def command_serve(options):
+    folders_of(options.folder)  # refuses what is no run
+    with open_server(options.folder, lambda: folders_of(options.folder), options.port) as server:
+        print(f"http://{server.server_address[0]}:{server.server_address[1]}/ shows {options.folder}; Ctrl-C ends it",
+              flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
+def command_tensorboard(options):
+    out = options.out or os.path.join(options.folder, "tensorboard")
+    events = events_of(folders_of(options.folder), options.folder, out)
+    try:
+        while True:
+            for one in events:
+                epochs = one.update()
+                if epochs:
+                    print(f"{one.folder}: epoch {one.last}", flush=True)
+            if options.follow is None:
+                break
+            time.sleep(options.follow)
+    except KeyboardInterrupt:  # the only end with --follow
+        pass
+    finally:
+        for one in events:
+            one.close()
+
+
 def command_stock(options):
     text, warnings = stock_text(options.cfg)
     for warning in warnings:
@@ -166,7 +210,8 @@ def count(text):
 def make_parser():
     """The parser, and the verbs' own ones."""
     parser = OneLineParser(prog=DRIVER_NAME, description=__doc__.split("\n\n", maxsplit=1)[0])
-    verbs = parser.add_subparsers(required=True, metavar="run | compare | report | status | stock")
+    verbs = parser.add_subparsers(
+        required=True, metavar="run | compare | report | status | card | serve | tensorboard | stock")
 
     def add_verb(name, command, text):
         verb = verbs.add_parser(name, help=text)
@@ -191,6 +236,15 @@ def make_parser():
     for verb in (run, comparing, reporting):
         verb.add_argument("--no-figures", action="store_true", help="go on without matplotlib: no figures")
     add_verb("status", command_status, "say what is done").add_argument("folder", metavar="DIR")
+    add_verb("card", command_card, "write the model cards again").add_argument("folder", metavar="DIR")
+    serving = add_verb("serve", command_serve, "show a run in the browser")
+    serving.add_argument("--port", type=int, default=PORT, metavar="N",
+                         help=f"of the page on this machine (default: {PORT}; 0: any)")
+    events = add_verb("tensorboard", command_tensorboard, "write the curves as TensorBoard's event files")
+    events.add_argument("--out", metavar="DIR", help="their folder (default: tensorboard in the run's)")
+    events.add_argument("--follow", type=count, metavar="SECONDS", help="go on: look for new epochs that often")
+    for verb in (serving, events):
+        verb.add_argument("folder", metavar="DIR", help="a run's folder, or a sweep's")
     stock = add_verb("stock", command_stock, "print the cfg for Darknet's own program")
     stock.add_argument("cfg", metavar="CFG")
     return parser, verbs

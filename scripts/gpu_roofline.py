@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The roofline of a training step on a GPU, computed from the cfg: operations, fewest bytes, kernels. Measures nothing.
 
-    scripts/gpu_roofline.py [--card NAME] [--precision P[,P...]] [--work W[,W...]] [--batch N] [CFG...]
+    scripts/gpu_roofline.py [--card NAME] [--precision P[,P...]] [--work W[,W...]] [--batch N] [--darknet FILE] [CFG...]
 
 Prints a table in Markdown. The roofline is the time of all kernels one after the other, each as long as its operations
 take at the card's rate or its bytes at the card's bandwidth, whichever is longer, with a gap between them.
@@ -12,9 +12,10 @@ import argparse
 import sys
 
 from benchmark.roofline import CARDS, GAP, PRECISIONS, Card, Roofline, card_named
-from benchmark.network_shapes import Network
 from benchmark.workload import GPU_BATCHES, PAPER_CFGS, WORK, batch_for
+from cfg_network.network import Network
 from generations_driver.errors import Failure, OneLineParser, words_of
+from generations_driver.place import default_program
 
 HEADING = ("network", "work", "precision", "batch", "GFLOP", "MB", "kernels", "operations", "bytes", "gaps", "roofline",
            "images/s")
@@ -49,7 +50,7 @@ def show_table(options):
           f"{card.bandwidth:g} TB/s; {options.gap:g} us between kernels (assumed). Times in ms a step.")
     print("", markdown(HEADING), "|" + "---|" * len(HEADING), sep="\n")
     for path in options.cfgs or PAPER_CFGS:
-        network = Network(path)
+        network = Network(path, options.darknet)
         batch = options.batch or batch_for(network.input.height, GPU_BATCHES)
         for precision in options.precision:
             for work in options.work:
@@ -71,6 +72,7 @@ def main(arguments=None):
     parser.add_argument("--bandwidth", type=float, metavar="T", help="10^12 bytes a second")
     parser.add_argument("--gap", type=float, default=GAP, metavar="US",
                         help=f"microseconds between two kernels (default: {GAP:g}, an assumption)")
+    parser.add_argument("--darknet", default=default_program(), metavar="FILE", help="the program (default: ./darknet)")
     return parser.run(show_table, arguments)
 
 

@@ -46,8 +46,9 @@ class PyTorch:
     PRECISIONS = {None: (), "fp32": (), "tf32": ("--tf32",), "bf16": ("--autocast",)}
     FAR_BEHIND = 0.75
 
-    def __init__(self, python, seconds, kinds, gpu=None, max_seconds=None):
-        self.python, self.seconds, self.kinds, self.gpu, self.max_seconds = python, seconds, kinds, gpu, max_seconds
+    def __init__(self, python, darknet, seconds, kinds, gpu=None, max_seconds=None):
+        self.python, self.darknet, self.seconds = python, darknet, seconds
+        self.kinds, self.gpu, self.max_seconds = kinds, gpu, max_seconds
         self.formats, self.failures, self.version = {}, {}, None
 
     def exists(self):
@@ -89,5 +90,5 @@ class PyTorch:
     def step(self, workload, work, threads, kind, memory_format):
         mode = "infer_jit" if kind == "frozen" else self.MODES[work]
         return json_of([self.python, PYTORCH_STEP, workload.cfg, mode, "--threads", str(threads), "--batch",
-                        str(workload.batch), "--format", memory_format, "--seconds", str(self.seconds),
-                        *self.options(workload.precision, kind)], self.max_seconds)
+                        str(workload.batch), "--format", memory_format, "--seconds", str(self.seconds), "--darknet",
+                        self.darknet, *self.options(workload.precision, kind)], self.max_seconds)

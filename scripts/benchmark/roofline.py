@@ -31,8 +31,6 @@ from typing import NamedTuple
 
 from generations_driver.errors import Failure
 
-from .network_shapes import COSTS
-
 PRECISIONS = ("fp32", "tf32", "bf16")
 # Microseconds between two kernels of a CUDA graph: an assumption, no data sheet has it.
 GAP = 1.0
@@ -159,7 +157,7 @@ def computed(network):
 def forward(network, reads):
     kernels = []
     for layer in computed(network):
-        if layer.kind in COSTS:
+        if layer is network.cost:
             kernels.append(Kernel(layer.index, "cost", reads.elements(layer.index)))
             continue
         kernels.append(Kernel(layer.index, "forward", reads.elements(layer.index) + layer.out.size,
@@ -233,7 +231,7 @@ def backward(network, reads, cost):
         return last_writer(reads.readers[index][0][0])
 
     for layer in network.layers:
-        if passes(layer) or layer.kind in COSTS:
+        if passes(layer) or layer is network.cost:
             continue
         kernel = last_writer(layer.index)
         for elements, writer in writers.get(layer.index, []):
@@ -261,9 +259,6 @@ class Roofline:
 
     def __init__(self, network, work, batch, precision, card, gap=GAP):
         self.network, self.work, self.batch, self.precision = network.name, work, batch, precision
-        last = network.layers[-1] if network.layers else None
-        if last is None or last.kind not in COSTS:
-            raise Failure(f"{network.path}: the last section is not a cost; allowed: {', '.join(COSTS)}")
         self.kernels = training_kernels(network, precision) if work != "valid" else []
         if work != "train":
             self.kernels += inference_kernels(network)

@@ -1,6 +1,5 @@
 """Darknet's cfg files: which are classifiers, and copies that train for a moment."""
 
-from benchmark.network_shapes import Network
 from generations_driver.cfg_files import read_network
 from generations_driver.errors import Failure
 
@@ -22,36 +21,38 @@ def kind_of(path):
     return "classifiers" if {"softmax", "soft"}.intersection(names[-2:]) and names[-1] in COSTS else "no classifiers"
 
 
-def class_section(path, sections):
-    """The index of the section that has an output for each class, or None, and how many classes there are."""
-    classes = Network(path).layers[-1].out.size
+def class_section(sections, classes):
+    """The index of the section that has an output for each of so many classes, or None."""
     for index in reversed(range(len(sections))):
         name, _, entries = sections[index]
         keys = {key: value for key, value, _ in entries}
         if "tree" in keys:
             break
         if name in OUTPUTS:
-            return (index if keys.get(OUTPUTS[name]) == str(classes) else None), classes
-    return None, classes
+            return index if keys.get(OUTPUTS[name]) == str(classes) else None
+    return None
 
 
-def edited(path, classes, net):
-    """(the text with other values in [net] and for so many classes, the classes it has then)."""
+def with_values(path, values, index=0):
+    """The text with other values in a section, [net] by default."""
     text, sections = read_network(path)
-    lines, changes = text.splitlines(), [(sections[0], net)]
-    index, present = class_section(path, sections)
+    lines, (_, line, entries) = text.splitlines(), sections[index]
+    for key, value in values.items():
+        places = [number for other, _, number in entries if other == key]
+        if places:
+            lines[places[0] - 1] = f"{key}={value}"
+        else:
+            lines[line - 1] += f"\n{key}={value}"
+    return "\n".join(lines) + "\n"
+
+
+def with_classes(path, classes, present):
+    """(the text for so many classes instead of those present, the classes it has then)."""
+    text, sections = read_network(path)
+    index = class_section(sections, present)
     if index is None:
-        classes = present  # they follow from other sizes, or from a tree
-    else:
-        changes.append((sections[index], {OUTPUTS[sections[index][0]]: classes}))
-    for (_, line, entries), values in reversed(changes):
-        for key, value in values.items():
-            places = [number for other, _, number in entries if other == key]
-            if places:
-                lines[places[0] - 1] = f"{key}={value}"
-            else:
-                lines[line - 1] += f"\n{key}={value}"
-    return "\n".join(lines) + "\n", classes
+        return text, present  # they follow from other sizes, or from a tree
+    return with_values(path, {OUTPUTS[sections[index][0]]: classes}, index), classes
 
 
 def shape_of(path):

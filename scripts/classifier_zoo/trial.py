@@ -6,11 +6,13 @@ import os
 import re
 import time
 
+from cfg_network.network import Network
 from generations_driver.errors import Failure
+from generations_driver.files import write_text
 from generations_driver.program import output_of
 
 from .answers import answers, largest_difference
-from .cfgs import edited, shape_of
+from .cfgs import shape_of, with_classes, with_values
 from .photographs import write_set
 
 NET = {"batch": 2, "subdivisions": 1, "max_batches": 3}
@@ -53,10 +55,10 @@ class Trial:
         return output_of([program, *words], timeout=MAX_SECONDS)
 
     def accept(self):
-        text, classes = edited(self.path, len(self.photographs), NET)
         self.cfg = os.path.join(self.folder, self.row["cfg"])
-        with open(self.cfg, "w", encoding="utf-8") as file:
-            file.write(text)
+        write_text(self.cfg, with_values(self.path, NET))
+        text, classes = with_classes(self.cfg, len(self.photographs), Network(self.cfg, self.program).classes)
+        write_text(self.cfg, text)
         self.data, self.images = write_set(self.folder, self.photographs, shape_of(self.path), classes)
         tables = json.loads(self.ask(self.program, "options", self.cfg, self.data))
         self.row["translated"] = [[self.plain(entry["where"]), entry["became"]] for entry in tables["translations"]]

@@ -61,6 +61,7 @@ EXPERIMENT_KEYS = {
     "ensemble": flag("1"),
     "baseline": flag("1"),
     "reuse": flag("0"),
+    "licence": Key(str, None, "a text for the model card"),
     "threads": count(None, 1, 1024),
     "jobs": count("1", 1, 1024),
 }

@@ -11,13 +11,14 @@ from .figures.style import KINDS
 from .files import finite, read_json, write_json, write_text
 from .html_page import html_page
 from .measures import INSPECTIONS, MEASURES
+from .model_card import write_cards
 from .progress import clock
 from .provenance_report import provenance_section
 from .summary import collect, gains, groups, shown, shown_spread, top1
 from .table_files import write_tables
 from .tables import (
-    accuracy_cells, calibration_section, confidence_section, count_of, counted, distance_text, examples_section, k_of,
-    label_of, measure_cell, measure_name, measure_text, picture, section,
+    accuracy_cells, assignments, calibration_section, confidence_section, cost_text, count_of, counted, distance_text,
+    examples_section, k_of, label_of, measure_cell, measure_name, measure_text, picture, section,
 )
 
 
@@ -78,14 +79,6 @@ def student_facts(summary, means, chain, students):
 def accuracy_rows(summary):
     return [[label_of(entry["generation"]), *accuracy_cells(entry["last"]), *accuracy_cells(entry["best"])[:2],
              count_of(entry["last"])] for entry in summary["mean"]]
-
-
-def assignments(values):
-    return " ".join(f"{key}={value}" for key, value in values.items() if key != "cost")
-
-
-def cost_text(values):
-    return f"[{values['cost']}] {assignments(values)}".rstrip()
 
 
 def opening(summary):
@@ -237,6 +230,8 @@ def write_outputs(folder, command, quiet=False, figures=True):
     drawn = draw_all(folder.path, subjects, figures, same)
     write_json(path, summary)
     write_report(folder.path, *report_blocks(summary, drawn), quiet)
+    if not quiet:
+        write_cards(folder.path, summary)
     return summary, drawn
 
 

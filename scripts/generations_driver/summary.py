@@ -1,15 +1,18 @@
 """The results of a run, from the files in its folder."""
 
+import contextlib
 import os
 import statistics
 
-from .classes import class_accuracy, without_classes
+from .cfg_files import read_data, read_network, values
+from .classes import class_accuracy, class_names, without_classes
 from .errors import Failure
 from .files import now, read_json, sha256_file
 from .measures import INSPECTIONS, MEASURES
 from .place import DRIVER_NAME
 
 FORMAT = 1
+IMAGE_KEYS = ("height", "width", "channels", "mean", "std", "valid_resize")  # of [net]: what images become
 ADVICE = f"{DRIVER_NAME} report DIR writes a new one"
 
 
@@ -84,6 +87,7 @@ def run_entry(generation):
     return {
         "seed": generation.seed, "generation": generation.name, "index": generation.index, "done": done,
         "training_seed": generation.training_seed, "cfg": generation.cfg, "weights": generation.final,
+        "weights_sha256": sha256_file(generation.final) if done else None,
         "epochs": len(generation.curve()), "best_epoch": generation.best_epoch() if done else None,
         "train_seconds": generation.train_seconds(), "wall_seconds": record.get("wall_seconds"),
         "taken_from": record.get("taken_from"),
@@ -103,6 +107,21 @@ def ensemble_entry(seed, ensemble):
         "members": [member.name for member in ensemble.members],
         "result": ensemble.evaluation.result() if done else None,
     }
+
+
+def inputs_entry(folder):
+    """The data, and what images become before the network gets them; null in a folder that has no files yet."""
+    data = folder.generations[0].data
+    if not (os.path.exists(data) and os.path.exists(folder.network_cfg)):
+        return {"data": None, "preprocessing": None}
+    keys, (net, first, *_) = read_data(data), read_network(folder.network_cfg)[1]
+    crop = values(first) if first[0] == "crop" else None
+    names = []
+    with contextlib.suppress(Failure):  # the data may be gone since the training
+        names = class_names(data)
+    return {"data": {"classes": int(keys["classes"]), "names": names,
+                     **{key: keys.get(key) for key in ("train", "valid")}},
+            "preprocessing": {**{key: values(net).get(key) for key in IMAGE_KEYS}, "crop": crop}}
 
 
 def groups(entries, *keys):
@@ -133,6 +152,6 @@ def collect(folder, command):
         "complete": not missing, "missing": missing,
         "configuration": folder.experiment.as_dictionary(), "epochs": folder.epochs,
         "network_sha256": sha256_file(folder.network_cfg) if os.path.exists(folder.network_cfg) else None,
-        "patriarch_is_baseline": folder.patriarch_is_baseline,
+        "patriarch_is_baseline": folder.patriarch_is_baseline, **inputs_entry(folder),
         "runs": runs, "mean": means, "ensembles": ensembles, "ensemble_mean": ensemble_means,
     }

@@ -17,6 +17,14 @@ def counted(number, noun):
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def assignments(values):
+    return " ".join(f"{key}={value}" for key, value in values.items() if key != "cost")
+
+
+def cost_text(values):
+    return f"[{values['cost']}] {assignments(values)}".rstrip()
+
+
 def k_of(summary):
     results = (run[kind] for run in summary["runs"] for kind in ("last", "best") if run.get(kind))
     return next((int(result["k"]) for result in results if result.get("k")), 5)

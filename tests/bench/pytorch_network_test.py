@@ -15,9 +15,9 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
 from one_image import net
-from run_support import HOST, ROOT, RunTest, fashion_image, read, say, section, write_fashion, write_png
+from run_support import DARKNET, HOST, ROOT, RunTest, fashion_image, read, say, section, write_fashion, write_png
 
-from benchmark.network_shapes import Network
+from cfg_network.network import Network
 
 sys.path.insert(0, os.path.join(ROOT, "bench"))
 try:
@@ -38,7 +38,7 @@ CFGS = [os.path.join(ROOT, folder, name + ".cfg") for folder, names in (
 
 class NetworksTest(unittest.TestCase):
     def test_published_numbers_of_parameters(self):
-        self.assertEqual({name: Network(os.path.join(ROOT, "bench/networks", name + ".cfg")).parameters()
+        self.assertEqual({name: Network(os.path.join(ROOT, "bench/networks", name + ".cfg"), DARKNET).parameters()
                           for name in PUBLISHED}, PUBLISHED)
 
     def test_the_cfgs_are_what_the_script_writes(self):
@@ -76,18 +76,19 @@ class PyTorchNetworkTest(RunTest):
         text = read(path).decode()
         layers = text[text.index("[convolutional]"):]
         cfg = self.write("net.cfg", net(SIDE, learning_rate=0.001, max_batches=3) + layers)
-        classes = Network(cfg).layers[-1].out.size
+        network = Network(cfg, DARKNET)
+        classes = network.classes
         self.write("labels.txt", "".join("lbl%d\n" % label for label in range(classes)))
         self.write("net.data", "classes=%d\ntrain=all.txt\nvalid=last.txt\nlabels=labels.txt\n"
                    "backup=backup\n" % classes)
         self.train(cfg, data="net.data", threads=2)
         weights = "backup/net_final.weights"
         self.run_darknet("classifier", "features", "net.data", cfg, weights, "-out", "out.npy", "-layer",
-                         len(Network(cfg).layers) - 2)
+                         len(network.layers) - 2)
         own = torch.frombuffer(bytearray(self.read("out.npy")[-4 * classes:]), dtype=torch.float32)
-        module = CfgNetwork(cfg).eval()
+        module = CfgNetwork(cfg, DARKNET).eval()
         module.load(self.path(weights))
-        self.assertEqual(sum(values.numel() for values in module.parameters()), Network(cfg).parameters())
+        self.assertEqual(sum(values.numel() for values in module.parameters()), network.parameters())
         if HOST == "packaged":  # sqrt(v) + 1e-6 instead of sqrt(v + 1e-5)
             for norm in (one for one in module.modules() if hasattr(one, "running_var")):
                 norm.running_var.copy_((norm.running_var.sqrt() + 1e-6)**2 - norm.eps)
@@ -109,7 +110,7 @@ class PyTorchNetworkTest(RunTest):
         for layer in (section("normalization"), section("activation", activation="stair")):
             cfg = self.write("bad.cfg", net(8) + layer + section("softmax"))
             with self.assertRaisesRegex(Failure, "has no twin in PyTorch"):
-                CfgNetwork(cfg)
+                CfgNetwork(cfg, DARKNET)
 
 
 if __name__ == "__main__":

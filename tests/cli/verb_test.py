@@ -220,9 +220,22 @@ class VerbTest(MadeOnceTest):
         self.assert_one_line(self.run_darknet("layer", "tsdd", "logits.csv", code=2), "tsdd", "tsd")
 
     def test_options_checks_a_cfg(self):
-        plain = self.run_darknet("options").stdout
-        self.assertEqual(self.run_darknet("options", "net.cfg").stdout, plain)
-        self.assertEqual(self.run_darknet("options", "net.cfg", "fashion.data").stdout, plain)
+        plain = json.loads(self.run_darknet("options").stdout)
+        network = json.loads(self.run_darknet("options", "net.cfg").stdout)
+        with_data = json.loads(self.run_darknet("options", "net.cfg", "fashion.data").stdout)
+        self.assertEqual(with_data.pop("names"), json.loads(self.read("names.json"))[:10])
+        self.assertEqual(with_data, network)
+        network = network.pop("network")
+        self.assertEqual({**plain, "network": network}, with_data)
+        self.assertEqual((network["input"], network["mean"]), ([1, 28, 28], []))
+        layers = network["layers"]
+        self.assertEqual([layer["section"] for layer in layers],
+                         ["convolutional", "convolutional", "dropout", "avgpool", "connected", "tsd"])
+        self.assertEqual((layers[1]["in"], layers[1]["out"], layers[1]["sources"]), ([8, 14, 14], [16, 7, 7], [0]))
+        keys = "filters", "groups", "activation"
+        self.assertEqual([layers[1]["options"][key] for key in keys], ["16", "1", "relu"])
+        line = self.read("net.cfg").decode().splitlines().index("[avgpool]") + 1
+        self.assertEqual(layers[3]["where"], f"net.cfg:{line}: [avgpool]")
         self.write("bad.cfg", "[net]\npower=x\n" + self.read("net.cfg").decode().partition("[net]\n")[2])
         bad = self.run_darknet("options", "bad.cfg", code=1)
         self.assertEqual(bad.stdout, "")

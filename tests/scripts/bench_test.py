@@ -14,13 +14,12 @@ import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import ROOT
+from run_support import DARKNET, ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "scripts"))
 
 import bench
 from benchmark import chart, image_sets, tables
-from benchmark.network_shapes import Network
 from benchmark.processes import json_of
 from benchmark.program import MIN_STEPS, WARM_UP_STEPS, Program
 from benchmark.progress import Progress
@@ -29,6 +28,7 @@ from benchmark.repetitions import Runner, entries
 from benchmark.roofline import CARDS, Roofline
 from benchmark.shares import shares
 from benchmark.workload import GPU_BATCHES, WORK, Workload, batch_for, endless, with_cost
+from cfg_network.network import Network
 from generations_driver.errors import Failure
 
 CFG = "# A comment\n\n[net]\nbatch=256\nsubdivisions=16\nheight=32\nepochs=3\nsteps=1,2\n\n[avgpool]\n\n[tsd]\nk=5\n"
@@ -290,7 +290,7 @@ class ProgramTest(unittest.TestCase):
 
 class GpuTest(unittest.TestCase):
     def rooflines(self, precision="bf16"):
-        network = Network(os.path.join(ROOT, "cfg", "cifar100-resnet20.cfg"))
+        network = Network(os.path.join(ROOT, "cfg", "cifar100-resnet20.cfg"), DARKNET)
         return {work: Roofline(network, work, 128, precision, CARDS["H100-SXM"]) for work in WORK}
 
     def test_rows_have_the_roofline(self):
@@ -310,11 +310,11 @@ class GpuTest(unittest.TestCase):
         self.assertEqual(tables.cells(train)[5:], ["-", "-", "32000", "8.00", "-", "-"])
 
     def test_commands_of_pytorch(self):
-        pytorch = PyTorch("python3", 2, ("eager", "compile"), 1, 60)
+        pytorch = PyTorch("python3", "./darknet", 2, ("eager", "compile"), 1, 60)
         self.assertEqual(pytorch.options("bf16", "compile"), ["--device", "cuda:1", "--autocast", "--compile"])
         self.assertEqual(pytorch.options("fp32", "eager"), ["--device", "cuda:1"])
         self.assertEqual(pytorch.options("tf32", "eager"), ["--device", "cuda:1", "--tf32"])
-        self.assertEqual(PyTorch("python3", 2, ("eager", "frozen")).options(None, "frozen"), [])
+        self.assertEqual(PyTorch("python3", "./darknet", 2, ("eager", "frozen")).options(None, "frozen"), [])
 
     def test_the_better_format_is_taken_and_failures_are_kept(self):
         measured = []
@@ -327,7 +327,7 @@ class GpuTest(unittest.TestCase):
                 return result({"contiguous": 10, "channels_last": 20}[memory_format], format=memory_format,
                               pytorch="2.9")
 
-        pytorch = Fake("python3", 1, ("eager", "compile"), 0, 60)
+        pytorch = Fake("python3", "./darknet", 1, ("eager", "compile"), 0, 60)
         for _ in range(2):
             for kind in pytorch.kinds:
                 self.assertEqual(pytorch.measure(OnGpu, "train", 2, kind)["format"], "channels_last")

@@ -17,7 +17,7 @@ from run_support import (DARKNET, ROOT, SCRIPTS, FolderTest, RunTest, fashion_im
                          write_fashion, write_png)
 
 from classifier_zoo.answers import answers, largest_difference
-from classifier_zoo.cfgs import edited, kind_of
+from classifier_zoo.cfgs import kind_of, with_classes, with_values
 from generations_driver.errors import Failure
 
 NET = section("net", batch=64, subdivisions=8, height=8, width=8, channels=3)
@@ -37,14 +37,15 @@ class CfgTest(FolderTest):
 
     def test_nothing_but_the_named_values_is_edited(self):
         text = "# mine\n" + NET.replace("batch=64", "batch = 64 # large\nbatch=1") + convolution(1000) + END
-        found, classes = edited(self.write("a.cfg", text), 6, {"batch": 2, "subdivisions": 1, "max_batches": 3})
+        found = with_values(self.write("a.cfg", text), {"batch": 2, "subdivisions": 1, "max_batches": 3})
+        found, classes = with_classes(self.write("a.cfg", found), 6, 1000)
         self.assertEqual(classes, 6)
         self.assertEqual(found, text.replace("[net]", "[net]\nmax_batches=3").replace(
             "batch = 64 # large", "batch=2").replace("=8\nheight", "=1\nheight").replace("=1000", "=6"))
 
     def test_classes_that_follow_from_sizes_stay(self):
         text = NET + convolution(1) + section("softmax")
-        self.assertEqual(edited(self.write("a.cfg", text), 6, {}), (text, 64))
+        self.assertEqual(with_classes(self.write("a.cfg", text), 6, 64), (text, 64))
 
     def test_what_is_no_network_is_one_line(self):
         with self.assertRaisesRegex(Failure, "not a network cfg"):

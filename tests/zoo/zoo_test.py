@@ -19,10 +19,10 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
 from one_image import OneImageTest, difference, net
-from run_support import (HOST, MadeOnceTest, RunTest, fashion_image, read, say, stock_darknet, write_fashion,
+from run_support import (DARKNET, HOST, MadeOnceTest, RunTest, fashion_image, read, say, stock_darknet, write_fashion,
                          write_png)
 
-from benchmark.network_shapes import Network
+from cfg_network.network import Network
 
 ZOO = os.path.dirname(os.path.abspath(__file__))
 NAMES = sorted(os.path.basename(path)[:-4] for path in glob.glob(os.path.join(ZOO, "*.cfg")))
@@ -114,7 +114,7 @@ class FirstUpdateTest(OneImageTest):
         cfg = net(SIDE, learning_rate=0.01) + layers
         ours = self.trained("ours", cfg)
         theirs = self.trained("theirs", cfg, self.stock)
-        compared = self.comparable(Network(self.path("ours.cfg")))
+        compared = self.comparable(Network(self.path("ours.cfg"), DARKNET))
         ours, theirs, start = ([values[i] for i in compared] for values in (ours, theirs, start))
         moved = difference(theirs, start)
         say("%s: %d parameters, moved by %.2g, apart by %.2g" % (name, len(ours), moved, difference(ours, theirs)))

@@ -1,0 +1,1 @@
+"""A cfg's network as ./darknet reads it, for scripts: layers with their options, shapes and parameters."""
