@@ -25,7 +25,7 @@ SOURCES       = $(shell git ls-files '*.cpp' '*.h' '*.cu' '*.cuh')
 
 .DEFAULT_GOAL := all
 
-.PHONY: help all deps demo test-deps tests test test-deploy test-debian bench zoo gpu-check odr fuzz faults kills arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
+.PHONY: help all deps demo test-deps tests test test-deploy test-debian test-slurm bench zoo gpu-check odr fuzz faults kills arm64 coverage lint lint-fast lint-tools format packaging install package clean configure
 
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -75,6 +75,10 @@ RELEASE ?= trixie
 test-debian:  ## the README's two commands in a fresh Debian (RELEASE=trixie), as root
 	@$(MAKE) --no-print-directory deps PACKAGES=mmdebstrap
 	$(SUDO) scripts/test_debian.sh $(RELEASE)
+
+test-slurm: all  ## a sweep on a Slurm of one node, set up in a temporary folder (minutes; as root)
+	@$(MAKE) --no-print-directory deps PACKAGES="slurm-wlm munge"
+	DNG_DARKNET=$(BUILD)/darknet $(PYTHON) tests/scripts/slurm_check.py -v
 
 bench: all  ## speed, compared with oneDNN and PyTorch (BENCH='OPTIONS' of scripts/bench.py)
 	cmake --build $(BUILD) -j $(JOBS) --target onednn_baseline image_pipeline

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Trains a patriarch and its students, each generation with the one before as its teacher, and reports the accuracies.
 
-    scripts/generations.py run EXPERIMENT.ini [--out DIR] [--set section.key=value]... [--darknet FILE] [--jobs N]
-                           [--no-estimate] [--no-figures] [-v]
+    scripts/generations.py run EXPERIMENT.ini [--out DIR] [--set section.key=value]... [--darknet FILE]
+                           [--jobs N | --gpus 0-7 | --slurm "SBATCH OPTIONS"] [--no-estimate] [--no-figures] [-v]
     scripts/generations.py compare DIR... [--out DIR]   a report that compares runs
     scripts/generations.py report DIR     writes the report again from the results in DIR
-    scripts/generations.py status DIR     says what is done, interrupted, or not begun
+    scripts/generations.py status DIR [--follow]   says what is done, running, queued, failed
+    scripts/generations.py stop DIR       ends what runs or is queued
+    scripts/generations.py step DIR seed1/student2   one training with its evaluations: a job of --slurm
     scripts/generations.py card DIR       writes the model cards again, from summary.json
     scripts/generations.py serve DIR      a page in the browser: results, live curves, examples
     scripts/generations.py tensorboard DIR [--out DIR] [--follow SECONDS]   the curves as TensorBoard's event files
@@ -14,8 +16,10 @@
 The run's folder holds one complete cfg per generation, so every step can be repeated by hand; the first lines of each
 cfg say how. The same command may be given again at any time: it skips what is done, and interrupted runs resume.
 
-A file with [sweep] stands for several experiments. Each has a folder of its own in the sweep's; they run one after the
-other, and a report that compares them comes last.
+A file with [sweep] stands for several experiments. Each has a folder of its own in the sweep's; trainings that they
+share are trained once, and a report that compares them comes last.
+
+A training that fails ends its own chain; the others go on, and the report names it.
 
 Generation g of seed N trains with `-seed N*1000+g`: a student starts from fresh random weights, never from its
 teacher's. The baseline has the patriarch's seed, N*1000: both start alike and see the same batches, so that only the
@@ -25,64 +29,42 @@ cost differs.
 import argparse
 import contextlib
 import os
+import re
 import shlex
 import sys
 import time
 
 from generations_driver.comparison import write_comparison
-from generations_driver.driver import Driver, workers_of
-from generations_driver.errors import Failure, OneLineParser, Stopped, warn
-from generations_driver.estimate import Estimate
-from generations_driver.experiment import Experiment
+from generations_driver.errors import Failure, OneLineParser, warn
 from generations_driver.figures.style import load_matplotlib
-from generations_driver.files import whole_or_none, write_json
-from generations_driver.folder import Folder
-from generations_driver.lock import is_locked
+from generations_driver.files import whole_or_none
+from generations_driver.here import run_here
 from generations_driver.model_card import write_cards
-from generations_driver.place import COMMAND, DRIVER_NAME, default_program, find_experiment
+from generations_driver.place import COMMAND, DRIVER_NAME, default_program
 from generations_driver.program import Program
 from generations_driver.report import print_outputs, write_outputs
-from generations_driver.reuse import Reuse
+from generations_driver.runs import Runs
 from generations_driver.serve import PORT, open_server
+from generations_driver.single_step import run_step
+from generations_driver.status import show_status
 from generations_driver.stock import stock_text
-from generations_driver.summary import load_summary, shown
-from generations_driver.sweep import MARK, read_mark, read_sweep
+from generations_driver.stop import stop
+from generations_driver.submit import submit_runs
+from generations_driver.summary import load_summary
 from generations_driver.tensorboard_events import events_of
 
 
 def command_run(options):
     check_figures(options)
     program = Program(options.darknet)
-    path = find_experiment(options.experiment)
-    sweep = read_sweep(path, options.set, program)
-    if sweep:
-        out = options.out or os.path.join("runs", sweep.name)
-        folders = [Folder(os.path.join(out, experiment.name), experiment) for experiment in sweep.experiments]
-        root = os.path.dirname(os.path.abspath(out))
-    else:
-        experiment = Experiment(path, options.set, program)
-        out = options.out or os.path.join("runs", experiment.name)
-        folders = [Folder(out, experiment)]
-        root = os.path.dirname(os.path.abspath(folders[0].path))
-    for folder in folders:
-        prepare(folder, program)
-    reuse = Reuse(root)  # the folder whose runs may have finished the same trainings
-    workers = [workers_of(folder, options.jobs) for folder in folders]
-    estimate = None
-    if not options.no_estimate:
-        estimate = Estimate(program, folders, workers, reuse)
-        estimate.announce(out)
-    if sweep:
-        os.makedirs(out, exist_ok=True)
-        names = [folder.experiment.name for folder in folders]
-        write_json(os.path.join(out, MARK), {"name": sweep.name, "command": options.command, "runs": names})
-    for place, folder in enumerate(folders):
-        if sweep:
-            print(f"{folder.path}: run {place + 1} of {len(folders)}", flush=True)
-        later = sum(estimate.seconds()[place + 1:]) if estimate else None if sweep else 0.0
-        run(folder, program, workers[place], reuse if folder.experiment.reuse else None, later, options)
-    if sweep:
-        compare([out], out, options.command, not options.no_figures)
+    runs = Runs.prepared(options.experiment, options.out, options.set, program)
+    if options.slurm is None:
+        run_here(runs, program, options)
+        return
+    with contextlib.ExitStack() as stack:
+        runs.lock(stack)
+        runs.write(options.command)
+        submit_runs(runs, options)
 
 
 def check_figures(options):
@@ -91,75 +73,37 @@ def check_figures(options):
         load_matplotlib(", or go on without figures: --no-figures")
 
 
-def prepare(folder, program):
-    """All that can be checked before the first training."""
-    folder.prepare()
-    folder.experiment.check_values(program, folder.network, folder.classes)
-    for generation in folder.generations:
-        generation.check()
-
-
-def run(folder, program, workers, reuse, later, options):
-    """Trains, evaluates, reports."""
-    command, figures = options.command, not options.no_figures
-    driver = Driver(folder, program, workers, command, options.verbose, reuse, later, figures)
-    try:
-        folder.write(shlex.join(command))
-        driver.run()
-    except Stopped:
-        write_outputs(folder, command, quiet=True, figures=figures)
-        raise
-    finally:
-        driver.close()
-    print_outputs(folder, *write_outputs(folder, command, figures=figures))
-
-
-def folders_of(path):
-    """The runs in a folder: its own, or those of a sweep that are begun."""
-    mark = read_mark(path)
-    paths = [path] if mark is None else [os.path.join(path, name) for name in mark["runs"]]
-    return [Folder.open(run) for run in paths if mark is None or os.path.isfile(os.path.join(run, "experiment.ini"))]
-
-
-def compare(paths, out, command, figures):
-    folders = [folder for path in paths for folder in folders_of(path)]
-    print("\n".join(write_comparison(folders, out, command, figures)))
+def command_step(options):
+    run_step(options.folder, options.step, Program(options.darknet))
 
 
 def command_compare(options):
     check_figures(options)
-    compare(options.folders, options.out, options.command, not options.no_figures)
+    folders = [folder for path in options.folders for folder in Runs.open(path).folders]
+    print("\n".join(write_comparison(folders, options.out, options.command, not options.no_figures)))
 
 
 def command_report(options):
     check_figures(options)
-    for folder in folders_of(options.folder):
+    runs = Runs.open(options.folder)
+    for folder in runs.folders:
         summary, figures = write_outputs(folder, None, figures=not options.no_figures)
         if summary["missing"]:
             print(f"not complete: {', '.join(summary['missing'])}")
         print_outputs(folder, summary, figures)
-    mark = read_mark(options.folder)
-    if mark:
-        compare([options.folder], options.folder, mark["command"], not options.no_figures)
+    runs.compare(runs.command, not options.no_figures)
 
 
 def command_status(options):
-    for folder in folders_of(options.folder):
-        active = is_locked(folder.path)
-        total = f" of {folder.epochs}" if folder.epochs else ""
-        print(f"{folder.path}: {'a run is active' if active else 'no run is active'}")
-        for generation in folder.generations:
-            rows, state = generation.curve(), "not begun"
-            if generation.traces():
-                begun = f"{'begun' if active else 'interrupted'} after {len(rows)}{total} epochs"
-                top1 = rows[max(rows)].get("valid_top1") if rows else None
-                state = "done" if generation.is_done() else begun
-                state += f", top-1 {shown(top1)} %" if top1 is not None else ""
-            print(f"  {generation.title:24} {state}")
+    show_status(options.folder, Runs.open(options.folder).folders, options.follow)
+
+
+def command_stop(options):
+    stop(options.folder, Runs.open(options.folder).folders)
 
 
 def command_card(options):
-    for folder in folders_of(options.folder):
+    for folder in Runs.open(options.folder).folders:
         paths = write_cards(folder.path, load_summary(os.path.join(folder.path, "summary.json")))
         if not paths:
             raise Failure(f"{folder.path}: no chain is done, so there are no final weights to describe; finish the run")
@@ -167,8 +111,8 @@ def command_card(options):
 
 
 def command_serve(options):
-    folders_of(options.folder)  # refuses what is no run
-    with open_server(options.folder, lambda: folders_of(options.folder), options.port) as server:
+    Runs.open(options.folder).folders  # refuses what is no run
+    with open_server(options.folder, lambda: Runs.open(options.folder).folders, options.port) as server:
         print(f"http://{server.server_address[0]}:{server.server_address[1]}/ shows {options.folder}; Ctrl-C ends it",
               flush=True)
         with contextlib.suppress(KeyboardInterrupt):
@@ -177,7 +121,7 @@ def command_serve(options):
 
 def command_tensorboard(options):
     out = options.out or os.path.join(options.folder, "tensorboard")
-    events = events_of(folders_of(options.folder), options.folder, out)
+    events = events_of(Runs.open(options.folder).folders, options.folder, out)
     try:
         while True:
             for one in events:
@@ -207,11 +151,31 @@ def count(text):
     return int(text)
 
 
+def words(text):
+    """Of a command line in one argument."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is not allowed: {error}") from error
+
+
+def gpu_list(text):
+    """0-2,5 as [0, 1, 2, 5]."""
+    found = []
+    for part in text.split(","):
+        ends = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part)
+        if not ends:
+            raise argparse.ArgumentTypeError(f"{text} is not allowed: numbers of GPUs, as in 0-3,6")
+        found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+    if not found or len(set(found)) != len(found):
+        raise argparse.ArgumentTypeError(f"{text} is not allowed: different numbers of GPUs, as in 0-3,6")
+    return found
+
+
 def make_parser():
     """The parser, and the verbs' own ones."""
     parser = OneLineParser(prog=DRIVER_NAME, description=__doc__.split("\n\n", maxsplit=1)[0])
-    verbs = parser.add_subparsers(
-        required=True, metavar="run | compare | report | status | card | serve | tensorboard | stock")
+    verbs = parser.add_subparsers(required=True)
 
     def add_verb(name, command, text):
         verb = verbs.add_parser(name, help=text)
@@ -223,8 +187,13 @@ def make_parser():
     run.add_argument("--out", metavar="DIR", help="the run's folder (default: runs/ and the experiment's name)")
     run.add_argument("--set", action="append", default=[], metavar="section.key=value",
                      help="override a key of the experiment; an empty value takes it out")
-    run.add_argument("--darknet", default=default_program(), metavar="FILE", help="the program (default: ./darknet)")
-    run.add_argument("--jobs", type=count, metavar="N", help="chains trained side by side (default: jobs= of the file)")
+    side_by_side = run.add_mutually_exclusive_group()
+    side_by_side.add_argument("--jobs", type=count, metavar="N",
+                              help="trainings side by side on this machine (default: jobs= of the file)")
+    side_by_side.add_argument("--gpus", type=gpu_list, metavar="LIST",
+                              help="a GPU for each training, as many side by side: 0-7 or 0,2,5")
+    side_by_side.add_argument("--slurm", type=words, metavar="OPTIONS",
+                              help="submit each training as a job of Slurm with these options of sbatch")
     run.add_argument("--no-estimate", action="store_true", help="do not measure first how long the run will take")
     run.add_argument("-v", "--verbose", action="store_true", help="show every command and its output")
     comparing = add_verb("compare", command_compare, "compare runs in a report with statistics and figures")
@@ -235,7 +204,15 @@ def make_parser():
     reporting.add_argument("folder", metavar="DIR")
     for verb in (run, comparing, reporting):
         verb.add_argument("--no-figures", action="store_true", help="go on without matplotlib: no figures")
-    add_verb("status", command_status, "say what is done").add_argument("folder", metavar="DIR")
+    status = add_verb("status", command_status, "say what is done, running, queued, failed")
+    status.add_argument("--follow", action="store_true", help="until nothing runs or is queued any more")
+    stopping = add_verb("stop", command_stop, "end what runs or is queued; the same run command resumes")
+    step = add_verb("step", command_step, "one training with its evaluations: a job of run --slurm")
+    step.add_argument("folder", metavar="DIR", help="the run's folder")
+    step.add_argument("step", metavar="STEP", help="seedN/NAME, as in seed1/student2")
+    for verb in (run, step):
+        verb.add_argument("--darknet", default=default_program(), metavar="FILE",
+                          help="the program (default: ./darknet)")
     add_verb("card", command_card, "write the model cards again").add_argument("folder", metavar="DIR")
     serving = add_verb("serve", command_serve, "show a run in the browser")
     serving.add_argument("--port", type=int, default=PORT, metavar="N",
@@ -243,10 +220,11 @@ def make_parser():
     events = add_verb("tensorboard", command_tensorboard, "write the curves as TensorBoard's event files")
     events.add_argument("--out", metavar="DIR", help="their folder (default: tensorboard in the run's)")
     events.add_argument("--follow", type=count, metavar="SECONDS", help="go on: look for new epochs that often")
-    for verb in (serving, events):
+    for verb in (status, stopping, serving, events):
         verb.add_argument("folder", metavar="DIR", help="a run's folder, or a sweep's")
     stock = add_verb("stock", command_stock, "print the cfg for Darknet's own program")
     stock.add_argument("cfg", metavar="CFG")
+    verbs.metavar = " | ".join(verbs.choices)
     return parser, verbs
 
 

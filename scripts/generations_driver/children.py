@@ -12,20 +12,23 @@ from .program import BUILD
 
 
 class Children:
-    def __init__(self, program, lock, on_line):
-        self.program, self.lock = program, lock
+    def __init__(self, program, on_line):
+        self.program = program
         self.on_line = on_line  # gets the commands and lines of stderr, for -v
         self.mutex = threading.Lock()
         self.running = set()
         self.stopping = False
 
-    def run(self, arguments, log, what, watched=False):
-        """Runs the program to its end; raises Failure with its last line on stderr. `watched`: its log is read."""
+    def run(self, arguments, log, what, context, watched=False):
+        """Runs the program to its end; raises Failure with its last line on stderr.
+
+        `context`: the lock that names the process, and what its environment has besides; `watched`: its log is read.
+        """
         command = [self.program, *arguments]
         self.on_line("$ " + shlex.join(command))
         with open(log, "ab", buffering=0) as output:
             output.write(f"\n# {now()} {shlex.join(command)}\n".encode())
-            process = self._start(command, output)
+            process = self._start(command, output, context)
             last = ""
             for line in process.stderr:
                 output.write(line)
@@ -44,18 +47,18 @@ class Children:
             ended = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
             raise Failure(f"{what} {ended}: {last or 'no line on stderr'}; log: {log}")
 
-    def _start(self, command, output):
+    def _start(self, command, output, context):
         with self.mutex:
             if self.stopping:
                 raise Stopped
             try:
                 # A session of its own: a terminal's Ctrl-C comes through the driver, once.
                 process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
-                                           start_new_session=True, pass_fds=(self.lock.file,))
+                                           start_new_session=True, env={**os.environ, **context.environment})
             except OSError as error:
                 raise Failure(f"{self.program}: cannot start: {error.strerror}; {BUILD}") from error
             self.running.add(process)
-            self.lock.note(process.pid)
+            context.lock.note(process.pid)
             return process
 
     def stop(self, number):

@@ -17,8 +17,8 @@ from .errors import Failure, warn
 from .files import whole_or_none, write_text
 from .network import epochs_of
 from .progress import EPOCH, ITERATION, Display, finish_of
-from .reuse import plain_cfg, plain_data
 from .tables import counted
+from .training_key import training_key
 
 SECONDS = 3  # of steps that are measured
 LEAST_STEPS = 3
@@ -131,16 +131,8 @@ def size_of(path):
     return 0
 
 
-def identity_of(generation):
-    """Equal for two generations whose trainings are the same one."""
-    cfg, data = (generation.contents[path] for path in (generation.cfg, generation.data))
-    teacher = identity_of(generation.teacher) if generation.teacher else None
-    return (str(plain_cfg(generation.cfg, cfg)), str(plain_data(generation.data, data)), generation.training_seed,
-            teacher)
-
-
 class Estimate:
-    """Of the folders of a run or a sweep, which are prepared. `workers`: (jobs, threads of each) for each folder."""
+    """Of the folders of a run or a sweep, which are prepared. `workers`: a Workers."""
 
     def __init__(self, program, folders, workers, reuse):
         self.program, self.folders, self.workers = program, folders, workers
@@ -148,7 +140,7 @@ class Estimate:
         self.identities, self.known = {}, set()
         for folder in folders:
             for generation in folder.generations:
-                self.identities[generation.cfg] = identity_of(generation)
+                self.identities[generation.cfg] = training_key(generation)
                 if folder.experiment.reuse and reuse.known_as(generation):
                     self.known.add(self.identities[generation.cfg])
 
@@ -185,7 +177,7 @@ class Estimate:
             folder = self.folders[place]
             keys = {self.key(folder, generation) for generation in generations}
             if keys - set(finished) - set(self.measured):
-                self.measure_network(folder, generations, self.workers[place][1])
+                self.measure_network(folder, generations, self.workers.threads)
 
     def measure_network(self, folder, generations, threads):
         with tempfile.TemporaryDirectory(prefix="darknet-estimate.") as temporary:
@@ -205,15 +197,17 @@ class Estimate:
         begun = len(generation.curve()) / epochs if epochs else 0
         return whole * max(0.0, 1 - begun)
 
-    def seconds(self):
-        """Of each folder."""
-        finished, found = self.finished(), []
+    def chains(self):
+        """{folder: [seconds of each chain]}."""
+        finished, found = self.finished(), {}
         for place, generations in self.to_do().items():
             folder = self.folders[place]
-            chains = [sum(self.seconds_of(folder, one, finished) for one in chain if one in generations)
-                      for chain in folder.chains]
-            found.append(finish_of(chains, self.workers[place][0]))
+            found[folder] = [sum(self.seconds_of(folder, one, finished) for one in chain if one in generations)
+                             for chain in folder.chains]
         return found
+
+    def seconds(self):
+        return finish_of([seconds for chains in self.chains().values() for seconds in chains], self.workers.jobs)
 
     def bytes(self):
         """Of disk, for what is still to be trained."""
@@ -225,7 +219,7 @@ class Estimate:
                 found += measured.bytes if measured else self.finished_bytes(self.key(folder, generation))
             if any(generation.cached for generation in generations) and self.measured:
                 one = next(iter(self.measured.values()))  # of one teacher at a time, removed afterwards
-                found += self.workers[place][0] * 4 * one.batches * one.batch * folder.classes
+                found += self.workers.jobs * 4 * one.batches * one.batch * folder.classes
         return found
 
     def finished_bytes(self, key):
@@ -247,7 +241,7 @@ class Estimate:
         finally:
             display.clear()
         needed, free = self.bytes(), shutil.disk_usage(existing(out)).free
-        print(f"about {duration(sum(self.seconds()))} on this machine, {self.extent(len(to_do))}; "
+        print(f"about {duration(self.seconds())} on this machine, {self.extent(len(to_do))}; "
               f"about {size(needed)} of disk, {size(free)} free", flush=True)
         if needed > free:
             warn(f"{out}: the disk has {size(free)} left, about {size(needed)} are needed")

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import datetime
+import glob
 import hashlib
 import json
 import math
@@ -57,13 +58,11 @@ def replacing(path):
             os.unlink(temporary)
 
 
-def remove_leftovers(folder):
-    """Temporary files of processes that were killed."""
-    for place, _, names in os.walk(folder):
-        for name in names:
-            found = re.search(r"\.tmp([0-9]+)\.[0-9]+$", name)
-            if found and not os.path.exists(f"/proc/{found[1]}"):
-                os.unlink(os.path.join(place, name))
+def remove_leftovers(stem):
+    """Temporary files that killed processes left of STEM.*, STEM_* and STEM-*, which nobody else may be writing now."""
+    for path in glob.glob(glob.escape(stem) + "[._-]*"):
+        if re.search(r"\.tmp[0-9]+\.[0-9]+$", path):
+            os.unlink(path)
 
 
 def write_text(path, text):

@@ -8,7 +8,7 @@ from .cfg_files import read_data, read_network, values
 from .errors import Failure
 from .evaluation import Evaluation
 from .experiment import Experiment
-from .files import tidy, write_text
+from .files import tidy, whole_or_none, write_text
 from .generation import Generation
 from .network import Network, epochs_of
 from .place import DRIVER_NAME
@@ -73,9 +73,14 @@ class Folder:
             generation.write()
 
     @property
+    def lengths(self):
+        """(epochs, max_batches) of each generation, as the written network has them; None where it has not."""
+        net = values(read_network(self.network_cfg)[1][0]) if os.path.exists(self.network_cfg) else {}
+        return epochs_of(net), whole_or_none(net.get("max_batches"))
+
+    @property
     def epochs(self):
-        """Of each generation, as the written network has it; None where it has max_batches."""
-        return epochs_of(values(read_network(self.network_cfg)[1][0])) if os.path.exists(self.network_cfg) else None
+        return self.lengths[0]
 
     def ensembles(self, chain):
         """Students 1 to g for each g from 2 on, and for each g from 1 on the patriarch with them."""

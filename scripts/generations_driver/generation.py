@@ -4,12 +4,14 @@ import dataclasses
 import itertools
 import os
 
+from . import slurm
 from .errors import Failure
 from .evaluation import Evaluation
 from .experiment import SEEDS_APART, options_of
-from .files import read_csv, read_json, read_text, sha256_file, sha256_text, write_json, write_text
+from .files import now, read_csv, read_json, read_text, sha256_file, sha256_text, write_json, write_text
 from .measures import EXAMPLES, INSPECTIONS
 from .place import PROGRAM_NAME
+from .training_key import training_key
 
 TRACES = (".targets", ".state", "_last.weights", "_best.weights", "_final.weights", ".csv")
 
@@ -27,12 +29,18 @@ class Generation:
 
     def __post_init__(self):
         self.title = f"seed {self.seed} {self.name}"
-        self.cfg, self.log, self.json, self.targets, self.targets_cfg, self.best, self.final = map(
-            self.path, (".cfg", ".log", ".json", ".targets", "-targets.cfg", "_best.weights", "_final.weights"))
+        self.cfg, self.log, self.json, self.targets, self.targets_cfg, self.best, self.final, self.failed = map(
+            self.path, (".cfg", ".log", ".json", ".targets", "-targets.cfg", "_best.weights", "_final.weights",
+                        ".failed"))
         seed = ["-seed", str(self.training_seed)]
         self.train_arguments = ["classifier", "train", self.data, self.cfg, *seed]
         self.targets_arguments = ["classifier", "targets", self.data, self.targets_cfg, "-out", self.targets, *seed]
         self.contents = {}  # path -> text of the files that the folder must have
+
+    @property
+    def step(self):
+        """What `step` calls it."""
+        return f"{os.path.basename(self.folder)}/{self.name}"
 
     @property
     def training_seed(self):
@@ -62,6 +70,11 @@ class Generation:
         self.contents[self.cfg] = network.text([f"Seed {self.seed}, {what}. By hand:", *by_hand], cost, options)
         self.contents[self.data] = "".join(f"{key}={value}\n" for key, value in {**keys, "backup": self.folder}.items())
 
+    def load(self):
+        """The contents of its files as the run has written them, for a step of its own."""
+        for path in (self.cfg, self.data, *([self.targets_cfg] if self.cached else [])):
+            self.contents[path] = read_text(path, "file of the run")
+
     def write(self):
         os.makedirs(self.folder, exist_ok=True)
         for path, text in self.contents.items():
@@ -75,6 +88,21 @@ class Generation:
 
     def write_record(self, record):
         write_json(self.json, record)
+
+    def key(self):
+        """Equal for generations of which one training is enough."""
+        return training_key(self)
+
+    def failure(self):
+        """Why its last attempt failed; None where it did not."""
+        return read_json(self.failed, "remove it").get("error") if os.path.exists(self.failed) else None
+
+    def write_failure(self, error):
+        write_json(self.failed, {"error": error, "time": now(), "job": slurm.job()})
+
+    def forget_failure(self):
+        if os.path.exists(self.failed):
+            os.unlink(self.failed)
 
     def identity(self):
         """What a record must match; the cfg's first lines have the seed."""
@@ -103,8 +131,8 @@ class Generation:
                 place, old, new = first_difference(found, text)
                 change = f"{self.title} was begun with '{old}', but the experiment now says '{new}'"
                 raise Failure(f"{path}:{place}: {change}; {advice}")
-        for key, now in self.identity().items():
-            if record.get(key) != now:
+        for key, value in self.identity().items():
+            if record.get(key) != value:
                 raise Failure(f"{self.json}: {self.title} was begun with another {key}; {advice}")
         self.check_teacher(record)
 

@@ -6,8 +6,8 @@ import urllib.parse
 from .figures.confidence import shares
 from .figures.examples import images_of
 from .files import finite, now
-from .lock import is_locked
 from .report import example_networks
+from .status import ACTIVE, states_of
 from .summary import collect, groups
 from .tables import k_of, label_of
 
@@ -16,18 +16,10 @@ RESULTS = ("top1", "topk", "loss")
 MOST_EXAMPLES = 12
 
 
-def state_word(run, traces, active):
-    if run["done"]:
-        return "done"
-    if not traces:
-        return "waiting"
-    return "training" if active else "interrupted"
-
-
-def row(folder, run, generation, active):
+def row(folder, run, generation, state):
     result, curve = run["last"] or {}, generation.curve()
     found = {"seed": run["seed"], "generation": run["generation"], "epoch": max(curve, default=0),
-             "epochs": folder.epochs, "state": state_word(run, generation.traces(), active),
+             "epochs": folder.epochs, "state": state,
              "ece": (run.get("inspect") or {}).get("ece"), **{key: result.get(key) for key in RESULTS}}
     if found["top1"] is None and curve:  # the last epoch so far
         found |= {key: curve[max(curve)].get(f"valid_{key}") for key in RESULTS}
@@ -52,9 +44,12 @@ def examples(root, summary):
 
 
 def run_state(root, folder):
-    active, summary = is_locked(folder.path), collect(folder, None)
+    summary = collect(folder, None)
+    states = {(one.seed, one.name): one.state for one in states_of([folder], {})}
     generations = {(one.seed, one.name): one for one in folder.generations}
-    pairs = [row(folder, run, generations[run["seed"], run["generation"]], active) for run in summary["runs"]]
+    names = [(run["seed"], run["generation"]) for run in summary["runs"]]
+    pairs = [row(folder, run, generations[name], states[name]) for name, run in zip(names, summary["runs"])]
+    active = any(state in ACTIVE for state in states.values())
     histograms = [(keys["generation"], shares([run.get("inspect") for run in same]))
                   for keys, same in groups(summary["runs"], "generation")]
     report = os.path.join(folder.path, "report.html")

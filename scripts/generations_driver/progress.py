@@ -1,9 +1,8 @@
-"""What the driver shows: a training's progress from its log, the time left, lines on a pipe or a terminal."""
+"""A training's progress from its log, and lines on a pipe or a terminal."""
 
 import os
 import re
 import shutil
-import statistics
 import sys
 import time
 
@@ -55,27 +54,6 @@ class Progress:
     def text(self):
         total = f"/{self.epochs}" if self.epochs else ""
         return f"epoch {self.epoch:.2f}{total}" + (f" top-1 {100 * self.top1:.2f} %" if self.top1 is not None else "")
-
-
-def time_left(chains, jobs, progress, done):
-    """The seconds left for all chains, from the speeds seen so far; None without any.
-
-    `progress` has those being trained now, `done` the seconds of those that are finished, both by title.
-    """
-    wholes = {True: [], False: []}  # of students, whose teacher takes its time, and of the others
-    for generation in (generation for chain in chains for generation in chain):
-        active = progress.get(generation.title)
-        seconds = active.whole() if active else done.get(generation.title)
-        if seconds:
-            wholes[bool(generation.index)].append(seconds)
-    if not any(wholes.values()):
-        return None
-
-    def rest(generation):
-        active, student = progress.get(generation.title), bool(generation.index)
-        return statistics.mean(wholes[student] or wholes[not student]) * (1 - active.fraction if active else 1)
-
-    return finish_of([sum(rest(entry) for entry in chain if entry.title not in done) for chain in chains], jobs)
 
 
 def finish_of(chains, jobs):

@@ -7,25 +7,14 @@ in a folder beside this run's need not be trained again; its files are reused.
 import os
 import shutil
 
-from .cfg_files import read_sections, values
 from .errors import Failure
 from .files import read_json, read_text, replacing, sha256_file, tidy
-from .program import TEACHER_KEYS
 from .sweep import MARK
+from .training_key import plain_cfg, plain_data
 
 # The final weights come last: they mark that all files exist.
 WEIGHTS = ("_best.weights", "_last.weights", "_final.weights")
 COPIED = (".csv", ".log")  # not linked: later evaluations of either run append to the log
-
-
-def plain_cfg(path, text):
-    """What decides the training: sections, keys and values, without comments and without the teacher's paths."""
-    return [(name, [(key, "" if key in TEACHER_KEYS else value) for key, value, _ in entries])
-            for name, _, entries in read_sections(path, text)]
-
-
-def plain_data(path, text):
-    return values(read_sections(path, text, "data")[0]) | {"backup": None}
 
 
 def needed(source):

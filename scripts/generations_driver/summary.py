@@ -140,7 +140,9 @@ def collect(folder, command):
     missing = []
     for generation, run in zip(generations, runs):
         if not run["done"] or run["last"] is None:
-            missing.append(generation.title + (" (accuracy)" if run["done"] else ""))
+            failure = generation.failure()
+            reason = f" (failed: {failure})" if failure else " (accuracy)" if run["done"] else ""
+            missing.append(generation.title + reason)
     missing += [f"seed {entry['seed']} ensemble of {entry['name']}" for entry in ensembles if entry["result"] is None]
     means = [{**keys, **{kind: spreads([run[kind] for run in same]) for kind in ("last", "best")},
               **{kind: measure_spreads([run[kind] for run in same]) for kind in INSPECTIONS}}

@@ -31,10 +31,11 @@ int help(const std::string& name) {
   if (name.empty()) {
     const char* program = program_invocation_short_name;
     const char* run =
-        "chain run EXPERIMENT [--out DIR] [--set section.key=value] [--darknet FILE] [--jobs N] "
-        "[--no-estimate] [--no-figures] [-v]";
+        "chain run EXPERIMENT [--out DIR] [--set section.key=value] [--darknet FILE] "
+        "[--jobs N | --gpus LIST | --slurm OPTIONS] [--no-estimate] [--no-figures] [-v]";
     for (const char* line : {run, "chain compare DIR... [--out DIR] [--no-figures]", "chain report DIR [--no-figures]",
-                             "chain status DIR", "chain stock CFG", "--version"}) {
+                             "chain status DIR [--follow]", "chain stop DIR", "chain step DIR STEP [--darknet FILE]",
+                             "chain stock CFG", "--version"}) {
       std::printf("%s %s\n", program, line);
     }
     std::printf("-v shows Darknet's layer table. All other verbs are passed to Darknet's own program.\n");

@@ -127,7 +127,7 @@ class InstallTest(RunTest):
         self.assertEqual(self.complete("classifier", "tr"), ["train"])
         self.assertEqual(self.complete("classifier", "train", "-state"), ["-state_seconds"])
         self.assertEqual(self.complete("classifier", "valid", "a.data", "-js"), ["-json"])
-        self.assertEqual(self.complete("chain", "st"), ["status", "stock"])
+        self.assertEqual(self.complete("chain", "st"), ["status", "stop", "step", "stock"])
         self.assertEqual(self.complete("chain", "run", "a.ini", "--j"), ["--jobs"])
         self.assertEqual(self.complete("chain", "run", "a.ini", "--no"), ["--no-estimate", "--no-figures"])
         self.assertEqual(self.complete("classifier", "train", "cfg/fa"), [])  # a file

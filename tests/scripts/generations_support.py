@@ -4,13 +4,14 @@ import json
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import RUN_SECONDS, SCRIPTS, FolderTest
+from run_support import RUN_SECONDS, SCRIPTS, FolderTest, write
 
 from generations_driver.experiment import Experiment
 from generations_driver.program import Program
@@ -99,7 +100,7 @@ assert arguments[0] == "classifier", arguments
 verb, data_path, cfg_path = arguments[1:4]
 data, rest = keys(data_path), arguments[4:]
 base = os.path.splitext(os.path.basename(cfg_path))[0]
-if os.environ.get("FAKE_FAIL") in (base, verb):
+if os.environ.get("FAKE_FAIL") in (base, verb, cfg_path):
     fail(cfg_path + ":3: [net] nonsense=1: no such key")
 
 def option(name):
@@ -123,6 +124,8 @@ elif verb == "train":
         learned += [open(cost[key]).read()] if key in cost else []
     learned = hashlib.sha256("".join(learned).encode()).hexdigest()[:8]
     prefix = os.path.join(data["backup"], base)
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        open(prefix + ".gpu", "w").write("%s %s" % (os.environ["CUDA_VISIBLE_DEVICES"], option("-gpus")))
     epochs, begun = int(net["epochs"]), 0
     if os.path.exists(prefix + ".state"):
         begun = int(open(prefix + ".state").read())
@@ -235,6 +238,54 @@ confidence=0.6
 [student]
 lambda=0.5
 """
+
+# For the program itself: of write_tiny's images.
+TINY_NETWORK = """\
+[net]
+batch=16
+subdivisions=1
+height=8
+width=8
+channels=1
+learning_rate=0.05
+momentum=0.9
+decay=0.0001
+policy=constant
+epochs=2
+pad=0
+mirror=0
+
+[convolutional]
+batch_normalize=1
+filters=8
+size=3
+stride=2
+pad=1
+activation=relu
+
+[connected]
+output=4
+activation=linear
+
+[softmax]
+"""
+
+
+def write_tiny(folder, train, valid):
+    """tiny.data and its images of 8x8, one of four quarters is white: the class."""
+    for role, count in (("train", train), ("t10k", valid)):
+        labels = bytes(i % 4 for i in range(count))
+        images = bytearray()
+        for i, label in enumerate(labels):
+            image = bytearray((7 * i + 13 * j) % 64 for j in range(64))
+            top, left = 4 * (label // 2), 4 * (label % 2)
+            for y in range(4):
+                image[8 * (top + y) + left : 8 * (top + y) + left + 4] = b"\xff" * 4
+            images += image
+        write(os.path.join(folder, f"{role}-images-idx3-ubyte"), struct.pack(">IIII", 0x803, count, 8, 8) + images)
+        write(os.path.join(folder, f"{role}-labels-idx1-ubyte"), struct.pack(">II", 0x801, count) + labels)
+    write(os.path.join(folder, "tiny.data"),
+          "classes=4\ntrain=train-images-idx3-ubyte\nvalid=t10k-images-idx3-ubyte\ntop=2\n")
 
 
 def weights_record(folder, name):

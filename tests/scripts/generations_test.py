@@ -13,12 +13,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import unittest
 import warnings
 
-from generations_support import Case, EXPERIMENT, NETWORK, ONE_SEED, SCRIPT, weights_record
-from run_support import write_quarters
+from generations_support import (
+    Case, EXPERIMENT, NETWORK, ONE_SEED, SCRIPT, TINY_NETWORK, weights_record, write_tiny,
+)
 
 import plot_generations
 import plot_training
@@ -433,7 +433,7 @@ class Interruptions(Case):
                 shutil.rmtree("runs", ignore_errors=True)
                 self.stopped(number)
                 self.assertEqual(self.read("runs/trial/seed1/patriarch.signals"), f"{int(number)}\n1 in all\n")
-                self.assertIn("interrupted after", self.run_driver("status", "runs/trial").stdout)
+                self.assertIn("seed 1 patriarch: interrupted, epoch ", self.run_driver("status", "runs/trial").stdout)
                 self.run_driver(*self.ARGUMENTS)
                 self.assertRegex(self.read("runs/trial/seed1/patriarch.log"), r"resumed at iteration \d0\n")
                 rows = files.read_csv("runs/trial/seed1/patriarch.csv")
@@ -464,7 +464,8 @@ class Interruptions(Case):
         driver = self.start_driver(*self.ARGUMENTS, FAKE_SECONDS="10")
         self.wait_for(lambda: os.path.exists(self.STATE))
         self.assertIn("in use by process", self.run_driver(*self.ARGUMENTS, code=1).stderr)
-        self.assertIn("a run is active", self.run_driver("status", "runs/trial").stdout)
+        self.assertRegex(self.run_driver("status", "runs/trial").stdout,
+                         rf"seed 1 patriarch: running, epoch [0-9.]+/3, .* left, process {driver.pid}, \d+\n")
         driver.kill()
         driver.communicate()
         errors = self.run_driver(*self.ARGUMENTS, code=1).stderr
@@ -653,41 +654,9 @@ class RealProgram(Case):
             print("skipped: DNG_DARKNET does not name a ./darknet to test with", file=sys.stderr)
             self.skipTest("DNG_DARKNET does not name a ./darknet to test with")
         program = os.path.abspath(os.path.join(self.before, program))
-        write_quarters(self.folder)
-        self.write("a.data", "classes=4\ntrain=train-images-idx3-ubyte\nvalid=valid-images-idx3-ubyte\ntop=2\n"
-                   "class_weights=1,2,1,1\n")
-        self.write(
-            "net.cfg",
-            textwrap.dedent("""\
-            [net]
-            batch=16
-            subdivisions=1
-            height=8
-            width=8
-            channels=1
-            learning_rate=0.05
-            momentum=0.9
-            decay=0.0001
-            policy=constant
-            epochs=2
-            pad=0
-            mirror=0
-
-            [convolutional]
-            batch_normalize=1
-            filters=8
-            size=3
-            stride=2
-            pad=1
-            activation=relu
-
-            [connected]
-            output=4
-            activation=linear
-
-            [softmax]
-            """),
-        )
+        write_tiny(".", 160, 40)
+        self.write("a.data", self.read("tiny.data") + "class_weights=1,2,1,1\n")
+        self.write("net.cfg", TINY_NETWORK)
         self.write(
             "a.ini",
             EXPERIMENT.replace("epochs=3", "epochs=2")

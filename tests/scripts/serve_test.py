@@ -90,7 +90,7 @@ class ServeTest(ServeCase):
         rows = {row["generation"]: row for row in self.state()[0]["rows"]}
         self.assertEqual(rows["student1"]["state"], "done")
         self.assertEqual([rows["student2"][key] for key in ("state", "epoch", "epochs", "top1")],
-                         ["interrupted", 1, 3, 0.25])
+                         ["failed", 1, 3, 0.25])
         # The numbers are those of now, not of the start.
         os.rename("runs/trial/seed1/student2.csv", "elsewhere.csv")
         self.assertNotEqual({row["generation"]: row for row in self.state()[0]["rows"]}["student2"], rows["student2"])
