@@ -111,8 +111,8 @@ def command_card(options):
 
 
 def command_serve(options):
-    Runs.open(options.folder).folders  # refuses what is no run
-    with open_server(options.folder, lambda: Runs.open(options.folder).folders, options.port) as server:
+    runs = Runs.open(options.folder)
+    with open_server(runs.path, lambda: Runs.open(runs.path).folders, options.port) as server:
         print(f"http://{server.server_address[0]}:{server.server_address[1]}/ shows {options.folder}; Ctrl-C ends it",
               flush=True)
         with contextlib.suppress(KeyboardInterrupt):
