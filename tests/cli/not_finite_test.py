@@ -69,13 +69,12 @@ class NotFiniteTest(MadeOnceTest):
 
     def test_inspect_with_a_teacher(self):
         words = ("classifier", "inspect", "fashion.data", "net.cfg")
-        weights = {"network": "backup/net_final.weights", "teacher": "broken.weights"}
-        done = self.run_darknet(*words, weights["network"], "-teacher", weights["teacher"], "-json", "t.json", code=1)
-        self.assert_one_line(done, "broken.weights: the teacher's outputs are not finite for %d of %d images, the first "
-                             "is valid-images-idx3-ubyte record %d;" % (len(self.expected()), IMAGES,
-                                                                        self.expected()[0]))
+        whole, expected = "backup/net_final.weights", self.expected()
+        done = self.run_darknet(*words, whole, "-teacher", "broken.weights", "-json", "t.json", code=1)
+        self.assert_one_line(done, "broken.weights: the teacher's outputs are not finite for %d of %d images, the "
+                             "first is valid-images-idx3-ubyte record %d;" % (len(expected), IMAGES, expected[0]))
         result = json.loads(self.read("t.json"))
-        self.evaluate("inspect", "-teacher", weights["network"])
+        self.evaluate("inspect", "-teacher", whole)
         self.assertEqual(result["teacher_agreement"], json.loads(self.read("out.json"))["teacher_agreement"])
         self.assertGreater(result["teacher_kl"], 0)
 
