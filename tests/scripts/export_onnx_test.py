@@ -295,8 +295,8 @@ class ExportTest(RunTest):
         for content, words in ((self.read("net.weights")[:-4], "the network of"), (b"short", "too few"),
                                (struct.pack("<3iQ", 5000, 0, 0, 0), "no weights file"),
                                (self.read("net.weights")[:-4] + struct.pack("<f", math.nan), "is not finite")):
-            self.write("bad.weights", content)
-            self.assertIn(words, self.export("net.cfg", "bad.weights", "-o", "net.onnx", code=1))
+            self.write("cut.weights", content)
+            self.assertIn(words, self.export("net.cfg", "cut.weights", "-o", "net.onnx", code=1))
 
 
 class WithoutOnnxTest(RunTest):
