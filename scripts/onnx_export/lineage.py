@@ -1,19 +1,18 @@
 """Where weights come from: their own training, then its teacher's, and so on."""
 
-import json
 import os
 
 from cfg_network.network import Network
-from generations_driver.files import sha256_file
+from generations_driver.files import read_json, sha256_file
 
 FINAL = ("_final.weights", "_best.weights", "_last.weights")
 RECORDED = ("generation", "seed", "training_seed", "begun", "finished")  # of a generation's record
 
 
-def beside(weights):
-    """The path without ending that a training gave its files."""
-    return next((weights.removesuffix(ending) for ending in FINAL if weights.endswith(ending)),
-                os.path.splitext(weights)[0])
+def training_file(weights, ending):
+    """A file of the training that wrote these weights, where it exists."""
+    path = next((weights.removesuffix(name) + ending for name in FINAL if weights.endswith(name)), None)
+    return path if path and os.path.exists(path) else None
 
 
 def cost_of(network):
@@ -31,20 +30,19 @@ def lineage(weights, network, program):
     found, seen = [], set()
     while weights and os.path.exists(weights) and os.path.realpath(weights) not in seen:
         seen.add(os.path.realpath(weights))
-        base = beside(weights)
+        cfg, targets, record = (training_file(weights, ending) for ending in (".cfg", "-targets.cfg", ".json"))
         entry = {"weights": os.path.basename(weights), "sha256": sha256_file(weights)}
-        if os.path.exists(base + ".cfg"):
-            network = Network(base + ".cfg", program)
+        if cfg:
+            network = Network(cfg, program)
         teacher = None
         if network:
             cost, teacher = cost_of(network)
             entry |= {"cfg": os.path.basename(network.path), **cost}
-        if not teacher and os.path.exists(base + "-targets.cfg"):
-            _, teacher = cost_of(Network(base + "-targets.cfg", program))
-        if os.path.exists(base + ".json"):
-            with open(base + ".json", encoding="utf-8") as file:
-                record = json.load(file)
-            entry |= {key: record[key] for key in RECORDED if key in record}
+        if not teacher and targets:
+            _, teacher = cost_of(Network(targets, program))
+        if record:
+            found_record = read_json(record, "remove it")
+            entry |= {key: found_record[key] for key in RECORDED if key in found_record}
         found.append(entry)
         weights, network = teacher, None
     return found
