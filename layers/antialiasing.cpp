@@ -144,6 +144,8 @@ PoolWindow blur_window(const graph::LayerConfig& layer) {
 }
 
 graph::LayerConfig sharp_layer(graph::LayerConfig layer, const OutputShape& output) {
+  // A pool's window has the size of its stride where size= is not given.
+  if (!layer.options.has("size")) layer.options.set("size", std::to_string(layer.options.integer("stride")));
   for (const char* key : {"stride", "stride_y", "stride_x"}) layer.options.set(key, "1");
   layer.options.set("antialiasing", "0");
   layer.out = output(layer);

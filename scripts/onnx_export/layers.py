@@ -122,9 +122,6 @@ class Converter:
     def _maxpool(self, layer, x):
         if layer.flag("maxpool_depth"):
             return self.depth_maximum(layer, x)
-        # The program's window is then 1, Darknet's is the stride.
-        if layer.flag("antialiasing") and "size" not in layer.options:
-            self.refuse(layer, "antialiasing= without size=")
         strides = [1, 1] if layer.flag("antialiasing") else layer.strides
         return self.blurred(layer, self.graph.op("MaxPool", x, **self.window(layer, strides)))
 

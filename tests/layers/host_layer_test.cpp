@@ -850,7 +850,8 @@ TEST(HostBug, AntialiasingIsLeftOutOfTheGradient) {
        {convolution(6, 3, 2, "antialiasing=1\nactivation=leaky\n"), convolution(32, 3, 1, "antialiasing=1\n"),
         convolution(6, 3, 2, "antialiasing=2\nactivation=tanh\n"), convolution(6, 3, 1, "stride_x=2\nantialiasing=1\n"),
         convolution(6, 3, 2, "antialiasing=1\nbatch_normalize=1\nactivation=leaky\n"),
-        std::string("[maxpool]\nsize=2\nstride=2\nantialiasing=1\n")}) {
+        std::string("[maxpool]\nsize=2\nstride=2\nantialiasing=1\n"),
+        std::string("[maxpool]\nstride=2\nantialiasing=1\n")}) {
     SCOPED_TRACE(section);
     Bench bench(2, {4, 9, 8}, section, section);
     EXPECT_LE(error_between(bench.forward(false), bench.raw_forward(false)), 1e-5);
@@ -859,6 +860,12 @@ TEST(HostBug, AntialiasingIsLeftOutOfTheGradient) {
     if (section.find("[maxpool]") == 0) continue;
     EXPECT_GT(error_between(gradient, bench.raw_backward()), 0.1);
   }
+}
+
+TEST(MaxpoolLayer, AnAntialiasedWindowHasTheSizeOfTheStrideByDefault) {
+  Bench implied(2, {4, 9, 8}, "[maxpool]\nstride=2\nantialiasing=1\n");
+  Bench given(2, {4, 9, 8}, "[maxpool]\nsize=2\nstride=2\nantialiasing=1\n");
+  EXPECT_EQ(implied.forward(true), given.forward(true));
 }
 
 // It takes them in every cfg, and gives zero.

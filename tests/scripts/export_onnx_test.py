@@ -290,9 +290,6 @@ class ExportTest(RunTest):
         self.assertRegex(self.export("net.cfg", "net.weights", "-o", "net.onnx", code=1),
                          rf"net\.cfg:{line}: \[normalization\]: an even size=4 has no counterpart")
         self.assertFalse(os.path.exists(self.path("net.onnx")))
-        self.write("net.cfg", head + first + section("maxpool", stride=2, antialiasing=1) + last)
-        self.assertRegex(self.export("net.cfg", "net.weights", "-o", "net.onnx", code=1),
-                         rf"net\.cfg:{line}: \[maxpool\]: antialiasing= without size= has no counterpart")
         self.write("bad.cfg", head + first + section("yolo") + last)
         self.assertRegex(self.export("bad.cfg", "net.weights", "-o", "net.onnx", code=1), rf"bad\.cfg:{line}: \[yolo\]")
         for content, words in ((self.read("net.weights")[:-4], "the network of"), (b"short", "too few"),

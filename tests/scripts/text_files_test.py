@@ -14,7 +14,6 @@ from generations_support import Case, EXPERIMENT, NETWORK, ONE_SEED
 
 from run_support import RUN_SECONDS, SCRIPTS, section
 
-from benchmark.network_shapes import Network
 from generations_driver.errors import Failure
 from generations_driver.figures.style import load_matplotlib
 from generations_driver.files import read_csv
@@ -60,10 +59,6 @@ class TextFiles(Case):
             self.write("odd.cfg", form(cfg))
             stock.append(self.run_driver("stock", "odd.cfg").stdout)
         self.assertEqual(*stock)
-
-    def test_the_shapes_of_a_cfg(self):
-        self.write("shapes.cfg", windows(NETWORK.replace("[net]", "[net]\nheight=8\nwidth=8\nchannels=3")))
-        self.assertEqual(Network("shapes.cfg").name, "shapes")
 
     def test_a_chart_of_a_training(self):
         try:
