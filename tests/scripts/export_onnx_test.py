@@ -216,7 +216,7 @@ class ExportTest(RunTest):
                 section("maxpool", size=3, stride=2, padding=1), section("maxpool", size=4, stride=3),
                 section("maxpool", size=3, stride_y=1, stride_x=2, padding=2),
                 section("local_avgpool", size=5, stride=3), section("local_avgpool", size=3, stride=2, padding=3),
-                section("maxpool", size=2, stride=2, antialiasing=1),
+                section("maxpool", stride=2, antialiasing=1),
                 section("maxpool", size=3, stride=2, antialiasing=2),
                 section("maxpool", maxpool_depth=1, out_channels=3),
                 section("convolutional", filters=8, size=3, pad=1, stride=2, antialiasing=1, activation="mish"),
