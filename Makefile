@@ -16,7 +16,7 @@ PYTHON       := /usr/bin/python3
 # What program and demo need; what the tests need beyond that.
 PACKAGES     := cmake ninja-build g++ darknet libdnnl-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev \
                 libjpeg-dev zlib1g-dev dataset-fashion-mnist python3 python3-matplotlib
-TEST_PACKAGES := libgtest-dev python3-scipy liblinear-tools
+TEST_PACKAGES := libgtest-dev python3-scipy liblinear-tools pkg-config
 FUZZ_PACKAGES := clang libclang-rt-dev libomp-dev libgtest-dev
 LINT_PACKAGES := clang-format clang-tidy shellcheck python3-venv
 RUFF         := ruff==0.14.14

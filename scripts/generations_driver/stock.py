@@ -10,6 +10,9 @@ COPIED = ("height", "width", "channels")
 NET = {"batch": "1", "subdivisions": "1", "policy": "constant", "learning_rate": "0.1", "max_batches": "1"}
 # What this program's evaluation does to images and Darknet's does not: {key: the value that has no effect}.
 IMAGES = {"mean": "0", "std": "1", "valid_resize": "0"}
+# Sections that OpenCV's dnn module reads (4.6 to 4.14; 5.0 has no reader of cfgs any more).
+OPENCV = {"convolutional", "connected", "maxpool", "avgpool", "softmax", "route", "shortcut", "dropout", "upsample",
+          "reorg", "scale_channels", "sam"}
 
 
 def stock_text(path):
@@ -27,5 +30,9 @@ def stock_text(path):
     warnings = [f"{path}: {key}={net[key]} is left out: Darknet has no such key, so it evaluates other images"
                 for key, neutral in IMAGES.items()
                 if key in net and set(net[key].replace(" ", "").split(",")) != {neutral}]
+    lacking = sorted({f"[{name}]" for name, _, _ in sections[1:-1]} - {f"[{name}]" for name in OPENCV})
+    if lacking:
+        warnings.append(f"{path}: OpenCV's dnn module has no {', '.join(lacking)} and cannot read this cfg; for OpenCV "
+                        "write ONNX: scripts/export_onnx.py")
     lines = [*header, "", "[net]", *net_text, "", *layers, "", "[softmax]", *last]
     return "\n".join(lines) + "\n", warnings

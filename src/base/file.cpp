@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/file_view.h"
 #include "base/share.h"
 #include "base/text.h"
 
@@ -36,11 +38,8 @@ int open_to_read(const std::string& path) {
   return descriptor < 0 && errno == ENOENT ? open(in_share(path).c_str(), O_RDONLY | O_CLOEXEC) : descriptor;
 }
 
-}  // namespace
-
 // Not with a stream, which is slower: image lists read a file for every image.
-std::string read_file(const std::string& path, const std::string& what) {
-  const Descriptor file(open_to_read(path));
+std::string read_open(int file, const std::string& path, const std::string& what) {
   struct stat info {};
   if (file < 0 || fstat(file, &info) != 0) {
     const int reason = errno;
@@ -63,6 +62,28 @@ std::string read_file(const std::string& path, const std::string& what) {
   }
   text.resize(size);
   return text;
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, const std::string& what) {
+  const Descriptor file(open_to_read(path));
+  return read_open(file, path, what);
+}
+
+FileView::FileView(const std::string& path, const std::string& what) {
+  const Descriptor file(open_to_read(path));
+  struct stat info {};
+  if (file >= 0 && fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
+    size_ = static_cast<size_t>(info.st_size);
+    void* mapped = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file, 0);
+    if (mapped != MAP_FAILED) mapped_ = mapped;
+  }
+  if (mapped_ == nullptr) text_ = read_open(file, path, what);
+}
+
+FileView::~FileView() {
+  if (mapped_ != nullptr) munmap(mapped_, size_);
 }
 
 bool file_exists(const std::string& path) {

@@ -6,7 +6,10 @@
 
 #include <csignal>
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
+#include "base/file_view.h"
 #include "tests/test_util.h"
 
 namespace dng {
@@ -36,6 +39,22 @@ class FileSizeLimit {
   rlimit previous_{};
   void (*previous_handler_)(int) = SIG_DFL;
 };
+
+std::string bytes_of(const FileView& view) { return {view.data(), view.size()}; }
+
+TEST(FileView, HasWhatReadFileReads) {
+  const TemporaryFolder folder;
+  const std::string text = "a few bytes\n" + std::string(100000, '\0') + "and more";
+  EXPECT_EQ(bytes_of(FileView(folder.write("a", text), "the text")), text);
+  EXPECT_EQ(bytes_of(FileView(folder.write("empty", ""), "the text")), "");
+  const std::string pipe = folder.file("pipe");
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(pipe) << text; });
+  EXPECT_EQ(bytes_of(FileView(pipe, "the text")), text);
+  writer.join();
+  expect_error([&] { FileView(folder.file("none"), "the text"); }, {"none: the text cannot be read", "check the path"});
+  expect_error([&] { FileView(folder.path(), "the text"); }, {"the text is a folder"});
+}
 
 size_t files_in(const std::string& folder) {
   size_t count = 0;

@@ -1,5 +1,7 @@
 #include "cpu/convolution/convolution_weights.h"
 
+#include <algorithm>
+
 #include "cpu/loops/row_math.h"
 #include "cpu/parallel.h"
 
@@ -20,6 +22,7 @@ ConvolutionWeights::ConvolutionWeights(const ConvolutionShape& shape)
   const memory::dim f = stored_filters_, c = stored_channels_, k = shape.size, g = stored_groups_;
   dims_ = g > 1 ? memory::dims{g, f / g, c / g, k, k} : memory::dims{f, c, k, k};
   desc_ = {dims_, memory::data_type::f32, g > 1 ? memory::format_tag::goihw : memory::format_tag::oihw};
+  if (!same_channels()) std::fill_n(padded_.data(), padded_.size(), 0.0f);
 }
 
 bool ConvolutionWeights::same_channels() const {
@@ -35,11 +38,12 @@ float* ConvolutionWeights::pad(const float* weights, const float* factor) {
   if (same_channels() && factor == nullptr) return const_cast<float*>(weights);
   const size_t from = static_cast<size_t>(channels_ / groups_) * window_;
   const size_t to = static_cast<size_t>(stored_channels_ / stored_groups_) * window_;
-  for (size_t f = 0; f < static_cast<size_t>(filters_); ++f) {
+  for_tasks(filters_, [&](int filter, Workspace&) {
+    const auto f = static_cast<size_t>(filter);
     const float scale = factor == nullptr ? 1.0f : factor[f];
-    float* filter = padded_.data() + f * to + first(static_cast<int>(f));
-    for (size_t i = 0; i < from; ++i) filter[i] = weights[f * from + i] * scale;
-  }
+    float* out = padded_.data() + f * to + first(filter);
+    for (size_t i = 0; i < from; ++i) out[i] = weights[f * from + i] * scale;
+  });
   return padded_.data();
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cpu/convolution/convolution_shape.h"
+#include "cpu/values.h"
 
 namespace dng::cpu {
 
@@ -28,7 +29,7 @@ class ConvolutionWeights {
   int filters_, channels_, stored_filters_, stored_channels_, window_, groups_, stored_groups_, merged_groups_;
   dnnl::memory::dims dims_;
   dnnl::memory::desc desc_;
-  std::vector<float> padded_;
+  Values padded_;
 };
 
 }  // namespace dng::cpu

@@ -46,7 +46,7 @@ Reorder::Reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to)
     : needed_(from != to), from_(from), to_(to) {
   if (!needed_) return;
   reorder_ = dnnl::reorder(dnnl::reorder::primitive_desc(dnnl_engine(), from_, dnnl_engine(), to_));
-  buffer_.resize(to_.get_size() / sizeof(float));
+  buffer_ = Values(to_.get_size() / sizeof(float));
 }
 
 float* Reorder::run(float* from) {

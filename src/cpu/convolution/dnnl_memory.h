@@ -6,10 +6,9 @@
 #include <vector>
 
 #include "cpu/layout.h"
+#include "cpu/values.h"
 
 namespace dng::cpu {
-
-class Workspace;
 
 dnnl::engine& dnnl_engine();
 dnnl::stream& dnnl_stream();
@@ -39,7 +38,7 @@ class Reorder {
   bool needed_ = false;
   dnnl::memory::desc from_, to_;
   dnnl::reorder reorder_;
-  std::vector<float> buffer_;
+  Values buffer_;
 };
 
 // The same on one thread, and several at once.

@@ -6,6 +6,7 @@
 #include "cpu/convolution/convolution_weights.h"
 #include "cpu/convolution/winograd.h"
 #include "cpu/parallel.h"
+#include "cpu/values.h"
 #include "cpu/workspace.h"
 
 namespace dng::cpu {
@@ -82,7 +83,8 @@ class WinogradInference final : public InferenceConvolution {
   WinogradConvolution convolution_;
   int filters_;
   bool relu_;
-  std::vector<float> bias_, points_;
+  std::vector<float> bias_;
+  Values points_;
 };
 
 }  // namespace
