@@ -156,8 +156,13 @@ class Driver:
         # With several jobs, the long chains go first so that the short ones fill the gaps.
         chains = self.folder.chains if self.jobs == 1 else sorted(self.folder.chains, key=len, reverse=True)
         pool = futures.ThreadPoolExecutor(self.jobs)
-        work = [pool.submit(self.train_chain, chain) for chain in chains]
+        work = []
         try:
+            try:
+                for chain in chains:
+                    work.append(pool.submit(self.train_chain, chain))
+            except RuntimeError as error:  # the system refuses a thread
+                raise Failure(f"job {len(work) + 1}: {error}; end other processes, or use fewer --jobs") from error
             while not self.signals and not all(one.done() for one in work) and not failures_of(work):
                 self.show()
                 futures.wait(work, POLL, futures.FIRST_EXCEPTION)
