@@ -1,6 +1,7 @@
 """Runs the chains of a folder, several at a time, until all are done, one fails, or a signal comes."""
 
 import contextlib
+import datetime
 import os
 import signal
 import threading
@@ -109,7 +110,9 @@ class Driver:
 
     def advance(self, generation):
         """Trains and evaluates a generation, as far as that is not done yet."""
-        if not generation.is_done() and not self.reuse_training(generation):
+        if generation.is_done():
+            complete_record(generation)
+        elif not self.reuse_training(generation):
             self.train(generation)
         if generation.cached and os.path.exists(generation.targets):
             os.unlink(generation.targets)
@@ -187,6 +190,17 @@ class Driver:
                 self.children.kill()
             futures.wait([one for one in work if not one.done()], POLL)
         self.display.clear()
+
+
+def complete_record(generation):
+    """Of a training that ended after its driver was killed."""
+    record = generation.record()
+    if "finished" in record:
+        return
+    if record.get("provenance"):
+        record["provenance"][-1]["device"] = device_of(generation.log)
+    ended = datetime.datetime.fromtimestamp(os.path.getmtime(generation.final))
+    generation.write_record({**record, "finished": ended.isoformat(timespec="seconds")})
 
 
 def workers_of(folder, jobs):

@@ -19,7 +19,7 @@ import unittest
 from tiny_runs import TinyRuns, leftovers_in, results_of
 from run_support import RUN_SECONDS, say
 
-KILLS = int(os.environ.get("KILLS") or 12)
+KILLS = int(os.environ.get("KILLS") or 8)
 SEED = int(os.environ.get("KILLS_SEED") or 1)
 MAX_ATTEMPTS = 400  # of one run
 KINDS = ("KILL", "TERM", "INT twice", "HUP", "closed pipe")
