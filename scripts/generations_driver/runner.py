@@ -1,6 +1,7 @@
 """What a step does: it takes a training over or trains, and evaluates, as far as that is not done yet."""
 
 import contextlib
+import datetime
 import os
 import time
 
@@ -34,7 +35,9 @@ class Runner:
 
     def _advance(self, step, context):
         generation = step.generation
-        if not generation.is_done() and not self._take_over(step):
+        if generation.is_done():
+            complete_record(generation)
+        elif not self._take_over(step):
             self._train(step, context)
         if generation.cached and os.path.exists(generation.targets):
             os.unlink(generation.targets)
@@ -98,6 +101,17 @@ class Runner:
         if origin:
             self.monitor.say(f"{step.title}: reused from {origin}")
         return bool(origin)
+
+
+def complete_record(generation):
+    """Of a training that ended after its driver was killed."""
+    record = generation.record()
+    if "finished" in record:
+        return
+    if record.get("provenance"):
+        record["provenance"][-1]["device"] = device_of(generation.log)
+    ended = datetime.datetime.fromtimestamp(os.path.getmtime(generation.final))
+    generation.write_record({**record, "finished": ended.isoformat(timespec="seconds")})
 
 
 class Context:

@@ -41,7 +41,7 @@ class Scheduler:
             while (self.waiting or self.active or ended) and not self.signals:
                 while len(self.active) < self.workers.jobs and (step := self._next()):
                     gpu = self.gpus.pop(0) if self.gpus else None
-                    self.active[pool.submit(self.runner.run, step, gpu)] = step, gpu
+                    self.active[self._start(pool, step, gpu)] = step, gpu
                 for step in ended:
                     self.finished(step)
                 self.monitor.show()
@@ -56,6 +56,13 @@ class Scheduler:
         for failure in self.failures.values():
             more = len(self.failures) - 1
             raise Failure(f"{failure}" + (f"; and {more} more failed, see above" if more else ""), failure.code)
+
+    def _start(self, pool, step, gpu):
+        try:
+            return pool.submit(self.runner.run, step, gpu)
+        except RuntimeError as error:  # the system refuses a thread
+            advice = "end other processes, or use fewer --jobs"
+            raise Failure(f"job {len(self.active) + 1}: {error}; {advice}") from error
 
     def _next(self):
         """A step that needs nothing more, taken from those that wait."""

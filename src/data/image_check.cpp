@@ -51,8 +51,7 @@ std::string jpeg_problem(const std::string& bytes) {
     } else if (at + 3 < bytes.size()) {
       if (marker == 0xda) ++scans;
       if (is_frame(marker) && at + 8 < bytes.size()) {
-        const std::string problem =
-            size_problem(big_endian(bytes, at + 5, 2), big_endian(bytes, at + 7, 2), bytes.size());
+        std::string problem = size_problem(big_endian(bytes, at + 5, 2), big_endian(bytes, at + 7, 2), bytes.size());
         if (!problem.empty()) return problem;
       }
       at += 2 + big_endian(bytes, at + 2, 2);
@@ -74,8 +73,7 @@ std::string png_problem(const std::string& bytes) {
       return format("damaged PNG (checksum of the chunk at offset %zu)", at);
     }
     if (bytes.compare(at + 4, 4, "IHDR") == 0 && length >= 8) {
-      const std::string problem =
-          size_problem(big_endian(bytes, at + 12, 4), big_endian(bytes, at + 8, 4), bytes.size());
+      std::string problem = size_problem(big_endian(bytes, at + 12, 4), big_endian(bytes, at + 8, 4), bytes.size());
       if (!problem.empty()) return problem;
     }
     if (bytes.compare(at + 4, 4, "IEND") == 0) return "";

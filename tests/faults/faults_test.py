@@ -4,7 +4,7 @@
 FAULTS=0 /usr/bin/python3 tests/faults/faults_test.py -v
 
 FAULTS: how many calls of each kind fail, spread evenly; 0: all. MEMORY_FAULTS: of the allocations. Without FAULTS
-one of each kind, and no chain.
+one of each kind, for a training and targets.
 """
 
 import errno
@@ -62,7 +62,8 @@ class FaultsTest(FaultsLibrary):
                 return f"{name} is shorter than before"
         if not before.keys() <= self.contents(folder).keys():
             return "a file is gone"
-        left = leftovers_in(self.path(folder))
+        # The driver asks again for an answer whose program failed (.new).
+        left = [name for name in leftovers_in(self.path(folder)) if not name.endswith(".new")]
         if left and code >= 0:
             return f"left behind: {left}"
         if code == 0 and self.results(folder) != whole:
@@ -106,6 +107,7 @@ class FaultsTest(FaultsLibrary):
         self.write("out/a.targets", OLD)
         self.walk(("classifier", "targets", "tiny.data", "student.cfg", "-out", "out/a.targets", "-threads", 1), "out")
 
+    @unittest.skipIf(SHORT, "`make faults` runs it")
     def test_evaluation(self):
         self.run_whole(("classifier", "train", "tiny.data", "tiny.cfg", "-threads", 1))
         self.write("out/a.json", OLD)

@@ -19,7 +19,7 @@ import unittest
 from tiny_runs import TinyRuns, leftovers_in, results_of
 from run_support import RUN_SECONDS, say
 
-KILLS = int(os.environ.get("KILLS") or 12)
+KILLS = int(os.environ.get("KILLS") or 8)
 SEED = int(os.environ.get("KILLS_SEED") or 1)
 MAX_ATTEMPTS = 400  # of one run
 KINDS = ("KILL", "TERM", "INT twice", "HUP", "closed pipe")
@@ -96,18 +96,21 @@ class KillsTest(TinyRuns):
                 return
         self.fail(f"not done after {MAX_ATTEMPTS} attempts")
 
-    def killed_as_whole(self, words, folder, kills):
-        """Whole runs, each killed a few times, until there were so many kills."""
+    def killed_as_whole(self, words, folder, kills, share):
+        """Whole runs, each killed a few times, until there were so many kills. `share`: of an undisturbed run's time,
+        which no attempt lasts longer."""
         began = time.monotonic()
         self.run_whole(words())
         seconds = time.monotonic() - began
         whole, runs = results_of(self.path(folder)), 0
         self.assertIn("weights", " ".join(whole))
         while self.kills.total() < kills:
-            self.run_killed(words, folder, min(1.2 * seconds, 2))
+            self.run_killed(words, folder, share * seconds)
             self.assertEqual(results_of(self.path(folder)), whole, dict(self.kills))
             self.assertEqual(leftovers_in(self.path(folder)), [])
             runs += 1
+            if runs % 20 == 0:
+                say("%d runs, %d kills" % (runs, self.kills.total()))
         say("%s: %d runs, %d kills: %s" % (" ".join(words()[:2]), runs, self.kills.total(), ", ".join(
             f"{name} {count}" for name, count in sorted(self.kills.items()))))
 
@@ -121,10 +124,10 @@ class KillsTest(TinyRuns):
             return ("classifier", "train", "tiny.data", "student.cfg", "-resume", "-threads", 1, "-seed", 5,
                     "-state_seconds", self.pick.choice((0, 0.01, 30)))
 
-        self.killed_as_whole(words, "backup", KILLS - KILLS // 4)
+        self.killed_as_whole(words, "backup", KILLS - KILLS // 4, 1.2)
 
     def test_chain(self):
-        self.killed_as_whole(lambda: ("chain", "run", "a.ini", "--out", "run"), "run", KILLS // 4)
+        self.killed_as_whole(lambda: ("chain", "run", "a.ini", "--out", "run"), "run", KILLS // 4, 0.5)
 
 
 if __name__ == "__main__":

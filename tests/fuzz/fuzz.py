@@ -14,8 +14,8 @@ import sys
 
 from make_corpus import corpus, main as make_corpus
 
-# Seconds for an input of 8 KB at most, with sanitizers on a busy machine; the replay without them allows one.
-INPUT_SECONDS, INPUT_BYTES = 5, 8192
+# Wall-clock seconds for an input, with sanitizers on a busy machine; the replay allows one second of the processor.
+INPUT_SECONDS, INPUT_BYTES = 20, 8192
 
 
 def fuzz(program, folder, name, seconds):

@@ -479,11 +479,14 @@ class Interruptions(Case):
     def test_finished_training_without_a_finished_driver_is_not_trained_again(self):
         self.run_driver(*self.ARGUMENTS)
         record = weights_record("runs/trial/seed1", "patriarch")
-        del record["finished"]
+        del record["finished"], record["provenance"][0]["device"]
         files.write_json("runs/trial/seed1/patriarch.json", record)
         os.unlink("calls")
         self.run_driver(*self.ARGUMENTS)
         self.assertFalse(os.path.exists("calls"))
+        record = weights_record("runs/trial/seed1", "patriarch")
+        self.assertIn("finished", record)
+        self.assertEqual(record["provenance"][0]["device"], "CPU")
 
 
 class Reports(Case):
