@@ -18,7 +18,7 @@ LOCAL_POLL, QUEUE_POLL = 2, 10  # seconds; asking Slurm costs its controller
 ACTIVE = ("running", "evaluating")
 # What a seed's row names: all that are active or failed, or else the first of these.
 NAMED, NEXT = (*ACTIVE, "failed"), ("interrupted", "queued", "not begun")
-HEADER = ("run", "seed", "done", "training", "epoch", "top-1 %", "left", "state")
+HEADER = ("run", "seed", "done", "training", "epoch", "top-1 %", "left", "state, job")
 GAP, LEAST = 2, 12  # characters between columns, and of a column that is cut
 
 
@@ -53,7 +53,7 @@ class State:
     def cells(self, done):
         if self.state == "done":
             return [os.path.basename(self.run), str(self.seed), done, "", "", shown(self.top1), "", "done"]
-        state = f"{self.state} {self.where.replace('Slurm ', '')}".rstrip()
+        state = f"{self.state} {self.where.replace('Slurm job ', '')}".rstrip()
         return [os.path.basename(self.run), str(self.seed), done, self.name, self.epoch,
                 "" if self.top1 is None else shown(self.top1), "" if self.left is None else clock(self.left), state]
 
