@@ -39,7 +39,7 @@ class BatchnormKernel final : public cpu::Kernel {
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
     rows_ = cpu::Rows(node.config->out, node.layout);
     batchnorm_ = std::make_unique<cpu::BatchNorm>(node.host->blocks(node.index), rows_, setup.shards,
-                                                  host::traits().batchnorm.rolling_rate);
+                                                  host::traits().batchnorm.rolling_rate, setup.ranks);
     micro_batch_ = cpu::micro_batch_of(node.batch, rows_.size() * sizeof(float), cpu::kMinMicroBatches);
     if (node.predecessor == nullptr) return;
     predecessor_ = dynamic_cast<const BatchnormKernel*>(&node.predecessor->graph_kernel());
