@@ -38,8 +38,8 @@ class BatchnormKernel final : public cpu::Kernel {
 
   void prepare(const cpu::Node& node, const cpu::Setup& setup) override {
     rows_ = cpu::Rows(node.config->out, node.layout);
-    batchnorm_ =
-        std::make_unique<cpu::BatchNorm>(*node.blocks, rows_, setup.shards, host::traits().batchnorm.rolling_rate);
+    batchnorm_ = std::make_unique<cpu::BatchNorm>(*node.blocks, rows_, setup.shards,
+                                                  host::traits().batchnorm.rolling_rate, setup.ranks);
     micro_batch_ = cpu::micro_batch_of(node.batch, rows_.size() * sizeof(float), cpu::kMinMicroBatches);
     if (node.predecessor == nullptr) return;
     predecessor_ = dynamic_cast<const BatchnormKernel*>(&node.predecessor->graph_kernel());

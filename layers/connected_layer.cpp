@@ -49,7 +49,7 @@ constexpr int kMinWidth = 96;
 void multiply_images(const cpu::Shards& shards, int n, int k, Matrix a, Matrix b, float beta, float* c) {
   const int m = shards.images, longer = std::max(m, n);
   const int quarter = (longer + cpu::kMinMicroBatches - 1) / cpu::kMinMicroBatches;
-  const int width = shards.count == 1 ? std::max(kMinWidth, quarter) : kMinWidth;
+  const int width = shards.all == 1 ? std::max(kMinWidth, quarter) : kMinWidth;
   cpu::for_tasks((longer + width - 1) / width * shards.count, [&](int task, cpu::Workspace&) {
     const int shard = task % shards.count * m, first = task / shards.count * width;
     const int count = std::min(width, longer - first);
@@ -109,7 +109,7 @@ class ConnectedKernel final : public cpu::Kernel {
     if (!batch_normalize_) return;
     x_.resize(node.out_size() * static_cast<size_t>(node.batch));
     batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, cpu::Rows(node.config->out, cpu::Layout::kPlain), shards_,
-                                                  host::traits().batchnorm.rolling_rate_connected);
+                                                  host::traits().batchnorm.rolling_rate_connected, setup.ranks);
   }
 
   void forward(const cpu::Node& node, graph::Pass& pass) override {

@@ -60,7 +60,8 @@ class ConvolutionalKernel final : public cpu::Kernel {
     shape_.stride_x *= node.subsample;
     shape_.direct_only = setup.reference;
     if (batch_normalize_) {
-      batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, rows_, setup.shards, host::traits().batchnorm.rolling_rate);
+      batchnorm_ = std::make_unique<cpu::BatchNorm>(blocks, rows_, setup.shards, host::traits().batchnorm.rolling_rate,
+                                                    setup.ranks);
     } else {
       biases_ = std::make_unique<cpu::Bias>(bias_, rows_, setup.shards);
     }

@@ -67,4 +67,9 @@ void show_error(const char* text) {
   std::fprintf(stderr, "darknet: %s\n", line.c_str());
 }
 
+void show_error(const Error& error) {
+  for (const std::string& line : error.others) show_error(line.c_str());
+  show_error(error.what());
+}
+
 }  // namespace dng

@@ -61,5 +61,7 @@ std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)
 
 // Writes "darknet: " and the text to stderr as one line, line breaks in quoted paths escaped.
 void show_error(const char* text);
+// All lines of an error.
+void show_error(const Error& error);
 
 }  // namespace dng

@@ -15,6 +15,8 @@ namespace {
 
 volatile sig_atomic_t caught_signal = 0;
 
+bool silent = false;
+
 void on_signal(int number) { caught_signal = number; }
 
 }  // namespace
@@ -32,6 +34,8 @@ Progress::Progress(std::string label, int64_t total, std::string unit)
       last_(start_) {}
 
 Progress::~Progress() { finish(); }
+
+void Progress::silence() { silent = true; }
 
 int Progress::columns() {
   winsize size{};
@@ -58,7 +62,7 @@ void Progress::finish() {
 
 void Progress::advance(int64_t done, const std::string& note) {
   const double now = now_seconds();
-  if (now - start_ < 1 || now - last_ < (terminal_ ? 0.1 : 30)) return;
+  if (silent || now - start_ < 1 || now - last_ < (terminal_ ? 0.1 : 30)) return;
   last_ = now;
   const double rate = static_cast<double>(done) / (now - start_);
   const double left = rate > 0 ? static_cast<double>(total_ - done) / rate : 0;

@@ -21,7 +21,8 @@ class Progress {
 
   // What a terminal of so many columns shows: the bar shrinks first, then the status is cut.
   static std::string bar_line(const std::string& label, double share, const std::string& status, int columns);
-  static int columns();  // of stderr's terminal, now
+  static int columns();   // of stderr's terminal, now
+  static void silence();  // from now on nothing is shown
 
  private:
   std::string label_, unit_;

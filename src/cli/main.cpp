@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/group.h"
 #include "base/progress.h"
 #include "base/text.h"
 #include "cli/verbs.h"
@@ -68,6 +69,9 @@ int classifier(const Words& words, char** argv) {
   }
   if (asks_for_help(words[0])) return help(prefix);
   if (const Verb* verb = find_verb(prefix + words[0])) {
+    if (verb->run != train_verb && launched_processes() > 1) {
+      fail_usage("'%s' runs in one process; start it without mpirun", verb->name.c_str());
+    }
     catch_interrupts();
     return run_verb(*verb, Words(words.begin() + 1, words.end()));
   }
@@ -129,8 +133,7 @@ int main(int argc, char** argv) {
     return 128 + stopped.signal();
   } catch (const dng::Error& error) {
     std::fflush(stdout);
-    for (const std::string& line : error.others) dng::show_error(line.c_str());
-    dng::show_error(error.what());
+    dng::show_error(error);
     return static_cast<int>(error.code());
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "darknet: out of memory; use a smaller batch, more subdivisions, or a smaller network\n");

@@ -51,7 +51,7 @@ class Stopwatch {
 Executor::Executor(const graph::NetworkConfig& config, const host::Blocks& blocks, const ExecutorSettings& settings)
     : input_(config.input),
       batch_(config.mini_batch),
-      shards_{config.shards, config.mini_batch / config.shards},
+      shards_{config.shards, config.mini_batch / config.shards, config.shards * config.ranks},
       classes_(config.classes()),
       first_trained_(config.first_trained()) {
   times_.resize(config.layers.size());
@@ -88,7 +88,7 @@ void Executor::make_memory(const ExecutorSettings& settings) {
   if (fused) graph::fuse(graph);
   if (!settings.reference) choose_layouts(nodes_);
   inference_ = plan_inference(nodes_, shards_);
-  const Setup setup{shards_, settings.trains, settings.reference};
+  const Setup setup{shards_, settings.trains, settings.reference, settings.ranks};
   for (const auto& node : nodes_) {
     node->inference_micro_batch = node->index < inference_.parted ? inference_.part : inference_.micro_batch;
     if (!node->plan.bypassed()) node->kernel->prepare(*node, setup);

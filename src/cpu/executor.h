@@ -18,6 +18,8 @@ struct ExecutorSettings {
   bool trains = true;      // false: no memory for training passes
   bool reference = false;  // plain layouts, every output stored, nothing fused, no Winograd; slower
   int watched_layer = -1;  // whose output in evaluation passes watched() returns; -1: none
+
+  RankStatistics* ranks = nullptr;  // other processes train the same network
 };
 
 // Where an evaluation writes the results of some images, one image right behind the other.

@@ -16,6 +16,8 @@
 
 namespace dng::cpu {
 
+struct RankStatistics;
+
 // Which layouts a kernel can read and write.
 enum class LayoutUse {
   kPlain,  // plain only
@@ -29,6 +31,8 @@ struct Setup {
   Shards shards;
   bool trains = true;
   bool reference = false;  // no faster approximation
+
+  RankStatistics* ranks = nullptr;  // of batch norms; null: no other process trains this network
 };
 
 class Kernel : public graph::Kernel {

@@ -123,7 +123,7 @@ void TrainingStream::State::mix(CounterRandom* random, Batch* batch, size_t i, D
 }
 
 TrainingStream::TrainingStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry,
-                               uint64_t seed, int batch, int64_t first, int64_t last, int threads)
+                               uint64_t seed, int batch, int64_t first, int64_t last, int threads, int64_t stride)
     : state_(std::make_unique<State>(data, augmentation, geometry, seed)) {
   prepare_opencv();
   check_crop(augmentation, geometry);
@@ -136,11 +136,12 @@ TrainingStream::TrainingStream(const Dataset& data, const Augmentation& augmenta
     fail("training from position %lld to %lld; allowed: 0 <= first <= last", static_cast<long long>(first),
          static_cast<long long>(last));
   }
-  const int64_t batches = (last - first) / batch + ((last - first) % batch != 0 ? 1 : 0);
+  if (stride == 0) stride = batch;
+  const int64_t batches = (last - first) / stride + ((last - first) % stride != 0 ? 1 : 0);
   State* state = state_.get();
   state->ring = std::make_unique<BatchRing>(
       batches, threads, samples_per_task(batch, threads),
-      [=](int64_t index, Batch* into) { state->begin(first + index * batch, batch, into); },
+      [=](int64_t index, Batch* into) { state->begin(first + index * stride, batch, into); },
       [=](Batch* into, int i, DecodeBuffers* buffers) { state->fill(into, i, buffers); });
 }
 

@@ -31,10 +31,10 @@ struct Batch {
 // (data set, augmentation, seed, position) alone, not on batch size, threads, or where it starts.
 class TrainingStream {
  public:
-  // Returns batches of `batch` samples for positions first, first + batch, ... up to `last`. threads >= 1: worker
-  // threads that decode and augment ahead.
+  // Returns batches of `batch` samples for positions first, first + stride, ... up to `last`; stride 0: batch. threads
+  // >= 1: worker threads that decode and augment ahead.
   TrainingStream(const Dataset& data, const Augmentation& augmentation, const Geometry& geometry, uint64_t seed,
-                 int batch, int64_t first, int64_t last, int threads);
+                 int batch, int64_t first, int64_t last, int threads, int64_t stride = 0);
   ~TrainingStream();
   // The next batch; valid until the next call. Rethrows an Error of a worker. Seconds spent waiting are in waited().
   const Batch& next();

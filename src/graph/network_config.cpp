@@ -388,6 +388,15 @@ NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch) {
   copy.subdivisions = 1;
   copy.mini_batch = mini_batch;
   copy.shards = default_shards(mini_batch);
+  copy.ranks = 1;
+  return copy;
+}
+
+NetworkConfig shared_by(const NetworkConfig& config, int ranks) {
+  NetworkConfig copy = config;
+  copy.mini_batch /= ranks;
+  copy.shards /= ranks;
+  copy.ranks = ranks;
   return copy;
 }
 

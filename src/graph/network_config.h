@@ -21,6 +21,7 @@ struct NetworkConfig {
   int subdivisions = 1;  // forward passes in one update
   int mini_batch = 1;    // images in one forward pass: batch / subdivisions
   int shards = 1;        // parts of a mini-batch that are summed apart, on the CPU (cpu/shards.h)
+  int ranks = 1;         // processes that share a mini-batch: mini_batch and shards are the share of each
 
   int classes() const { return static_cast<int>(layers.back().out.size()); }
   const LayerConfig& cost() const { return layers.back(); }
@@ -41,6 +42,8 @@ struct NetworkConfig {
 NetworkConfig read_network_config(const std::string& path, const Ops& ops, cfg::Reading reading);
 // The same network for another number of images in a forward pass.
 NetworkConfig with_mini_batch(const NetworkConfig& config, int mini_batch);
+// The config of each of the processes that share its mini-batches.
+NetworkConfig shared_by(const NetworkConfig& config, int ranks);
 // Shards of so many images where a cfg does not say how many.
 int default_shards(int mini_batch);
 

@@ -45,6 +45,7 @@ Network::Network(graph::NetworkConfig config, const NetworkSettings& settings) :
     cpu.trains = settings.trains;
     cpu.reference = settings.reference;
     cpu.watched_layer = settings.watched_layer;
+    cpu.ranks = settings.ranks;
     cpu_ = std::make_unique<cpu::Executor>(config_, blocks_, cpu);
     executor_ = cpu_.get();
     return;

@@ -27,6 +27,7 @@ struct NetworkSettings {
   bool reference = false;         // plain layouts, every output stored, nothing fused, no Winograd; slower
   int watched_layer = -1;         // whose output in evaluation passes Network::watched() returns; -1: none
 
+  cpu::RankStatistics* ranks = nullptr;                // other processes train the same network
   const graph::NetworkConfig* precision_of = nullptr;  // on a GPU: whose precision= counts; null: the network's own
 
   static NetworkSettings evaluation(bool verbose = false, std::shared_ptr<gpu::Gpu> gpu = nullptr) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/group.h"
 #include "base/text.h"
 
 namespace dng::train {
@@ -15,7 +16,8 @@ Log::Log(const Schedule& schedule, int batch, int64_t first)
     : schedule_(schedule),
       batch_(batch),
       first_(first),
-      terminal_(isatty(STDOUT_FILENO) != 0),
+      // Open MPI hands its processes a terminal of its own.
+      terminal_(isatty(STDOUT_FILENO) != 0 && launched_processes() == 1),
       bar_("training", schedule.endless() ? 0 : schedule.iterations() - first, "batches"),
       started_(now_seconds()) {}
 

@@ -92,7 +92,7 @@ TrainingState identify(const Setup& s) {
                      {"libraries", s.settings.gpu->libraries()},
                      {"precision", s.config.net.text("precision")}};
   } else {
-    state.identity["shards"] = std::to_string(s.config.shards);
+    state.identity["shards"] = std::to_string(s.config.shards * s.config.ranks);
     state.machine = {{"device", "cpu"}, {"instructions", text_of(instructions())}};
   }
   return state;
@@ -192,8 +192,9 @@ void warn_about_patches(const Setup& s) {
 
 }  // namespace
 
-Setup::Setup(const TrainSettings& s)
+Setup::Setup(const TrainSettings& s, Ranks* all_ranks)
     : settings(s),
+      ranks(*all_ranks),
       data(data::read_data_file(s.data)),
       config(layers::read_network_config(s.cfg, s.reading)),
       threads(s.threads > 0 ? s.threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()))) {
@@ -201,26 +202,35 @@ Setup::Setup(const TrainSettings& s)
   config.translations.show();
   check_data(data, config);
   config.layers.back().class_weights = data.class_weights;
+  if (ranks.size() > 1 && settings.gpu != nullptr) {
+    fail_usage("%d processes train on the CPU alone; add -nogpu, or start one process", ranks.size());
+  }
+  ranks.deal(&config);
   omp_set_num_threads(threads);
   train = data::open_training_set(data, settings.seed);
   if (!data.valid.empty()) valid = data::open_dataset(data, data.valid, "valid");
   schedule = std::make_unique<Schedule>(config.net, train->size(), config.batch, settings.seed);
-  require_writable_folder(data.backup, "backup=");
-  if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
   base = data.backup + "/" + base_name(settings.cfg);
-  lock = std::make_unique<FileLock>(base + ".lock",
-                                    "another training writes these files; wait for its end, or name "
-                                    "another backup= or cfg");
-  protect_interrupted(*this);
+  if (ranks.first()) {
+    require_writable_folder(data.backup, "backup=");
+    if (!settings.profile.empty()) require_writable_file(settings.profile, "the -profile file");
+    lock = std::make_unique<FileLock>(base + ".lock",
+                                      "another training writes these files; wait for its end, or name "
+                                      "another backup= or cfg");
+    protect_interrupted(*this);
+  }
   if (!settings.weights.empty() && !file_exists(settings.weights)) {
     fail("%s: the weights file does not exist; correct the path, or leave it out", settings.weights.c_str());
   }
-  network = std::make_unique<network::Network>(config, network::NetworkSettings{settings.gpu, settings.verbose});
+  network::NetworkSettings network_settings{settings.gpu, settings.verbose};
+  if (ranks.size() > 1) network_settings.ranks = &ranks.statistics();
+  network = std::make_unique<network::Network>(config, network_settings);
   teacher = open_teacher(*this);
 }
 
 TrainingState start_state(Setup* setup) {
   TrainingState state = identify(*setup);
+  if (!setup->ranks.first()) return state;
   const std::string path = setup->base + ".state";
   if (setup->settings.resume && file_exists(path)) {
     resume(path, &state, setup->network.get());
@@ -240,6 +250,39 @@ TrainingState start_state(Setup* setup) {
   return state;
 }
 
+TrainingState of_first_rank(TrainingState state, Setup* setup) {
+  Group& group = setup->ranks.all();
+  if (group.size() == 1) return state;
+  for (int64_t* number : {&state.iteration, &state.started, &state.statistics_from, &state.pending_epoch}) {
+    group.broadcast(number, sizeof(*number));
+  }
+  group.broadcast(&state.best_top1, sizeof(state.best_top1));
+  for (const auto& layer : setup->network->blocks()) {
+    for (const host::Block& block : layer) {
+      for (float* values : {block.value, block.update, block.second}) {
+        if (values != nullptr) group.broadcast(values, static_cast<size_t>(block.count) * sizeof(float));
+      }
+    }
+  }
+  return state;
+}
+
+std::vector<Ranks::Fact> facts_of(const Setup& s) {
+  const auto hash_of = [](const std::string& text) {
+    Hash hash;
+    hash.add(text);
+    return hash.hex();
+  };
+  return {{"program", hash_of(read_file("/proc/self/exe", "the program"))},
+          {"host", host::traits().id},
+          {"instruction set", text_of(instructions())},
+          {"cfg", hash_of(read_file(s.settings.cfg, "the cfg"))},
+          {"seed", std::to_string(s.settings.seed)},
+          {"training set", hex(s.train->hash())},
+          {"validation set", s.valid ? hex(s.valid->hash()) : "none"},
+          {"teacher", s.teacher ? s.teacher->identity() : "none"}};
+}
+
 void print_start(const Setup& s) {
   std::printf("%s\n", base_name(s.settings.cfg).c_str());
   std::printf("training set: %s\n", s.train->description().c_str());
@@ -247,7 +290,8 @@ void print_start(const Setup& s) {
   std::printf("cost: %s\n", s.network->describe_cost().c_str());
   print_class_weights(s);
   if (s.teacher) std::printf("teacher: %s\n", s.teacher->description().c_str());
-  std::printf("host: %s, %d threads, seed %llu\n", host::traits().name, s.threads,
+  const std::string processes = s.ranks.size() == 1 ? "" : format(" in each of %d processes", s.ranks.size());
+  std::printf("host: %s, %d threads%s, seed %llu\n", host::traits().name, s.threads, processes.c_str(),
               static_cast<unsigned long long>(s.settings.seed));
   if (s.settings.gpu != nullptr) {
     std::printf("GPU: %s, %s, precision %s\n", s.settings.gpu->name().c_str(), s.settings.gpu->libraries().c_str(),

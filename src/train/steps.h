@@ -9,6 +9,7 @@
 #include "data/dataset.h"
 #include "network/network.h"
 #include "train/profile.h"
+#include "train/ranks.h"
 #include "train/schedule.h"
 #include "train/teacher.h"
 
@@ -25,6 +26,7 @@ struct StepsSettings {
   int64_t started = 0;           // the first of the training, with -resume of an earlier run
   int64_t statistics_from = 0;   // the update that the rolling statistics count from
   Profile* profile = nullptr;    // times are added to it
+  const Ranks* ranks = nullptr;  // null: one process
   bool profiles_layers = false;  // on a GPU that costs time
 };
 
@@ -32,6 +34,7 @@ struct StepsSettings {
 struct StepResult {
   double loss = 0;  // the cost, summed over its images; not finite: the update was not made, or is useless
   int64_t images = 0, correct = 0;
+  double own_loss = 0;  // of this process's images
 };
 
 class Steps {

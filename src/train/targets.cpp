@@ -61,9 +61,9 @@ TargetsKey make_targets_key(const graph::NetworkConfig& student, const data::Dat
                                                                            student.input.height, student.input.width)},
           {"data", hex(data.hash())},
           {"host", host::traits().id},
-          {"mini_batch", std::to_string(student.mini_batch)},
+          {"mini_batch", std::to_string(student.mini_batch * student.ranks)},
           {"seed", std::to_string(seed)},
-          {"shards", std::to_string(student.shards)}};
+          {"shards", std::to_string(student.shards * student.ranks)}};
 }
 
 void write_targets(const std::string& path, uint64_t teacher, int64_t positions, const graph::NetworkConfig& student,

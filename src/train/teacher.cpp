@@ -26,6 +26,7 @@ graph::NetworkConfig read_teacher(const cfg::Options& distill, const graph::Netw
   }
   graph::NetworkConfig beside = graph::with_mini_batch(teacher, student.mini_batch);
   beside.shards = student.shards;
+  beside.ranks = student.ranks;
   return beside;
 }
 

@@ -5,12 +5,14 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/group.h"
 #include "base/share.h"
 #include "base/text.h"
 #include "network/weights.h"
 #include "train/log.h"
 #include "train/setup.h"
 #include "train/steps.h"
+#include "train/validation.h"
 
 namespace dng::train {
 namespace {
@@ -20,8 +22,8 @@ constexpr double kMaxRunSeconds = 0.2;
 
 class Trainer {
  public:
-  explicit Trainer(const TrainSettings& settings)
-      : setup_(settings), state_(start_state(&setup_)), first_(state_.iteration) {}
+  Trainer(Setup* setup, TrainingState state)
+      : setup_(*setup), ranks_(setup->ranks), state_(std::move(state)), first_(state_.iteration) {}
 
   int run();
 
@@ -40,12 +42,20 @@ class Trainer {
   int stop(int signal) const;
   void finish(const Steps& steps, const Log& log) const;
   void write_profile_if_wanted() const;
-  void check_loss(double loss) const;
+  [[noreturn]] void fail_not_finite() const;
+  // `own`: of this process.
+  void check_loss(double loss, double own) const;
+  // What all processes do next.
+  struct Next {
+    int signal, saves;
+  };
+  Next agree_on(bool saves) const;
 
   int64_t iterations() const { return setup_.schedule->iterations(); }
   int64_t epochs_done() const { return state_.iteration * setup_.config.batch / setup_.train->size(); }
 
-  Setup setup_;
+  Setup& setup_;
+  const Ranks& ranks_;
   TrainingState state_;
   int64_t first_;  // iteration of this run
   Profile profile_;
@@ -62,8 +72,9 @@ int Trainer::run() {
     if (state_.pending_epoch > 0) end_epoch();
     while (state_.iteration < iterations()) {
       const bool epoch_done = make_updates(steps.get(), &log);
-      if (interrupted() != 0) throw Interrupted("", interrupted());
-      const bool due = now_seconds() - saved >= setup_.settings.state_seconds;
+      const Next next = agree_on(now_seconds() - saved >= setup_.settings.state_seconds);
+      if (next.signal != 0) throw Interrupted("", next.signal);
+      const bool due = next.saves != 0;
       if (due) save();
       if (epoch_done) {
         log.clear_bar();
@@ -89,6 +100,7 @@ std::unique_ptr<Steps> Trainer::make_steps() {
   settings.started = state_.started;
   settings.statistics_from = state_.statistics_from;
   settings.profile = &profile_;
+  settings.ranks = &ranks_;
   settings.profiles_layers = !setup_.settings.profile.empty();
   return train::make_steps(settings);
 }
@@ -124,7 +136,7 @@ int64_t Trainer::next_count() const {
 }
 
 void Trainer::count_update(const StepResult& result) {
-  check_loss(result.loss);
+  check_loss(result.loss, ranks_.size() == 1 ? result.loss : result.own_loss);
   state_.epoch_loss += result.loss;
   state_.epoch_images += result.images;
   state_.epoch_correct += result.correct;
@@ -148,13 +160,13 @@ void Trainer::end_epoch() {
   std::fflush(stdout);
   state_.epoch_loss = state_.epoch_seconds = 0;
   state_.epoch_images = state_.epoch_correct = state_.pending_epoch = 0;
-  write_csv(setup_.base + ".csv", state_.rows);
+  if (ranks_.first()) write_csv(setup_.base + ".csv", state_.rows);
 }
 
 eval::Accuracy Trainer::validate() {
   eval::Accuracy accuracy =
-      eval::evaluate(setup_.network.get(), *setup_.valid, setup_.data.top, setup_.threads, "validation");
-  if (accuracy.not_finite > 0) {
+      train::validate(setup_.network.get(), *setup_.valid, setup_.data.top, setup_.threads, ranks_);
+  if (accuracy.not_finite > 0 && ranks_.first()) {
     show_error(format("epoch %lld: validation: %s; training goes on", static_cast<long long>(state_.pending_epoch),
                       accuracy.not_finite_text().c_str())
                    .c_str());
@@ -168,14 +180,15 @@ eval::Accuracy Trainer::validate() {
 }
 
 void Trainer::save_weights(const char* end) const {
+  if (!ranks_.first()) return;
   const int64_t seen = state_.iteration * setup_.config.batch;
   network::save_weights(setup_.base + end, *setup_.network, static_cast<uint64_t>(seen));
 }
 
 void Trainer::save() const {
-  if (!setup_.network->parameters_finite()) check_loss(std::nan(""));
+  if (!setup_.network->parameters_finite()) check_loss(std::nan(""), std::nan(""));
   save_weights("_last.weights");
-  save_state(setup_.base + ".state", state_, *setup_.network);
+  if (ranks_.first()) save_state(setup_.base + ".state", state_, *setup_.network);
 }
 
 int Trainer::stop(int signal) const {
@@ -202,11 +215,25 @@ void Trainer::finish(const Steps& steps, const Log& log) const {
 }
 
 void Trainer::write_profile_if_wanted() const {
-  if (!setup_.settings.profile.empty()) write_profile(setup_.settings.profile, profile_, *setup_.network);
+  if (ranks_.first() && !setup_.settings.profile.empty())
+    write_profile(setup_.settings.profile, profile_, *setup_.network);
 }
 
-void Trainer::check_loss(double loss) const {
+Trainer::Next Trainer::agree_on(bool saves) const {
+  const std::vector<Next> all = ranks_.all().gathered(Next{interrupted(), saves ? 1 : 0});
+  Next next = all[0];
+  for (const Next& other : all) next.signal = std::max(next.signal, other.signal);
+  return next;
+}
+
+void Trainer::check_loss(double loss, double own) const {
   if (std::isfinite(loss)) return;
+  ranks_.together([&] {
+    if (!std::isfinite(own)) fail_not_finite();
+  });
+}
+
+void Trainer::fail_not_finite() const {
   const std::string layer = setup_.network->first_non_finite();
   const std::string cost = setup_.teacher ? "the cost, or in " + setup_.teacher->description() : "the cost";
   fail(
@@ -217,8 +244,41 @@ void Trainer::check_loss(double loss) const {
       setup_.data.backup.c_str());
 }
 
+int run(const TrainSettings& settings, Ranks* ranks) {
+  std::unique_ptr<Setup> setup;
+  ranks->together([&] { setup = std::make_unique<Setup>(settings, ranks); });
+  ranks->connect();
+  if (ranks->size() > 1) ranks->require_same(facts_of(*setup));
+  TrainingState state;
+  ranks->together([&] { state = start_state(setup.get()); });
+  return Trainer(setup.get(), of_first_rank(std::move(state), setup.get())).run();
+}
+
 }  // namespace
 
-int train(const TrainSettings& settings) { return Trainer(settings).run(); }
+int train(const TrainSettings& settings) {
+  Ranks ranks(launched_group());
+  if (ranks.size() == 1) return run(settings, &ranks);
+  if (!ranks.first()) {
+    Progress::silence();
+    if (std::freopen("/dev/null", "w", stdout) == nullptr) fail("/dev/null cannot be opened");
+  }
+  int code = 0;
+  try {
+    return run(settings, &ranks);
+  } catch (const SilentError& error) {
+    return static_cast<int>(error.code);
+  } catch (const Error& error) {
+    std::fflush(stdout);
+    show_error(error);
+    code = static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    show_error(error.what());
+    code = 1;
+  }
+  // The others wait for what this rank will never send.
+  if (!ranks.agreed()) ranks.all().abort(code);
+  return code;
+}
 
 }  // namespace dng::train

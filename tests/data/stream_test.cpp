@@ -96,10 +96,10 @@ void collect(const data::Batch& batch, std::map<int64_t, Seen>* seen) {
 }
 
 std::map<int64_t, Seen> train(const data::Dataset& data, uint64_t seed, int batch, int64_t first, int64_t last,
-                              int threads) {
-  data::TrainingStream stream(data, padded(), kShape, seed, batch, first, last, threads);
+                              int threads, int64_t stride = 0) {
+  data::TrainingStream stream(data, padded(), kShape, seed, batch, first, last, threads, stride);
   std::map<int64_t, Seen> seen;
-  for (int64_t position = first; position < last; position += batch) {
+  for (int64_t position = first; position < last; position += stride == 0 ? batch : stride) {
     const data::Batch& made = stream.next();
     EXPECT_EQ(made.position, position);
     EXPECT_EQ(made.count, batch);
@@ -120,6 +120,18 @@ TEST(TrainingStream, DoesNotDependOnThreadsBatchOrStart) {
   ASSERT_EQ(resumed.size(), 70u);
   for (const auto& entry : resumed) EXPECT_EQ(entry.second, expected.at(entry.first)) << entry.first;
   EXPECT_NE(train(data, 8, 1, 0, 120, 1), expected);
+}
+
+// What a process gets that shares batches with two others.
+TEST(TrainingStream, AStrideLeavesPositionsOut) {
+  const FakeSet data(23);
+  const auto expected = train(data, 7, 1, 0, 120, 1);
+  const auto seen = train(data, 7, 4, 8, 120, 2, 12);
+  ASSERT_EQ(seen.size(), 40u);
+  for (const auto& [position, sample] : seen) {
+    EXPECT_EQ(position % 12 / 4, 2);
+    EXPECT_EQ(sample, expected.at(position));
+  }
 }
 
 TEST(TrainingStream, EveryEpochVisitsEverySampleOnce) {

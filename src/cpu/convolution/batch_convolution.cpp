@@ -128,7 +128,7 @@ std::unique_ptr<BatchConvolution> make_batch_convolution(ConvolutionShape shape,
   const bool large = weights > kLargeWeights;
   const size_t bytes = (floats_of(shape.in, shape.in_layout) + floats_of(shape.out, shape.out_layout)) * sizeof(float);
   shape.micro_batch = micro_batch_of(shards.images, large ? bytes / 2 : bytes, shards.parts(kMinMicroBatches));
-  if (shards.count == 1 && WideConvolution::pays(shape, shards.images)) {
+  if (shards.all == 1 && WideConvolution::pays(shape, shards.images)) {
     return std::make_unique<WholeBatch>(shape, shards.images);
   }
   return std::make_unique<MicroBatches>(shape, shards, large ? kGroupsOfLarge : kGroups);

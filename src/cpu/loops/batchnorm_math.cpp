@@ -9,8 +9,10 @@
 
 namespace dng::cpu {
 
-BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, const Shards& shards, float rolling_rate)
-    : rows_(rows), shards_(shards), real_channels_(rows.channels), rolling_rate_(rolling_rate) {
+BatchNorm::BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, const Shards& shards, float rolling_rate,
+                     RankStatistics* ranks)
+    : rows_(rows), shards_(shards), real_channels_(rows.channels), rolling_rate_(rolling_rate), ranks_(ranks) {
+  if (ranks_ != nullptr) ranks_->list.push_back(this);
   for (const host::Block& block : blocks) {
     switch (block.kind) {
       case host::Block::Kind::kBias:
@@ -76,35 +78,51 @@ BatchNorm::Moments BatchNorm::moments(int first) const {
   const auto channels = static_cast<size_t>(rows_.channels);
   Moments m{sum_over_images(partial_, shards_, rows_.channels, first),
             sum_over_images(partial2_, shards_, rows_.channels, first)};
-  std::vector<double> counts(static_cast<size_t>(shards_.count), space * shards_.images);
+  const double each = space * shards_.images;
   // The squares are about each image's own mean: add those of the images' means about the shard's.
   for (int b = 0; b < shards_.batch(); ++b) {
     const double* row = partial_.data() + static_cast<size_t>(b) * channels;
     const size_t shard = static_cast<size_t>(b / shards_.images) * channels;
     for (size_t c = static_cast<size_t>(first); c < channels; ++c) {
-      const double distance = row[c] / space - m.sums[shard + c] / counts[0];
+      const double distance = row[c] / space - m.sums[shard + c] / each;
       m.squares[shard + c] += space * distance * distance;
     }
   }
+  merge(shards_.count, each, first, &m);
+  if (ranks_ == nullptr) return m;
+  Moments all{of_ranks(m.sums), of_ranks(m.squares)};
+  merge(rank_count(), each * shards_.count, first, &all);
+  return all;
+}
+
+std::vector<double> BatchNorm::of_ranks(const std::vector<double>& sums) const {
+  const auto channels = static_cast<size_t>(rows_.channels);
+  std::vector<double> all(channels * static_cast<size_t>(rank_count()));
+  ranks_->group->gather(sums.data(), all.data(), channels * sizeof(double));
+  return all;
+}
+
+void BatchNorm::merge(int count, double each, int first, Moments* moments) const {
+  const auto channels = static_cast<size_t>(rows_.channels);
+  std::vector<double> counts(static_cast<size_t>(count), each);
+  Moments& m = *moments;
   // Chan, Golub and LeVeque, Updating Formulae and a Pairwise Algorithm for Computing Sample Variances, 1979.
-  for_sum_tree(shards_.count, [&](int to, int from) {
-    double& count = counts[static_cast<size_t>(to)];
+  for_sum_tree(count, [&](int to, int from) {
+    double& merged = counts[static_cast<size_t>(to)];
     const double more = counts[static_cast<size_t>(from)];
     for (size_t c = static_cast<size_t>(first); c < channels; ++c) {
       const size_t a = static_cast<size_t>(to) * channels + c, b = static_cast<size_t>(from) * channels + c;
-      const double distance = m.sums[b] / more - m.sums[a] / count;
-      m.squares[a] += m.squares[b] + distance * distance * (count * more / (count + more));
+      const double distance = m.sums[b] / more - m.sums[a] / merged;
+      m.squares[a] += m.squares[b] + distance * distance * (merged * more / (merged + more));
       m.sums[a] += m.sums[b];
     }
-    count += more;
+    merged += more;
   });
-  return m;
 }
 
 void BatchNorm::finish(int64_t steps, const BatchNorm* before, int first_channel) {
   const host::BatchNormRules& rules = host::traits().batchnorm;
-  const double count = static_cast<double>(rows_.space) * shards_.batch();
-  const double rate = math::batchnorm_rate(rolling_rate_, steps);
+  const double count = values();
   const int first = before != nullptr ? first_channel / rows_.block * rows_.block : 0;
   const Moments m = moments(first);
   for (int c = 0; c < real_channels_; ++c) {
@@ -116,10 +134,23 @@ void BatchNorm::finish(int64_t steps, const BatchNorm* before, int first_channel
       mean_[i] = static_cast<float>(m.sums[i] / count);
       variance_[i] = static_cast<float>(m.squares[i] / (count - 1));
     }
-    rolling_mean_[i] = math::batchnorm_rolled(rolling_mean_[i], rate, mean_[i]);
-    rolling_variance_[i] = math::batchnorm_rolled(rolling_variance_[i], rate, static_cast<float>(variance_[i]));
     factor_[i] = static_cast<float>(math::batchnorm_factor(rules, scale_.value[i], variance_[i]));
     shift_[i] = bias_.value[i];
+  }
+  if (ranks_ == nullptr || ranks_->rolls) roll(batch_statistics().data(), steps);
+}
+
+std::vector<float> BatchNorm::batch_statistics() const {
+  std::vector<float> statistics(mean_.begin(), mean_.begin() + real_channels_);
+  statistics.insert(statistics.end(), variance_.begin(), variance_.begin() + real_channels_);
+  return statistics;
+}
+
+void BatchNorm::roll(const float* statistics, int64_t steps) {
+  const double rate = math::batchnorm_rate(rolling_rate_, steps);
+  for (int c = 0; c < real_channels_; ++c) {
+    rolling_mean_[c] = math::batchnorm_rolled(rolling_mean_[c], rate, statistics[c]);
+    rolling_variance_[c] = math::batchnorm_rolled(rolling_variance_[c], rate, statistics[real_channels_ + c]);
   }
 }
 
@@ -166,17 +197,27 @@ void BatchNorm::gradient_sums(const View& x, const graph::Range& range, math::Ac
 
 void BatchNorm::finish_gradient() {
   const host::BatchNormRules& rules = host::traits().batchnorm;
-  const double count = static_cast<double>(rows_.space) * shards_.batch();
+  const double count = values();
   std::vector<double> sums = sum_over_images(partial_, shards_, rows_.channels, 0);
   std::vector<double> products = sum_over_images(partial2_, shards_, rows_.channels, 0);
   add_shards(shards_.count, variance_.size(), sums.data());
   add_shards(shards_.count, variance_.size(), products.data());
+  if (ranks_ != nullptr) {
+    sums = of_ranks(sums);
+    products = of_ranks(products);
+    add_shards(rank_count(), variance_.size(), sums.data());
+    add_shards(rank_count(), variance_.size(), products.data());
+  }
+  // All ranks that share the batch have the same gradients of bias and scale: one of them hands these over.
+  const bool adds = ranks_ == nullptr || ranks_->group->rank() == 0;
   for (int c = 0; c < real_channels_; ++c) {
     const auto i = static_cast<size_t>(c);
     const math::BatchNormGradient g =
         math::batchnorm_gradient(rules, scale_.value[i], variance_[i], sums[i], products[i], count);
-    bias_.update[i] += g.bias;
-    scale_.update[i] += g.scale;
+    if (adds) {
+      bias_.update[i] += g.bias;
+      scale_.update[i] += g.scale;
+    }
     direct_[i] = g.direct;
     slope_[i] = g.slope;
     constant_[i] = g.constant;

@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "base/group.h"
 #include "cpu/layout.h"
 #include "cpu/loops/row_math.h"
 #include "cpu/node.h"
@@ -15,10 +16,23 @@
 
 namespace dng::cpu {
 
+class BatchNorm;
+
+// The batch norms of a network that several processes train.
+struct RankStatistics {
+  Group* group = nullptr;        // the processes that share a mini-batch
+  bool rolls = true;             // false: others have other mini-batches; who knows them all rolls the statistics
+  std::vector<BatchNorm*> list;  // in the order of the layers
+};
+
 class BatchNorm {
  public:
   // The blocks of the layer: biases, scales, rolling mean, rolling variance. `rolling_rate` is Darknet's.
-  BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, const Shards& shards, float rolling_rate);
+  BatchNorm(const std::vector<host::Block>& blocks, const Rows& rows, const Shards& shards, float rolling_rate,
+            RankStatistics* ranks);
+  // The list of ranks points to it.
+  BatchNorm(const BatchNorm&) = delete;
+  BatchNorm& operator=(const BatchNorm&) = delete;
 
   // Forward, in this order: add_statistics for all ranges, finish, apply for ranges as often as wanted. Only
   // add_statistics, apply, gradient_sums and gradient may run on several threads at once.
@@ -26,6 +40,10 @@ class BatchNorm {
   // same values.
   void add_statistics(const View& x, const graph::Range& range, int first_channel = 0);
   void finish(int64_t steps, const BatchNorm* before = nullptr, int first_channel = 0);
+  // Moves the rolling statistics by those of a batch, [2][channels]: means, variances. finish does so by itself, unless
+  // the ranks say otherwise.
+  std::vector<float> batch_statistics() const;
+  void roll(const float* statistics, int64_t steps);
   void apply(const View& x, int count, math::Activation activation, float* y) const;
 
   // Backward, in this order: gradient_sums over all ranges, finish_gradient, gradient.
@@ -46,6 +64,12 @@ class BatchNorm {
     std::vector<double> sums, squares;
   };
   Moments moments(int first) const;
+  // Merges `count` of them, of `each` values, into the first.
+  void merge(int count, double each, int first, Moments* moments) const;
+  // The first row of sums, from all ranks that share the batch, one behind the other.
+  std::vector<double> of_ranks(const std::vector<double>& sums) const;
+  int rank_count() const { return ranks_ == nullptr ? 1 : ranks_->group->size(); }
+  double values() const { return static_cast<double>(rows_.space) * shards_.batch() * rank_count(); }  // of a channel
   // The constants of a row's channels in 16 lanes.
   const float* lanes(const std::vector<float>& per_channel, int row, float* buffer) const;
 
@@ -53,6 +77,7 @@ class BatchNorm {
   Shards shards_;
   int real_channels_;
   double rolling_rate_;
+  RankStatistics* ranks_;
   host::Block bias_, scale_;
   float* rolling_mean_ = nullptr;
   float* rolling_variance_ = nullptr;

@@ -662,7 +662,9 @@ Outcome run_kernel(const std::string& section, const std::string& options, const
   node.delta = run.delta.data();
   node.sources.emplace_back();
   const std::unique_ptr<cpu::Kernel> kernel = cpu::make_kernel(config.cost());
-  kernel->prepare(node, {});
+  cpu::Setup setup;
+  setup.shards.images = batch;
+  kernel->prepare(node, setup);
   graph::Pass pass;
   pass.training = in.training;
   pass.input = in.logits.data();
