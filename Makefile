@@ -160,8 +160,9 @@ packaging: all
 install: packaging  ## install into PREFIX (/usr/local)
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
-# BUILD/darknet-generations_VERSION_ARCH.deb
-package: packaging  ## a Debian package
+# In BUILD; see docs/install.md.
+package: packaging  ## Debian packages
+	@$(MAKE) --no-print-directory deps PACKAGES="dpkg-dev file"
 	cd $(BUILD) && cpack -G DEB
 
 clean:  ## remove what was built
