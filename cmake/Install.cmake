@@ -35,7 +35,10 @@ install(PROGRAMS $<TARGET_FILE:darknet> DESTINATION ${CMAKE_INSTALL_BINDIR} RENA
 install(CODE "if(CMAKE_INSTALL_DO_STRIP)
   execute_process(COMMAND ${CMAKE_STRIP} \$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/darknet-generations)
 endif()")
-install(DIRECTORY cfg data DESTINATION ${DNG_SHARE} PATTERN cifar-100 EXCLUDE PATTERN ilsvrc2012 EXCLUDE)
+install(DIRECTORY cfg DESTINATION ${DNG_SHARE})
+# Not its folders: those are data sets of whoever builds.
+file(GLOB DNG_DATA CONFIGURE_DEPENDS LIST_DIRECTORIES false data/*)
+install(FILES ${DNG_DATA} DESTINATION ${DNG_SHARE}/data)
 install(DIRECTORY scripts/cfg_network scripts/generations_driver scripts/onnx_export DESTINATION ${DNG_SHARE}/scripts PATTERN __pycache__ EXCLUDE)
 list(TRANSFORM DNG_SCRIPTS PREPEND ${DNG_PACKAGING}/)
 install(PROGRAMS ${DNG_SCRIPTS} scripts/get_cifar100.sh DESTINATION ${DNG_SHARE}/scripts)
