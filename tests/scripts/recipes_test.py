@@ -47,7 +47,7 @@ class ProjectFiles(unittest.TestCase):
         for name in sorted(os.listdir("cfg/generations")):
             match = re.fullmatch(rows, name)
             if not match:
-                self.assertEqual(name, "fashion-demo.ini")
+                self.assertRegex(name, r"fashion-demo\.ini|study-tuning.*\.ini")
                 continue
             network, row = match.groups(default="")
             if row in ("paper", "sweep"):
@@ -60,6 +60,15 @@ class ProjectFiles(unittest.TestCase):
                 seen.add((network, re.sub(r"[-0-9.]+(half)?$", "", row)))
         kinds = {"", "baseline", "born-again", "confidence", "eta", "label-smoothing", "confidence-penalty"}
         self.assertLessEqual({("cifar100-resnet20", kind) for kind in kinds}, seen)
+
+    def test_settings_of_the_study_are_not_chosen_on_test_images(self):
+        for name in (name for name in os.listdir("cfg/generations") if name.startswith("study-tuning")):
+            path = os.path.join("cfg/generations", name)
+            sweep = read_sweep(path, [], None)
+            for experiment in sweep.experiments if sweep else [Experiment(path)]:
+                data = cfg_files.read_data(experiment.data)
+                self.assertNotIn("valid", data)
+                self.assertGreater(int(data["held_out_per_class"]), 0)
 
     def check_row(self, row, experiment):
         patriarch, weight = dict(experiment.patriarch), experiment.student["lambda"]
