@@ -426,10 +426,10 @@ class Comparisons(Case):
         self.assertTrue(os.path.exists("runs/comparison/report.html"))
 
     def test_unfinished_runs_are_said_to_be(self):
-        self.run_driver("run", "a.ini", code=1, FAKE_FAIL="student2")
+        self.run_driver("run", "a.ini", code=1, FAKE_FAIL="runs/trial/seed2/student2.cfg")
         self.run_driver("compare", "runs/trial", "--out", "both")
         report = self.read("both/report.md")
-        self.assertIn("**Not complete:** D(0.6, 0.5) confidence lacks seed 1 student2", report)
+        self.assertIn("**Not complete:** D(0.6, 0.5) confidence lacks seed 2 student2", report)
         self.assertIn("(n=1)", report)
 
     def draw_with_matplotlib(self):
