@@ -111,7 +111,7 @@ class Announcements(Case):
         self.run_driver("run", "a.ini", *ONE_SEED)
         os.unlink("calls")
         line = self.first_line("a.ini")
-        self.assertRegex(line, "^about [0-9]+ s on .* x 2 seeds, of which 4 of 8 trainings are left; ")
+        self.assertRegex(line, "^about [0-9.]+ (s|min|h) on .* x 2 seeds, of which 4 of 8 trainings are left; ")
         self.assertEqual(self.measured_trainings(), [], "the finished trainings tell")
         self.assertFalse(self.first_line("a.ini").startswith("about"), "nothing to do")
 

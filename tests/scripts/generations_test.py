@@ -669,7 +669,7 @@ class RealProgram(Case):
         self.write("b.ini", self.read("a.ini").replace("generations=2", "generations=1\nbaseline=0\nensemble=0"))
         for arguments in (("a.ini",), ("b.ini", "--set", "student.cached=1", "--out", "runs/cached")):
             done = self.run_driver("run", *arguments, "--darknet", program, flags=["--no-figures"])
-            self.assertRegex(done.stdout, "^about [0-9]+ s on this machine, 2 epochs x . generations ")
+            self.assertRegex(done.stdout, "^about [0-9.]+ (s|min|h) on this machine, 2 epochs x . generations ")
             summary = json.loads(self.read(f"runs/{'trial' if len(arguments) == 1 else 'cached'}/summary.json"))
             self.assertTrue(summary["complete"], done.stdout + done.stderr)
             for run in summary["runs"]:
