@@ -2,16 +2,16 @@
 
 import json
 import os
+import pty
 import shutil
 import stat
-import struct
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 
-from run_support import RUN_SECONDS, SCRIPTS, FolderTest, write
+from run_support import RUN_SECONDS, SCRIPTS, FolderTest, write, write_quarters
 
 from generations_driver.experiment import Experiment
 from generations_driver.program import Program
@@ -272,20 +272,26 @@ activation=linear
 
 
 def write_tiny(folder, train, valid):
-    """tiny.data and its images of 8x8, one of four quarters is white: the class."""
-    for role, count in (("train", train), ("t10k", valid)):
-        labels = bytes(i % 4 for i in range(count))
-        images = bytearray()
-        for i, label in enumerate(labels):
-            image = bytearray((7 * i + 13 * j) % 64 for j in range(64))
-            top, left = 4 * (label // 2), 4 * (label % 2)
-            for y in range(4):
-                image[8 * (top + y) + left : 8 * (top + y) + left + 4] = b"\xff" * 4
-            images += image
-        write(os.path.join(folder, f"{role}-images-idx3-ubyte"), struct.pack(">IIII", 0x803, count, 8, 8) + images)
-        write(os.path.join(folder, f"{role}-labels-idx1-ubyte"), struct.pack(">II", 0x801, count) + labels)
+    """tiny.data and write_quarters' images."""
+    write_quarters(folder, train, valid)
     write(os.path.join(folder, "tiny.data"),
-          "classes=4\ntrain=train-images-idx3-ubyte\nvalid=t10k-images-idx3-ubyte\ntop=2\n")
+          "classes=4\ntrain=train-images-idx3-ubyte\nvalid=valid-images-idx3-ubyte\ntop=2\n")
+
+
+def on_terminal(command, environment, folder=".", lines=24):
+    """(exit code, what a command prints on a terminal of 80 columns)."""
+    ours, its = pty.openpty()
+    environment = {**environment, "COLUMNS": "80", "LINES": str(lines), "TERM": "xterm"}
+    with subprocess.Popen(command, cwd=folder, stdout=its, env=environment) as process:
+        os.close(its)
+        found = b""
+        try:
+            while block := os.read(ours, 4096):
+                found += block
+        except OSError:
+            pass  # the other end is closed
+        os.close(ours)
+    return process.returncode, found.decode().replace("\r", "")
 
 
 def weights_record(folder, name):

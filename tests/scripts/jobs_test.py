@@ -6,14 +6,15 @@ python3 tests/scripts/jobs_test.py
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
 import sys
 import unittest
 
-from generations_support import Case, EXPERIMENT, ONE_SEED, SCRIPT, TINY_NETWORK, weights_record, write_tiny
+from generations_support import (
+    Case, EXPERIMENT, ONE_SEED, SCRIPT, TINY_NETWORK, on_terminal, weights_record, write_tiny,
+)
 from run_support import csv_without_seconds, read
 
 from generations_driver.status import State, table
@@ -138,28 +139,18 @@ class Statuses(Case):
         return driver
 
     def on_terminal(self, *words):
-        ours, its = pty.openpty()
-        environment = {**self.environment, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
-        with subprocess.Popen([sys.executable, SCRIPT, *words], stdout=its, env=environment) as process:
-            os.close(its)
-            found = b""
-            try:
-                while block := os.read(ours, 4096):
-                    found += block
-            except OSError:
-                pass  # the other end is closed
-            os.close(ours)
-        self.assertEqual(process.returncode, 0, found)
-        return found.decode().replace("\r", "")
+        code, found = on_terminal([sys.executable, SCRIPT, *words], self.environment)
+        self.assertEqual(code, 0, found)
+        return found
 
     def test_stop_ends_a_run_that_resumes(self):
         driver = self.running()
         self.assertRegex(self.run_driver("status", "runs/trial").stdout,
-                         rf"seed 1 patriarch: running, epoch [0-9.]+/3, top-1 [0-9.]+ %, 0:0\d left, "
+                         rf"seed 1 patriarch: running, epoch [0-9.]+/3, top-1 [0-9.]+ %, 0:\d\d left, "
                          rf"process {driver.pid}, \d+\n")
         self.assertRegex(self.on_terminal("status", "runs/trial"),
                          r"seed +done +training +epoch +top-1 % +left +state, job\n"
-                         r"1 +0/3 +patriarch +[0-9.]+/3 +[0-9.]+ +0:0\d +running process \d+")
+                         r"1 +0/3 +patriarch +[0-9.]+/3 +[0-9.]+ +0:\d\d +running process \d+")
         following = subprocess.Popen([sys.executable, SCRIPT, "status", "runs/trial", "--follow"], text=True,
                                      stdout=subprocess.PIPE, env=self.environment)
         self.addCleanup(following.kill)

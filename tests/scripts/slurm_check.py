@@ -8,7 +8,6 @@ Takes minutes: Slurm lets a requeued job wait for two of them.
 
 import json
 import os
-import pty
 import re
 import signal
 import stat
@@ -18,7 +17,7 @@ import textwrap
 import time
 import unittest
 
-from generations_support import SCRIPT, TINY_NETWORK, write_tiny
+from generations_support import SCRIPT, TINY_NETWORK, on_terminal, write_tiny
 from one_node_slurm import OneNodeSlurm, missing
 from run_support import DARKNET, FolderTest, read, say, write
 
@@ -144,20 +143,9 @@ class Slurm(FolderTest):
 
     def on_terminal(self, *words):
         """What the driver prints on a terminal of 80 columns."""
-        ours, its = pty.openpty()
-        environment = {**self.slurm.environment, "COLUMNS": "80", "LINES": "40", "TERM": "xterm"}
-        command = [sys.executable, SCRIPT, *words]
-        with subprocess.Popen(command, cwd=self.cluster, stdout=its, env=environment) as process:
-            os.close(its)
-            found = b""
-            try:
-                while block := os.read(ours, 4096):
-                    found += block
-            except OSError:
-                pass  # the other end is closed
-            os.close(ours)
-        self.assertEqual(process.returncode, 0)
-        lines = found.decode().replace("\r", "").splitlines()
+        code, found = on_terminal([sys.executable, SCRIPT, *words], self.slurm.environment, self.cluster, lines=40)
+        self.assertEqual(code, 0)
+        lines = found.splitlines()
         self.assertLessEqual(max(map(len, lines)), 80)
         return lines
 
